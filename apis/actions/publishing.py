@@ -1,0 +1,141 @@
+"""What happens to APIs, their versions, revisions and plans."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+
+from apis import upstreams
+from apis.actions.resolving import RESOLVE_JOB
+from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
+from apis.openapi import Document
+from keys.envelope import seal
+from keys.kek import kek
+from tenants import due, events
+from tenants.errors import Invalid, NotAllowed
+from tenants.lifecycle import move
+from tenants.models import Event, User
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A checked upstream: made by `check_target`, outside any transaction, since a look-up may take seconds."""
+
+    address: upstreams.Address
+    addresses: tuple[str, ...]
+    connect_timeout_ms: int = 5_000
+    timeout_ms: int = 30_000
+    header: str = ""
+    secret: str = ""
+
+
+def check_target(
+    url: str, *, connect_timeout_ms: int = 5_000, timeout_ms: int = 30_000, header: str = "", secret: str = ""
+) -> Target:
+    """
+    :raises Invalid: in the words of apis.upstreams.
+    """
+    try:
+        address = upstreams.parse(url)
+        if header or secret:
+            upstreams.check_header(header, secret)
+        found = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS)
+    except upstreams.UpstreamRefused as error:
+        raise Invalid({"upstream": [str(error)]}) from error
+    return Target(address, found, connect_timeout_ms, timeout_ms, header, secret)
+
+
+@transaction.atomic
+def create_api(*, slug: str, name: str, description: str, by: User | None) -> Api:
+    events.lock()
+    if Api.objects.filter(slug=slug).exists():
+        raise NotAllowed(f"An API with the slug “{slug}” exists already. Slugs are never given twice; choose another.")
+    api = Api.objects.create(slug=slug, name=name, description=description, created_by=by)
+    events.record("api.created", api, by=by, slug=slug)
+    return api
+
+
+@transaction.atomic
+def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
+    events.lock()
+    if ApiVersion.objects.filter(api=api, name=name).exists():
+        raise NotAllowed(f"{api} has a version “{name}” already.")
+    version = ApiVersion.objects.create(api=api, name=name)
+    events.record("version.created", version, by=by, api=api.slug, version=name)
+    return version
+
+
+@transaction.atomic
+def add_revision(version: ApiVersion, *, document: Document, target: Target, note: str = "", by: User | None) -> Revision:
+    """A new immutable revision. It changes nothing at the gateways before `make_live`."""
+    lock = events.lock()
+    upstream = Upstream(
+        scheme=target.address.scheme,
+        host=target.address.host,
+        port=target.address.port,
+        path=target.address.path,
+        connect_timeout_ms=target.connect_timeout_ms,
+        timeout_ms=target.timeout_ms,
+        header=target.header.lower(),
+        addresses=list(target.addresses),
+        resolved_at=lock.now,
+    )
+    if target.secret:
+        upstream.sealed = seal(target.secret.encode(), upstream.sealed_for, kek())
+    upstream.save(force_insert=True)
+    due.expect(RESOLVE_JOB, lock.now)
+    last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
+    revision = Revision.objects.create(
+        version=version, number=last + 1, document=document.content, upstream=upstream, note=note, created_by=by
+    )
+    Operation.objects.bulk_create(
+        Operation(
+            revision=revision,
+            operation_id=operation.operation_id[:200],
+            method=operation.method,
+            path=operation.path,
+            summary=operation.summary[:200],
+            deprecated=operation.deprecated,
+        )
+        for operation in document.operations
+    )
+    events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note)
+    return revision
+
+
+@transaction.atomic
+def make_live(revision: Revision, *, by: User | None) -> Event:
+    """Serve this revision from now on; an older one works as well, that is what rolling back is."""
+    events.lock()
+    version = ApiVersion.objects.select_related("live_revision").get(pk=revision.version_id)
+    if version.live_revision_id == revision.pk:
+        raise NotAllowed(f"{revision} is live already.")
+    was = version.live_revision.number if version.live_revision else None
+    version.live_revision = revision
+    version.save(update_fields=["live_revision"])
+    return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number)
+
+
+@transaction.atomic
+def publish(version: ApiVersion, *, by: User | None) -> Event:
+    """Open a version to callers with a subscription."""
+    events.lock()
+    if version.live_revision_id is None:
+        raise NotAllowed(f"{version} has no live revision; import its OpenAPI document first.")
+    return move(version, ApiVersion.Status.PUBLISHED, by=by)
+
+
+@transaction.atomic
+def create_plan(api: Api, *, name: str, calls: int, seconds: int, approval: str, by: User | None) -> Plan:
+    events.lock()
+    if Plan.objects.filter(api=api, name=name).exists():
+        raise NotAllowed(f"{api} has a plan “{name}” already.")
+    plan = Plan.objects.create(api=api, name=name, calls=calls, seconds=seconds, approval=approval)
+    events.record("plan.created", plan, by=by, api=api.slug, calls=calls, seconds=seconds, approval=approval)
+    return plan
+
+
+@transaction.atomic
+def publish_plan(plan: Plan, *, by: User | None) -> Event:
+    events.lock()
+    return move(plan, Plan.Status.PUBLISHED, by=by)

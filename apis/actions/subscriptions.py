@@ -1,0 +1,73 @@
+"""Asking for a subscription, and deciding."""
+
+from django.db import transaction
+
+from apis.models import Api, Plan, Subscription
+from keys.models import Application
+from tenants import events
+from tenants.errors import NotAllowed
+from tenants.lifecycle import move
+from tenants.models import Event, User
+
+_Status = Subscription.Status
+
+
+@transaction.atomic
+def request(application: Application, *, api: Api, plan: Plan, purpose: str, by: User) -> tuple[Subscription, Event]:
+    """Ask for an application's right to call an API. A plan that approves by itself is active at once."""
+    events.lock()
+    if not Api.objects.published().filter(pk=api.pk).exists():
+        raise NotAllowed(f"{api} is not published yet, so nothing can subscribe to it.")
+    if plan.api_id != api.pk or plan.status != Plan.Status.PUBLISHED:
+        raise NotAllowed(f"{api} offers no plan “{plan}”.")
+    standing = Subscription.objects.open().filter(application=application, api=api).first()
+    if standing is not None:
+        raise NotAllowed(f"{application} has a subscription to {api} already; it is {standing.status}.")
+    subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
+    event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose)
+    if plan.approval == Plan.Approval.AUTOMATIC:
+        event = move(subscription, _Status.ACTIVE, by=None, why=f"The plan {plan} approves by itself.", decided_at=events.now())
+    return subscription, event
+
+
+@transaction.atomic
+def approve(subscription: Subscription, *, by: User) -> Event:
+    lock = events.lock()
+    _four_eyes(subscription, by)
+    if subscription.status != _Status.PENDING:
+        raise NotAllowed(f"This subscription is {subscription.status}, so there is nothing to approve.")
+    return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now)
+
+
+@transaction.atomic
+def reject(subscription: Subscription, *, reason: str, by: User) -> Event:
+    lock = events.lock()
+    _four_eyes(subscription, by)
+    return move(subscription, _Status.REJECTED, by=by, why=reason, reason=reason, decided_by=by, decided_at=lock.now, ended_at=lock.now)
+
+
+@transaction.atomic
+def suspend(subscription: Subscription, *, reason: str, by: User) -> Event:
+    """Refuse the application's calls until it is resumed."""
+    lock = events.lock()
+    return move(subscription, _Status.SUSPENDED, by=by, why=reason, reason=reason, decided_by=by, decided_at=lock.now)
+
+
+@transaction.atomic
+def resume(subscription: Subscription, *, by: User) -> Event:
+    lock = events.lock()
+    if subscription.status != _Status.SUSPENDED:
+        raise NotAllowed(f"This subscription is {subscription.status}, so there is nothing to resume.")
+    return move(subscription, _Status.ACTIVE, by=by, reason="", decided_by=by, decided_at=lock.now)
+
+
+@transaction.atomic
+def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
+    """End it for good; a new one may be asked for."""
+    lock = events.lock()
+    return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, ended_at=lock.now)
+
+
+def _four_eyes(subscription: Subscription, by: User) -> None:
+    if by.pk in {subscription.requested_by_id, subscription.application.owner_id}:
+        raise NotAllowed("You can't decide a request of your own; another approver has to.")

@@ -1,0 +1,128 @@
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+
+from apis.models.upstream import Upstream
+from tenants.models import SLUG, TenantManager, TenantModel
+
+
+class ApiQuerySet(models.QuerySet["Api"]):
+    def published(self) -> Self:
+        """Those with a version that can be called."""
+        live = ApiVersion.objects.filter(api=models.OuterRef("pk"), status=ApiVersion.Status.PUBLISHED)
+        return self.filter(models.Exists(live))
+
+    def with_versions(self) -> Self:
+        return self.prefetch_related(
+            models.Prefetch("versions", ApiVersion.objects.select_related("live_revision").order_by("id")),
+            models.Prefetch("plans", Plan.objects.order_by("id")),
+        )
+
+
+class Api(TenantModel):
+    """One published thing with a stable identity and a context path. Its slug never changes."""
+
+    slug = models.CharField(max_length=40, validators=[SLUG])
+    name = models.CharField(max_length=80)
+    description = models.TextField(max_length=5000, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TenantManager.from_queryset(ApiQuerySet)()
+
+    class Meta:
+        verbose_name = "api"
+        constraints = [models.UniqueConstraint(fields=["tenant", "slug"], name="one_api_per_slug")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiVersion(TenantModel):
+    """`v1`, `v2`: what breaks callers is a new version. Each has a lifecycle of its own."""
+
+    class Status(models.TextChoices):
+        CREATED = "created", "Created"
+        PUBLISHED = "published", "Published"
+
+    STEPS: ClassVar = {(Status.CREATED, Status.PUBLISHED): "published"}
+
+    api = models.ForeignKey(Api, models.CASCADE, related_name="versions")
+    name = models.CharField(max_length=20)
+    status = models.CharField(max_length=12, choices=Status, default=Status.CREATED)
+    live_revision = models.ForeignKey("apis.Revision", models.PROTECT, null=True, related_name="live_in")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "version"
+        constraints = [models.UniqueConstraint(fields=["tenant", "api", "name"], name="one_version_per_name")]
+
+    def __str__(self) -> str:
+        return f"{self.api} {self.name}"
+
+
+class Revision(TenantModel):
+    """An immutable picture of a version: its OpenAPI document, the operations in it, and its upstream."""
+
+    version = models.ForeignKey(ApiVersion, models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField()
+    upstream = models.ForeignKey(Upstream, models.PROTECT, related_name="revisions")
+    note = models.CharField(max_length=500, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "version", "number"], name="one_revision_per_number")]
+
+    def __str__(self) -> str:
+        return f"Revision {self.number}"
+
+
+class Operation(TenantModel):
+    """A method on a path of a revision: the routes at the gateway are exactly these."""
+
+    revision = models.ForeignKey(Revision, models.CASCADE, related_name="operations")
+    operation_id = models.CharField(max_length=200)
+    method = models.CharField(max_length=10)
+    path = models.CharField(max_length=1000)
+    summary = models.CharField(max_length=200, blank=True)
+    deprecated = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "revision", "operation_id"], name="one_operation_per_id")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Plan(TenantModel):
+    """Terms of use of an API: how many calls in how many seconds, and who decides."""
+
+    class Status(models.TextChoices):
+        STAGING = "staging", "Staging"
+        PUBLISHED = "published", "Published"
+
+    class Approval(models.TextChoices):
+        MANUAL = "manual", "An approver decides"
+        AUTOMATIC = "automatic", "Approved at once"
+
+    STEPS: ClassVar = {(Status.STAGING, Status.PUBLISHED): "published"}
+
+    api = models.ForeignKey(Api, models.CASCADE, related_name="plans")
+    name = models.CharField(max_length=40)
+    calls = models.PositiveIntegerField()
+    seconds = models.PositiveIntegerField()
+    approval = models.CharField(max_length=10, choices=Approval, default=Approval.MANUAL)
+    status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "api", "name"], name="one_plan_per_name"),
+            models.CheckConstraint(condition=models.Q(calls__gt=0, seconds__gt=0), name="a_plan_allows_something"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

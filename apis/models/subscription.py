@@ -1,0 +1,82 @@
+from collections.abc import Set
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from apis.models.api import Api, Plan
+from keys.models import Application
+from tenants.models import TenantManager, TenantModel, User
+
+# How long a gateway names the reason why a closed subscription no longer lets calls through.
+REMEMBERED = timedelta(days=30)
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def open(self) -> Self:
+        return self.filter(status__in=Subscription.OPEN)
+
+    def visible_to(self, user: User, permissions: Set[str]) -> Self:
+        """Everyone's, for who may see that; else those of a person's own applications."""
+        return self if "subscriptions.see_all" in permissions else self.filter(application__owner=user)
+
+    def for_list(self) -> Self:
+        return self.select_related("application__owner", "api", "plan", "requested_by", "decided_by")
+
+    def enforced(self) -> Self:
+        """What gateways know: those closed so lately that their reason is still told, oldest first, then the open ones."""
+        recent = models.Q(ended_at__gt=Now() - REMEMBERED)
+        standing = models.Q(status__in=Subscription.OPEN)
+        return self.filter(standing | recent).order_by(models.F("ended_at").asc(nulls_last=True), "id")
+
+
+class Subscription(TenantModel):
+    """An application's right to call an API under a plan: the grant."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        ACTIVE = "active", "Active"
+        SUSPENDED = "suspended", "Suspended"
+        REJECTED = "rejected", "Rejected"
+        CANCELLED = "cancelled", "Cancelled"
+
+    OPEN: ClassVar = (Status.PENDING, Status.ACTIVE, Status.SUSPENDED)
+    STEPS: ClassVar = {
+        (Status.PENDING, Status.ACTIVE): "approved",
+        (Status.PENDING, Status.REJECTED): "rejected",
+        (Status.ACTIVE, Status.SUSPENDED): "suspended",
+        (Status.SUSPENDED, Status.ACTIVE): "resumed",
+        (Status.PENDING, Status.CANCELLED): "cancelled",
+        (Status.ACTIVE, Status.CANCELLED): "cancelled",
+        (Status.SUSPENDED, Status.CANCELLED): "cancelled",
+    }
+
+    application = models.ForeignKey(Application, models.CASCADE, related_name="subscriptions")
+    api = models.ForeignKey(Api, models.PROTECT, related_name="subscriptions")
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="subscriptions")
+    purpose = models.CharField(max_length=500)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    # Why it was rejected, suspended or cancelled, in the words of who did it.
+    reason = models.CharField(max_length=500, blank=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = TenantManager.from_queryset(SubscriptionQuerySet)()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "application", "api"],
+                condition=models.Q(status__in=["pending", "active", "suspended"]),
+                name="one_open_subscription_per_application_and_api",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "status"], name="subscriptions_by_status")]
+
+    def __str__(self) -> str:
+        return f"{self.application} to {self.api}"

@@ -1,0 +1,51 @@
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from keys.envelope import Purpose
+from tenants.models import TenantManager, TenantModel
+
+
+class UpstreamQuerySet(models.QuerySet["Upstream"]):
+    def in_use(self) -> Self:
+        """Those of live revisions."""
+        return self.filter(revisions__live_in__isnull=False).distinct()
+
+
+class Upstream(TenantModel):
+    """Where a revision's calls go. Immutable but for `addresses`, which a job keeps: the gateway is told addresses, never names to resolve."""
+
+    class Scheme(models.TextChoices):
+        HTTP = "http", "http"
+        HTTPS = "https", "https"
+
+    scheme = models.CharField(max_length=5, choices=Scheme)
+    host = models.CharField(max_length=253)
+    port = models.PositiveIntegerField()
+    # Put before each operation's path; "" or "/base" without a slash at its end.
+    path = models.CharField(max_length=500, blank=True)
+    connect_timeout_ms = models.PositiveIntegerField(default=5_000)
+    timeout_ms = models.PositiveIntegerField(default=30_000)
+    # One header with a secret that the gateway puts on each call; the value is sealed.
+    header = models.CharField(max_length=80, blank=True)
+    sealed = models.TextField(blank=True)
+    addresses = ArrayField(models.GenericIPAddressField(), default=list)
+    resolved_at = models.DateTimeField()
+
+    objects = TenantManager.from_queryset(UpstreamQuerySet)()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(header="", sealed="") | ~models.Q(header="") & ~models.Q(sealed=""),
+                name="an_injected_header_has_its_secret",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}{self.path}"
+
+    @property
+    def sealed_for(self) -> Purpose:
+        return Purpose(self.tenant_id, self.pk, "upstream_header", "none")

@@ -1,0 +1,170 @@
+import json
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apis import openapi
+from apis.actions import publishing
+from apis.models import Api, ApiVersion, Plan, Revision
+from apis.serializers import (
+    ApiIn,
+    ApiOut,
+    PlanIn,
+    PlanOut,
+    RevisionDetailOut,
+    RevisionIn,
+    RevisionOut,
+    VersionIn,
+    VersionOut,
+)
+from keys import tokens
+from tenants.errors import Invalid
+from tenants.rest import TenantRestView
+
+
+class ApisView(TenantRestView):
+    def apis(self) -> QuerySet[Api]:
+        """All for who publishes; the published ones for everyone else."""
+        rows = Api.objects.all()
+        return rows if "apis.see_all" in self.permissions else rows.published()
+
+    def api(self, slug: str) -> Api:
+        found: Api = get_object_or_404(self.apis(), slug=slug)
+        return found
+
+    def version(self, slug: str, name: str) -> ApiVersion:
+        rows = ApiVersion.objects.select_related("api", "live_revision").filter(api__in=self.apis())
+        if "apis.see_all" not in self.permissions:
+            rows = rows.filter(status=ApiVersion.Status.PUBLISHED)
+        found: ApiVersion = get_object_or_404(rows, api__slug=slug, name=name)
+        return found
+
+    def revision(self, slug: str, name: str, number: int) -> Revision:
+        rows = Revision.objects.select_related("version__api", "upstream")
+        found: Revision = get_object_or_404(rows, version=self.version(slug, name), number=number)
+        return found
+
+    def context(self) -> dict[str, Any]:
+        return {"gateway": tokens.audience(settings.GATEWAY_URL, self.tenant.slug)}
+
+    def shown(self, api: Api) -> dict[str, Any]:
+        return dict(ApiOut(Api.objects.with_versions().get(pk=api.pk), context=self.context()).data)
+
+
+class Apis(ApisView):
+    access = {"GET": "apis.see_published", "POST": "apis.publish"}
+
+    @extend_schema(responses=ApiOut(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002
+        """The catalogue; publishers see what is not published yet as well."""
+        return self.listed(self.apis().with_versions(), ApiOut, **self.context())  # type: ignore[attr-defined]
+
+    @extend_schema(request=ApiIn, responses={201: ApiOut})
+    def post(self, request: Request) -> Response:  # noqa: ARG002
+        return Response(self.shown(publishing.create_api(**self.read(ApiIn), by=self.user)), status=201)
+
+
+class ApiDetail(ApisView):
+    access = {"GET": "apis.see_published"}
+
+    @extend_schema(responses=ApiOut)
+    def get(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        return Response(self.shown(self.api(api)))
+
+
+class Versions(ApisView):
+    access = {"POST": "apis.publish"}
+
+    @extend_schema(request=VersionIn, responses={201: VersionOut})
+    def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        version = publishing.add_version(self.api(api), **self.read(VersionIn), by=self.user)
+        return Response(VersionOut(version, context=self.context()).data, status=201)
+
+
+class VersionPublish(ApisView):
+    access = {"POST": "apis.publish"}
+
+    @extend_schema(request=None, responses=VersionOut)
+    def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
+        """Open a version to subscribers."""
+        found = self.version(api, version)
+        event = publishing.publish(found, by=self.user)
+        return self.decided(VersionOut(found, context=self.context()).data, event)
+
+
+class Revisions(ApisView):
+    access = {"GET": "apis.see_all", "POST": "apis.publish"}
+
+    @extend_schema(responses=RevisionOut(many=True))
+    def get(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
+        rows = self.version(api, version).revisions.select_related("version", "upstream").defer("document")
+        return self.listed(rows, RevisionOut)
+
+    @extend_schema(request=RevisionIn, responses={201: RevisionOut})
+    def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
+        """Import an OpenAPI 3 document. It is served once it is made live."""
+        given = self.read(RevisionIn)
+        found = self.version(api, version)
+        document = _document(given["document"])
+        target = publishing.check_target(**given["upstream"])
+        revision = publishing.add_revision(found, document=document, target=target, note=given["note"], by=self.user)
+        return Response(RevisionOut(revision).data, status=201)
+
+
+class RevisionDetail(ApisView):
+    access = {"GET": "apis.see_published"}
+
+    @extend_schema(responses=RevisionDetailOut)
+    def get(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
+        """The document and its operations. Without the right to publish, the live revision only."""
+        found = self.revision(api, version, number)
+        if "apis.see_all" not in self.permissions:
+            get_object_or_404(ApiVersion.objects, live_revision=found)
+        return Response(RevisionDetailOut(found).data)
+
+
+class RevisionLive(ApisView):
+    access = {"POST": "apis.publish"}
+
+    @extend_schema(request=None, responses=RevisionOut)
+    def post(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
+        """Serve this revision from now on; an older one is how to roll back."""
+        found = self.revision(api, version, number)
+        event = publishing.make_live(found, by=self.user)
+        found.version.refresh_from_db()
+        return self.decided(RevisionOut(found).data, event)
+
+
+class Plans(ApisView):
+    access = {"POST": "apis.publish"}
+
+    @extend_schema(request=PlanIn, responses={201: PlanOut})
+    def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        return Response(PlanOut(publishing.create_plan(self.api(api), **self.read(PlanIn), by=self.user)).data, status=201)
+
+
+class PlanPublish(ApisView):
+    access = {"POST": "apis.publish"}
+
+    @extend_schema(request=None, responses=PlanOut)
+    def post(self, request: Request, api: str, plan: str) -> Response:  # noqa: ARG002
+        """Offer a plan to subscribers."""
+        found: Plan = get_object_or_404(self.api(api).plans, name=plan)
+        return self.decided(PlanOut(found).data, publishing.publish_plan(found, by=self.user))
+
+
+def _document(given: Any) -> openapi.Document:
+    try:
+        return openapi.read(given if isinstance(given, str) else json.dumps(given))
+    except openapi.DocumentError as error:
+        raise Invalid({"document": [_sentence(problem, text=isinstance(given, str)) for problem in error.problems]}) from error
+
+
+def _sentence(problem: openapi.Problem, *, text: bool) -> str:
+    # Lines mean something to the person only where they sent lines.
+    return f"Line {problem.line}, column {problem.column}: {problem.message}" if text else problem.message

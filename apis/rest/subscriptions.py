@@ -1,0 +1,123 @@
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apis.actions import subscriptions
+from apis.models import Api, Plan, Subscription
+from apis.serializers import SubscriptionIn, SubscriptionOut
+from keys.models import Application
+from keys.serializers import OptionalReasonIn, ReasonIn
+from tenants.errors import Invalid
+from tenants.models import Event
+from tenants.rest import TenantRestView
+
+
+class SubscriptionsView(TenantRestView):
+    def subscription(self, pk: UUID) -> Subscription:
+        """One that the person may see."""
+        rows = Subscription.objects.visible_to(self.user, self.permissions).for_list()
+        found: Subscription = get_object_or_404(rows, pk=pk)
+        return found
+
+    def after(self, subscription: Subscription, event: Event) -> Response:
+        return self.decided(SubscriptionOut(subscription).data, event)
+
+
+class Subscriptions(SubscriptionsView):
+    access = {"GET": "tenant.see", "POST": "applications.own"}
+
+    @extend_schema(responses=SubscriptionOut(many=True), parameters=[OpenApiParameter("status", enum=Subscription.Status.values)])
+    def get(self, request: Request) -> Response:
+        """Your applications' subscriptions; all of them for approvers. `?status=pending` is the queue."""
+        rows = Subscription.objects.visible_to(self.user, self.permissions).for_list()
+        if status := request.query_params.get("status"):
+            if status not in Subscription.Status.values:
+                raise Invalid({"status": [f"Choose from {', '.join(Subscription.Status.values)}."]})
+            rows = rows.filter(status=status)
+        return self.listed(rows, SubscriptionOut)
+
+    @extend_schema(request=SubscriptionIn, responses={201: SubscriptionOut})
+    def post(self, request: Request) -> Response:  # noqa: ARG002
+        """Ask for a subscription of one of your applications."""
+        given = self.read(SubscriptionIn)
+        application = Application.objects.filter(owner=self.user, pk=given["application"]).first()
+        api = Api.objects.published().filter(slug=given["api"]).first()
+        plan = Plan.objects.filter(api=api, name=given["plan"], status=Plan.Status.PUBLISHED).first() if api else None
+        missing = {}
+        if application is None:
+            missing["application"] = ["You have no application with this id."]
+        if api is None:
+            missing["api"] = [f"No API “{given['api']}” is published here."]
+        elif plan is None:
+            missing["plan"] = [f"{api} offers no plan “{given['plan']}”."]
+        if missing:
+            raise Invalid(missing)
+        assert application is not None
+        assert api is not None
+        assert plan is not None
+        subscription, event = subscriptions.request(application, api=api, plan=plan, purpose=given["purpose"], by=self.user)
+        answer = self.after(self.subscription(subscription.pk), event)
+        answer.status_code = 201
+        return answer
+
+
+class SubscriptionDetail(SubscriptionsView):
+    access = {"GET": "tenant.see"}
+
+    @extend_schema(responses=SubscriptionOut)
+    def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        return Response(SubscriptionOut(self.subscription(pk)).data)
+
+
+class Approve(SubscriptionsView):
+    access = {"POST": "subscriptions.decide"}
+
+    @extend_schema(request=None, responses=SubscriptionOut)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        found = self.subscription(pk)
+        return self.after(found, subscriptions.approve(found, by=self.user))
+
+
+class Reject(SubscriptionsView):
+    access = {"POST": "subscriptions.decide"}
+
+    @extend_schema(request=ReasonIn, responses=SubscriptionOut)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Say no, and why: the applicant reads the reason and may ask again."""
+        found = self.subscription(pk)
+        return self.after(found, subscriptions.reject(found, **self.read(ReasonIn), by=self.user))
+
+
+class Suspend(SubscriptionsView):
+    access = {"POST": "subscriptions.decide"}
+
+    @extend_schema(request=ReasonIn, responses=SubscriptionOut)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Refuse the application's calls until it is resumed."""
+        found = self.subscription(pk)
+        return self.after(found, subscriptions.suspend(found, **self.read(ReasonIn), by=self.user))
+
+
+class Resume(SubscriptionsView):
+    access = {"POST": "subscriptions.decide"}
+
+    @extend_schema(request=None, responses=SubscriptionOut)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        found = self.subscription(pk)
+        return self.after(found, subscriptions.resume(found, by=self.user))
+
+
+class Cancel(SubscriptionsView):
+    access = {"POST": "tenant.see"}
+
+    @extend_schema(request=OptionalReasonIn, responses=SubscriptionOut)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """End it for good: the application's owner, or who decides."""
+        rows = Subscription.objects.for_list()
+        if "subscriptions.decide" not in self.permissions:
+            rows = rows.filter(application__owner=self.user)
+        found: Subscription = get_object_or_404(rows, pk=pk)
+        return self.after(found, subscriptions.cancel(found, **self.read(OptionalReasonIn), by=self.user))

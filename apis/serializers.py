@@ -1,0 +1,134 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from apis.models import Api, ApiVersion, Plan, Revision, Subscription, Upstream
+from tenants.models import SLUG
+from tenants.serializers import Body, Text
+
+MAX_PLAN_CALLS = 1_000_000
+MAX_PLAN_SECONDS = 86_400
+
+
+class ApiIn(Body):
+    slug = Text(max_length=40, validators=[SLUG])
+    name = Text(max_length=80)
+    description = Text(max_length=5000, allow_blank=True, default="")
+
+
+class PlanOut(serializers.ModelSerializer[Plan]):
+    class Meta:
+        model = Plan
+        fields = ["id", "name", "calls", "seconds", "approval", "status"]
+
+
+class VersionOut(serializers.ModelSerializer[ApiVersion]):
+    live_revision = serializers.IntegerField(source="live_revision.number", default=None)
+    address = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ApiVersion
+        fields = ["id", "name", "status", "live_revision", "address"]
+
+    def get_address(self, version: ApiVersion) -> str:
+        return f"{self.context['gateway']}/{version.api.slug}/{version.name}"
+
+
+class ApiOut(serializers.ModelSerializer[Api]):
+    versions = VersionOut(many=True)
+    plans = PlanOut(many=True)
+
+    class Meta:
+        model = Api
+        fields = ["id", "slug", "name", "description", "versions", "plans", "created_at"]
+
+
+class VersionIn(Body):
+    name = serializers.RegexField(
+        r"^v[0-9]{1,4}(?:\.[0-9]{1,4})?$", error_messages={"invalid": "Name a version v1, v2 or v1.1."}, max_length=20
+    )
+
+
+class UpstreamIn(Body):
+    url = Text(max_length=800)
+    connect_timeout_ms = serializers.IntegerField(min_value=100, max_value=30_000, default=5_000)
+    timeout_ms = serializers.IntegerField(min_value=100, max_value=300_000, default=30_000)
+    header = Text(max_length=80, allow_blank=True, default="")
+    secret = serializers.CharField(max_length=4000, allow_blank=True, default="", trim_whitespace=False)
+
+
+class RevisionIn(Body):
+    """`document` is the OpenAPI 3 document, as text (YAML or JSON) or as JSON itself."""
+
+    document = serializers.JSONField()
+    upstream = UpstreamIn()
+    note = Text(max_length=500, allow_blank=True, default="")
+
+
+class UpstreamOut(serializers.ModelSerializer[Upstream]):
+    """Never the secret."""
+
+    url = serializers.CharField(source="__str__")
+
+    class Meta:
+        model = Upstream
+        fields = ["url", "connect_timeout_ms", "timeout_ms", "header", "addresses", "resolved_at"]
+
+
+class RevisionOut(serializers.ModelSerializer[Revision]):
+    upstream = UpstreamOut()
+    live = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Revision
+        fields = ["id", "number", "note", "upstream", "live", "created_at"]
+
+    def get_live(self, revision: Revision) -> bool:
+        return revision.version.live_revision_id == revision.pk
+
+
+class OperationOut(serializers.Serializer[Any]):
+    operation_id = serializers.CharField()
+    method = serializers.CharField()
+    path = serializers.CharField()
+    summary = serializers.CharField()
+    deprecated = serializers.BooleanField()
+
+
+class RevisionDetailOut(RevisionOut):
+    operations = OperationOut(many=True)
+
+    class Meta(RevisionOut.Meta):
+        fields = [*RevisionOut.Meta.fields, "document", "operations"]
+
+
+class PlanIn(Body):
+    name = serializers.RegexField(
+        r"^[a-z0-9](?:-?[a-z0-9])*$", max_length=40, error_messages={"invalid": "Use lower-case letters, digits and single hyphens."}
+    )
+    calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
+    seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
+    approval = serializers.ChoiceField(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
+
+
+class SubscriptionIn(Body):
+    application = serializers.UUIDField()
+    api = Text(max_length=40)
+    plan = Text(max_length=40)
+    purpose = Text(max_length=500)
+
+
+class SubscriptionOut(serializers.ModelSerializer[Subscription]):
+    application = serializers.UUIDField(source="application_id")
+    application_name = serializers.CharField(source="application.name")
+    api = serializers.CharField(source="api.slug")
+    plan = serializers.CharField(source="plan.name")
+    requested_by = serializers.CharField(source="requested_by.email")
+    decided_by = serializers.CharField(source="decided_by.email", default=None)
+
+    class Meta:
+        model = Subscription
+        fields = [
+            "id", "application", "application_name", "api", "plan", "purpose", "status", "reason",
+            "requested_by", "requested_at", "decided_by", "decided_at", "ended_at",
+        ]  # fmt: skip

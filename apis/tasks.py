@@ -1,0 +1,8 @@
+from celery import shared_task
+
+from apis.actions import resolving
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def resolve_upstreams() -> int:
+    return resolving.resolve_upstreams()

@@ -1,0 +1,24 @@
+"""REST inside a tenant, below /api/v1/tenants/<tenant>/."""
+
+from django.urls import path
+
+from apis.rest import publishing, subscriptions
+
+urlpatterns = [
+    path("apis/", publishing.Apis.as_view(), name="apis"),
+    path("apis/<str:api>/", publishing.ApiDetail.as_view(), name="api"),
+    path("apis/<str:api>/versions/", publishing.Versions.as_view(), name="versions"),
+    path("apis/<str:api>/versions/<str:version>/publish/", publishing.VersionPublish.as_view(), name="version-publish"),
+    path("apis/<str:api>/versions/<str:version>/revisions/", publishing.Revisions.as_view(), name="revisions"),
+    path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/", publishing.RevisionDetail.as_view(), name="revision"),
+    path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/live/", publishing.RevisionLive.as_view(), name="revision-live"),
+    path("apis/<str:api>/plans/", publishing.Plans.as_view(), name="plans"),
+    path("apis/<str:api>/plans/<str:plan>/publish/", publishing.PlanPublish.as_view(), name="plan-publish"),
+    path("subscriptions/", subscriptions.Subscriptions.as_view(), name="subscriptions"),
+    path("subscriptions/<uuid:pk>/", subscriptions.SubscriptionDetail.as_view(), name="subscription"),
+    path("subscriptions/<uuid:pk>/approve/", subscriptions.Approve.as_view(), name="subscription-approve"),
+    path("subscriptions/<uuid:pk>/reject/", subscriptions.Reject.as_view(), name="subscription-reject"),
+    path("subscriptions/<uuid:pk>/suspend/", subscriptions.Suspend.as_view(), name="subscription-suspend"),
+    path("subscriptions/<uuid:pk>/resume/", subscriptions.Resume.as_view(), name="subscription-resume"),
+    path("subscriptions/<uuid:pk>/cancel/", subscriptions.Cancel.as_view(), name="subscription-cancel"),
+]

@@ -1,0 +1,141 @@
+"""What gateways should enforce for a tenant, read in one consistent snapshot together with the event it is true for."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from apis.models import ApiVersion, Operation, Plan, Revision, Subscription, Upstream
+from gateway.envoy import state
+from keys import tokens
+from keys.envelope import unseal
+from keys.kek import kek
+from keys.models import Credential, SigningKey
+from tenants.models import EventCounter, Tenant
+from tenants.scope import tenant_scope
+
+# A revoked credential is denied for as long as a token that it earned may live, with the gateway's allowances.
+TOKENS_LIVE = timedelta(seconds=tokens.MAX_LIFETIME + 120)
+
+# The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}}], what Deployment.good_routes keeps.
+RoutesRef = list[dict[str, Any]]
+
+_REFUSALS = {
+    Subscription.Status.PENDING: "SUBSCRIPTION_PENDING",
+    Subscription.Status.SUSPENDED: "SUBSCRIPTION_SUSPENDED",
+    Subscription.Status.REJECTED: "SUBSCRIPTION_REJECTED",
+    Subscription.Status.CANCELLED: "SUBSCRIPTION_CANCELLED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """`tenant` is true up to event `number`; `routes_ref` names what its routes were made from."""
+
+    tenant: state.Tenant
+    number: int
+    routes_ref: RoutesRef
+
+
+def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
+    """The tenant's desired state now.
+
+    :param routes: an earlier `routes_ref` whose routes to serve, instead of the live revisions, with today's access.
+    :raises Tenant.DoesNotExist: no such tenant.
+    """
+    with tenant_scope(tenant_id, snapshot=True):
+        tenant = Tenant.objects.get(pk=tenant_id)
+        number = EventCounter.objects.values_list("number", flat=True).get()
+        ref = _live() if routes is None else routes
+        whole = state.Tenant(
+            slug=tenant.slug,
+            issuer=tokens.issuer(settings.PORTAL_URL, tenant.slug),
+            audience=tokens.audience(settings.GATEWAY_URL, tenant.slug),
+            hosts=tuple(settings.GATEWAY_HOSTS),
+            access=_access(),
+            routes=_routes(ref),
+        )
+    return Desired(whole, number, ref)
+
+
+def _live() -> RoutesRef:
+    live = (
+        ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED, live_revision__isnull=False)
+        .order_by("id")
+        .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses")
+    )
+    return [
+        {"version": str(version), "revision": str(revision), "addresses": {str(upstream): sorted(addresses)}}
+        for version, revision, upstream, addresses in live
+    ]
+
+
+def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
+    revisions = {
+        str(revision.pk): revision
+        for revision in Revision.objects.filter(pk__in=[item["revision"] for item in ref])
+        .select_related("version__api", "upstream")
+        .defer("document")
+    }
+    operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
+    rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path")
+    for revision_id, operation_id, method, path in rows:
+        operations[str(revision_id)].append(state.Operation(operation_id, method, path))
+    found = []
+    for item in ref:
+        revision = revisions[item["revision"]]
+        addresses = item["addresses"][str(revision.upstream_id)]
+        found.append(
+            state.Version(
+                api=revision.version.api.slug,
+                name=revision.version.name,
+                upstream=_upstream(revision.upstream, addresses),
+                operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
+            )
+        )
+    return tuple(sorted(found, key=lambda version: (version.api, version.name)))
+
+
+def _upstream(row: Upstream, addresses: Iterable[str]) -> state.Upstream:
+    # The sealed bytes are part of the key: another secret is another cluster, so that none is used with the wrong one.
+    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed)
+    return state.Upstream(
+        key=hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:16],
+        scheme=row.scheme,
+        host=row.host,
+        port=row.port,
+        path=row.path,
+        connect_timeout_ms=row.connect_timeout_ms,
+        timeout_ms=row.timeout_ms,
+        addresses=tuple(sorted(addresses)),
+        header=row.header,
+        secret=unseal(row.sealed, row.sealed_for, kek()) if row.sealed else b"",
+    )
+
+
+def _access() -> state.Access:
+    revoked = Credential.objects.filter(status=Credential.Status.REVOKED, ended_at__gt=Now() - TOKENS_LIVE)
+    return state.Access(
+        jwks=tuple(key.public_jwk for key in SigningKey.objects.in_jwks()),
+        grants=_grants(),
+        revoked_credentials=tuple(sorted(str(pk) for pk in revoked.values_list("pk", flat=True))),
+    )
+
+
+def _grants() -> tuple[state.Grant, ...]:
+    rows = Subscription.objects.enforced().values_list(
+        "pk", "status", "api__slug", "application__client_id", "plan_id"
+    )
+    plans = {plan.pk: plan for plan in Plan.objects.all()}
+    found: dict[tuple[str, str], state.Grant] = {}
+    for pk, status, api, client_id, plan_id in rows:
+        # Open ones come last, so one that stands wins over what was closed before it.
+        refusal = _REFUSALS.get(status, "")
+        plan = plans[plan_id]
+        found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds)
+    return tuple(found[key] for key in sorted(found))

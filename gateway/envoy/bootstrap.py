@@ -1,0 +1,71 @@
+"""What a gateway starts with: who it is, where control and usage are, and the flag without which on-demand loading fails open."""
+
+from typing import Any
+
+from gateway.envoy.names import CA_SECRET, CONTROL_CLUSTER, USAGE_CLUSTER
+
+# Without it Envoy skips the tenant's chain on the very call that loads the tenant (Envoy 1.40; tests/attack proves the cure).
+RUNTIME = {"envoy.reloadable_features.on_demand_vhds_no_recreate_stream": False}
+TOKEN_METADATA = "authorization"  # noqa: S105
+
+
+def bootstrap(
+    *,
+    node: str,
+    token: str,
+    control: str,
+    usage: str,
+    admin: str,
+    ca_file: str,
+    address: str = "",
+) -> dict[str, Any]:
+    """Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap) as JSON.
+
+    :param token: the node's bearer token, sent as gRPC metadata with each stream.
+    :param control: `unix:/path` or `host:port`; usage likewise.
+    :param admin: the path of a unix socket, for this machine's operator alone.
+    :param address: where control may call the gateway to see for itself, `http://host:port`; "" tells it not to.
+    """
+    service = {
+        "envoy_grpc": {"cluster_name": CONTROL_CLUSTER},
+        "initial_metadata": [{"key": TOKEN_METADATA, "value": f"Bearer {token}"}],
+    }
+    ads = {"ads": {}, "resource_api_version": "V3"}
+    return {
+        "node": {"id": node, "cluster": "portico", "metadata": {"address": address}},
+        "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
+        "layered_runtime": {"layers": [{"name": "portico", "static_layer": RUNTIME}]},
+        "dynamic_resources": {
+            "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [service]},
+            "lds_config": ads,
+            "cds_config": ads,
+        },
+        "static_resources": {
+            "clusters": [_cluster(CONTROL_CLUSTER, control), _cluster(USAGE_CLUSTER, usage)],
+            "secrets": [{"name": CA_SECRET, "validation_context": {"trusted_ca": {"filename": ca_file}}}],
+        },
+    }
+
+
+def _cluster(name: str, address: str) -> dict[str, Any]:
+    kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    keepalive = {"interval": "5s", "timeout": "5s"}
+    return {
+        "name": name,
+        "type": "STATIC" if address.startswith("unix:") else "STRICT_DNS",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(address)}}]}]},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": kind,
+                "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": keepalive}},
+            }
+        },
+    }
+
+
+def _address(text: str) -> dict[str, Any]:
+    if text.startswith("unix:"):
+        return {"pipe": {"path": text.removeprefix("unix:")}}
+    host, _, port = text.rpartition(":")
+    return {"socket_address": {"address": host, "port_value": int(port)}}

@@ -1,0 +1,107 @@
+"""One cluster per distinct upstream, with the addresses that Portico resolved; and the secrets that it injects."""
+
+import ipaddress
+
+from google.protobuf import duration_pb2, wrappers_pb2
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2, protocol_pb2
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from envoy.extensions.filters.http.credential_injector.v3 import credential_injector_pb2
+from envoy.extensions.filters.http.upstream_codec.v3 import upstream_codec_pb2
+from envoy.extensions.http.injected_credentials.generic.v3 import generic_pb2
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from envoy.type.matcher.v3 import string_pb2
+from gateway.envoy.extensions import extension, http_filter, packed
+from gateway.envoy.names import CA_SECRET
+from gateway.envoy.state import Upstream
+
+ADS = config_source_pb2.ConfigSource(ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3)
+_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_SAN = common_pb2.SubjectAltNameMatcher
+
+
+def cluster_name(slug: str, upstream: Upstream) -> str:
+    return f"{slug}/{upstream.key}"
+
+
+def secret_name(slug: str, upstream: Upstream) -> str:
+    return f"{slug}/{upstream.key}"
+
+
+def cluster(slug: str, upstream: Upstream) -> cluster_pb2.Cluster:
+    connect = duration_pb2.Duration()
+    connect.FromMilliseconds(upstream.connect_timeout_ms)
+    name = cluster_name(slug, upstream)
+    whole = cluster_pb2.Cluster(
+        name=name,
+        type=cluster_pb2.Cluster.STATIC,
+        connect_timeout=connect,
+        per_connection_buffer_limit_bytes=wrappers_pb2.UInt32Value(value=32 * 1024),
+        load_assignment=endpoint_pb2.ClusterLoadAssignment(
+            cluster_name=name,
+            endpoints=[
+                endpoint_components_pb2.LocalityLbEndpoints(
+                    lb_endpoints=[_endpoint(address, upstream.port) for address in upstream.addresses]
+                )
+            ],
+        ),
+    )
+    whole.typed_extension_protocol_options[_HTTP].CopyFrom(packed(_protocol(slug, upstream)))
+    if upstream.scheme == "https":
+        whole.transport_socket.CopyFrom(
+            base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(_tls(upstream.host)))
+        )
+    return whole
+
+
+def secret(slug: str, upstream: Upstream) -> secret_pb2.Secret:
+    """The value to inject; it reaches gateways by SDS only."""
+    value = base_pb2.DataSource(inline_bytes=upstream.secret)
+    return secret_pb2.Secret(name=secret_name(slug, upstream), generic_secret=secret_pb2.GenericSecret(secret=value))
+
+
+def _endpoint(address: str, port: int) -> endpoint_components_pb2.LbEndpoint:
+    socket = address_pb2.SocketAddress(address=address, port_value=port)
+    return endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(socket_address=socket))
+    )
+
+
+def _protocol(slug: str, upstream: Upstream) -> http_protocol_options_pb2.HttpProtocolOptions:
+    options = http_protocol_options_pb2.HttpProtocolOptions(
+        explicit_http_config=http_protocol_options_pb2.HttpProtocolOptions.ExplicitHttpConfig(
+            http_protocol_options=protocol_pb2.Http1ProtocolOptions()
+        ),
+        common_http_protocol_options=protocol_pb2.HttpProtocolOptions(idle_timeout=duration_pb2.Duration(seconds=60)),
+    )
+    if upstream.header:
+        injector = credential_injector_pb2.CredentialInjector(overwrite=True, credential=_credential(slug, upstream))
+        options.http_filters.append(http_filter("inject", injector))
+        options.http_filters.append(http_filter("envoy.filters.http.upstream_codec", upstream_codec_pb2.UpstreamCodec()))
+    return options
+
+
+def _credential(slug: str, upstream: Upstream) -> TypedExtensionConfig:
+    named = secret_pb2.SdsSecretConfig(name=secret_name(slug, upstream), sds_config=ADS)
+    return extension("generic", generic_pb2.Generic(credential=named, header=upstream.header))
+
+
+def _tls(host: str) -> tls_pb2.UpstreamTlsContext:
+    """TLS 1.2 or later, the system's authorities as the gateway's own bootstrap names them, SNI, and the name in the certificate."""
+    try:
+        ipaddress.ip_address(host)
+        san_type, sni = _SAN.IP_ADDRESS, ""
+    except ValueError:
+        san_type, sni = _SAN.DNS, host
+    wanted = _SAN(san_type=san_type, matcher=string_pb2.StringMatcher(exact=host))
+    common = tls_pb2.CommonTlsContext(
+        tls_params=common_pb2.TlsParameters(tls_minimum_protocol_version=common_pb2.TlsParameters.TLSv1_2),
+        combined_validation_context=tls_pb2.CommonTlsContext.CombinedCertificateValidationContext(
+            default_validation_context=common_pb2.CertificateValidationContext(match_typed_subject_alt_names=[wanted]),
+            validation_context_sds_secret_config=secret_pb2.SdsSecretConfig(name=CA_SECRET),
+        ),
+    )
+    return tls_pb2.UpstreamTlsContext(common_tls_context=common, sni=sni)

@@ -1,0 +1,57 @@
+"""Packing Envoy's extensions, and the messages that xds-protos does not carry."""
+
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+from envoy.config.core.v3 import extension_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+
+TYPES = "type.googleapis.com/"
+HttpFilter = hcm_pb2.HttpFilter
+
+
+def packed(message: Message, extra: bytes = b"") -> any_pb2.Any:
+    """The message as Any, byte-stable: map entries in order.
+
+    :param extra: fields in wire format that Envoy knows and xds-protos does not yet.
+    """
+    return any_pb2.Any(type_url=TYPES + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True) + extra)
+
+
+def http_filter(name: str, message: Message) -> HttpFilter:
+    return HttpFilter(name=name, typed_config=packed(message))
+
+
+def extension(name: str, message: Message, extra: bytes = b"") -> extension_pb2.TypedExtensionConfig:
+    return extension_pb2.TypedExtensionConfig(name=name, typed_config=packed(message, extra))
+
+
+def _filter_chain_messages() -> tuple[type[Message], type[Message]]:
+    """`envoy/extensions/filters/http/filter_chain/v3/filter_chain.proto`, field for field as Envoy 1.40 carries it.
+
+    Declared here because xds-protos lacks it, and because a TypedStruct in its place would be parsed twice: once as a
+    struct and once as the message.
+    """
+    package = "envoy.extensions.filters.http.filter_chain.v3"
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="portico/envoy_filter_chain.proto", package=package, syntax="proto3", dependency=["envoy/config/core/v3/extension.proto"]
+    )
+    chain = file.message_type.add(name="FilterChain")
+    chain.field.add(
+        name="filters",
+        number=1,
+        type=field.TYPE_MESSAGE,
+        label=field.LABEL_REPEATED,
+        type_name=".envoy.config.core.v3.TypedExtensionConfig",
+    )
+    for name, inner in (("FilterChainConfig", "default_filter_chain"), ("FilterChainConfigPerRoute", "filter_chain")):
+        file.message_type.add(name=name).field.add(
+            name=inner, number=1, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=f".{package}.FilterChain"
+        )
+    descriptor_pool.Default().Add(file)  # type: ignore[no-untyped-call]
+    found = [descriptor_pool.Default().FindMessageTypeByName(f"{package}.{name}") for name in ("FilterChainConfig", "FilterChainConfigPerRoute")]
+    return message_factory.GetMessageClass(found[0]), message_factory.GetMessageClass(found[1])
+
+
+FilterChainConfig, FilterChainConfigPerRoute = _filter_chain_messages()

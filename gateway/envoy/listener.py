@@ -1,0 +1,110 @@
+"""The one listener: hardened HTTP, tenants loaded on demand, the gate that each tenant's chain fills, and the guard behind it."""
+
+from google.protobuf import duration_pb2, wrappers_pb2
+
+from envoy.config.accesslog.v3 import accesslog_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, grpc_service_pb2, protocol_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.extensions.access_loggers.grpc.v3 import als_pb2
+from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2
+from envoy.extensions.filters.http.router.v3 import router_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from gateway.envoy import rbac
+from gateway.envoy.clusters import ADS
+from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
+from gateway.envoy.names import GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
+from gateway.envoy.refusals import mappers
+
+NAME = "gateway"
+# A call whose tenant does not load within this is answered 503: without a route nothing else ends it.
+LOAD_TIMEOUT_MS = 900
+_Hcm = hcm_pb2.HttpConnectionManager
+
+
+def listener(*, port: int, address: str, portal_url: str) -> listener_pb2.Listener:
+    """:param address: the interface to listen on."""
+    manager = _manager(portal_url)
+    network_filter = listener_components_pb2.Filter(name="http", typed_config=packed(manager))
+    return listener_pb2.Listener(
+        name=NAME,
+        address=address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port)),
+        per_connection_buffer_limit_bytes=wrappers_pb2.UInt32Value(value=32 * 1024),
+        filter_chains=[listener_components_pb2.FilterChain(filters=[network_filter])],
+    )
+
+
+def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
+    return _Hcm(
+        stat_prefix="gateway",
+        use_remote_address=wrappers_pb2.BoolValue(value=True),
+        normalize_path=wrappers_pb2.BoolValue(value=True),
+        merge_slashes=True,
+        path_with_escaped_slashes_action=_Hcm.REJECT_REQUEST,
+        max_request_headers_kb=wrappers_pb2.UInt32Value(value=16),
+        common_http_protocol_options=protocol_pb2.HttpProtocolOptions(
+            headers_with_underscores_action=protocol_pb2.HttpProtocolOptions.REJECT_REQUEST,
+            max_headers_count=wrappers_pb2.UInt32Value(value=100),
+            idle_timeout=duration_pb2.Duration(seconds=60),
+        ),
+        http2_protocol_options=protocol_pb2.Http2ProtocolOptions(
+            max_concurrent_streams=wrappers_pb2.UInt32Value(value=100),
+            initial_stream_window_size=wrappers_pb2.UInt32Value(value=64 * 1024),
+            initial_connection_window_size=wrappers_pb2.UInt32Value(value=1024 * 1024),
+        ),
+        request_headers_timeout=duration_pb2.Duration(seconds=5),
+        request_timeout=duration_pb2.Duration(seconds=30),
+        # Until a route is known. Each route has its own, longer one.
+        stream_idle_timeout=duration_pb2.Duration(nanos=LOAD_TIMEOUT_MS * 1_000_000),
+        server_header_transformation=_Hcm.PASS_THROUGH,
+        always_set_request_id_in_response=True,
+        scoped_routes=_tenants(),
+        http_filters=[
+            http_filter("on_demand", on_demand_pb2.OnDemand()),
+            http_filter(GATE, FilterChainConfig()),
+            http_filter(GUARD, _guard()),
+            http_filter("envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=True)),
+        ],
+        local_reply_config=mappers(portal_url),
+        access_log=[_access_log()],
+    )
+
+
+def _tenants() -> hcm_pb2.ScopedRoutes:
+    """The scope is the first segment of the path: the tenant's slug."""
+    segment = hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor(
+        name=":path", element_separator="/", index=1
+    )
+    builder = hcm_pb2.ScopedRoutes.ScopeKeyBuilder(
+        fragments=[hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder(header_value_extractor=segment)]
+    )
+    return hcm_pb2.ScopedRoutes(
+        name="tenants",
+        scope_key_builder=builder,
+        rds_config_source=ADS,
+        scoped_rds=hcm_pb2.ScopedRds(scoped_rds_config_source=ADS),
+    )
+
+
+def _guard() -> "rbac.filter_pb2.RBAC":
+    """Only what the chain's last step marked goes on: on demand, Envoy can skip the chain on the call that loads a tenant."""
+    marked = {"yes": rbac.verdict("passed")}
+    return rbac.decision(rbac.table(PASSED, marked, rbac.verdict("NOT_READY", rbac.DENY)), "guard_")
+
+
+def _access_log() -> accesslog_pb2.AccessLog:
+    """What was refused or failed, streamed to `manage.py usage`; no header of the request but those Envoy names itself."""
+    refused = accesslog_pb2.ComparisonFilter(
+        op=accesslog_pb2.ComparisonFilter.GE, value=base_pb2.RuntimeUInt32(default_value=400, runtime_key="portico.log_from_status")
+    )
+    usage = grpc_service_pb2.GrpcService(envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=USAGE_CLUSTER))
+    config = als_pb2.HttpGrpcAccessLogConfig(
+        common_config=als_pb2.CommonGrpcAccessLogConfig(
+            log_name="calls", grpc_service=usage, transport_api_version=2, buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000)
+        ),
+        additional_response_headers_to_log=[REFUSAL_HEADER],
+    )
+    return accesslog_pb2.AccessLog(
+        name="envoy.access_loggers.http_grpc",
+        filter=accesslog_pb2.AccessLogFilter(status_code_filter=accesslog_pb2.StatusCodeFilter(comparison=refused)),
+        typed_config=packed(config),
+    )

@@ -1,0 +1,42 @@
+"""Names that more than one part of the configuration uses."""
+
+# The chain's place among the listener's filters; a route configuration fills it.
+GATE = "gate"
+# What stands between the gate and the upstream, and lets through only what the chain's last step marked.
+GUARD = "guard"
+# Filter state.
+PASSED = "portico.passed"
+CALLER = "portico.caller"
+CREDENTIAL = "portico.cid"
+# Route metadata, and the metadata of verified tokens.
+PORTICO = "portico"
+JWT = "envoy.filters.http.jwt_authn"
+TOKEN = "token"  # noqa: S105
+TOKEN_HEADER = "token_h"  # noqa: S105
+# RBAC writes the subscription that let a call pass, and its plan, under these prefixes.
+GRANT_PREFIX = "grant_"
+PLAN_PREFIX = "plan_"
+
+# Identity headers: taken off each call, then set from what was verified.
+TENANT_HEADER = "x-portico-tenant"
+APPLICATION_HEADER = "x-portico-application"
+SUBSCRIPTION_HEADER = "x-portico-subscription"
+PLAN_HEADER = "x-portico-plan"
+IDENTITY_HEADERS = (APPLICATION_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
+REFUSAL_HEADER = "x-portico-refusal"
+
+# Route names that the refusals are told apart by.
+WRONG_METHOD = "wrong_method"
+NO_ROUTE = "no_route"
+CLOSED = "closed"
+CANARY = "canary"
+
+# Static in each gateway's bootstrap.
+CONTROL_CLUSTER = "portico-control"
+USAGE_CLUSTER = "portico-usage"
+CA_SECRET = "portico-ca"  # noqa: S105
+
+
+def canary_path(slug: str) -> str:
+    """The path that control calls without a token after a push: it must be refused."""
+    return f"/{slug}/.portico/canary"

@@ -1,0 +1,85 @@
+"""RBAC filters: one denial per filter, and tables that cost one hash look-up."""
+
+from collections.abc import Mapping
+
+from envoy.config.core.v3 import extension_pb2
+from envoy.config.rbac.v3 import rbac_pb2
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as filter_pb2
+from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
+from envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
+from gateway.envoy.extensions import extension, packed
+from gateway.envoy.names import JWT
+from xds.core.v3 import extension_pb2 as xds_extension_pb2
+from xds.type.matcher.v3 import matcher_pb2
+
+Principal = rbac_pb2.Principal
+Extension = extension_pb2.TypedExtensionConfig
+ALLOW, DENY = rbac_pb2.RBAC.ALLOW, rbac_pb2.RBAC.DENY
+# Envoy refuses an empty exact_match_map, so each carries this entry; no key of ours can be it.
+RESERVED = "!"
+
+
+def claim(namespace: str, name: str, value: value_pb2.ValueMatcher) -> Principal:
+    """A claim (or header) of a verified token, as jwt_authn left it in the metadata."""
+    path = [metadata_pb2.MetadataMatcher.PathSegment(key=key) for key in (namespace, name)]
+    return Principal(metadata=metadata_pb2.MetadataMatcher(filter=JWT, path=path, value=value))
+
+
+def present(namespace: str, name: str) -> Principal:
+    return claim(namespace, name, value_pb2.ValueMatcher(present_match=True))
+
+
+def exactly(text: str) -> value_pb2.ValueMatcher:
+    return value_pb2.ValueMatcher(string_match=string_pb2.StringMatcher(exact=text))
+
+
+def equals(namespace: str, name: str, text: str) -> Principal:
+    return claim(namespace, name, exactly(text))
+
+
+def holds(namespace: str, name: str, text: str) -> Principal:
+    """The claim is a list with this text in it."""
+    return claim(namespace, name, value_pb2.ValueMatcher(list_match=value_pb2.ListMatcher(one_of=exactly(text))))
+
+
+def every(*principals: Principal) -> Principal:
+    return Principal(and_ids=Principal.Set(ids=principals))
+
+
+def either(*principals: Principal) -> Principal:
+    return Principal(or_ids=Principal.Set(ids=principals))
+
+
+def negated(principal: Principal) -> Principal:
+    return Principal(not_id=principal)
+
+
+def denial(code: str, when: Principal) -> Extension:
+    """Refuse with `code`. One policy per filter: with several, Envoy reports the wrong one's name."""
+    policy = rbac_pb2.Policy(permissions=[rbac_pb2.Permission(any=True)], principals=[when])
+    rules = rbac_pb2.RBAC(action=DENY, policies={code: policy})
+    return extension(code.lower(), filter_pb2.RBAC(rules=rules, rules_stat_prefix=f"{code.lower()}_"))
+
+
+def verdict(name: str, action: int = ALLOW) -> matcher_pb2.Matcher.OnMatch:
+    chosen = rbac_pb2.Action(name=name, action=action)  # type: ignore[arg-type]
+    return matcher_pb2.Matcher.OnMatch(action=xds_extension_pb2.TypedExtensionConfig(name="verdict", typed_config=packed(chosen)))
+
+
+def table(key: str, verdicts: Mapping[str, matcher_pb2.Matcher.OnMatch], otherwise: matcher_pb2.Matcher.OnMatch) -> matcher_pb2.Matcher:
+    """A look-up of the filter state `key`.
+
+    Filter state, never dynamic metadata: with DynamicMetadataInput an exact_match_map is accepted and never matches.
+    """
+    state = network_inputs_pb2.FilterStateInput(key=key)
+    tree = matcher_pb2.Matcher.MatcherTree(input=xds_extension_pb2.TypedExtensionConfig(name=key, typed_config=packed(state)))
+    entries = tree.exact_match_map.map
+    entries[RESERVED].CopyFrom(verdict("reserved", DENY))
+    for name, found in verdicts.items():
+        entries[name].CopyFrom(found)
+    return matcher_pb2.Matcher(matcher_tree=tree, on_no_match=otherwise)
+
+
+def decision(matcher: matcher_pb2.Matcher, prefix: str) -> filter_pb2.RBAC:
+    """:param prefix: of the metadata keys this filter writes; each RBAC needs its own."""
+    return filter_pb2.RBAC(matcher=matcher, rules_stat_prefix=prefix)

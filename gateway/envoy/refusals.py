@@ -1,0 +1,85 @@
+"""Why a call was refused, as `application/problem+json` (RFC 9457) with a stable code. docs/refusals.md explains each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf import struct_pb2, wrappers_pb2
+
+from envoy.config.accesslog.v3 import accesslog_pb2
+from envoy.config.core.v3 import base_pb2, substitution_format_string_pb2
+from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from gateway.envoy.extensions import packed
+from gateway.envoy.names import NO_ROUTE, REFUSAL_HEADER, WRONG_METHOD
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """:param when: a CEL expression over Envoy's attributes that tells this refusal apart."""
+
+    code: str
+    status: int
+    sentence: str
+    fix: str
+    when: str
+
+
+def _says(text: str) -> str:
+    return f'response.code_details.contains("{text}")'
+
+
+def _denied(code: str, status: int, sentence: str, fix: str) -> Refusal:
+    """A denial by an RBAC filter whose policy or action bears the code: Envoy puts its name in brackets."""
+    return Refusal(code, status, sentence, fix, _says(f"[{code}]"))
+
+
+# The first that fits answers.
+REFUSALS: tuple[Refusal, ...] = (
+    _denied("NOT_READY", 503, "This gateway does not know this tenant, or has not loaded it yet.", "Check the address. If it is right, try again in a second."),
+    _denied("TOKEN_WRONG_KIND", 401, "This is not an access token for calling APIs.", "Ask the tenant's token endpoint for an access token and send that."),
+    _denied("TOKEN_WRONG_AUDIENCE", 401, "This token was issued for something else.", "Ask the token endpoint of the tenant that owns the API."),
+    _denied("TOKEN_REVOKED", 401, "The credential that earned this token was revoked.", "Ask for a token with a credential that still works."),
+    _denied("SUBSCRIPTION_PENDING", 403, "Your application's subscription waits for an approver.", "Wait for the decision, or ask the tenant's approvers."),
+    _denied("SUBSCRIPTION_SUSPENDED", 403, "Your application's subscription is suspended.", "Read the reason at the subscription and ask the tenant's approvers."),
+    _denied("SUBSCRIPTION_REJECTED", 403, "Your application's request for this API was rejected.", "Read the reason at the subscription; you may ask again."),
+    _denied("SUBSCRIPTION_CANCELLED", 403, "Your application's subscription was cancelled.", "Subscribe the application again."),
+    _denied("SUBSCRIPTION_REQUIRED", 403, "Your application has no subscription to this API.", "Subscribe the application to the API."),
+    Refusal("TOKEN_EXPIRED", 401, "This token has expired.", "Ask the token endpoint for a new one.", _says("Jwt_is_expired")),
+    Refusal("TOKEN_MISSING", 401, "Send an access token in the header Authorization: Bearer.", "Get one from the tenant's token endpoint.", _says("Jwt_is_missing")),
+    Refusal("TOKEN_INVALID", 401, "This token is not valid here.", "Check that it is whole, and that it comes from this tenant's token endpoint.", _says("jwt_authn_access_denied")),
+    Refusal("RATE_LIMITED", 429, "Your plan's limit is reached.", "Wait as long as Retry-After says, or ask for a larger plan.", _says("local_rate_limited")),
+    Refusal("METHOD_NOT_ALLOWED", 405, "This path is published with other methods.", "Look up the operation in the API's document.", f'xds.route_name == "{WRONG_METHOD}"'),
+    Refusal("NO_SUCH_ROUTE", 404, "No published operation has this path.", "Look up the path in the API's document; letters and slashes count.", f'xds.route_name == "{NO_ROUTE}"'),
+    Refusal("NOT_READY", 503, "This gateway does not know this tenant, or has not loaded it yet.", "Check the address. If it is right, try again in a second.", 'xds.route_name == "closed" || !has(xds.route_name) || xds.route_name == ""'),
+    Refusal("UPSTREAM_TIMEOUT", 504, "The API behind the gateway did not answer in time.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('response_timeout')} || {_says('stream_idle_timeout')} || {_says('per_try')}"),
+    Refusal("UPSTREAM_UNAVAILABLE", 503, "The API behind the gateway does not answer.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('upstream')} || {_says('no_healthy')} || {_says('cluster_not_found')}"),
+)  # fmt: skip
+
+CODES: tuple[str, ...] = tuple(dict.fromkeys(refusal.code for refusal in REFUSALS))
+
+
+def mappers(portal_url: str, refusals: Sequence[Refusal] = REFUSALS) -> hcm_pb2.LocalReplyConfig:
+    return hcm_pb2.LocalReplyConfig(mappers=[_mapper(refusal, portal_url) for refusal in refusals])
+
+
+def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
+    told = accesslog_pb2.ExtensionFilter(name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when)))
+    body = struct_pb2.Struct()
+    body.update(
+        {
+            "type": f"{portal_url}/refusals/{refusal.code}/",
+            "title": refusal.sentence,
+            "status": refusal.status,
+            "code": refusal.code,
+            "detail": refusal.fix,
+            "request_id": "%REQ(X-REQUEST-ID)%",
+        }
+    )
+    return hcm_pb2.ResponseMapper(
+        filter=accesslog_pb2.AccessLogFilter(extension_filter=told),
+        status_code=wrappers_pb2.UInt32Value(value=refusal.status),
+        headers_to_add=[base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=REFUSAL_HEADER, value=refusal.code))],
+        body_format_override=substitution_format_string_pb2.SubstitutionFormatString(
+            json_format=body, content_type="application/problem+json"
+        ),
+    )

@@ -1,0 +1,78 @@
+"""A tenant, compiled: the resources that a gateway gets, each with the digest of its bytes as version."""
+
+import hashlib
+from dataclasses import dataclass
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.listener.v3 import listener_pb2
+from envoy.config.route.v3 import route_pb2, scoped_route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from gateway.envoy import clusters, listener, routes
+from gateway.envoy.extensions import TYPES, packed
+from gateway.envoy.state import Tenant, Upstream
+
+CLUSTER = TYPES + cluster_pb2.Cluster.DESCRIPTOR.full_name
+LISTENER = TYPES + listener_pb2.Listener.DESCRIPTOR.full_name
+ROUTES = TYPES + route_pb2.RouteConfiguration.DESCRIPTOR.full_name
+SCOPE = TYPES + scoped_route_pb2.ScopedRouteConfiguration.DESCRIPTOR.full_name
+SECRET = TYPES + secret_pb2.Secret.DESCRIPTOR.full_name
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One xDS resource; `version` is the SHA-256 of its bytes, so equal content is never sent twice."""
+
+    url: str
+    name: str
+    version: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What one tenant needs: clusters and secrets first, routes once those are acknowledged."""
+
+    routes: Resource
+    clusters: tuple[Resource, ...]
+    secrets: tuple[Resource, ...]
+
+    @property
+    def digest(self) -> str:
+        """One version for the whole."""
+        versions = [resource.version for resource in (self.routes, *self.clusters, *self.secrets)]
+        return hashlib.sha256(" ".join(versions).encode()).hexdigest()
+
+
+def resource(name: str, message: Message) -> Resource:
+    body = packed(message)
+    return Resource(body.type_url, name, hashlib.sha256(body.value).hexdigest(), body)
+
+
+def compile_tenant(tenant: Tenant) -> Compiled:
+    """
+    :raises gateway.envoy.paths.UnsupportedTemplate: an operation that no route can hold.
+    """
+    upstreams = _upstreams(tenant)
+    return Compiled(
+        routes=resource(tenant.slug, routes.configuration(tenant)),
+        clusters=tuple(resource(clusters.cluster_name(tenant.slug, each), clusters.cluster(tenant.slug, each)) for each in upstreams),
+        secrets=tuple(
+            resource(clusters.secret_name(tenant.slug, each), clusters.secret(tenant.slug, each)) for each in upstreams if each.header
+        ),
+    )
+
+
+def compile_scope(slug: str) -> Resource:
+    return resource(slug, routes.scope(slug))
+
+
+def compile_listener(*, port: int, address: str, portal_url: str) -> Resource:
+    return resource(listener.NAME, listener.listener(port=port, address=address, portal_url=portal_url))
+
+
+def _upstreams(tenant: Tenant) -> list[Upstream]:
+    found = {version.upstream.key: version.upstream for version in tenant.routes or ()}
+    return [found[key] for key in sorted(found)]

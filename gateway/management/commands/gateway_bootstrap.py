@@ -1,0 +1,39 @@
+import json
+import ssl
+from argparse import ArgumentParser
+from typing import Any
+
+import certifi
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from gateway.envoy.bootstrap import bootstrap
+from gateway.register import issue_node_token
+
+
+class Command(BaseCommand):
+    help = "Print what an Envoy starts with to become a gateway. It holds a new token of that gateway; the one before ends."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--node", default="gateway-1", help="the gateway's name")
+        parser.add_argument("--address", default=settings.GATEWAY_URL, help="where control may call it; '' = not at all")
+        parser.add_argument("--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin")
+        parser.add_argument("--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams")
+
+    def handle(self, *_: Any, node: str, address: str, admin: str, ca_file: str, **__: Any) -> None:
+        whole = bootstrap(
+            node=node,
+            token=issue_node_token(node, address=address),
+            control=settings.CONTROL_ADDRESS,
+            usage=settings.USAGE_ADDRESS,
+            admin=admin,
+            ca_file=ca_file,
+            address=address,
+        )
+        self.stdout.write(json.dumps(whole, indent=2))
+
+
+def default_ca_file() -> str:
+    """The system's own authorities where there are any, else those that certifi ships."""
+    return ssl.get_default_verify_paths().cafile or certifi.where()

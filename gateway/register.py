@@ -1,0 +1,195 @@
+"""What control writes down: nodes, what they loaded, acknowledged and refused. Plain functions on the database, called from threads."""
+
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from django.db import close_old_connections, transaction
+from django.db.models import DateTimeField, Func
+from django.db.models.functions import Now
+
+from gateway import desired
+from gateway.delivery import Kind, Newest, Outcome
+from gateway.desired import RoutesRef
+from gateway.envoy.paths import UnsupportedTemplate
+from gateway.envoy.resources import compile_tenant
+from gateway.models import ControlProcess, Deployment, GatewayNode, Loaded, Receipt
+from tenants import events
+from tenants.models import EventCounter, Tenant
+from tenants.scope import tenant_scope
+
+class ClockTimestamp(Func):
+    """PostgreSQL's clock at this moment; now() is the transaction's beginning."""
+
+    function = "clock_timestamp"
+    output_field = DateTimeField()
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+
+def fresh_connection(work: Callable[P, R]) -> Callable[P, R]:
+    """For threads outside a request: a connection that broke is dropped before and after, so that an outage heals by itself."""
+
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        close_old_connections()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return wrapped
+
+
+def issue_node_token(name: str, *, address: str) -> str:
+    """A new token for the gateway `name`, registering it if need be. Shown once; only its digest is kept, and the one before ends."""
+    token = f"ptc_node_{secrets.token_urlsafe(32)}"
+    with transaction.atomic():
+        node, created = GatewayNode.objects.update_or_create(
+            name=name, defaults={"token_sha256": _digest(token), "address": address, "revoked_at": None}
+        )
+        if created:
+            events.record_platform("gateway.registered", node, by=None)
+    return token
+
+
+@dataclass(frozen=True, slots=True)
+class NodeId:
+    pk: UUID
+    name: str
+
+
+def authenticate(authorization: str, name: str) -> NodeId | None:
+    """The node whose token this is, if it bears that name."""
+    scheme, _, token = authorization.partition(" ")
+    node = GatewayNode.objects.filter(name=name, revoked_at=None).first()
+    if scheme.lower() != "bearer" or node is None or not hmac.compare_digest(node.token_sha256, _digest(token)):
+        return None
+    return NodeId(node.pk, node.name)
+
+
+@transaction.atomic
+def node_joined(node: NodeId, *, address: str, version: str, fresh: bool) -> None:
+    """:param fresh: it has just started and holds nothing, so whatever it had loaded is forgotten."""
+    row = GatewayNode.objects.get(pk=node.pk)
+    row.connected, row.address, row.version, row.seen_at = True, address, version, Now()  # type: ignore[assignment]
+    row.save(update_fields=["connected", "address", "version", "seen_at"])
+    if fresh:
+        Loaded.objects.filter(node=row).delete()
+    events.record_platform("gateway.node_joined", row, by=None, version=version)
+
+
+@transaction.atomic
+def node_lost(node: NodeId) -> None:
+    row = GatewayNode.objects.get(pk=node.pk)
+    row.connected = False
+    row.save(update_fields=["connected"])
+    events.record_platform("gateway.node_lost", row, by=None)
+
+
+@transaction.atomic
+def heartbeat(process: UUID, nodes: list[UUID]) -> None:
+    ControlProcess.objects.update_or_create(pk=process, defaults={"seen_at": Now()})
+    GatewayNode.objects.filter(pk__in=nodes).update(seen_at=Now(), connected=True)
+
+
+@transaction.atomic
+def control_stopped(process: UUID) -> None:
+    ControlProcess.objects.filter(pk=process).delete()
+
+
+def tenants() -> dict[str, UUID]:
+    """Every tenant's slug and id."""
+    return dict(Tenant.objects.values_list("slug", "pk"))
+
+
+def tenant_slug(tenant_id: UUID) -> str | None:
+    return Tenant.objects.filter(pk=tenant_id).values_list("slug", flat=True).first()
+
+
+def newest_number(tenant_id: UUID) -> int:
+    with tenant_scope(tenant_id):
+        return EventCounter.objects.values_list("number", flat=True).get()
+
+
+def newest(tenant_id: UUID, routes: RoutesRef | None = None) -> Newest:
+    """Read and compile a tenant. What can't be compiled is an answer like any other, not a failure."""
+    wanted = desired.read(tenant_id, routes=routes)
+    try:
+        return Newest(wanted, compile_tenant(wanted.tenant))
+    except UnsupportedTemplate as error:
+        return Newest(wanted, None, str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a tenant on a node from before."""
+
+    good_routes: RoutesRef | None
+    refused_digest: str
+    routes: int
+    access: int
+
+
+def tenant_loaded(node: NodeId, tenant_id: UUID) -> Standing:
+    """The node asks for the tenant: from now on its acknowledgement is needed. Commits before anything is read for it."""
+    with tenant_scope(tenant_id):
+        Loaded.objects.update_or_create(node_id=node.pk, tenant_id=tenant_id, defaults={"at": Now()})
+        row = Deployment.objects.filter(node_id=node.pk).first()
+        last = Receipt.objects.filter(node_id=node.pk, tenant_id=tenant_id).order_by("-id").first()
+    return Standing(
+        row.good_routes if row else None,
+        row.refused_digest if row else "",
+        last.routes if last else 0,
+        last.access if last else 0,
+    )
+
+
+def tenant_unloaded(node: NodeId, tenant_id: UUID) -> None:
+    Loaded.objects.filter(node_id=node.pk, tenant_id=tenant_id).delete()
+
+
+def save_outcome(node: NodeId, tenant_id: UUID, outcome: Outcome, *, routes: int, access: int) -> None:
+    """The receipt, and how the node now stands to the tenant. Refusals are told once each."""
+    with tenant_scope(tenant_id):
+        if outcome.refusals:
+            events.lock()
+        Receipt.objects.create(
+            node_id=node.pk,
+            tenant_id=tenant_id,
+            routes=routes,
+            access=access,
+            closed=outcome.offer.kind is Kind.CLOSED,
+            at=ClockTimestamp(),
+        )
+        row = Deployment.objects.filter(node_id=node.pk).first() or Deployment(node_id=node.pk)
+        before = (row.state, row.good_routes, row.refused_digest)
+        row.state = Deployment.State(outcome.offer.kind)
+        if outcome.offer.routes_ref is not None:
+            row.good_routes = outcome.offer.routes_ref
+        if outcome.offer.kind is Kind.IN_STEP:
+            row.refused_digest = row.refused_text = ""
+            row.refused_at = None
+        for digest, text in outcome.refusals:
+            _refused(node, row, hashlib.sha256(digest.encode()).hexdigest() if len(digest) > 64 else digest, text)
+        if before != (row.state, row.good_routes, row.refused_digest) or row._state.adding:  # noqa: SLF001
+            row.save()
+
+
+def _refused(node: NodeId, row: Deployment, digest: str, text: str) -> None:
+    if row.refused_digest == digest:
+        return
+    row.refused_digest, row.refused_text, row.refused_at = digest, text[:4000], events.now()
+    subject = GatewayNode(pk=node.pk, name=node.name)
+    events.record("gateway.rejected_config", subject, by=None, digest=digest, text=text[:1000])
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

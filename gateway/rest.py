@@ -1,0 +1,53 @@
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway import receipts
+from gateway.models import Deployment, GatewayNode, Refusal
+from gateway.serializers import GatewayOut, ReceiptOut, RefusalOut
+from keys.models import Application
+from tenants.models import Event
+from tenants.rest import TenantRestView
+
+
+class Receipt(TenantRestView):
+    access = {"GET": "tenant.see"}
+
+    @extend_schema(responses=ReceiptOut)
+    def get(self, request: Request, number: int) -> Response:  # noqa: ARG002
+        """Where a decision is enforced by now. For who made it, and for who may see all decisions."""
+        rows = Event.objects.filter(number=number)
+        if not self.permissions & {"audit.read", "subscriptions.see_all", "gateways.see"}:
+            rows = rows.filter(actor_id=self.user.pk)
+        return Response(ReceiptOut(receipts.receipt(get_object_or_404(rows))).data)
+
+
+class Gateways(TenantRestView):
+    access = {"GET": "gateways.see"}
+
+    @extend_schema(responses=GatewayOut(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002
+        """The gateways, and how each stands to this tenant: in step, on older routes, or closed, with what it refused."""
+        alive = set(GatewayNode.objects.connected().values_list("pk", flat=True))
+        deployments = {row.node_id: row for row in Deployment.objects.all()}
+        nodes = list(GatewayNode.objects.filter(revoked_at=None).order_by("name"))
+        for node in nodes:
+            node.alive = node.pk in alive  # type: ignore[attr-defined]
+            node.deployment = deployments.get(node.pk)  # type: ignore[attr-defined]
+        return Response(GatewayOut(nodes, many=True).data)
+
+
+class Refusals(TenantRestView):
+    access = {"GET": "tenant.see"}
+
+    @extend_schema(responses=RefusalOut(many=True))
+    def get(self, request: Request, pk: UUID) -> Response:
+        """An application's last 200 refused calls, newest first; `?request_id=` finds one. Told about a second after the call."""
+        application = get_object_or_404(Application.objects.visible_to(self.user, self.permissions), pk=pk)
+        rows = Refusal.objects.filter(application=application)
+        if request_id := request.query_params.get("request_id"):
+            rows = rows.filter(request_id=request_id)
+        return self.listed(rows, RefusalOut)

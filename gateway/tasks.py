@@ -1,0 +1,13 @@
+from celery import shared_task
+from django.core.management import call_command
+
+from gateway import pruning
+from tenants import throttle
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def prune() -> None:
+    """What has had its time: sign-in counts, REST sessions that ended, receipts that newer ones cover."""
+    throttle.prune()
+    pruning.prune_receipts()
+    call_command("flushexpiredtokens")

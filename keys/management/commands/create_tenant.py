@@ -1,0 +1,22 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from keys.actions import create_tenant
+from tenants.errors import Invalid, NotAllowed
+
+
+class Command(BaseCommand):
+    help = "Create a tenant, able to issue tokens at once. Give it an admin with add_member."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug", help="stands in addresses, never changes: acme")
+        parser.add_argument("name", help="what people read: 'Acme Inc.'")
+
+    def handle(self, *_: Any, slug: str, name: str, **__: Any) -> None:
+        try:
+            tenant = create_tenant(slug=slug, name=name, by=None)
+        except (Invalid, NotAllowed) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"Created {tenant} ({tenant.slug}).")

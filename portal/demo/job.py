@@ -1,0 +1,251 @@
+"""The main job, done over HTTP as a client would: publish, register, ask, be refused, approve, call, be limited, suspend, resume."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+import httpx
+
+from portal.demo.data import DOCUMENT
+
+# A plan that the demo can exhaust in a blink.
+PLAN = {"name": "demo", "calls": 20, "seconds": 2, "approval": "manual"}
+SETTLE_SECONDS = 5.0
+
+
+class StepFailed(AssertionError):  # noqa: N818  (reads as the sentence it is)
+    """Something did not go as promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    name: str
+    ok: bool
+    ms: float
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """`sign_ins` as the seed wrote them. `say` gets one line per step."""
+
+    portal: str
+    gateway: str
+    upstream: str
+    sign_ins: list[dict[str, str]]
+    say: Callable[[str], None] = print
+    steps: list[Step] = field(default_factory=list)
+    enforced_ms: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> bool:
+        """Every step in order, up to the first that fails. Whether all held."""
+        try:
+            self._run()
+        except (StepFailed, httpx.HTTPError) as error:
+            self.say(f"  ✗ {error}")
+            self.steps.append(Step("the rest", ok=False, ms=0, detail=str(error)))
+        return all(step.ok for step in self.steps)
+
+    def _run(self) -> None:
+        acme, globex = "/api/v1/tenants/acme", "/api/v1/tenants/globex"
+        people = self._step("Pam, Carl, Ada and Eve sign in", self._sign_in_all)
+        pam, carl, ada, eve = (people[name] for name in ("pam", "carl", "ada", "eve"))
+        slug = self._step("Pam publishes an API from its OpenAPI document", lambda: self._publish(pam, acme))
+        mine = self._step("Carl registers an application and gets a client secret", lambda: self._register(carl, acme, slug))
+        asked = self._step("Carl asks for a subscription", lambda: self._ask(carl, acme, mine["application"], slug))
+        token = self._step("The application gets an access token", lambda: self._token(mine))
+        call = f"{self.gateway}/acme/{slug}/v1/get"
+        pending = "The call is refused: SUBSCRIPTION_PENDING"
+        self._step(pending, lambda: self._settles(call, token, 403, "SUBSCRIPTION_PENDING"))
+        one = f"{acme}/subscriptions/{asked}"
+        self._step("Ada approves; the same token passes the gateway", lambda: self._decide(ada, f"{one}/approve/", "approve", call, token, 200))
+        self._step("The upstream sees who calls, and no token", lambda: self._identity(call, token, mine["client_id"]))
+        self._step("The plan's limit is reached: 429 RATE_LIMITED, Retry-After", lambda: self._limited(call, token))
+        suspend = {"reason": "The demo wants to see it refused."}
+        self._step(
+            "Ada suspends; the same token is refused: SUBSCRIPTION_SUSPENDED",
+            lambda: self._decide(ada, f"{one}/suspend/", "suspend", call, token, 403, "SUBSCRIPTION_SUSPENDED", suspend),
+        )
+        self._step("Ada resumes; the same token passes again", lambda: self._decide(ada, f"{one}/resume/", "resume", call, token, 200))
+        foreign = self._step("Eve at Globex gets a token of her own tenant", lambda: self._token(self._register(eve, globex, "foreign")))
+        self._step("Her token at Acme's API is refused: TOKEN_INVALID", lambda: self._answers(call, foreign, 401, "TOKEN_INVALID"))
+        self._step("Acme looks to Eve as if it did not exist", lambda: _expect(eve.get(f"{acme}/apis/"), 404))
+        self._step("Carl reads why his calls were refused", lambda: self._refusals(carl, acme, mine["application"]))
+
+    def _step(self, name: str, work: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            result = work()
+        except (StepFailed, httpx.HTTPError) as error:
+            self._note(Step(name, ok=False, ms=_since(started), detail=str(error)))
+            raise
+        self._note(Step(name, ok=True, ms=_since(started)))
+        return result
+
+    def _note(self, step: Step) -> None:
+        self.steps.append(step)
+        self.say(f"{step.ms:8.1f} ms  {'✓' if step.ok else '✗'} {step.name}")
+
+    # Who
+
+    def _sign_in_all(self) -> dict[str, httpx.Client]:
+        return {each["email"].partition("@")[0]: self._sign_in(each) for each in self.sign_ins}
+
+    def _sign_in(self, account: dict[str, str]) -> httpx.Client:
+        client = httpx.Client(base_url=self.portal, timeout=20, trust_env=False)
+        body = {"email": account["email"], "password": account["password"]}
+        client.headers["Authorization"] = f"Bearer {_expect(client.post('/api/v1/session/', json=body), 200)['access']}"
+        return client
+
+    # What
+
+    def _publish(self, pam: httpx.Client, tenant: str) -> str:
+        taken = {each["slug"] for each in _expect(pam.get(f"{tenant}/apis/?limit=200"), 200)["results"]}
+        slug = next(name for number in count(1) if (name := f"demo-{number}") not in taken)
+        api = f"{tenant}/apis/{slug}"
+        _expect(pam.post(f"{tenant}/apis/", json={"slug": slug, "name": f"Demo {slug}", "description": "Made by the demo."}), 201)
+        _expect(pam.post(f"{api}/versions/", json={"name": "v1"}), 201)
+        revision = {"document": DOCUMENT.read_text(), "upstream": {"url": self.upstream}, "note": "First import"}
+        _expect(pam.post(f"{api}/versions/v1/revisions/", json=revision), 201)
+        _expect(pam.post(f"{api}/versions/v1/revisions/1/live/"), 200)
+        _expect(pam.post(f"{api}/plans/", json=PLAN), 201)
+        _expect(pam.post(f"{api}/plans/{PLAN['name']}/publish/"), 200)
+        _expect(pam.post(f"{api}/versions/v1/publish/"), 200)
+        return slug
+
+    def _register(self, person: httpx.Client, tenant: str, about: str) -> dict[str, str]:
+        body = {"name": f"Demo client of {about} {time.time_ns()}", "purpose": "Shows the main job."}
+        application = _expect(person.post(f"{tenant}/applications/", json=body), 201)
+        credential = _expect(person.post(f"{tenant}/applications/{application['id']}/credentials/", json={}), 201)
+        return {"application": application["id"], **credential}
+
+    def _ask(self, carl: httpx.Client, tenant: str, application: str, slug: str) -> str:
+        body = {"application": application, "api": slug, "plan": PLAN["name"], "purpose": "The demo."}
+        asked = _expect(carl.post(f"{tenant}/subscriptions/", json=body), 201)
+        if asked["status"] != "pending":
+            raise StepFailed(f"The subscription is {asked['status']}, not pending.")
+        return str(asked["id"])
+
+    def _token(self, credential: dict[str, str]) -> str:
+        answer = httpx.post(
+            credential["token_endpoint"],
+            data={"grant_type": "client_credentials"},
+            auth=(credential["client_id"], credential["client_secret"]),
+            trust_env=False,
+        )
+        return str(_expect(answer, 200)["access_token"])
+
+    # Calls
+
+    def _answers(self, url: str, token: str, status: int, code: str = "") -> httpx.Response:
+        answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5, trust_env=False)
+        if (answer.status_code, answer.headers.get("x-portico-refusal", "")) != (status, code):
+            raise StepFailed(f"The gateway answered {answer.status_code} {answer.text[:300]}, not {status} {code}.")
+        return answer
+
+    def _settles(self, url: str, token: str, status: int, code: str = "") -> None:
+        """The answer comes within the second that what only adds access is gathered for."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                self._answers(url, token, status, code)
+            except StepFailed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def _decide(
+        self,
+        ada: httpx.Client,
+        path: str,
+        name: str,
+        url: str,
+        token: str,
+        status: int,
+        code: str = "",
+        body: dict[str, str] | None = None,
+    ) -> None:
+        """Decide while calling, and note how long after the decision the first changed answer came; then read the receipt."""
+        changed: list[float] = []
+        stop = threading.Event()
+
+        def watch() -> None:
+            while not stop.is_set():
+                try:
+                    self._answers(url, token, status, code)
+                except StepFailed:
+                    time.sleep(0.003)
+                else:
+                    changed.append(time.time())
+                    return
+
+        time.sleep(PLAN["seconds"])  # type: ignore[arg-type]  # let the plan's bucket fill, so that limits don't answer
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        decided = _expect(ada.post(path, json=body or {}), 200)
+        watcher.join(SETTLE_SECONDS)
+        stop.set()
+        if not changed:
+            raise StepFailed(f"{name} was not enforced within {SETTLE_SECONDS} s.")
+        receipt = self._receipt(ada, decided["receipt"])
+        at = datetime.fromisoformat(receipt["at"]).timestamp()
+        self.enforced_ms[name] = round((changed[0] - at) * 1000, 1)
+        self.say(f"               {receipt['sentence']} First changed answer after {self.enforced_ms[name]} ms.")
+
+    def _receipt(self, ada: httpx.Client, path: str) -> dict[str, Any]:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            receipt = _expect(ada.get(path), 200)
+            if receipt["complete"]:
+                return receipt
+            if time.monotonic() > deadline:
+                raise StepFailed(f"The receipt says: {receipt['sentence']}")
+            time.sleep(0.02)
+
+    def _identity(self, url: str, token: str, client_id: str) -> None:
+        forged = {"Authorization": f"Bearer {token}", "x-portico-tenant": "forged", "x-portico-application": "forged"}
+        seen = {
+            name.lower(): value
+            for name, value in _expect(httpx.get(url, headers=forged, trust_env=False), 200)["headers"].items()
+        }
+        told = {name: seen.get(f"x-portico-{name}") for name in ("tenant", "application", "plan")}
+        if told != {"tenant": "acme", "application": client_id, "plan": PLAN["name"]} or not seen.get("x-portico-subscription"):
+            raise StepFailed(f"The upstream saw {told}.")
+        if "authorization" in seen:
+            raise StepFailed("The upstream saw the token.")
+
+    def _limited(self, url: str, token: str) -> None:
+        for _ in range(int(str(PLAN["calls"])) * 3):
+            answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+            if answer.status_code == 429:
+                if answer.headers.get("x-portico-refusal") != "RATE_LIMITED" or not answer.headers.get("retry-after"):
+                    raise StepFailed(f"The 429 carries {dict(answer.headers)}.")
+                return
+        raise StepFailed("The limit was never reached.")
+
+    def _refusals(self, carl: httpx.Client, tenant: str, application: str) -> None:
+        wanted = {"SUBSCRIPTION_PENDING", "SUBSCRIPTION_SUSPENDED", "RATE_LIMITED"}
+        deadline = time.monotonic() + SETTLE_SECONDS
+        found: set[str] = set()
+        while not wanted <= found:
+            if time.monotonic() > deadline:
+                raise StepFailed(f"The refusals show {sorted(found)} only.")
+            rows = _expect(carl.get(f"{tenant}/applications/{application}/refusals/?limit=200"), 200)["results"]
+            found = {row["code"] for row in rows}
+            time.sleep(0.05)
+
+
+def _expect(answer: httpx.Response, status: int) -> Any:
+    if answer.status_code != status:
+        raise StepFailed(f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}: {answer.text[:500]}")
+    return answer.json() if answer.content else None
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)

@@ -1,0 +1,145 @@
+"""Every refusal, translated once: problem+json (RFC 9457) for REST, a page for people."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from tenants.access import SignInNeeded
+from tenants.errors import Invalid, NotAllowed
+from tenants.origin import origin
+from tenants.throttle import TooMany
+
+NOT_FOUND = "There is nothing here, or nothing that you may see."
+SIGN_IN = "Sign in first."
+BROKEN = "Something broke on our side. Try again; if it stays, tell your operator the request id."
+
+
+def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
+    """The members of RFC 9457 §3.1, and the request's id."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": origin.get().request_id,
+        **more,
+    }
+
+
+def status_of(error: Exception) -> int:
+    match error:
+        case SignInNeeded():
+            return 401
+        case Http404():
+            return 404
+        case PermissionDenied():
+            return 403
+        case NotAllowed():
+            return 409
+        case Invalid():
+            return 422
+        case TooMany():
+            return 429
+        case _:
+            return 500
+
+
+def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER. A refused action must not commit its writes; DRF rolls back for its own errors only."""
+    set_rollback()
+    headers: dict[str, str] = {}
+    more: dict[str, Any] = {}
+    if isinstance(error, ValidationError):
+        status, detail, more = 422, "Some of this can't be used as it is.", {"errors": _sentences(error.detail)}
+    elif isinstance(error, APIException):
+        answered = exception_handler(error, context)
+        assert answered is not None
+        status, headers = answered.status_code, dict(answered.headers)
+        detail = SIGN_IN if isinstance(error, NotAuthenticated) else str(_first(error.detail))
+    else:
+        status = status_of(error)
+        if status == 500:
+            return None
+        detail = NOT_FOUND if status == 404 else str(error)
+        if isinstance(error, Invalid):
+            more = {"errors": error.problems}
+        if isinstance(error, TooMany):
+            headers = {"Retry-After": str(error.seconds)}
+    return Response(problem(status, detail, **more), status=status, headers=headers, content_type="application/problem+json")
+
+
+def _first(detail: Any) -> Any:
+    while isinstance(detail, dict | list):
+        if isinstance(detail, dict):
+            detail = detail.get("detail") or next(iter(detail.values()))
+        else:
+            detail = detail[0]
+    return detail
+
+
+def _sentences(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested errors as {"a.b": [sentence]}."""
+    if isinstance(detail, dict):
+        found: dict[str, list[str]] = {}
+        for name, inner in detail.items():
+            inside = "" if name == "non_field_errors" else str(name)
+            found |= _sentences(inner, ".".join(filter(None, [path, inside])))
+        return found
+    if isinstance(detail, list) and any(isinstance(inner, dict) for inner in detail):
+        found = {}
+        for index, inner in enumerate(detail):
+            found |= _sentences(inner, f"{path}[{index}]") if inner else {}
+        return found
+    return {path: [str(sentence) for sentence in (detail if isinstance(detail, list) else [detail])]}
+
+
+def answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+    """A problem for programs, a page for people."""
+    if request.path_info.startswith("/api/") or not request.accepts("text/html"):
+        return JsonResponse(problem(status, detail), status=status, content_type="application/problem+json")
+    context = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail, "request_id": origin.get().request_id}
+    return render(request, "error.html", context, status=status)
+
+
+class ErrorMiddleware:
+    """The pages' half: an exception that a view lets through becomes a page. The scope outside it rolls back with the view."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response: HttpResponse = self.get_response(request)
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        status = status_of(error)
+        if status in {404, 500}:
+            return None
+        detail = SIGN_IN if isinstance(error, SignInNeeded) else str(error)
+        return answer(request, status, detail)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    return answer(request, 404, NOT_FOUND)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    return answer(request, 400, "This request can't be understood.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 403, str(exception) or "You may not do this.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
+    return answer(request, 403, "This form is too old or came from elsewhere. Reload the page and send it again.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return answer(request, 500, BROKEN)

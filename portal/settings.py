@@ -1,0 +1,229 @@
+"""Every setting, read once: from NAME, from the file that NAME_FILE names, or from the embedded stack that `manage.py up` runs.
+
+docs/settings.md lists them; tests/portal/test_docs.py holds the two together.
+"""
+
+import json
+import os
+import secrets
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = Path(os.environ.get("PORTICO_VAR") or BASE_DIR / "var")
+
+
+def _embedded() -> dict[str, str]:
+    """What a running embedded stack says of itself; empty when none has run here."""
+    try:
+        found: dict[str, str] = json.loads((VAR / "run" / "environment.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+EMBEDDED = _embedded()
+
+
+def env(name: str, default: str = "") -> str:
+    """The value of NAME, of the file NAME_FILE, of the embedded stack, or the default; in that order."""
+    if name in os.environ:
+        return os.environ[name]
+    if f"{name}_FILE" in os.environ:
+        return Path(os.environ[f"{name}_FILE"]).read_text().strip()
+    return EMBEDDED.get(name, default)
+
+
+def secret(name: str, file: str) -> str:
+    """A secret from the environment, or one made on first use under var/secrets (0600)."""
+    if found := env(name):
+        return found
+    path = VAR / "secrets" / file
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as target:
+        target.write(secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+def database(url: str) -> dict[str, Any]:
+    """A postgresql:// URL as Django's dictionary; `host` in the query names a unix socket's directory."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", "") or parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "OPTIONS": options,
+        "ATOMIC_REQUESTS": True,
+        # A connection lives as long as its thread: a new one costs more than most requests.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+# Where Portico is reached, and by what names.
+PORTAL_PORT = int(env("PORTICO_PORT", "8000"))
+GATEWAY_PORT = int(env("PORTICO_GATEWAY_PORT", "8080"))
+PORTAL_URL = env("PORTICO_URL", f"http://127.0.0.1:{PORTAL_PORT}").rstrip("/")
+GATEWAY_URL = env("PORTICO_GATEWAY_URL", f"http://127.0.0.1:{GATEWAY_PORT}").rstrip("/")
+# Host names that calls may carry at the gateway; never "*".
+GATEWAY_HOSTS = sorted({*env("PORTICO_GATEWAY_HOSTS", "127.0.0.1 localhost").split(), urlsplit(GATEWAY_URL).hostname or ""})
+RUN = Path(env("PORTICO_RUN", str(VAR / "run")))
+# Where the demo's upstream answers.
+UPSTREAM_URL = env("PORTICO_UPSTREAM_URL", f"http://127.0.0.1:{env('PORTICO_UPSTREAM_PORT', '8090')}")
+# The interface that gateways listen on.
+GATEWAY_ADDRESS = env("PORTICO_GATEWAY_ADDRESS", "127.0.0.1")
+# grpc addresses of the two gateway services: unix:/path or host:port.
+CONTROL_ADDRESS = env("PORTICO_CONTROL", f"unix:{RUN / 'control.sock'}")
+USAGE_ADDRESS = env("PORTICO_USAGE", f"unix:{RUN / 'usage.sock'}")
+# The authorities that gateways trust for https upstreams; "" = the system's.
+GATEWAY_CA_FILE = env("PORTICO_GATEWAY_CA_FILE")
+# Networks in which upstreams may lie although they are private: the operator's word. The embedded stack allows loopback.
+UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
+# Token requests per minute that one client may make from one address, counted in each web process.
+TOKEN_RATE = int(env("PORTICO_TOKEN_RATE", "600"))
+
+SECRET_KEY = secret("PORTICO_SECRET_KEY", "django")
+SESSION_SIGNING_KEY = secret("PORTICO_SESSION_KEY", "session")
+PEPPER = secret("PORTICO_PEPPER", "pepper")
+KEK_FILE = Path(env("PORTICO_KEK_FILE", str(VAR / "secrets" / "kek")))
+DEBUG = env("PORTICO_DEBUG") == "1"
+ALLOWED_HOSTS = [urlsplit(PORTAL_URL).hostname or "", *env("PORTICO_HOSTS", "127.0.0.1 localhost").split()]
+
+# `migrate` alone works as the owner of the tables; everything else as the role that row security binds.
+DATABASE_URL = env("DATABASE_URL", "postgresql://portico_app@/portico")
+DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", DATABASE_URL)
+DATABASE_DIRECT_URL = env("DATABASE_DIRECT_URL", DATABASE_URL)
+DATABASES = {"default": database(DATABASE_OWNER_URL if sys.argv[1:2] == ["migrate"] else DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "tenants",
+    "keys",
+    "apis",
+    "gateway",
+    "portal",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tenants.middleware.OriginMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.errors.ErrorMiddleware",
+    "tenants.middleware.TenantMiddleware",
+]
+CSRF_FAILURE_VIEW = "portal.errors.csrf_failure"
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+AUTH_USER_MODEL = "tenants.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+APPEND_SLASH = False
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_SSL = PORTAL_URL.startswith("https:")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL
+SESSION_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_SSL else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL
+if SECURE_SSL:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# A body larger than the largest OpenAPI document is refused before it is read.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.access.Allowed"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "tenants.paging.NewestFirst",
+    "EXCEPTION_HANDLER": "portal.errors.rest_exception",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "SIGNING_KEY": SESSION_SIGNING_KEY,
+    "ISSUER": PORTAL_URL,
+    "AUDIENCE": f"{PORTAL_URL}/api/v1",
+    "TOKEN_TYPE_CLAIM": "portico_session",
+    "USER_ID_CLAIM": "sub",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Portico",
+    "DESCRIPTION": "Publish APIs, register applications, decide subscriptions, and read the receipt of every decision.",
+    "VERSION": "v1",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {},
+}
+
+# redis://host:port/db, rediss://… or unix:///path/to/socket; Celery has its own word for the last.
+VALKEY_URL = env("VALKEY_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = VALKEY_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE = {
+    "expire-credentials": {"task": "keys.tasks.expire_credentials", "schedule": 30.0},
+    "resolve-upstreams": {"task": "apis.tasks.resolve_upstreams", "schedule": 30.0},
+    "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,116 @@
+"""Who may enter. Every view says so on its first line; check E004 finds the one that does not."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from tenants.models import Membership, Tenant, User
+from tenants.roles import PERMISSIONS, permissions_of
+from tenants.scope import in_scope
+
+if TYPE_CHECKING:
+    # The REST framework's views import this module by the name in the settings.
+    from rest_framework.views import APIView
+
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SignInNeeded(Exception):  # noqa: N818  (reads as the sentence it is)
+    """A page was asked for by nobody in particular (401)."""
+
+
+class TenantRequest(HttpRequest):
+    """A request inside one tenant, by one of its members."""
+
+    tenant: Tenant
+    user: User
+    permissions: frozenset[str]
+
+
+def permissions_in_scope(user: User | AnonymousUser) -> frozenset[str]:
+    """What this person may do in the tenant in scope.
+
+    :raises Http404: not a member. To an outsider the tenant looks as if it did not exist.
+    """
+    # A slug that names no tenant opens no scope, and looks the same from outside.
+    membership = Membership.objects.filter(user_id=user.pk).only("roles").first() if in_scope() else None
+    if membership is None:
+        raise Http404
+    return permissions_of(membership.roles)
+
+
+def allowed(user: User | AnonymousUser, permission: str) -> frozenset[str]:
+    """All of the person's permissions, once `permission` is among them.
+
+    :raises Http404: not a member. :raises PermissionDenied: a member without it.
+    """
+    held = permissions_in_scope(user)
+    if permission not in held:
+        raise PermissionDenied(f"Your roles here don't include “{permission}”.")
+    return held
+
+
+def tenant_view(
+    permission: str,
+) -> Callable[[Callable[Concatenate[TenantRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
+    """A page inside a tenant, for members with `permission`."""
+    assert permission in PERMISSIONS, permission
+
+    def decorate(
+        view: Callable[Concatenate[TenantRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.user.is_authenticated:
+                raise SignInNeeded
+            request.permissions = allowed(request.user, permission)  # type: ignore[attr-defined]
+            kwargs.pop("tenant", None)
+            return view(request, *args, **kwargs)  # type: ignore[arg-type]
+
+        guarded.access = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def open_to_all(reason: str) -> Callable[[F], F]:
+    """A view without a gate, and why that is right. Works on functions and on REST views."""
+    assert reason
+
+    def decorate(view: F) -> F:
+        view.access = reason  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
+# Views of libraries, which can't carry a decorator of ours.
+OPEN_VIEWS: dict[str, str] = {
+    "drf_spectacular.views.SpectacularAPIView": "the schema of the REST API is public documentation",
+    "drf_spectacular.views.SpectacularSwaggerView": "the REST documentation is public",
+}
+
+
+class Allowed(BasePermission):
+    """The REST door: `access` on the view maps a method to the permission it needs, or names who may enter at all.
+
+    `"signed in"` admits any signed-in person, for what lies outside every tenant.
+    """
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        needed = view.access[request.method] if isinstance(view.access, dict) else view.access  # type: ignore[attr-defined]
+        if not request.user.is_authenticated:
+            return False
+        if needed != SIGNED_IN:
+            request.permissions = allowed(request.user, needed)  # type: ignore[attr-defined]
+        return True
+
+
+SIGNED_IN = "signed in"

@@ -1,0 +1,59 @@
+"""Jobs that come due per tenant, claimed by lease: a worker that dies gives its rows back after five minutes."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from tenants import events
+from tenants.scope import current_tenant_id, tenant_scope
+
+# The job's work on one tenant, in its scope and under its lock; returns when it is due next, None when nothing is left.
+Work = Callable[[], datetime | None]
+
+
+def expect(job: str, at: datetime) -> None:
+    """The tenant in scope has something for `job` at `at`, or earlier if it had already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO tenants_due (tenant_id, job, at) VALUES (%s, %s, %s)
+               ON CONFLICT (tenant_id, job) DO UPDATE SET at = LEAST(tenants_due.at, EXCLUDED.at)""",
+            [current_tenant_id(), job, at],
+        )
+
+
+def claim(job: str, limit: int) -> list[UUID]:
+    """Tenants whose `job` is due, taken for five minutes in a transaction of its own.
+
+    Claiming and working in one transaction would take the locks in the wrong order and deadlock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE tenants_due SET at = now() + interval '5 minutes' WHERE id IN (
+                   SELECT id FROM tenants_due WHERE job = %s AND at <= now() ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED)
+               RETURNING tenant_id""",
+            [job, limit],
+        )
+        return [tenant_id for (tenant_id,) in cursor.fetchall()]
+
+
+def run(job: str, work: Work, *, limit: int = 100) -> int:
+    """Do `work` for every tenant that is due, one transaction each; safe to run twice. Returns how many tenants it served."""
+    served = 0
+    while claimed := claim(job, limit):
+        for tenant_id in claimed:
+            with tenant_scope(tenant_id):
+                events.lock()
+                settle(job, work())
+            served += 1
+    return served
+
+
+def settle(job: str, at: datetime | None) -> None:
+    """The tenant in scope is due for `job` again at `at`, or not at all."""
+    with connection.cursor() as cursor:
+        if at is None:
+            cursor.execute("DELETE FROM tenants_due WHERE tenant_id = %s AND job = %s", [current_tenant_id(), job])
+        else:
+            cursor.execute("UPDATE tenants_due SET at = %s WHERE tenant_id = %s AND job = %s", [at, current_tenant_id(), job])

@@ -1,0 +1,59 @@
+"""The closed vocabulary of events, and what each means to gateways. docs/events.md explains them to readers."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Part(StrEnum):
+    """Which half of a tenant's configuration an event changes; receipts count them apart."""
+
+    ROUTES = "routes"
+    ACCESS = "access"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a kind of event changes what gateways enforce.
+
+    `gives`: callers may do more after it. The closed configuration enforces what takes, never what gives.
+    `gathered`: a developer can cause it and it takes nothing away, so it waits up to a second for others.
+    """
+
+    part: Part
+    gives: bool
+    gathered: bool = False
+
+
+GATEWAY_KINDS: dict[str, Change] = {
+    "version.published": Change(Part.ROUTES, gives=True),
+    "revision.live": Change(Part.ROUTES, gives=True),
+    "upstream.resolved": Change(Part.ROUTES, gives=True),
+    "plan.published": Change(Part.ACCESS, gives=True),
+    "subscription.requested": Change(Part.ACCESS, gives=False, gathered=True),
+    "subscription.approved": Change(Part.ACCESS, gives=True),
+    "subscription.rejected": Change(Part.ACCESS, gives=False),
+    "subscription.suspended": Change(Part.ACCESS, gives=False),
+    "subscription.resumed": Change(Part.ACCESS, gives=True),
+    "subscription.cancelled": Change(Part.ACCESS, gives=False),
+    "credential.revoked": Change(Part.ACCESS, gives=False),
+    "signing_key.activated": Change(Part.ACCESS, gives=True),
+}
+
+KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
+    "tenant.created",
+    "member.added",
+    "member.changed",
+    "api.created",
+    "version.created",
+    "revision.created",
+    "plan.created",
+    "application.created",
+    "credential.created",
+    "credential.rolled",
+    "credential.expired",
+    "gateway.rejected_config",
+}
+
+PLATFORM_KINDS: frozenset[str] = frozenset(
+    {"tenant.created", "gateway.registered", "gateway.node_joined", "gateway.node_lost", "login.succeeded", "login.refused"}
+)

@@ -1,0 +1,46 @@
+"""States. A model's STEPS is the whole diagram; `move` is the only writer of `status`."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from django.db import transaction
+
+from tenants import events
+from tenants.errors import NotAllowed
+from tenants.models import Event, User
+
+
+class Stateful(Protocol):
+    """A tenant model with a status. STEPS maps (from, to) to the verb that names the event."""
+
+    STEPS: ClassVar[Mapping[tuple[str, str], str]]
+    status: Any
+
+    @property
+    def pk(self) -> Any: ...
+    @property
+    def _meta(self) -> Any: ...
+
+
+@transaction.atomic
+def move(thing: Stateful, to: str, *, by: User | None, why: str = "", **fields: Any) -> Event:
+    """Take one allowed step, once, on the record.
+
+    :param why: the reason, for the event.
+    :param fields: columns that change in the same UPDATE.
+    :raises NotAllowed: the diagram has no such step, or someone was quicker.
+    """
+    events.require_lock()
+    was = thing.status
+    verb = thing.STEPS.get((was, to))
+    noun = thing._meta.verbose_name  # noqa: SLF001  (Django's documented model API)
+    if verb is None:
+        raise NotAllowed(f"This {noun} is {was}, so it can't become {to}.")
+    changed = type(thing).objects.filter(pk=thing.pk, status=was).update(status=to, **fields)  # type: ignore[attr-defined]
+    if not changed:
+        raise NotAllowed(f"Someone else has just changed this {noun}. Look again before you decide.")
+    thing.status = to
+    for name, value in fields.items():
+        setattr(thing, name, value)
+    reason = {"reason": why} if why else {}
+    return events.record(f"{str(noun).replace(' ', '_')}.{verb}", thing, by=by, was=str(was), **reason)

@@ -1,0 +1,28 @@
+from tenants.models.attempt import Attempt
+from tenants.models.base import CurrentTenant, TenantManager, TenantModel, new_id
+from tenants.models.due import Due
+from tenants.models.event import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent
+from tenants.models.membership import Membership, Role
+from tenants.models.tenant import RESERVED_SLUGS, SLUG, Tenant
+from tenants.models.user import User, UserManager
+
+__all__ = [
+    "RESERVED_SLUGS",
+    "SLUG",
+    "Attempt",
+    "CurrentTenant",
+    "Due",
+    "Event",
+    "EventCounter",
+    "EventFields",
+    "Membership",
+    "PlatformCounter",
+    "PlatformEvent",
+    "Role",
+    "Tenant",
+    "TenantManager",
+    "TenantModel",
+    "User",
+    "UserManager",
+    "new_id",
+]

@@ -1,0 +1,34 @@
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from tenants.models.base import TenantManager, TenantModel
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", "Admin"
+    PUBLISHER = "publisher", "Publisher"
+    APPROVER = "approver", "Approver"
+    DEVELOPER = "developer", "Developer"
+    AUDITOR = "auditor", "Auditor"
+
+
+class Membership(TenantModel):
+    """A person's roles in one tenant; several at once are usual."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    roles = ArrayField(models.CharField(max_length=20, choices=Role), default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TenantManager()
+    # The one manager without the tenant filter: inside user_scope row security shows a person's own rows, read only.
+    mine: models.Manager["Membership"] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "user"], name="one_membership_per_person"),
+            models.CheckConstraint(condition=models.Q(roles__len__gt=0), name="membership_has_a_role"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {', '.join(self.roles)}"

@@ -1,0 +1,177 @@
+"""REST: what every endpoint shares, sessions, and the tenants of a person."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth import authenticate
+from django.db import transaction
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import APIView
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.serializers import TokenRefreshSerializer
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from tenants import events, throttle
+from tenants.access import SIGNED_IN, open_to_all
+from tenants.errors import Invalid
+from tenants.models import Event, Membership, Tenant, User
+from tenants.scope import user_scope
+from tenants.serializers import EventOut, MemberOut, SessionIn, SessionOut, RefreshIn, TenantOut
+
+SIGN_INS_PER_ACCOUNT = 10
+SIGN_INS_PER_ADDRESS = 50
+SIGN_IN_WINDOW = 300
+
+
+class RestView(APIView):
+    """An endpoint. `access` says who may enter, per method."""
+
+    access: ClassVar[dict[str, str] | str]
+
+    def read(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        """The body, checked."""
+        found = serializer(data=self.request.data)
+        found.is_valid(raise_exception=True)
+        return dict(found.validated_data)
+
+    def listed(self, rows: QuerySet[Any], serializer: type[serializers.BaseSerializer[Any]], **context: Any) -> Response:
+        """One page."""
+        assert api_settings.DEFAULT_PAGINATION_CLASS is not None
+        paginator = api_settings.DEFAULT_PAGINATION_CLASS()
+        page = paginator.paginate_queryset(rows, self.request, view=self)
+        return paginator.get_paginated_response(serializer(page, many=True, context=context).data)
+
+
+class TenantRestView(RestView):
+    """An endpoint inside a tenant, whose slug the path names; the middleware has opened its scope."""
+
+    tenant: Tenant
+
+    def dispatch(self, request: Any, *args: Any, tenant: str, **kwargs: Any) -> Any:  # noqa: ARG002
+        self.tenant = getattr(request, "tenant", None)  # type: ignore[assignment]
+        return super().dispatch(request, *args, **kwargs)
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """All that the person may do here."""
+        held: frozenset[str] = self.request.permissions  # type: ignore[attr-defined]
+        return held
+
+    def decided(self, data: Any, event: Event) -> Response:
+        """A decision's answer: the thing as it is now, and where its receipt is."""
+        receipt = reverse("receipt", kwargs={"tenant": self.tenant.slug, "number": event.number})
+        return Response({**data, "event": event.number, "receipt": receipt})
+
+    @property
+    def user(self) -> User:
+        assert isinstance(self.request.user, User)
+        return self.request.user
+
+
+@open_to_all("signing in is how one gets in")
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class Session(RestView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(request=SessionIn, responses=SessionOut)
+    def post(self, request: Request) -> Response:
+        """Sign in. The access token lives 5 minutes, the refresh token a day."""
+        given = self.read(SessionIn)
+        email = given["email"].strip().lower()
+        address = request.META.get("REMOTE_ADDR", "")
+        throttle.attempt(f"sign-in account {email}", limit=SIGN_INS_PER_ACCOUNT, seconds=SIGN_IN_WINDOW)
+        throttle.attempt(f"sign-in address {address}", limit=SIGN_INS_PER_ADDRESS, seconds=SIGN_IN_WINDOW)
+        user = authenticate(request, username=email, password=given["password"])
+        if not isinstance(user, User):
+            known = User.objects.filter(email=email).first()
+            if known is not None:
+                events.record_platform("login.refused", known, by=None)
+            raise AuthenticationFailed("This e-mail address and password don't belong together.")
+        throttle.forget(f"sign-in account {email}")
+        events.record_platform("login.succeeded", user, by=user)
+        refresh = RefreshToken.for_user(user)
+        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+
+    @extend_schema(request=RefreshIn, responses={204: None})
+    def delete(self, request: Request) -> Response:  # noqa: ARG002
+        """Sign out: the refresh token ends; the access token ends with its five minutes."""
+        try:
+            RefreshToken(self.read(RefreshIn)["refresh"]).blacklist()
+        except TokenError as error:
+            raise AuthenticationFailed("This refresh token has ended or is not one.") from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@open_to_all("the refresh token is the proof")
+class SessionRefresh(RestView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(request=RefreshIn, responses=SessionOut)
+    def post(self, request: Request) -> Response:
+        """A new pair for a refresh token, which ends with this."""
+        given = TokenRefreshSerializer(data=self.read(RefreshIn), context={"request": request})
+        try:
+            given.is_valid(raise_exception=True)
+        except TokenError as error:
+            raise AuthenticationFailed("This refresh token has ended or is not one. Sign in again.") from error
+        return Response(given.validated_data)
+
+
+class Tenants(RestView):
+    access = SIGNED_IN
+
+    @extend_schema(responses=TenantOut(many=True), operation_id="tenants_list")
+    def get(self, request: Request) -> Response:
+        """The tenants you are a member of, with your roles."""
+        with user_scope(request.user.pk):
+            roles = dict(Membership.mine.filter(user=request.user).values_list("tenant_id", "roles"))
+        tenants = Tenant.objects.filter(pk__in=roles).order_by("slug")
+        return Response([TenantOut({"slug": each.slug, "name": each.name, "roles": roles[each.pk]}).data for each in tenants])
+
+
+class TenantDetail(TenantRestView):
+    access = {"GET": "tenant.see"}
+
+    @extend_schema(responses=TenantOut)
+    def get(self, request: Request) -> Response:
+        membership = Membership.objects.get(user=request.user)
+        return Response(TenantOut({"slug": self.tenant.slug, "name": self.tenant.name, "roles": membership.roles}).data)
+
+
+class Members(TenantRestView):
+    access = {"GET": "members.see"}
+
+    @extend_schema(responses=MemberOut(many=True))
+    def get(self, request: Request) -> Response:  # noqa: ARG002
+        return self.listed(Membership.objects.select_related("user"), MemberOut)
+
+
+class Events(TenantRestView):
+    access = {"GET": "audit.read"}
+
+    @extend_schema(responses=EventOut(many=True))
+    def get(self, request: Request) -> Response:
+        """What happened here, newest first; `?kind=` and `?subject=` narrow it."""
+        rows = Event.objects.all()
+        if kind := request.query_params.get("kind"):
+            rows = rows.filter(kind=kind)
+        if subject := request.query_params.get("subject"):
+            rows = rows.filter(subject_id=_uuid(subject))
+        return self.listed(rows, EventOut)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid({"subject": ["This is not an id."]}) from None

@@ -1,0 +1,66 @@
+"""In and out are two serializers; they translate and never decide."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from tenants.models import Event, Membership
+
+
+class Body(serializers.Serializer[Any]):
+    """A request's body. A field that does not exist is an error: a typing error must not pass for consent."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError({name: [f"There is no such field here; there are {known}."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """Text of a person: no NUL (PostgreSQL can't hold it), no other control characters but line breaks and tabs."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text: str = super().to_internal_value(data)
+        if any(ord(character) < 32 and character not in "\n\r\t" or character == "\x7f" for character in text):
+            raise serializers.ValidationError("Control characters can't be used here.")
+        return text
+
+
+class SessionIn(Body):
+    email = Text(max_length=254)
+    password = serializers.CharField(max_length=1000, trim_whitespace=False)
+
+
+class RefreshIn(Body):
+    refresh = serializers.CharField(max_length=4000)
+
+
+class SessionOut(serializers.Serializer[Any]):
+    access = serializers.CharField()
+    refresh = serializers.CharField()
+
+
+class TenantOut(serializers.Serializer[Any]):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    roles = serializers.ListField(child=serializers.CharField())
+
+
+class MemberOut(serializers.ModelSerializer[Membership]):
+    email = serializers.EmailField(source="user.email")
+    name = serializers.CharField(source="user.name")
+
+    class Meta:
+        model = Membership
+        fields = ["id", "email", "name", "roles", "created_at"]
+
+
+class EventOut(serializers.ModelSerializer[Event]):
+    class Meta:
+        model = Event
+        fields = [
+            "id", "number", "at", "kind", "actor_id", "actor_name", "subject_type", "subject_id", "subject_name", "data",
+            "ip", "user_agent", "request_id", "previous", "digest",
+        ]  # fmt: skip

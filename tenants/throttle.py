@@ -1,0 +1,46 @@
+"""Counting tries of what can be guessed, in PostgreSQL: sign-ins are rare, and the count must hold when Valkey is away."""
+
+import hashlib
+
+from django.db import connection
+
+
+class TooMany(Exception):  # noqa: N818  (reads as the sentence it is)
+    """Tried too often (429)."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Too many tries. Wait {seconds} seconds and try again.")
+        self.seconds = seconds
+
+
+def attempt(what: str, *, limit: int, seconds: int) -> None:
+    """Count one try of `what`.
+
+    :raises TooMany: after `limit` tries within `seconds`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO tenants_attempt (key, count, until) VALUES (%s, 1, now() + make_interval(secs => %s))
+               ON CONFLICT (key) DO UPDATE SET
+                   count = CASE WHEN tenants_attempt.until <= now() THEN 1 ELSE tenants_attempt.count + 1 END,
+                   until = CASE WHEN tenants_attempt.until <= now() THEN EXCLUDED.until ELSE tenants_attempt.until END
+               RETURNING count, ceil(extract(epoch FROM until - now()))::int""",
+            [_key(what), seconds],
+        )
+        count, left = cursor.fetchone()
+    if count > limit:
+        raise TooMany(left)
+
+
+def forget(what: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM tenants_attempt WHERE key = %s", [_key(what)])
+
+
+def prune() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM tenants_attempt WHERE until <= now()")
+
+
+def _key(what: str) -> str:
+    return hashlib.sha256(what.encode()).hexdigest()
