@@ -104,7 +104,9 @@ class RevisionDetailOut(RevisionOut):
 
 class PlanIn(Body):
     name = serializers.RegexField(
-        r"^[a-z0-9](?:-?[a-z0-9])*$", max_length=40, error_messages={"invalid": "Use lower-case letters, digits and single hyphens."}
+        r"^[a-z0-9](?:-?[a-z0-9])*$",
+        max_length=40,
+        error_messages={"invalid": "Use lower-case letters, digits and single hyphens."},
     )
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)

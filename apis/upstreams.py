@@ -20,7 +20,9 @@ _RESERVED_HEADERS = {
     "proxy-authorization", "proxy-connection", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "forwarded", "via",
 }  # fmt: skip
 # Forms that carry an IPv4 address inside an IPv6 one, or are translated to one on the way.
-_TRANSLATED = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")]
+_TRANSLATED = [
+    ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+]
 
 
 class UpstreamRefused(ValueError):  # noqa: N818  (reads as the sentence it is)
@@ -41,12 +43,16 @@ def parse(url: str) -> Address:
     :raises UpstreamRefused: anything else, with the reason.
     """
     if len(url) > 800 or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise UpstreamRefused("Write the upstream as an address such as https://orders.example.com/base, in ASCII without spaces.")
+        raise UpstreamRefused(
+            "Write the upstream as an address such as https://orders.example.com/base, in ASCII without spaces."
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UpstreamRefused(f"“{url}” is not an address; write for example https://orders.example.com/base.") from None
+        raise UpstreamRefused(
+            f"“{url}” is not an address; write for example https://orders.example.com/base."
+        ) from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UpstreamRefused("An upstream starts with http:// or https:// and a host name.")
     if parts.username is not None or parts.password is not None:
@@ -58,7 +64,9 @@ def parse(url: str) -> Address:
     segments = parts.path.split("/")
     if {".", ".."} & set(segments) or "//" in parts.path or "%" in parts.path:
         raise UpstreamRefused("The path of an upstream has no “.”, “..”, empty or percent-encoded parts.")
-    return Address(parts.scheme, _host(parts.hostname), port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/"))
+    return Address(
+        parts.scheme, _host(parts.hostname), port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/")
+    )
 
 
 def _host(host: str) -> str:
@@ -69,7 +77,11 @@ def _host(host: str) -> str:
     name = host.removesuffix(".")
     labels = name.split(".")
     # 0x7f.1, 127.1 and 2130706433 are addresses to some resolvers and names to others.
-    if not all(_LABEL.match(label) for label in labels) or len(name) > 253 or re.fullmatch(r"0x[0-9a-f]*|[0-9]+", labels[-1]):
+    if (
+        not all(_LABEL.match(label) for label in labels)
+        or len(name) > 253
+        or re.fullmatch(r"0x[0-9a-f]*|[0-9]+", labels[-1])
+    ):
         raise UpstreamRefused(f"“{host}” is neither a host name nor an IP address.")
     return name
 
@@ -91,7 +103,9 @@ def resolve(address: Address, *, allowed: Sequence[str], resolver: Resolver = lo
     try:
         found = sorted(set(resolver(address.host, address.port)))
     except (OSError, UnicodeError):
-        raise UpstreamRefused(f"“{address.host}” does not resolve to an address. Check the name, then try again.") from None
+        raise UpstreamRefused(
+            f"“{address.host}” does not resolve to an address. Check the name, then try again."
+        ) from None
     networks = [ipaddress.ip_network(network) for network in allowed]
     for text in found:
         if not _public(ipaddress.ip_address(text), networks):

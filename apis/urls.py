@@ -10,8 +10,16 @@ urlpatterns = [
     path("apis/<str:api>/versions/", publishing.Versions.as_view(), name="versions"),
     path("apis/<str:api>/versions/<str:version>/publish/", publishing.VersionPublish.as_view(), name="version-publish"),
     path("apis/<str:api>/versions/<str:version>/revisions/", publishing.Revisions.as_view(), name="revisions"),
-    path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/", publishing.RevisionDetail.as_view(), name="revision"),
-    path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/live/", publishing.RevisionLive.as_view(), name="revision-live"),
+    path(
+        "apis/<str:api>/versions/<str:version>/revisions/<int:number>/",
+        publishing.RevisionDetail.as_view(),
+        name="revision",
+    ),
+    path(
+        "apis/<str:api>/versions/<str:version>/revisions/<int:number>/live/",
+        publishing.RevisionLive.as_view(),
+        name="revision-live",
+    ),
     path("apis/<str:api>/plans/", publishing.Plans.as_view(), name="plans"),
     path("apis/<str:api>/plans/<str:plan>/publish/", publishing.PlanPublish.as_view(), name="plan-publish"),
     path("subscriptions/", subscriptions.Subscriptions.as_view(), name="subscriptions"),

@@ -61,9 +61,7 @@ def loopback(port: int) -> address_pb2.Address:
     return address_pb2.Address(socket_address=address_pb2.SocketAddress(address="127.0.0.1", port_value=port))
 
 
-def bootstrap(
-    port: int, admin: int, hosts: Sequence[route_pb2.VirtualHost], upstream: int = 0
-) -> bootstrap_pb2.Bootstrap:
+def bootstrap(port: int, admin: int, hosts: Sequence[route_pb2.VirtualHost], upstream: int = 0) -> bootstrap_pb2.Bootstrap:
     manager = hcm_pb2.HttpConnectionManager(stat_prefix="bench", merge_slashes=True)
     manager.normalize_path.value = True
     manager.route_config.virtual_hosts.extend(hosts)
@@ -156,9 +154,7 @@ def main() -> None:
     with envoy([everything]) as upstream, envoy(hosts, upstream) as gateway:
         ratio = last_to_first(gateway, "passed")
         alone = last_to_first(gateway, "answered")
-    print(
-        f"last / first of 1,000 operations, median of {PAIRS} pairs: {ratio:.3f} (goal {GOAL}); unproxied {alone:.3f}"
-    )
+    print(f"last / first of 1,000 operations, median of {PAIRS} pairs: {ratio:.3f} (goal {GOAL}); unproxied {alone:.3f}")
     sys.exit(ratio < GOAL)
 
 

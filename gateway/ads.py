@@ -7,13 +7,14 @@ a tenant and has a nonce of its own: a bad one among several makes Envoy apply t
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from envoy.service.discovery.v3 import discovery_pb2
+
 from gateway.envoy.resources import Resource
 
-Request = discovery_pb2.DeltaDiscoveryRequest
-Response = discovery_pb2.DeltaDiscoveryResponse
+Request: TypeAlias = discovery_pb2.DeltaDiscoveryRequest
+Response: TypeAlias = discovery_pb2.DeltaDiscoveryResponse
 Write = Callable[[Response], Awaitable[None]]
 
 # A gateway that has not answered a response by then is stuck or gone; the next change tries again.
@@ -99,7 +100,12 @@ class Stream:
 
         :raises Refused: it said no. :raises TimeoutError: it said nothing.
         """
-        flight = Flight(url, {each.name: each.version for each in resources}, tuple(removed), asyncio.get_running_loop().create_future())
+        flight = Flight(
+            url,
+            {each.name: each.version for each in resources},
+            tuple(removed),
+            asyncio.get_running_loop().create_future(),
+        )
         response = Response(type_url=url, removed_resources=list(removed))
         for each in resources:
             response.resources.add(name=each.name, version=each.version, resource=each.body)

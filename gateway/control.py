@@ -13,17 +13,16 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 import grpc
-import httpx
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError
-
 from envoy.service.discovery.v3 import ads_pb2_grpc
+
 from gateway import register
 from gateway.ads import Refused, Request, Stream, node_facts
+from gateway.canary import Canary, Probe, stands_open
 from gateway.delivery import Delivery, Kind, Newest, Outcome
 from gateway.desired import RoutesRef
-from gateway.envoy.names import canary_path
 from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope
 from gateway.register import NodeId
 from tenants.events import CHANNEL
@@ -37,7 +36,6 @@ GATHER_SECONDS = 1.0
 RECONCILE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-CANARY_SECONDS = 1.0
 # A tenant of 1,000 operations and 5,000 subscriptions compiles to a few megabytes.
 MAX_MESSAGE = 64 * 1024 * 1024
 
@@ -76,21 +74,19 @@ class TenantBoard:
     pending: asyncio.Task[None] | None = None
 
 
-class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
-    """:param probe: calls a gateway's canary; returns the status it answered, None when it could not be reached."""
+class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
+    """Delta ADS for every gateway that connects. `probe` is how a canary is called; tests bring their own."""
 
-    def __init__(self, probe: "Probe | None" = None) -> None:
+    def __init__(self, probe: Probe | None = None) -> None:
         self.id = uuid4()
         self.nodes: dict[int, Node] = {}
         self.tenants: dict[str, TenantBoard] = {}
         self.slugs: dict[UUID, str] = {}
-        self._listener = compile_listener(
-            port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL
-        )
+        self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
         self._scopes: dict[str, Resource] = {}
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="database")
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._probe = probe or probe_canary
+        self._probe = probe or Canary()
 
     # Running
 
@@ -102,7 +98,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         await self._until_done(self._load_tenants)
         limit = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
         server = grpc.aio.server(options=[*limit, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
-        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call]
+        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
         server.add_insecure_port(address)
         await server.start()
         log.info("Serving gateways at %s.", address)
@@ -247,7 +243,12 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         await self._serve(node_id, facts["address"], first, requests, context)
 
     async def _serve(
-        self, node_id: NodeId, address: str, first: Request, requests: AsyncIterator[Request], context: grpc.aio.ServicerContext[Any, Any]
+        self,
+        node_id: NodeId,
+        address: str,
+        first: Request,
+        requests: AsyncIterator[Request],
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> None:
         key = id(context)
         stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[key], *asked))
@@ -290,7 +291,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         try:
             await sending
         except Refused as refusal:
-            log.error("Gateway %s refused %s %s: %s", node.id.name, refusal.url, refusal.name, refusal)  # noqa: TRY400
+            log.error("Gateway %s refused %s %s: %s", node.id.name, refusal.url, refusal.name, refusal)
         except TimeoutError:
             log.warning("Gateway %s does not answer.", node.id.name)
 
@@ -329,7 +330,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             try:
                 await self._bring(node, here, newest)
             except Refused as refusal:
-                log.error("Gateway %s refused %s: %s", node.id.name, board.slug, refusal)  # noqa: TRY400
+                log.error("Gateway %s refused %s: %s", node.id.name, board.slug, refusal)
             except TimeoutError:
                 log.warning("Gateway %s does not acknowledge %s; trying again.", node.id.name, board.slug)
                 here.wake.set()
@@ -339,7 +340,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         await self._write_down(node, here, outcome)
         if not outcome.pushed or outcome.offer.kind is Kind.CLOSED or not node.address:
             return
-        if await self._stands_open(node, here.delivery.slug):
+        if stands_open(await self._probe(node.address, here.delivery.slug)):
             log.error("The gate of %s stands open on gateway %s; closing it.", here.delivery.slug, node.id.name)
             outcome = await here.delivery.close(newest)
             outcome.refusals.append((newest.compiled.digest if newest.compiled else "", "The canary answered without a token."))
@@ -353,30 +354,11 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         if before == here.access and not outcome.pushed and not outcome.refusals and here.covered is offer.kind:
             return
         here.covered = offer.kind
-        save = partial(
-            self._db, register.save_outcome, node.id, here.tenant_id, outcome, routes=here.routes, access=here.access
-        )
+        save = partial(self._db, register.save_outcome, node.id, here.tenant_id, outcome, routes=here.routes, access=here.access)
         await self._until_done(save)
-
-    async def _stands_open(self, node: Node, slug: str) -> bool:
-        """Whether a call without a token gets past the chain. 401 is proof that it does not; 503 lets nothing through either."""
-        status = await self._probe(node.address, canary_path(slug))
-        return status not in {None, 401, 503}
-
-
-Probe = Callable[[str, str], Awaitable[int | None]]
-
-
-async def probe_canary(address: str, path: str) -> int | None:
-    headers = {"host": settings.GATEWAY_HOSTS[0]}
-    try:
-        async with httpx.AsyncClient(timeout=CANARY_SECONDS, trust_env=False) as client:
-            return (await client.get(f"{address}{path}", headers=headers)).status_code
-    except httpx.HTTPError:
-        return None
 
 
 def _authorization(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    metadata = {key: value for key, value in context.invocation_metadata() or ()}
+    metadata = dict(context.invocation_metadata() or ())
     value = metadata.get("authorization", "")
     return value if isinstance(value, str) else value.decode("ascii", "replace")

@@ -171,7 +171,11 @@ class Delivery:
 
     async def _remove_leftovers(self, compiled: Compiled) -> None:
         needed = {cluster.name for cluster in compiled.clusters}
-        leftover = [name for name in self.stream.known.get(CLUSTER, {}) if name.startswith(f"{self.slug}/") and name not in needed]
+        leftover = [
+            name
+            for name in self.stream.known.get(CLUSTER, {})
+            if name.startswith(f"{self.slug}/") and name not in needed
+        ]
         if leftover:
             await self.stream.send(CLUSTER, removed=leftover)
 

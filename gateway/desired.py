@@ -25,7 +25,7 @@ TOKENS_LIVE = timedelta(seconds=tokens.MAX_LIFETIME + 120)
 # The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}}], what Deployment.good_routes keeps.
 RoutesRef = list[dict[str, Any]]
 
-_REFUSALS = {
+_REFUSALS: dict[str, str] = {
     Subscription.Status.PENDING: "SUBSCRIPTION_PENDING",
     Subscription.Status.SUSPENDED: "SUBSCRIPTION_SUSPENDED",
     Subscription.Status.REJECTED: "SUBSCRIPTION_REJECTED",
@@ -83,7 +83,9 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
         .defer("document")
     }
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
-    rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path")
+    rows = Operation.objects.filter(revision__in=list(revisions)).values_list(
+        "revision_id", "operation_id", "method", "path"
+    )
     for revision_id, operation_id, method, path in rows:
         operations[str(revision_id)].append(state.Operation(operation_id, method, path))
     found = []
@@ -128,9 +130,7 @@ def _access() -> state.Access:
 
 
 def _grants() -> tuple[state.Grant, ...]:
-    rows = Subscription.objects.enforced().values_list(
-        "pk", "status", "api__slug", "application__client_id", "plan_id"
-    )
+    rows = Subscription.objects.enforced().values_list("pk", "status", "api__slug", "application__client_id", "plan_id")
     plans = {plan.pk: plan for plan in Plan.objects.all()}
     found: dict[tuple[str, str], state.Grant] = {}
     for pk, status, api, client_id, plan_id in rows:

@@ -84,24 +84,20 @@ def receipt(event: Event) -> Receipt:
 
 
 def _at_nodes(event: Event, change: Change, nodes: list[GatewayNode]) -> tuple[NodeReceipt, ...]:
-    loaded = dict(Loaded.objects.filter(tenant_id=event.tenant_id, node__in=nodes).values_list("node_id", "at"))
-    covering = Row.objects.filter(tenant_id=event.tenant_id, node__in=nodes, **{f"{change.part}__gte": event.number})
+    loaded = dict(Loaded.objects.filter(tenant_id=event.owning_tenant, node__in=nodes).values_list("node_id", "at"))
+    covering = Row.objects.filter(tenant_id=event.owning_tenant, node__in=nodes, **{f"{change.part}__gte": event.number})
     if change.gives:
         covering = covering.filter(closed=False)
     first = dict(covering.order_by("node_id", "id").distinct("node_id").values_list("node_id", "at"))
     deployments = {row.node_id: row for row in Deployment.objects.filter(node__in=nodes)}
     return tuple(
-        _at_node(node, event, change, node.pk in loaded, first.get(node.pk), deployments.get(node.pk)) for node in nodes
+        _at_node(node, event, change, loaded=node.pk in loaded, at=first.get(node.pk), deployment=deployments.get(node.pk))
+        for node in nodes
     )
 
 
 def _at_node(
-    node: GatewayNode,
-    event: Event,
-    change: Change,
-    loaded: bool,  # noqa: FBT001
-    at: datetime | None,
-    deployment: Deployment | None,
+    node: GatewayNode, event: Event, change: Change, *, loaded: bool, at: datetime | None, deployment: Deployment | None
 ) -> NodeReceipt:
     if at is not None:
         return NodeReceipt(node.name, State.ENFORCED, max(0, round((at - event.at).total_seconds() * 1000)))

@@ -23,6 +23,7 @@ from tenants import events
 from tenants.models import EventCounter, Tenant
 from tenants.scope import tenant_scope
 
+
 class ClockTimestamp(Func):
     """PostgreSQL's clock at this moment; now() is the transaction's beginning."""
 
@@ -79,7 +80,7 @@ def authenticate(authorization: str, name: str) -> NodeId | None:
 def node_joined(node: NodeId, *, address: str, version: str, fresh: bool) -> None:
     """:param fresh: it has just started and holds nothing, so whatever it had loaded is forgotten."""
     row = GatewayNode.objects.get(pk=node.pk)
-    row.connected, row.address, row.version, row.seen_at = True, address, version, Now()  # type: ignore[assignment]
+    row.connected, row.address, row.version, row.seen_at = True, address, version, Now()
     row.save(update_fields=["connected", "address", "version", "seen_at"])
     if fresh:
         Loaded.objects.filter(node=row).delete()

@@ -5,7 +5,7 @@ from gateway import pruning
 from tenants import throttle
 
 
-@shared_task  # type: ignore[untyped-decorator]
+@shared_task
 def prune() -> None:
     """What has had its time: sign-in counts, REST sessions that ended, receipts that newer ones cover."""
     throttle.prune()

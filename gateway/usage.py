@@ -14,10 +14,10 @@ from typing import Any
 
 import grpc
 from django.db import DatabaseError, connection
-
 from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+
 from gateway.envoy.names import JWT, REFUSAL_HEADER, TOKEN
 from gateway.models import KEPT, Refusal
 from gateway.register import fresh_connection
@@ -106,13 +106,15 @@ def _store_here(refusals: list[Refused]) -> None:
             )
 
 
-class Usage(als_pb2_grpc.AccessLogServiceServicer):
+class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
     def __init__(self) -> None:
         self._waiting: deque[Refused] = deque(maxlen=MOST_WAITING)
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     async def StreamAccessLogs(  # noqa: N802  (the service's name for it)
-        self, requests: AsyncIterator[als_pb2.StreamAccessLogsMessage], context: grpc.aio.ServicerContext[Any, Any]
+        self,
+        requests: AsyncIterator[als_pb2.StreamAccessLogsMessage],
+        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
     ) -> als_pb2.StreamAccessLogsResponse:
         gateway = ""
         async for message in requests:
@@ -124,7 +126,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         server = grpc.aio.server()
-        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call]
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
         server.add_insecure_port(address)
         await server.start()
         log.info("Serving access logs at %s.", address)

@@ -81,7 +81,9 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
         due.expect(EXPIRE_JOB, until)
     else:
         move(credential, Credential.Status.REVOKED, by=by, why="Rolled without grace.", ended_at=lock.now)
-    return _add_credential(credential.application, kind="credential.created", by=by, label=credential.label, replaces=credential)
+    return _add_credential(
+        credential.application, kind="credential.created", by=by, label=credential.label, replaces=credential
+    )
 
 
 @transaction.atomic

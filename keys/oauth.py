@@ -30,7 +30,9 @@ MAX_BODY = 8192
 class OAuthError(Exception):
     """RFC 6749 §5.2: `error` and a sentence."""
 
-    def __init__(self, error: str, description: str, *, status: int = 400, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, error: str, description: str, *, status: int = 400, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(description)
         self.error, self.status, self.headers = error, status, headers or {}
 
@@ -62,7 +64,9 @@ def token(request: HttpRequest, tenant: str) -> JsonResponse:
     try:
         body = _issue(request, tenant)
     except OAuthError as error:
-        answer = JsonResponse({"error": error.error, "error_description": str(error)}, status=error.status, headers=error.headers)
+        answer = JsonResponse(
+            {"error": error.error, "error_description": str(error)}, status=error.status, headers=error.headers
+        )
     else:
         answer = JsonResponse(body)
     answer["Cache-Control"] = "no-store"
@@ -111,7 +115,9 @@ def _tenant(slug: str) -> UUID:
 
 def _form(request: HttpRequest) -> dict[str, str]:
     if request.content_type != "application/x-www-form-urlencoded":
-        raise OAuthError("invalid_request", "Send the parameters as application/x-www-form-urlencoded in the body (RFC 6749 §4.4.2).")
+        raise OAuthError(
+            "invalid_request", "Send the parameters as application/x-www-form-urlencoded in the body (RFC 6749 §4.4.2)."
+        )
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
         raise OAuthError("invalid_request", f"The body is larger than {MAX_BODY} bytes.", status=413)
     try:
@@ -133,7 +139,9 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Client:
     header = request.headers.get("Authorization", "")
     in_body = "client_secret" in form
     if header and in_body:
-        raise OAuthError("invalid_request", "Send the client's secret once: in the Authorization header or in the body.")
+        raise OAuthError(
+            "invalid_request", "Send the client's secret once: in the Authorization header or in the body."
+        )
     if header:
         client = _basic(header)
         if form.get("client_id", client.client_id) != client.client_id:

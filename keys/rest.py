@@ -44,7 +44,9 @@ class Applications(ApplicationsView):
     @extend_schema(responses=ApplicationOut(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """Your applications; all of the tenant's for approvers and admins."""
-        return self.listed(Application.objects.visible_to(self.user, self.permissions).select_related("owner"), ApplicationOut)
+        return self.listed(
+            Application.objects.visible_to(self.user, self.permissions).select_related("owner"), ApplicationOut
+        )
 
     @extend_schema(request=ApplicationIn, responses={201: ApplicationOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
@@ -86,7 +88,9 @@ class Credentials(CredentialsView):
     @extend_schema(request=CredentialIn, responses={201: NewCredentialOut})
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """A new client secret. It is in this answer and nowhere else."""
-        return self.shown_once(*actions.create_credential(self.own_application(pk), **self.read(CredentialIn), by=self.user))
+        return self.shown_once(
+            *actions.create_credential(self.own_application(pk), **self.read(CredentialIn), by=self.user)
+        )
 
 
 class CredentialRoll(CredentialsView):

@@ -32,7 +32,7 @@ class ApplicationOut(serializers.ModelSerializer[Application]):
 
 
 class CredentialIn(Body):
-    label = Text(max_length=80, allow_blank=True, default="")
+    label = Text(max_length=80, allow_blank=True, default="")  # type: ignore[assignment]  # a serializer has a label too
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 

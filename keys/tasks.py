@@ -4,6 +4,6 @@ from keys import actions
 from tenants import due
 
 
-@shared_task  # type: ignore[untyped-decorator]
+@shared_task
 def expire_credentials() -> int:
     return due.run(actions.EXPIRE_JOB, actions.expire_credentials)

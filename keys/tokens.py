@@ -41,7 +41,8 @@ def dump(key: Key) -> bytes:
 def public_jwk(key: Key) -> dict[str, str]:
     """The public members that a JWKS shows (RFC 7517 §4), never a private one."""
     jwk = key.private.as_dict(private=False)
-    return {"kty": jwk["kty"], "crv": jwk["crv"], "x": jwk["x"], "y": jwk["y"], "kid": key.kid, "use": "sig", "alg": ALG}
+    point = {name: str(jwk[name]) for name in ("kty", "crv", "x", "y")}
+    return {**point, "kid": key.kid, "use": "sig", "alg": ALG}
 
 
 def issuer(portal_url: str, slug: str) -> str:

@@ -76,10 +76,7 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
 
 def _first(detail: Any) -> Any:
     while isinstance(detail, dict | list):
-        if isinstance(detail, dict):
-            detail = detail.get("detail") or next(iter(detail.values()))
-        else:
-            detail = detail[0]
+        detail = detail[0] if isinstance(detail, list) else detail.get("detail") or next(iter(detail.values()))
     return detail
 
 
@@ -103,7 +100,12 @@ def answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     """A problem for programs, a page for people."""
     if request.path_info.startswith("/api/") or not request.accepts("text/html"):
         return JsonResponse(problem(status, detail), status=status, content_type="application/problem+json")
-    context = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail, "request_id": origin.get().request_id}
+    context = {
+        "status": status,
+        "title": HTTPStatus(status).phrase,
+        "detail": detail,
+        "request_id": origin.get().request_id,
+    }
     return render(request, "error.html", context, status=status)
 
 

@@ -40,7 +40,7 @@ def permissions_in_scope(user: User | AnonymousUser) -> frozenset[str]:
     :raises Http404: not a member. To an outsider the tenant looks as if it did not exist.
     """
     # A slug that names no tenant opens no scope, and looks the same from outside.
-    membership = Membership.objects.filter(user_id=user.pk).only("roles").first() if in_scope() else None
+    membership = Membership.objects.filter(user_id=user.pk).only("roles").first() if in_scope() and user.pk else None
     if membership is None:
         raise Http404
     return permissions_of(membership.roles)
@@ -59,7 +59,9 @@ def allowed(user: User | AnonymousUser, permission: str) -> frozenset[str]:
 
 def tenant_view(
     permission: str,
-) -> Callable[[Callable[Concatenate[TenantRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
+) -> Callable[
+    [Callable[Concatenate[TenantRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
+]:
     """A page inside a tenant, for members with `permission`."""
     assert permission in PERMISSIONS, permission
 

@@ -55,5 +55,12 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
 }
 
 PLATFORM_KINDS: frozenset[str] = frozenset(
-    {"tenant.created", "gateway.registered", "gateway.node_joined", "gateway.node_lost", "login.succeeded", "login.refused"}
+    {
+        "tenant.created",
+        "gateway.registered",
+        "gateway.node_joined",
+        "gateway.node_lost",
+        "login.succeeded",
+        "login.refused",
+    }
 )

@@ -1,19 +1,18 @@
 """States. A model's STEPS is the whole diagram; `move` is the only writer of `status`."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from django.db import transaction
 
 from tenants import events
 from tenants.errors import NotAllowed
-from tenants.models import Event, User
+from tenants.models import Event, Steps, User
 
 
 class Stateful(Protocol):
     """A tenant model with a status. STEPS maps (from, to) to the verb that names the event."""
 
-    STEPS: ClassVar[Mapping[tuple[str, str], str]]
+    STEPS: ClassVar[Steps]
     status: Any
 
     @property

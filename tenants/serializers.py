@@ -14,7 +14,9 @@ class Body(serializers.Serializer[Any]):
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
         if unknown:
             known = ", ".join(self.fields)
-            raise serializers.ValidationError({name: [f"There is no such field here; there are {known}."] for name in unknown})
+            raise serializers.ValidationError(
+                {name: [f"There is no such field here; there are {known}."] for name in unknown}
+            )
         return super().to_internal_value(data)
 
 
@@ -23,7 +25,7 @@ class Text(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text: str = super().to_internal_value(data)
-        if any(ord(character) < 32 and character not in "\n\r\t" or character == "\x7f" for character in text):
+        if any((ord(character) < 32 and character not in "\n\r\t") or character == "\x7f" for character in text):
             raise serializers.ValidationError("Control characters can't be used here.")
         return text
 

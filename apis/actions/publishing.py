@@ -66,7 +66,9 @@ def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
 
 
 @transaction.atomic
-def add_revision(version: ApiVersion, *, document: Document, target: Target, note: str = "", by: User | None) -> Revision:
+def add_revision(
+    version: ApiVersion, *, document: Document, target: Target, note: str = "", by: User | None
+) -> Revision:
     """A new immutable revision. It changes nothing at the gateways before `make_live`."""
     lock = events.lock()
     upstream = Upstream(
@@ -99,7 +101,9 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
         )
         for operation in document.operations
     )
-    events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note)
+    events.record(
+        "revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note
+    )
     return revision
 
 

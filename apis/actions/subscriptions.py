@@ -23,10 +23,14 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     standing = Subscription.objects.open().filter(application=application, api=api).first()
     if standing is not None:
         raise NotAllowed(f"{application} has a subscription to {api} already; it is {standing.status}.")
-    subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
+    subscription = Subscription.objects.create(
+        application=application, api=api, plan=plan, purpose=purpose, requested_by=by
+    )
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose)
     if plan.approval == Plan.Approval.AUTOMATIC:
-        event = move(subscription, _Status.ACTIVE, by=None, why=f"The plan {plan} approves by itself.", decided_at=events.now())
+        event = move(
+            subscription, _Status.ACTIVE, by=None, why=f"The plan {plan} approves by itself.", decided_at=events.now()
+        )
     return subscription, event
 
 
@@ -43,7 +47,16 @@ def approve(subscription: Subscription, *, by: User) -> Event:
 def reject(subscription: Subscription, *, reason: str, by: User) -> Event:
     lock = events.lock()
     _four_eyes(subscription, by)
-    return move(subscription, _Status.REJECTED, by=by, why=reason, reason=reason, decided_by=by, decided_at=lock.now, ended_at=lock.now)
+    return move(
+        subscription,
+        _Status.REJECTED,
+        by=by,
+        why=reason,
+        reason=reason,
+        decided_by=by,
+        decided_at=lock.now,
+        ended_at=lock.now,
+    )
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from apis.models.upstream import Upstream
-from tenants.models import SLUG, TenantManager, TenantModel
+from tenants.models import SLUG, Steps, TenantManager, TenantModel
 
 
 class ApiQuerySet(models.QuerySet["Api"]):
@@ -20,6 +20,9 @@ class ApiQuerySet(models.QuerySet["Api"]):
         )
 
 
+ApiManager = TenantManager.from_queryset(ApiQuerySet)
+
+
 class Api(TenantModel):
     """One published thing with a stable identity and a context path. Its slug never changes."""
 
@@ -29,7 +32,7 @@ class Api(TenantModel):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = TenantManager.from_queryset(ApiQuerySet)()
+    objects: ClassVar[ApiManager["Api"]] = ApiManager()
 
     class Meta:
         verbose_name = "api"
@@ -46,7 +49,7 @@ class ApiVersion(TenantModel):
         CREATED = "created", "Created"
         PUBLISHED = "published", "Published"
 
-    STEPS: ClassVar = {(Status.CREATED, Status.PUBLISHED): "published"}
+    STEPS: ClassVar[Steps] = {(Status.CREATED, Status.PUBLISHED): "published"}
 
     api = models.ForeignKey(Api, models.CASCADE, related_name="versions")
     name = models.CharField(max_length=20)
@@ -91,7 +94,9 @@ class Operation(TenantModel):
     deprecated = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "revision", "operation_id"], name="one_operation_per_id")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "revision", "operation_id"], name="one_operation_per_id")
+        ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -108,7 +113,7 @@ class Plan(TenantModel):
         MANUAL = "manual", "An approver decides"
         AUTOMATIC = "automatic", "Approved at once"
 
-    STEPS: ClassVar = {(Status.STAGING, Status.PUBLISHED): "published"}
+    STEPS: ClassVar[Steps] = {(Status.STAGING, Status.PUBLISHED): "published"}
 
     api = models.ForeignKey(Api, models.CASCADE, related_name="plans")
     name = models.CharField(max_length=40)

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from apis.models.api import Api, Plan
 from keys.models import Application
-from tenants.models import TenantManager, TenantModel, User
+from tenants.models import Steps, TenantManager, TenantModel, User
 
 # How long a gateway names the reason why a closed subscription no longer lets calls through.
 REMEMBERED = timedelta(days=30)
@@ -32,6 +32,9 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(standing | recent).order_by(models.F("ended_at").asc(nulls_last=True), "id")
 
 
+SubscriptionManager = TenantManager.from_queryset(SubscriptionQuerySet)
+
+
 class Subscription(TenantModel):
     """An application's right to call an API under a plan: the grant."""
 
@@ -43,7 +46,7 @@ class Subscription(TenantModel):
         CANCELLED = "cancelled", "Cancelled"
 
     OPEN: ClassVar = (Status.PENDING, Status.ACTIVE, Status.SUSPENDED)
-    STEPS: ClassVar = {
+    STEPS: ClassVar[Steps] = {
         (Status.PENDING, Status.ACTIVE): "approved",
         (Status.PENDING, Status.REJECTED): "rejected",
         (Status.ACTIVE, Status.SUSPENDED): "suspended",
@@ -66,7 +69,7 @@ class Subscription(TenantModel):
     decided_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
-    objects = TenantManager.from_queryset(SubscriptionQuerySet)()
+    objects: ClassVar[SubscriptionManager["Subscription"]] = SubscriptionManager()
 
     class Meta:
         constraints = [

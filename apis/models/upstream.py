@@ -1,4 +1,4 @@
-from typing import Self
+from typing import ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -13,8 +13,14 @@ class UpstreamQuerySet(models.QuerySet["Upstream"]):
         return self.filter(revisions__live_in__isnull=False).distinct()
 
 
+UpstreamManager = TenantManager.from_queryset(UpstreamQuerySet)
+
+
 class Upstream(TenantModel):
-    """Where a revision's calls go. Immutable but for `addresses`, which a job keeps: the gateway is told addresses, never names to resolve."""
+    """Where a revision's calls go. Immutable but for `addresses`, which a job keeps.
+
+    Gateways are told addresses, never names to resolve.
+    """
 
     class Scheme(models.TextChoices):
         HTTP = "http", "http"
@@ -33,7 +39,7 @@ class Upstream(TenantModel):
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
     resolved_at = models.DateTimeField()
 
-    objects = TenantManager.from_queryset(UpstreamQuerySet)()
+    objects: ClassVar[UpstreamManager["Upstream"]] = UpstreamManager()
 
     class Meta:
         constraints = [
@@ -48,4 +54,4 @@ class Upstream(TenantModel):
 
     @property
     def sealed_for(self) -> Purpose:
-        return Purpose(self.tenant_id, self.pk, "upstream_header", "none")
+        return Purpose(self.owning_tenant, self.pk, "upstream_header", "none")

@@ -145,7 +145,9 @@ class Plans(ApisView):
 
     @extend_schema(request=PlanIn, responses={201: PlanOut})
     def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
-        return Response(PlanOut(publishing.create_plan(self.api(api), **self.read(PlanIn), by=self.user)).data, status=201)
+        return Response(
+            PlanOut(publishing.create_plan(self.api(api), **self.read(PlanIn), by=self.user)).data, status=201
+        )
 
 
 class PlanPublish(ApisView):
@@ -162,7 +164,9 @@ def _document(given: Any) -> openapi.Document:
     try:
         return openapi.read(given if isinstance(given, str) else json.dumps(given))
     except openapi.DocumentError as error:
-        raise Invalid({"document": [_sentence(problem, text=isinstance(given, str)) for problem in error.problems]}) from error
+        raise Invalid(
+            {"document": [_sentence(problem, text=isinstance(given, str)) for problem in error.problems]}
+        ) from error
 
 
 def _sentence(problem: openapi.Problem, *, text: bool) -> str:

@@ -6,9 +6,7 @@ access is looked up in tables, so that five thousand subscriptions cost no more 
 
 import json
 from collections.abc import Sequence
-
-from google.protobuf import duration_pb2, wrappers_pb2
-from google.protobuf.any_pb2 import Any
+from typing import TypeAlias
 
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
 from envoy.config.core.v3 import base_pb2, extension_pb2, substitution_format_string_pb2
@@ -21,6 +19,10 @@ from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from envoy.type.metadata.v3 import metadata_pb2
 from envoy.type.v3 import percent_pb2, token_bucket_pb2
+from google.protobuf import duration_pb2, wrappers_pb2
+from google.protobuf.any_pb2 import Any
+from xds.type.matcher.v3 import matcher_pb2
+
 from gateway.envoy import rbac
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import (
@@ -42,7 +44,7 @@ from gateway.envoy.names import (
 from gateway.envoy.state import Access, Grant, Tenant
 from keys.tokens import ALG, MAX_LIFETIME, TYPE
 
-Extension = extension_pb2.TypedExtensionConfig
+Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 # A portal whose clock is a little ahead issues tokens that seem to live longer than they do.
 CLOCK_DIFFERENCE = 60
 CLOCK_SKEW = 5
@@ -74,7 +76,9 @@ def chain(tenant: Tenant) -> Any:
         _verify(tenant),
         rbac.denial("TOKEN_WRONG_KIND", rbac.negated(_right_kind())),
         rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(_right_audience(tenant.audience))),
-        _remember("caller", {CREDENTIAL: _claim("cid"), CALLER: f"%METADATA(ROUTE:{PORTICO}:api)%/{_claim('client_id')}/-"}),
+        _remember(
+            "caller", {CREDENTIAL: _claim("cid"), CALLER: f"%METADATA(ROUTE:{PORTICO}:api)%/{_claim('client_id')}/-"}
+        ),
         _revoked(access),
         _granted(access),
         _planned(access),
@@ -83,7 +87,7 @@ def chain(tenant: Tenant) -> Any:
         _remember("mark", {PASSED: "yes"}),
     ]
     per_route = FilterChainConfigPerRoute()
-    per_route.filter_chain.filters.extend(steps)  # type: ignore[attr-defined]
+    per_route.filter_chain.filters.extend(steps)
     return packed(per_route)
 
 
@@ -142,7 +146,7 @@ def _granted(access: Access) -> Extension:
     return extension("granted", rbac.decision(matcher, GRANT_PREFIX))
 
 
-def _grant(grant: Grant) -> "rbac.matcher_pb2.Matcher.OnMatch":
+def _grant(grant: Grant) -> matcher_pb2.Matcher.OnMatch:
     if grant.refusal:
         return rbac.verdict(grant.refusal, rbac.DENY)
     return rbac.verdict(grant.subscription)
@@ -166,7 +170,11 @@ def _limited(access: Access) -> Extension:
         token_bucket=_bucket(UNLIMITED, 1),
         always_consume_default_token_bucket=wrappers_pb2.BoolValue(value=False),
         enable_x_ratelimit_headers=ratelimit_pb2.DRAFT_VERSION_03,
-        rate_limits=[route_pb2.RateLimit(actions=[_descriptor("api", _api_of_route()), _descriptor("caller", _client_of_token())])],
+        rate_limits=[
+            route_pb2.RateLimit(
+                actions=[_descriptor("api", _api_of_route()), _descriptor("caller", _client_of_token())]
+            )
+        ],
         descriptors=[
             ratelimit_pb2.LocalRateLimitDescriptor(
                 entries=[
@@ -184,7 +192,9 @@ def _limited(access: Access) -> Extension:
 
 def _bucket(calls: int, seconds: int) -> token_bucket_pb2.TokenBucket:
     return token_bucket_pb2.TokenBucket(
-        max_tokens=calls, tokens_per_fill=wrappers_pb2.UInt32Value(value=calls), fill_interval=duration_pb2.Duration(seconds=seconds)
+        max_tokens=calls,
+        tokens_per_fill=wrappers_pb2.UInt32Value(value=calls),
+        fill_interval=duration_pb2.Duration(seconds=seconds),
     )
 
 
@@ -221,7 +231,8 @@ def _identify(slug: str) -> Extension:
 
 def _put(name: str, value: str) -> mutation_rules_pb2.HeaderMutation:
     option = base_pb2.HeaderValueOption(
-        header=base_pb2.HeaderValue(key=name, value=value), append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        header=base_pb2.HeaderValue(key=name, value=value),
+        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
     )
     return mutation_rules_pb2.HeaderMutation(append=option)
 

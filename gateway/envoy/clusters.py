@@ -2,8 +2,6 @@
 
 import ipaddress
 
-from google.protobuf import duration_pb2, wrappers_pb2
-
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2, protocol_pb2
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -14,11 +12,15 @@ from envoy.extensions.http.injected_credentials.generic.v3 import generic_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.type.matcher.v3 import string_pb2
+from google.protobuf import duration_pb2, wrappers_pb2
+
 from gateway.envoy.extensions import extension, http_filter, packed
 from gateway.envoy.names import CA_SECRET
 from gateway.envoy.state import Upstream
 
-ADS = config_source_pb2.ConfigSource(ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3)
+ADS = config_source_pb2.ConfigSource(
+    ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
+)
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _SAN = common_pb2.SubjectAltNameMatcher
 
@@ -80,7 +82,9 @@ def _protocol(slug: str, upstream: Upstream) -> http_protocol_options_pb2.HttpPr
     if upstream.header:
         injector = credential_injector_pb2.CredentialInjector(overwrite=True, credential=_credential(slug, upstream))
         options.http_filters.append(http_filter("inject", injector))
-        options.http_filters.append(http_filter("envoy.filters.http.upstream_codec", upstream_codec_pb2.UpstreamCodec()))
+        options.http_filters.append(
+            http_filter("envoy.filters.http.upstream_codec", upstream_codec_pb2.UpstreamCodec())
+        )
     return options
 
 

@@ -1,13 +1,14 @@
 """Packing Envoy's extensions, and the messages that xds-protos does not carry."""
 
-from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import Message
+from typing import Any, TypeAlias
 
 from envoy.config.core.v3 import extension_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
 
 TYPES = "type.googleapis.com/"
-HttpFilter = hcm_pb2.HttpFilter
+HttpFilter: TypeAlias = hcm_pb2.HttpFilter
 
 
 def packed(message: Message, extra: bytes = b"") -> any_pb2.Any:
@@ -15,7 +16,9 @@ def packed(message: Message, extra: bytes = b"") -> any_pb2.Any:
 
     :param extra: fields in wire format that Envoy knows and xds-protos does not yet.
     """
-    return any_pb2.Any(type_url=TYPES + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True) + extra)
+    return any_pb2.Any(
+        type_url=TYPES + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True) + extra
+    )
 
 
 def http_filter(name: str, message: Message) -> HttpFilter:
@@ -35,7 +38,10 @@ def _filter_chain_messages() -> tuple[type[Message], type[Message]]:
     package = "envoy.extensions.filters.http.filter_chain.v3"
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
-        name="portico/envoy_filter_chain.proto", package=package, syntax="proto3", dependency=["envoy/config/core/v3/extension.proto"]
+        name="portico/envoy_filter_chain.proto",
+        package=package,
+        syntax="proto3",
+        dependency=["envoy/config/core/v3/extension.proto"],
     )
     chain = file.message_type.add(name="FilterChain")
     chain.field.add(
@@ -47,11 +53,21 @@ def _filter_chain_messages() -> tuple[type[Message], type[Message]]:
     )
     for name, inner in (("FilterChainConfig", "default_filter_chain"), ("FilterChainConfigPerRoute", "filter_chain")):
         file.message_type.add(name=name).field.add(
-            name=inner, number=1, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=f".{package}.FilterChain"
+            name=inner,
+            number=1,
+            type=field.TYPE_MESSAGE,
+            label=field.LABEL_OPTIONAL,
+            type_name=f".{package}.FilterChain",
         )
-    descriptor_pool.Default().Add(file)  # type: ignore[no-untyped-call]
-    found = [descriptor_pool.Default().FindMessageTypeByName(f"{package}.{name}") for name in ("FilterChainConfig", "FilterChainConfigPerRoute")]
+    descriptor_pool.Default().Add(file)
+    found = [
+        descriptor_pool.Default().FindMessageTypeByName(f"{package}.{name}")
+        for name in ("FilterChainConfig", "FilterChainConfigPerRoute")
+    ]
     return message_factory.GetMessageClass(found[0]), message_factory.GetMessageClass(found[1])
 
 
+# Messages made at run time have fields that no type checker can see.
+FilterChainConfig: Any
+FilterChainConfigPerRoute: Any
 FilterChainConfig, FilterChainConfigPerRoute = _filter_chain_messages()

@@ -1,14 +1,15 @@
 """The one listener: hardened HTTP, tenants loaded on demand, the gate that each tenant's chain fills, and the guard behind it."""
 
-from google.protobuf import duration_pb2, wrappers_pb2
-
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, grpc_service_pb2, protocol_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2
 from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from google.protobuf import duration_pb2, wrappers_pb2
+
 from gateway.envoy import rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
@@ -85,7 +86,7 @@ def _tenants() -> hcm_pb2.ScopedRoutes:
     )
 
 
-def _guard() -> "rbac.filter_pb2.RBAC":
+def _guard() -> rbac_pb2.RBAC:
     """Only what the chain's last step marked goes on: on demand, Envoy can skip the chain on the call that loads a tenant."""
     marked = {"yes": rbac.verdict("passed")}
     return rbac.decision(rbac.table(PASSED, marked, rbac.verdict("NOT_READY", rbac.DENY)), "guard_")
@@ -94,12 +95,16 @@ def _guard() -> "rbac.filter_pb2.RBAC":
 def _access_log() -> accesslog_pb2.AccessLog:
     """What was refused or failed, streamed to `manage.py usage`; no header of the request but those Envoy names itself."""
     refused = accesslog_pb2.ComparisonFilter(
-        op=accesslog_pb2.ComparisonFilter.GE, value=base_pb2.RuntimeUInt32(default_value=400, runtime_key="portico.log_from_status")
+        op=accesslog_pb2.ComparisonFilter.GE,
+        value=base_pb2.RuntimeUInt32(default_value=400, runtime_key="portico.log_from_status"),
     )
     usage = grpc_service_pb2.GrpcService(envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=USAGE_CLUSTER))
     config = als_pb2.HttpGrpcAccessLogConfig(
         common_config=als_pb2.CommonGrpcAccessLogConfig(
-            log_name="calls", grpc_service=usage, transport_api_version=2, buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000)
+            log_name="calls",
+            grpc_service=usage,
+            transport_api_version=2,
+            buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000),
         ),
         additional_response_headers_to_log=[REFUSAL_HEADER],
     )

@@ -139,9 +139,7 @@ def _pieces(segment: str, template: str) -> list[str]:
         raise UnsupportedTemplate(f"The path {template!r} has a parameter without a name.")
     pieces = ["" if token[0] == "{" else _canonical(token, template) for token in tokens]
     if ("", "") in pairwise(pieces):
-        raise UnsupportedTemplate(
-            f"The path {template!r} has two parameters side by side in {segment!r}, so nothing says where one ends."
-        )
+        raise UnsupportedTemplate(f"The path {template!r} has two parameters side by side in {segment!r}, so nothing says where one ends.")
     if pieces in (["."], [".."]):
         raise UnsupportedTemplate(f"The path {template!r} has the segment {segment!r}, which paths are cleared of.")
     return pieces
@@ -198,9 +196,7 @@ def _precedence(pieces: Sequence[str], expression: str) -> tuple[int, int, int, 
 # Matcher
 
 
-def _choices(
-    entries: Sequence[Entry], wrong_method: Callable[[str, tuple[str, ...]], route_pb2.Route]
-) -> dict[tuple[str, ...], _Choice]:
+def _choices(entries: Sequence[Entry], wrong_method: Callable[[str, tuple[str, ...]], route_pb2.Route]) -> dict[tuple[str, ...], _Choice]:
     """One choice for each path, by the expressions of its segments."""
     templates: dict[tuple[str, ...], _Template] = {}
     operations: dict[tuple[str, ...], dict[str, Entry]] = defaultdict(dict)

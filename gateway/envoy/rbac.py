@@ -1,19 +1,21 @@
 """RBAC filters: one denial per filter, and tables that cost one hash look-up."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from envoy.config.core.v3 import extension_pb2
 from envoy.config.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as filter_pb2
 from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
 from envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
-from gateway.envoy.extensions import extension, packed
-from gateway.envoy.names import JWT
 from xds.core.v3 import extension_pb2 as xds_extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
-Principal = rbac_pb2.Principal
-Extension = extension_pb2.TypedExtensionConfig
+from gateway.envoy.extensions import extension, packed
+from gateway.envoy.names import JWT
+
+Principal: TypeAlias = rbac_pb2.Principal
+Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 ALLOW, DENY = rbac_pb2.RBAC.ALLOW, rbac_pb2.RBAC.DENY
 # Envoy refuses an empty exact_match_map, so each carries this entry; no key of ours can be it.
 RESERVED = "!"
@@ -62,17 +64,23 @@ def denial(code: str, when: Principal) -> Extension:
 
 
 def verdict(name: str, action: int = ALLOW) -> matcher_pb2.Matcher.OnMatch:
-    chosen = rbac_pb2.Action(name=name, action=action)  # type: ignore[arg-type]
-    return matcher_pb2.Matcher.OnMatch(action=xds_extension_pb2.TypedExtensionConfig(name="verdict", typed_config=packed(chosen)))
+    chosen = rbac_pb2.Action(name=name, action=action)
+    return matcher_pb2.Matcher.OnMatch(
+        action=xds_extension_pb2.TypedExtensionConfig(name="verdict", typed_config=packed(chosen))
+    )
 
 
-def table(key: str, verdicts: Mapping[str, matcher_pb2.Matcher.OnMatch], otherwise: matcher_pb2.Matcher.OnMatch) -> matcher_pb2.Matcher:
+def table(
+    key: str, verdicts: Mapping[str, matcher_pb2.Matcher.OnMatch], otherwise: matcher_pb2.Matcher.OnMatch
+) -> matcher_pb2.Matcher:
     """A look-up of the filter state `key`.
 
     Filter state, never dynamic metadata: with DynamicMetadataInput an exact_match_map is accepted and never matches.
     """
     state = network_inputs_pb2.FilterStateInput(key=key)
-    tree = matcher_pb2.Matcher.MatcherTree(input=xds_extension_pb2.TypedExtensionConfig(name=key, typed_config=packed(state)))
+    tree = matcher_pb2.Matcher.MatcherTree(
+        input=xds_extension_pb2.TypedExtensionConfig(name=key, typed_config=packed(state))
+    )
     entries = tree.exact_match_map.map
     entries[RESERVED].CopyFrom(verdict("reserved", DENY))
     for name, found in verdicts.items():

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from google.protobuf import struct_pb2, wrappers_pb2
-
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import base_pb2, substitution_format_string_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from google.protobuf import struct_pb2, wrappers_pb2
+
 from gateway.envoy.extensions import packed
 from gateway.envoy.names import NO_ROUTE, REFUSAL_HEADER, WRONG_METHOD
 
@@ -63,7 +63,9 @@ def mappers(portal_url: str, refusals: Sequence[Refusal] = REFUSALS) -> hcm_pb2.
 
 
 def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
-    told = accesslog_pb2.ExtensionFilter(name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when)))
+    told = accesslog_pb2.ExtensionFilter(
+        name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when))
+    )
     body = struct_pb2.Struct()
     body.update(
         {
@@ -78,7 +80,9 @@ def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
     return hcm_pb2.ResponseMapper(
         filter=accesslog_pb2.AccessLogFilter(extension_filter=told),
         status_code=wrappers_pb2.UInt32Value(value=refusal.status),
-        headers_to_add=[base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=REFUSAL_HEADER, value=refusal.code))],
+        headers_to_add=[
+            base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=REFUSAL_HEADER, value=refusal.code))
+        ],
         body_format_override=substitution_format_string_pb2.SubstitutionFormatString(
             json_format=body, content_type="application/problem+json"
         ),

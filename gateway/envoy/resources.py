@@ -3,13 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 
-from google.protobuf.any_pb2 import Any
-from google.protobuf.message import Message
-
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
 from gateway.envoy import clusters, listener, routes
 from gateway.envoy.extensions import TYPES, packed
 from gateway.envoy.state import Tenant, Upstream
@@ -58,9 +58,14 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     upstreams = _upstreams(tenant)
     return Compiled(
         routes=resource(tenant.slug, routes.configuration(tenant)),
-        clusters=tuple(resource(clusters.cluster_name(tenant.slug, each), clusters.cluster(tenant.slug, each)) for each in upstreams),
+        clusters=tuple(
+            resource(clusters.cluster_name(tenant.slug, each), clusters.cluster(tenant.slug, each))
+            for each in upstreams
+        ),
         secrets=tuple(
-            resource(clusters.secret_name(tenant.slug, each), clusters.secret(tenant.slug, each)) for each in upstreams if each.header
+            resource(clusters.secret_name(tenant.slug, each), clusters.secret(tenant.slug, each))
+            for each in upstreams
+            if each.header
         ),
     )
 

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Sequence
 
-from google.protobuf import duration_pb2, struct_pb2
-
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
 from envoy.type.matcher.v3 import regex_pb2
+from google.protobuf import duration_pb2, struct_pb2
+from xds.type.matcher.v3 import matcher_pb2
+
 from gateway.envoy import chain, paths
 from gateway.envoy.clusters import cluster_name
-from gateway.envoy.extensions import packed
+from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CANARY, CLOSED, GATE, GUARD, NO_ROUTE, PORTICO, WRONG_METHOD, canary_path
 from gateway.envoy.state import Operation, Tenant, Upstream, Version
 
@@ -42,7 +43,9 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     :raises FailsOpen: never, unless this module is wrong.
     """
     closed = tenant.routes is None
-    host = route_pb2.VirtualHost(name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")])
+    host = route_pb2.VirtualHost(
+        name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")]
+    )
     if closed:
         host.routes.append(_answer(CLOSED, 503, match=route_pb2.RouteMatch(prefix="/")))
     else:
@@ -54,10 +57,15 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     return whole
 
 
-def _matcher(tenant: Tenant) -> "paths.matcher_pb2.Matcher":
+def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
     entries = [
-        paths.Entry(operation.method, f"{_base(tenant, version)}{operation.path}", _route(tenant, version, operation), _base(tenant, version))
+        paths.Entry(
+            operation.method,
+            f"{_base(tenant, version)}{operation.path}",
+            _route(tenant, version, operation),
+            _base(tenant, version),
+        )
         for version in tenant.routes
         for operation in version.operations
     ]
@@ -66,7 +74,9 @@ def _matcher(tenant: Tenant) -> "paths.matcher_pb2.Matcher":
     no_route = _answer(NO_ROUTE, 404)
     for route in (canary, no_route, *(entry.route for entry in entries)):
         guard_route(route, gated=True)
-    return paths.matcher(entries, fixed=[(canary_path(tenant.slug), canary)], wrong_method=_wrong_method, no_route=no_route)
+    return paths.matcher(
+        entries, fixed=[(canary_path(tenant.slug), canary)], wrong_method=_wrong_method, no_route=no_route
+    )
 
 
 def _base(tenant: Tenant, version: Version) -> str:
@@ -161,7 +171,7 @@ def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
 
 def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
     """The chain must hold every step, in order, and mark last."""
-    per_route = chain.FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
-    steps = [step.name for step in per_route.filter_chain.filters]  # type: ignore[attr-defined]
+    per_route = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
+    steps = [step.name for step in per_route.filter_chain.filters]
     if tuple(steps) != chain.STEPS:
         raise FailsOpen(f"The chain's steps are {steps}.")

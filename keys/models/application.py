@@ -1,5 +1,5 @@
 from collections.abc import Set
-from typing import Self
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +11,9 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
     def visible_to(self, user: User, permissions: Set[str]) -> Self:
         """Anyone's, for who may see that; else a person's own."""
         return self if "applications.see_all" in permissions else self.filter(owner=user)
+
+
+ApplicationManager = TenantManager.from_queryset(ApplicationQuerySet)
 
 
 class Application(TenantModel):
@@ -31,7 +34,7 @@ class Application(TenantModel):
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = TenantManager.from_queryset(ApplicationQuerySet)()
+    objects: ClassVar[ApplicationManager["Application"]] = ApplicationManager()
 
     class Meta:
         constraints = [

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from keys.models.application import Application
-from tenants.models import TenantManager, TenantModel
+from tenants.models import Steps, TenantManager, TenantModel
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
@@ -16,6 +16,9 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         return self.usable().filter(expires_at__isnull=False).order_by("expires_at")
 
 
+CredentialManager = TenantManager.from_queryset(CredentialQuerySet)
+
+
 class Credential(TenantModel):
     """How an application proves itself: an OAuth client secret, of which only an HMAC is kept."""
 
@@ -25,7 +28,7 @@ class Credential(TenantModel):
         EXPIRED = "expired", "Expired"
         REVOKED = "revoked", "Revoked"
 
-    STEPS: ClassVar = {
+    STEPS: ClassVar[Steps] = {
         (Status.ACTIVE, Status.EXPIRING): "rolled",
         (Status.ACTIVE, Status.EXPIRED): "expired",
         (Status.EXPIRING, Status.EXPIRED): "expired",
@@ -44,7 +47,7 @@ class Credential(TenantModel):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = TenantManager.from_queryset(CredentialQuerySet)()
+    objects: ClassVar[CredentialManager["Credential"]] = CredentialManager()
 
     class Meta:
         indexes = [models.Index(fields=["tenant", "application"], name="credentials_of_application")]

@@ -1,4 +1,4 @@
-from typing import Self
+from typing import ClassVar, Self
 
 from django.db import models
 
@@ -13,11 +13,14 @@ class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
         return self.filter(status__in=[status.PUBLISHED, status.ACTIVE, status.RETIRED]).order_by("created_at", "id")
 
 
+SigningKeyManager = TenantManager.from_queryset(SigningKeyQuerySet)
+
+
 class SigningKey(TenantModel):
     """A tenant's key pair for one purpose and one algorithm. The private half is sealed, and gone once it may not sign."""
 
     class Use(models.TextChoices):
-        ACCESS_TOKEN = "access_token", "Access tokens"  # noqa: S105
+        ACCESS_TOKEN = "access_token", "Access tokens"
 
     class Status(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -31,12 +34,13 @@ class SigningKey(TenantModel):
     alg = models.CharField(max_length=10)
     kid = models.CharField(max_length=43)
     public_jwk = models.JSONField()
-    sealed = models.TextField(null=True)
+    # Null, not empty, once it is gone: the constraint below asks for it.
+    sealed = models.TextField(null=True)  # noqa: DJ001
     status = models.CharField(max_length=12, choices=Status)
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True)
 
-    objects = TenantManager.from_queryset(SigningKeyQuerySet)()
+    objects: ClassVar[SigningKeyManager["SigningKey"]] = SigningKeyManager()
 
     class Meta:
         constraints = [
@@ -56,4 +60,4 @@ class SigningKey(TenantModel):
 
     @property
     def sealed_for(self) -> Purpose:
-        return Purpose(self.tenant_id, self.pk, self.purpose, self.alg)
+        return Purpose(self.owning_tenant, self.pk, self.purpose, self.alg)

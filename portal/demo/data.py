@@ -8,6 +8,7 @@ from django.db import transaction
 
 from apis import openapi
 from apis.actions import publishing, subscriptions
+from apis.models import Api
 from keys.actions import create_tenant, register_application
 from tenants.actions import add_member
 from tenants.models import Role, Tenant, User
@@ -72,6 +73,6 @@ def _publish(tenant: Tenant, document: openapi.Document, target: publishing.Targ
 def _ask(tenant: Tenant, *, by: User) -> None:
     with tenant_scope(tenant.pk):
         application = register_application(name="Checkout", purpose="Takes orders in the shop.", environment="live", by=by)
-        from_api = publishing.Api.objects.get(slug="echo")
+        from_api = Api.objects.get(slug="echo")
         plan = from_api.plans.get(name="free")
         subscriptions.request(application, api=from_api, plan=plan, purpose="Echo each order once.", by=by)

@@ -1,5 +1,6 @@
 """The main job, done over HTTP as a client would: publish, register, ask, be refused, approve, call, be limited, suspend, resume."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from portal.demo.data import DOCUMENT
 # A plan that the demo can exhaust in a blink.
 PLAN = {"name": "demo", "calls": 20, "seconds": 2, "approval": "manual"}
 SETTLE_SECONDS = 5.0
+# One for all clients: reading every authority there is takes longer than a call.
+TLS = ssl.create_default_context()
 
 
 class StepFailed(AssertionError):  # noqa: N818  (reads as the sentence it is)
@@ -29,6 +32,22 @@ class Step:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operation, called with one token."""
+
+    url: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def _client(base: str = "") -> httpx.Client:
+    return httpx.Client(base_url=base, timeout=20, trust_env=False, verify=TLS)
+
+
 @dataclass(slots=True)
 class Job:
     """`sign_ins` as the seed wrote them. `say` gets one line per step."""
@@ -40,6 +59,7 @@ class Job:
     say: Callable[[str], None] = print
     steps: list[Step] = field(default_factory=list)
     enforced_ms: dict[str, float] = field(default_factory=dict)
+    _caller: httpx.Client = field(default_factory=_client)
 
     def run(self) -> bool:
         """Every step in order, up to the first that fails. Whether all held."""
@@ -58,21 +78,36 @@ class Job:
         mine = self._step("Carl registers an application and gets a client secret", lambda: self._register(carl, acme, slug))
         asked = self._step("Carl asks for a subscription", lambda: self._ask(carl, acme, mine["application"], slug))
         token = self._step("The application gets an access token", lambda: self._token(mine))
-        call = f"{self.gateway}/acme/{slug}/v1/get"
+        call = Call(f"{self.gateway}/acme/{slug}/v1/get", token)
         pending = "The call is refused: SUBSCRIPTION_PENDING"
-        self._step(pending, lambda: self._settles(call, token, 403, "SUBSCRIPTION_PENDING"))
+        self._step(pending, lambda: self._settles(call, 403, "SUBSCRIPTION_PENDING"))
         one = f"{acme}/subscriptions/{asked}"
-        self._step("Ada approves; the same token passes the gateway", lambda: self._decide(ada, f"{one}/approve/", "approve", call, token, 200))
-        self._step("The upstream sees who calls, and no token", lambda: self._identity(call, token, mine["client_id"]))
-        self._step("The plan's limit is reached: 429 RATE_LIMITED, Retry-After", lambda: self._limited(call, token))
-        suspend = {"reason": "The demo wants to see it refused."}
+        self._step(
+            "Ada approves; the same token passes the gateway",
+            lambda: self._decide(ada, f"{one}/approve/", call, status=200),
+        )
+        self._step("The upstream sees who calls, and no token", lambda: self._identity(call, mine["client_id"]))
+        self._step("The plan's limit is reached: 429 RATE_LIMITED, Retry-After", lambda: self._limited(call))
         self._step(
             "Ada suspends; the same token is refused: SUBSCRIPTION_SUSPENDED",
-            lambda: self._decide(ada, f"{one}/suspend/", "suspend", call, token, 403, "SUBSCRIPTION_SUSPENDED", suspend),
+            lambda: self._decide(
+                ada,
+                f"{one}/suspend/",
+                call,
+                status=403,
+                code="SUBSCRIPTION_SUSPENDED",
+                reason="The demo wants to see it refused.",
+            ),
         )
-        self._step("Ada resumes; the same token passes again", lambda: self._decide(ada, f"{one}/resume/", "resume", call, token, 200))
+        self._step(
+            "Ada resumes; the same token passes again",
+            lambda: self._decide(ada, f"{one}/resume/", call, status=200),
+        )
         foreign = self._step("Eve at Globex gets a token of her own tenant", lambda: self._token(self._register(eve, globex, "foreign")))
-        self._step("Her token at Acme's API is refused: TOKEN_INVALID", lambda: self._answers(call, foreign, 401, "TOKEN_INVALID"))
+        self._step(
+            "Her token at Acme's API is refused: TOKEN_INVALID",
+            lambda: self._answers(Call(call.url, foreign), 401, "TOKEN_INVALID"),
+        )
         self._step("Acme looks to Eve as if it did not exist", lambda: _expect(eve.get(f"{acme}/apis/"), 404))
         self._step("Carl reads why his calls were refused", lambda: self._refusals(carl, acme, mine["application"]))
 
@@ -96,7 +131,7 @@ class Job:
         return {each["email"].partition("@")[0]: self._sign_in(each) for each in self.sign_ins}
 
     def _sign_in(self, account: dict[str, str]) -> httpx.Client:
-        client = httpx.Client(base_url=self.portal, timeout=20, trust_env=False)
+        client = _client(self.portal)
         body = {"email": account["email"], "password": account["password"]}
         client.headers["Authorization"] = f"Bearer {_expect(client.post('/api/v1/session/', json=body), 200)['access']}"
         return client
@@ -107,7 +142,10 @@ class Job:
         taken = {each["slug"] for each in _expect(pam.get(f"{tenant}/apis/?limit=200"), 200)["results"]}
         slug = next(name for number in count(1) if (name := f"demo-{number}") not in taken)
         api = f"{tenant}/apis/{slug}"
-        _expect(pam.post(f"{tenant}/apis/", json={"slug": slug, "name": f"Demo {slug}", "description": "Made by the demo."}), 201)
+        _expect(
+            pam.post(f"{tenant}/apis/", json={"slug": slug, "name": f"Demo {slug}", "description": "Made by the demo."}),
+            201,
+        )
         _expect(pam.post(f"{api}/versions/", json={"name": "v1"}), 201)
         revision = {"document": DOCUMENT.read_text(), "upstream": {"url": self.upstream}, "note": "First import"}
         _expect(pam.post(f"{api}/versions/v1/revisions/", json=revision), 201)
@@ -131,28 +169,27 @@ class Job:
         return str(asked["id"])
 
     def _token(self, credential: dict[str, str]) -> str:
-        answer = httpx.post(
+        answer = self._caller.post(
             credential["token_endpoint"],
             data={"grant_type": "client_credentials"},
             auth=(credential["client_id"], credential["client_secret"]),
-            trust_env=False,
         )
         return str(_expect(answer, 200)["access_token"])
 
     # Calls
 
-    def _answers(self, url: str, token: str, status: int, code: str = "") -> httpx.Response:
-        answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5, trust_env=False)
+    def _answers(self, call: Call, status: int, code: str = "") -> httpx.Response:
+        answer = self._caller.get(call.url, headers=call.headers)
         if (answer.status_code, answer.headers.get("x-portico-refusal", "")) != (status, code):
             raise StepFailed(f"The gateway answered {answer.status_code} {answer.text[:300]}, not {status} {code}.")
         return answer
 
-    def _settles(self, url: str, token: str, status: int, code: str = "") -> None:
+    def _settles(self, call: Call, status: int, code: str = "") -> None:
         """The answer comes within the second that what only adds access is gathered for."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
-                self._answers(url, token, status, code)
+                self._answers(call, status, code)
             except StepFailed:
                 if time.monotonic() > deadline:
                     raise
@@ -160,17 +197,7 @@ class Job:
             else:
                 return
 
-    def _decide(
-        self,
-        ada: httpx.Client,
-        path: str,
-        name: str,
-        url: str,
-        token: str,
-        status: int,
-        code: str = "",
-        body: dict[str, str] | None = None,
-    ) -> None:
+    def _decide(self, ada: httpx.Client, decision: str, call: Call, *, status: int, code: str = "", **body: str) -> None:
         """Decide while calling, and note how long after the decision the first changed answer came; then read the receipt."""
         changed: list[float] = []
         stop = threading.Event()
@@ -178,7 +205,7 @@ class Job:
         def watch() -> None:
             while not stop.is_set():
                 try:
-                    self._answers(url, token, status, code)
+                    self._answers(call, status, code)
                 except StepFailed:
                     time.sleep(0.003)
                 else:
@@ -188,9 +215,10 @@ class Job:
         time.sleep(PLAN["seconds"])  # type: ignore[arg-type]  # let the plan's bucket fill, so that limits don't answer
         watcher = threading.Thread(target=watch)
         watcher.start()
-        decided = _expect(ada.post(path, json=body or {}), 200)
+        decided = _expect(ada.post(decision, json=body), 200)
         watcher.join(SETTLE_SECONDS)
         stop.set()
+        name = decision.rstrip("/").rpartition("/")[2]
         if not changed:
             raise StepFailed(f"{name} was not enforced within {SETTLE_SECONDS} s.")
         receipt = self._receipt(ada, decided["receipt"])
@@ -201,28 +229,25 @@ class Job:
     def _receipt(self, ada: httpx.Client, path: str) -> dict[str, Any]:
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            receipt = _expect(ada.get(path), 200)
+            receipt: dict[str, Any] = _expect(ada.get(path), 200)
             if receipt["complete"]:
                 return receipt
             if time.monotonic() > deadline:
                 raise StepFailed(f"The receipt says: {receipt['sentence']}")
             time.sleep(0.02)
 
-    def _identity(self, url: str, token: str, client_id: str) -> None:
-        forged = {"Authorization": f"Bearer {token}", "x-portico-tenant": "forged", "x-portico-application": "forged"}
-        seen = {
-            name.lower(): value
-            for name, value in _expect(httpx.get(url, headers=forged, trust_env=False), 200)["headers"].items()
-        }
+    def _identity(self, call: Call, client_id: str) -> None:
+        forged = {**call.headers, "x-portico-tenant": "forged", "x-portico-application": "forged"}
+        seen = {name.lower(): value for name, value in _expect(self._caller.get(call.url, headers=forged), 200)["headers"].items()}
         told = {name: seen.get(f"x-portico-{name}") for name in ("tenant", "application", "plan")}
         if told != {"tenant": "acme", "application": client_id, "plan": PLAN["name"]} or not seen.get("x-portico-subscription"):
             raise StepFailed(f"The upstream saw {told}.")
         if "authorization" in seen:
             raise StepFailed("The upstream saw the token.")
 
-    def _limited(self, url: str, token: str) -> None:
+    def _limited(self, call: Call) -> None:
         for _ in range(int(str(PLAN["calls"])) * 3):
-            answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+            answer = self._caller.get(call.url, headers=call.headers)
             if answer.status_code == 429:
                 if answer.headers.get("x-portico-refusal") != "RATE_LIMITED" or not answer.headers.get("retry-after"):
                     raise StepFailed(f"The 429 carries {dict(answer.headers)}.")

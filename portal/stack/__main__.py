@@ -6,13 +6,13 @@ import signal
 import sys
 import threading
 import time
-from queue import SimpleQueue
 
 from portal.stack import memory
-from portal.stack.errors import StackError
+from portal.stack.errors import StackError, StopRequestedError
 from portal.stack.stack import Stack
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STARTED = b"\0"
 
 
 def say(line: str) -> None:
@@ -25,41 +25,53 @@ def say(line: str) -> None:
 
 def up(stack: Stack) -> int:
     """Start the stack and keep it until a signal comes. Returns the exit code."""
-    # A queue, because a signal handler may put into it at any moment without a deadlock.
-    events: SimpleQueue[StackError | str] = SimpleQueue()
-    _listen_for_signals(events)
-    starter = threading.Thread(target=_start, args=[stack, events])
+    read, write = os.pipe()
+    _listen_for_signals(write)
+    failures: list[Exception] = []
+    starter = threading.Thread(target=_start, args=[stack, failures, write])
     starter.start()
-    event = events.get()
-    if event == "ready":
-        event = events.get()
+    if os.read(read, 1) == STARTED and not failures:
+        os.read(read, 1)
     say("")
     started = time.monotonic()
     stack.stop()
     starter.join()
-    if isinstance(event, StackError):
-        print(event, file=sys.stderr)
-        return 1
+    if any(not isinstance(failure, StopRequestedError) for failure in failures):
+        return _explain(failures[0])
     say(f"Stopped … {time.monotonic() - started:.1f} s")
     return 0
 
 
-def _listen_for_signals(events: "SimpleQueue[StackError | str]") -> None:
+def _listen_for_signals(pipe: int) -> None:
+    """Let every signal write its number to the pipe.
+
+    The interpreter's own handler does it, at once and in whichever thread the signal arrives. A handler in Python would
+    run in the main thread only when that next gets to run, which may be never while it waits on a lock.
+    """
+    os.set_blocking(pipe, False)
+    signal.set_wakeup_fd(pipe, warn_on_full_buffer=False)
     for number in SIGNALS:
         # What nohup or a shell's background told us to ignore stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: events.put("stop"))
+            signal.signal(number, lambda *_: None)
 
 
-def _start(stack: Stack, events: "SimpleQueue[StackError | str]") -> None:
+def _start(stack: Stack, failures: list[Exception], pipe: int) -> None:
     started = time.monotonic()
     try:
         stack.start()
-    except StackError as error:
-        events.put(error)
-        return
-    _introduce(stack, time.monotonic() - started)
-    events.put("ready")
+        _introduce(stack, time.monotonic() - started)
+    except Exception as failure:  # noqa: BLE001 - told or raised by the main thread
+        failures.append(failure)
+    finally:
+        os.write(pipe, STARTED)
+
+
+def _explain(failure: Exception) -> int:
+    if not isinstance(failure, StackError):
+        raise failure
+    print(failure, file=sys.stderr)
+    return 1
 
 
 def _introduce(stack: Stack, seconds: float) -> None:

@@ -52,11 +52,7 @@ class Parts:
         """The API that the demo's calls arrive at. It isn't ours, so it gets none of our secrets."""
         arguments = [*GRANIAN, "--port", str(self.ports.upstream), "--blocking-threads", "2", "httpbin:app"]
         address = (HOST, self.ports.upstream)
-        bare = {
-            name: self.environment[name]
-            for name in ("PATH", "PYTHONPATH", "MALLOC_ARENA_MAX")
-            if name in self.environment
-        }
+        bare = {name: self.environment[name] for name in ("PATH", "PYTHONPATH", "MALLOC_ARENA_MAX") if name in self.environment}
         return self._python(
             "upstream",
             arguments,
@@ -95,9 +91,7 @@ class Parts:
         pidfile = self.places.state / f"{name}.pid"
         # Celery writes its pid when it has loaded the project and starts work, and refuses to start over an old file.
         arguments = ["celery", "-A", "portal", name, "--loglevel", "INFO", "--pidfile", str(pidfile), *options]
-        return self._python(
-            name, arguments, stage=2, prepare=lambda: _remove(pidfile), ready=lambda pid: _holds(pidfile, pid)
-        )
+        return self._python(name, arguments, stage=2, prepare=lambda: _remove(pidfile), ready=lambda pid: _holds(pidfile, pid))
 
     def _python(
         self,

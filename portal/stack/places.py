@@ -35,9 +35,7 @@ class Places:
             for folder in (self.secrets, self.logs, self.state):
                 private(folder)
         except OSError as error:
-            raise StackError(
-                f"Portico can't keep its data in {self.var} ({error}). Choose with PORTICO_VAR."
-            ) from error
+            raise StackError(f"Portico can't keep its data in {self.var} ({error}). Choose with PORTICO_VAR.") from error
 
     @property
     def run(self) -> Path:
@@ -62,9 +60,7 @@ def private(folder: Path, account: Account | None = None) -> Path:
     owner = account.uid if account else os.geteuid()
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
-        raise StackError(
-            f"{folder} should be a folder of this stack's own, but it belongs to somebody else. Remove it."
-        )
+        raise StackError(f"{folder} should be a folder of this stack's own, but it belongs to somebody else. Remove it.")
     folder.chmod(0o700)
     if account:
         os.chown(folder, account.uid, account.gid)

@@ -166,9 +166,7 @@ class Process:
                 return
             if time.monotonic() - self._born >= STEADY_AFTER:
                 pause = FIRST_PAUSE
-            self._supervisor.say(
-                f"{self.program.name} ended ({_how(self._exit_code)}); starting it again in {pause:.1f} s"
-            )
+            self._supervisor.say(f"{self.program.name} ended ({_how(self._exit_code)}); starting it again in {pause:.1f} s")
             if self._leaving.wait(pause):
                 self._ended.set()
                 return
@@ -273,9 +271,7 @@ class Supervisor:
         seen = records.look(pid)
         if seen is None:
             return
-        record = records.Record(
-            program.name, pid, seen.born, records.boot(), program.stage, program.stop_signal, program.grace
-        )
+        record = records.Record(program.name, pid, seen.born, records.boot(), program.stage, program.stop_signal, program.grace)
         with self._guard:
             self._records[pid] = record
             self._write()

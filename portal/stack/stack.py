@@ -81,9 +81,7 @@ class Stack:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     @property
@@ -165,9 +163,7 @@ class Stack:
             lock.seek(0)
             holder = lock.read().strip()
             lock.close()
-            raise StackError(
-                f"Portico already runs on {self.places.var} (process {holder}). Stop that one first."
-            ) from error
+            raise StackError(f"Portico already runs on {self.places.var} (process {holder}). Stop that one first.") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -217,9 +213,7 @@ class Stack:
 
     def _prepare(self, parts: Parts, postgres: Postgres | None) -> None:
         """Migrate and seed. A database from outside is always asked; of our own we know what was done to it."""
-        done = (
-            Prepared(self.places.var / "prepared.json", project=self._project, postgres=postgres) if postgres else None
-        )
+        done = Prepared(self.places.var / "prepared.json", project=self._project, postgres=postgres) if postgres else None
         if not (done and done.is_migrated()):
             self._timed("Migrations", lambda: self._supervisor.run(parts.manage("migrate", further=self._owner)))
             if done:

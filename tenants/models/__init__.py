@@ -1,5 +1,5 @@
 from tenants.models.attempt import Attempt
-from tenants.models.base import CurrentTenant, TenantManager, TenantModel, new_id
+from tenants.models.base import CurrentTenant, Steps, TenantManager, TenantModel, new_id
 from tenants.models.due import Due
 from tenants.models.event import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent
 from tenants.models.membership import Membership, Role
@@ -19,6 +19,7 @@ __all__ = [
     "PlatformCounter",
     "PlatformEvent",
     "Role",
+    "Steps",
     "Tenant",
     "TenantManager",
     "TenantModel",

@@ -9,7 +9,11 @@ from uuid_utils.compat import uuid7
 
 from tenants.scope import current_tenant_id
 
-M = TypeVar("M", bound=models.Model, covariant=True)
+M_co = TypeVar("M_co", bound=models.Model, covariant=True)
+
+
+# (from, to) -> the verb that names the event: a model's whole diagram.
+Steps = dict[tuple[str, str], str]
 
 
 def new_id() -> UUID:
@@ -22,27 +26,35 @@ class CurrentTenant(models.Expression):
 
     output_field = models.UUIDField()
 
-    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, list[UUID]]:  # noqa: ARG002
-        return "%s::uuid", [current_tenant_id()]
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[str | int, ...]]:  # noqa: ARG002
+        return "%s::uuid", (str(current_tenant_id()),)
 
 
-class TenantManager(models.Manager[M]):
+class TenantManager(models.Manager[M_co]):
     """`objects` of every tenant model: the rows of the tenant in scope."""
 
-    def get_queryset(self) -> models.QuerySet[M]:
+    def get_queryset(self) -> models.QuerySet[M_co]:
         return super().get_queryset().filter(tenant_id=CurrentTenant())
 
 
 class TenantModel(models.Model):
     """A row that belongs to one tenant and is only ever seen by it.
 
-    Its table's migration adds `guard_tenant_rows(table)` and one `same_tenant(child, parent)` per reference to another tenant table.
+    Its table's migration adds `enable_rls(table)` and one `same_tenant(child, parent)` per reference to another tenant table.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    tenant = models.ForeignKey("tenants.Tenant", models.CASCADE, default=current_tenant_id, editable=False, related_name="+")
+    tenant = models.ForeignKey(
+        "tenants.Tenant", models.CASCADE, default=current_tenant_id, editable=False, related_name="+"
+    )
 
     objects = TenantManager()
 
     class Meta:
         abstract = True
+
+    @property
+    def owning_tenant(self) -> UUID:
+        """The tenant's id; the type checker takes `tenant_id` for one that may be missing."""
+        assert self.tenant_id is not None
+        return self.tenant_id

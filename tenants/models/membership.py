@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -20,9 +22,9 @@ class Membership(TenantModel):
     roles = ArrayField(models.CharField(max_length=20, choices=Role), default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = TenantManager()
+    objects: ClassVar[TenantManager["Membership"]] = TenantManager()
     # The one manager without the tenant filter: inside user_scope row security shows a person's own rows, read only.
-    mine: models.Manager["Membership"] = models.Manager()
+    mine: ClassVar[models.Manager["Membership"]] = models.Manager()
 
     class Meta:
         constraints = [

@@ -21,8 +21,33 @@ WORDS = [
     "a*c",
     "$[0]",
 ]
-PARTLY = ["{id}.json", "{id}.tar.gz", "a{b}c", "orders{x}", "caf\u00e9-{x}", "{from}..{to}", "o{a}s", "{id}:cancel"]
-VALUES = ["42", "mine.json", "abc", "orders7", "1..2", "oats", "7:cancel", "x.tar.gz", "%2e%2e.", "a%3Fb", "%c3%a9"]
+PARTLY = [
+    "{id}.json",
+    "{id}.gz",
+    "{id}.tar.gz",
+    "a{b}",
+    "ab{c}",
+    "a{b}c",
+    "orders{x}",
+    "caf\u00e9-{x}",
+    "{from}..{to}",
+    "o{a}s",
+    "{id}:cancel",
+]
+VALUES = [
+    "42",
+    "mine.json",
+    "abc",
+    "abbc",
+    "orders7",
+    "1..2",
+    "oats",
+    "7:cancel",
+    "x.tar.gz",
+    "%2e%2e.",
+    "a%3Fb",
+    "%c3%a9",
+]
 METHODS = ["DELETE", "GET", "POST"]
 
 Document = Mapping[str, Sequence[str]]
@@ -52,8 +77,7 @@ def call(random: Random, templates: Document) -> tuple[str, str]:
     """A method and a path as a client sends it: mostly of one of the templates, or nearly so."""
     template = random.choice(list(templates))
     path = "".join(
-        random.choice([*VALUES, *map(_sent, WORDS)]) if text.startswith("{") else _sent(text)
-        for text in re.split(r"(\{[^}]*\})", template)
+        random.choice([*VALUES, *map(_sent, WORDS)]) if text.startswith("{") else _sent(text) for text in re.split(r"(\{[^}]*\})", template)
     )
     for _ in range(random.choice([0, 0, 1, 2])):
         path = random.choice(CHANGES)(path)
@@ -112,11 +136,7 @@ def _matches(template: str, path: str) -> bool:
 
 
 def _pieces(segment: str) -> list[str]:
-    return [
-        "{" if piece[0] == "{" else re.sub("%..", _spelled, _sent(piece))
-        for piece in re.split(r"(\{[^}]*\})", segment)
-        if piece
-    ]
+    return ["{" if piece[0] == "{" else re.sub("%..", _spelled, _sent(piece)) for piece in re.split(r"(\{[^}]*\})", segment) if piece]
 
 
 def _holds(pieces: list[str], text: str) -> bool:
@@ -148,6 +168,5 @@ def answers(templates: Document, method: str, path: str) -> set[str]:
     if not found:
         return {"404"}
     return {
-        f"{method} {template}" if method in templates[template] else f"405 {','.join(templates[template])} {template}"
-        for template in found
+        f"{method} {template}" if method in templates[template] else f"405 {','.join(templates[template])} {template}" for template in found
     }

@@ -157,6 +157,23 @@ def test_openapi_precedence(method: str, path: str, expected: str) -> None:
     assert answer(found, method, path) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/acme/1/abc", "GET /acme/{v}/ab{x}"),
+        ("/acme/1/axc", "GET /acme/{v}/a{x}c"),
+        ("/acme/1/ax", "GET /acme/{v}/a{x}"),
+        ("/acme/1/xc", "GET /acme/{v}/{x}"),
+        ("/acme/1/x.tar.gz", "GET /acme/{v}/{x}.tar.gz"),
+        ("/acme/1/x.gz", "GET /acme/{v}/{x}.gz"),
+        ("/acme/1/.gz", "GET /acme/{v}/{x}"),
+    ],
+)
+def test_of_two_partly_concrete_segments_the_longer_beginning_then_the_longer_text_wins(path: str, expected: str) -> None:
+    names = ["{x}", "a{x}", "a{x}c", "ab{x}", "{x}.gz", "{x}.tar.gz"]
+    assert answer(build(document_of(*[f"GET /acme/{{v}}/{name}" for name in names])), "GET", path) == expected
+
+
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_a_fixed_path_wins_over_every_operation(method: str) -> None:
     found = build(document_of("GET /acme/.portico/canary", "GET /acme/{a}/{b}"), fixed=["/acme/.portico/canary"])
@@ -170,14 +187,15 @@ def test_no_operations_is_no_route() -> None:
 
 
 def test_the_bytes_do_not_depend_on_the_order_of_entries_or_metadata() -> None:
-    document = naive_paths.document(random.Random(3), size=60)
-    entries = entries_of(document)
-    for entry, key in itertools.product(entries, ["a", "b", "c"]):
+    entries = entries_of(naive_paths.document(random.Random(3), size=60))
+    entries += document_of("GET /acme/{a}/same", "POST /acme/{c}/same", "PUT /acme/{b}/same")
+    keys = [f"key{number}" for number in range(30)]
+    for entry, key in itertools.product(entries, keys):
         entry.route.metadata.filter_metadata[key].fields["operation"].string_value = entry.template
     backwards = []
     for entry in reversed(entries):
         other = route(entry.route.name)
-        for key in ["c", "b", "a"]:
+        for key in reversed(keys):
             other.metadata.filter_metadata[key].CopyFrom(entry.route.metadata.filter_metadata[key])
         backwards.append(Entry(entry.method, entry.template, other))
     one, other = build(entries, fixed=["/acme/1", "/acme/2"]), build(backwards, fixed=["/acme/2", "/acme/1"])

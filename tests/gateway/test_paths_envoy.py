@@ -72,9 +72,7 @@ def accepted(template: str) -> bool:
 
 
 def hard() -> dict[str, list[str]]:
-    templates = [f"/acme/thing{i}/{{id}}" for i in range(500)] + [
-        f"/acme/{{a}}/{{b}}/item{i}/{{c}}" for i in range(500)
-    ]
+    templates = [f"/acme/thing{i}/{{id}}" for i in range(500)] + [f"/acme/{{a}}/{{b}}/item{i}/{{c}}" for i in range(500)]
     return {template: ["GET"] for template in templates}
 
 

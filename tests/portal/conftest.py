@@ -63,9 +63,7 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def make_stack(
-    var: Path, project: Path, environment: dict[str, str], said: list[str]
-) -> Iterator[Callable[..., Stack]]:
+def make_stack(var: Path, project: Path, environment: dict[str, str], said: list[str]) -> Iterator[Callable[..., Stack]]:
     """Makes stacks of stand-ins, on free ports, and stops them in the end."""
     made = []
 

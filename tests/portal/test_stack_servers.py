@@ -64,9 +64,7 @@ def test_app_may_do_nothing_else(as_app: psycopg.Connection, statement: str) -> 
         as_app.execute(statement)
 
 
-@pytest.mark.parametrize(
-    "statement", ["CREATE ROLE mine", "CREATE DATABASE mine", "ALTER ROLE portico_owner SUPERUSER"]
-)
+@pytest.mark.parametrize("statement", ["CREATE ROLE mine", "CREATE DATABASE mine", "ALTER ROLE portico_owner SUPERUSER"])
 def test_owner_has_no_power_over_the_cluster(postgres: Postgres, statement: str) -> None:
     with (
         psycopg.connect(postgres.url("portico_owner"), autocommit=True) as owner,

@@ -17,9 +17,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--node", default="gateway-1", help="the gateway's name")
-        parser.add_argument("--address", default=settings.GATEWAY_URL, help="where control may call it; '' = not at all")
-        parser.add_argument("--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin")
-        parser.add_argument("--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams")
+        parser.add_argument(
+            "--address", default=settings.GATEWAY_URL, help="where control may call it; '' = not at all"
+        )
+        parser.add_argument(
+            "--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin"
+        )
+        parser.add_argument(
+            "--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams"
+        )
 
     def handle(self, *_: Any, node: str, address: str, admin: str, ca_file: str, **__: Any) -> None:
         whole = bootstrap(

@@ -1,0 +1,90 @@
+# Portico. `make` lists what there is. GNU make 3.81 or later; nothing else but Python 3.11 or later is needed.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# Pytest's workers: `auto` is one per core, and more than eight only wait for the disk.
+WORKERS ?= auto
+# More arguments for pytest: make test ARGS="tests/keys -x"
+ARGS ?=
+CHECKS := check-style check-types check-imports check-templates check-django
+# Django's warning that no database answers: what is checked here needs none.
+NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-long check $(CHECKS) fmt lock bench clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## make .venv with exactly the packages of requirements.lock
+	@if cmp -s requirements.lock $(VENV)/requirements.lock && $(PY) -c '' 2>/dev/null; then exit 0; fi; \
+	new() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	found=; \
+	for each in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+		if new "$$each"; then found="$$each"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "Portico needs Python 3.11 or later; here is $$(python3 --version 2>/dev/null || echo none)." \
+			"If it lies elsewhere, name it: make setup PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$found can't make virtual environments: its venv module is missing." \
+			"Debian and Ubuntu keep it in a package of its own: apt install python3-venv" >&2; exit 1; \
+	fi; \
+	echo "Installing into $(VENV) with $$("$$found" --version) …"; \
+	"$$found" -m venv --clear $(VENV) && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	cp requirements.lock $(VENV)/requirements.lock
+
+demo: setup ## do the main job on a stack of its own, show each step with its time, stop
+	@$(PY) manage.py demo
+
+up: setup ## start everything on this machine, until Ctrl-C
+	@$(PY) manage.py up
+
+test: setup ## run all tests
+	@$(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS)
+
+test-long: setup ## run all tests with the full counts; takes an hour
+	@PORTICO_TEST_LONG=1 $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS)
+
+check: setup ## check style, types, imports, templates, migrations and Django's own rules
+	@$(MAKE) --no-print-directory -k -j 2 $(CHECKS)
+	@echo "Everything holds."
+
+check-style: setup
+	@$(PY) -m ruff check --quiet . && $(PY) -m ruff format --quiet --check .
+
+check-types: setup
+	@$(PY) -m mypy --no-error-summary .
+
+check-imports: setup
+	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/imports.log 2>&1 || { cat $(VENV)/imports.log; exit 1; }
+
+check-templates: setup
+	@$(VENV)/bin/djlint templates --quiet --check --lint
+
+check-django: setup
+	@$(PY) -W "$(NO_DATABASE)" manage.py makemigrations --check --dry-run --verbosity 0
+	@$(PY) manage.py check --fail-level WARNING
+
+fmt: setup ## put code and templates into the one format
+	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet .
+	@$(VENV)/bin/djlint templates --quiet --reformat || true
+
+lock: setup ## write requirements.lock anew, for every supported Python and platform (UPGRADE=--upgrade for newer releases)
+	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras --generate-hashes \
+		--no-config --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
+		--output-file requirements.lock pyproject.toml
+	@if grep -nE '://|^ *-' requirements.lock | grep -v -- '--hash=sha256:'; then \
+		echo "requirements.lock may hold packages and digests only." >&2; exit 1; \
+	fi
+
+bench: setup ## measure; the figures are printed
+	@for each in bench/*.py; do \
+		name=$$(basename "$$each" .py); [ "$$name" = __init__ ] || { echo "== $$name"; $(PY) -m "bench.$$name"; } || exit 1; \
+	done
+
+clean: ## remove .venv and caches; var, which holds your data and keys, stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
+	@find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +

@@ -1,0 +1,148 @@
+"""What every test shares: the database as the role that serves, and the cast.
+
+Pam publishes at Acme, Ada approves and administers at Acme, Carl develops at Acme, Olga operates the platform, Eve is at Globex and
+sees nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.test import TransactionTestCase
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
+from tenants.models import Role, Tenant, User
+from tenants.scope import tenant_scope
+from tests import make
+from tests.live import _gateway, fresh_gateway, gateway, upstream
+
+__all__ = ["_gateway", "fresh_gateway", "gateway", "upstream"]
+QUERIES = Path(__file__).with_name("queries.json")
+
+
+def _connect_as(url: str) -> None:
+    connection.close()
+    connection.settings_dict.update({key: value for key, value in database(url).items() if key in {"USER", "PASSWORD"}})
+
+
+@contextmanager
+def as_owner() -> Iterator[None]:
+    """The owner migrates and cleans up; nothing else."""
+    _connect_as(DATABASE_OWNER_URL)
+    try:
+        yield
+    finally:
+        _connect_as(DATABASE_URL)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any) -> None:
+    """Each worker's database was made by tests.servers; here it gets its tables."""
+    with django_db_blocker.unblock(), as_owner():
+        call_command("migrate", verbosity=0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _clean_up_as_owner() -> None:
+    """TRUNCATE is denied to the serving role."""
+
+    def teardown(self: TransactionTestCase) -> None:
+        with as_owner():
+            empty_tables()
+
+    TransactionTestCase._fixture_teardown = teardown  # type: ignore[method-assign]
+
+
+def empty_tables() -> None:
+    kept = {"django_migrations", "django_content_type", "auth_permission"}
+    with connection.cursor() as cursor:
+        tables = [name for name in connection.introspection.table_names(cursor) if name not in kept]
+        cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        cursor.execute("INSERT INTO tenants_platformcounter (number, digest) VALUES (0, repeat('0', 64))")
+
+
+@pytest.fixture
+def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database that other processes see: nothing is rolled back and nothing removed, so such a test makes tenants of its own."""
+    with django_db_blocker.unblock():
+        yield
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Cast:
+    acme: Tenant
+    globex: Tenant
+    pam: User
+    ada: User
+    carl: User
+    eve: User
+    olga: User
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """Two tenants and their people."""
+    return make_cast()
+
+
+def make_cast(suffix: str = "") -> Cast:
+    acme, globex = make.tenant(f"acme{suffix}", "Acme"), make.tenant(f"globex{suffix}", "Globex")
+    return Cast(
+        acme=acme,
+        globex=globex,
+        pam=make.member(acme, f"pam{suffix}@acme.example", Role.PUBLISHER),
+        ada=make.member(acme, f"ada{suffix}@acme.example", Role.ADMIN, Role.APPROVER),
+        carl=make.member(acme, f"carl{suffix}@acme.example", Role.DEVELOPER),
+        eve=make.member(globex, f"eve{suffix}@globex.example", *Role),
+        olga=make.user(f"olga{suffix}@portico.example", is_staff=True),
+    )
+
+
+@pytest.fixture
+def in_acme(cast: Cast) -> Iterator[Cast]:
+    """The test itself works in Acme's scope."""
+    with tenant_scope(cast.acme.pk):
+        yield cast
+
+
+Rest = Callable[[User | None], APIClient]
+
+
+@pytest.fixture
+def rest() -> Rest:
+    """`rest(cast.carl).get(...)`: a person's REST client; `rest(None)` is nobody's."""
+
+    def client(user: User | None) -> APIClient:
+        found = APIClient()
+        if user is not None:
+            found.force_authenticate(user)
+        return found
+
+    return client
+
+
+@contextmanager
+def queries(name: str) -> Iterator[None]:
+    """The block makes as many queries as tests/queries.json says; a new name tells the number to write down."""
+    wanted = json.loads(QUERIES.read_text()).get(name)
+    with CaptureQueriesContext(connection) as found:
+        yield
+    sql = "\n".join(query["sql"] for query in found.captured_queries)
+    assert len(found) == wanted, f"{name}: {len(found)} queries, tests/queries.json says {wanted}.\n{sql}"
+
+
+def base(tenant: Tenant) -> str:
+    return f"/api/v1/tenants/{tenant.slug}"
+
+
+assert settings.configured

@@ -1,0 +1,124 @@
+"""Factories: functions with sensible silence, through the product's own actions. `make.subscription(status="active")` builds the rest."""
+
+import json
+from itertools import count
+from typing import Any
+
+from apis import openapi
+from apis.actions import publishing, subscriptions
+from apis.models import Api, Plan, Subscription
+from keys import actions
+from keys.models import Application, Credential
+from tenants.actions import add_member
+from tenants.models import Membership, Role, Tenant, User
+from tenants.scope import current_tenant_id, tenant_scope
+
+_numbers = count(1)
+
+DOCUMENT: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "Orders", "version": "1"},
+    "paths": {
+        "/orders": {
+            "get": {"operationId": "listOrders", "responses": {"200": {"description": "Orders"}}},
+            "post": {"operationId": "createOrder", "responses": {"201": {"description": "Made"}}},
+        },
+        "/orders/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
+            "get": {"operationId": "getOrder", "responses": {"200": {"description": "An order"}}},
+        },
+    },
+}
+
+
+def tenant(slug: str | None = None, name: str = "") -> Tenant:
+    slug = slug or f"tenant-{next(_numbers)}"
+    return actions.create_tenant(slug=slug, name=name or slug.title(), by=None)
+
+
+def user(email: str | None = None, **fields: Any) -> User:
+    email = email or f"person-{next(_numbers)}@example.com"
+    found = User(email=email, name=fields.pop("name", email.partition("@")[0].title()), **fields)
+    found.set_unusable_password()
+    found.save()
+    return found
+
+
+def member(at: Tenant, email: str | None = None, *roles: str) -> User:
+    found = user(email)
+    with tenant_scope(at.pk):
+        add_member(found, roles=roles or [Role.DEVELOPER], by=None)
+    return found
+
+
+def somebody(role: str = Role.DEVELOPER) -> User:
+    """A member with this role of the tenant in scope."""
+    for membership in Membership.objects.select_related("user"):
+        if role in membership.roles:
+            return membership.user
+    return member(Tenant.objects.get(pk=current_tenant_id()), None, role)
+
+
+def document(content: dict[str, Any] | None = None) -> openapi.Document:
+
+    return openapi.parse(json.dumps(content or DOCUMENT))
+
+
+def target(url: str = "http://127.0.0.1:9", **more: Any) -> publishing.Target:
+    return publishing.check_target(url, **more)
+
+
+def api(
+    slug: str | None = None,
+    *,
+    published: bool = True,
+    upstream: str = "http://127.0.0.1:9",
+    content: dict[str, Any] | None = None,
+) -> Api:
+    """An API with version v1, whose revision 1 is live."""
+    slug = slug or f"api-{next(_numbers)}"
+    found = publishing.create_api(slug=slug, name=slug.title(), description="", by=None)
+    version = publishing.add_version(found, name="v1", by=None)
+    revision = publishing.add_revision(version, document=document(content), target=target(upstream), by=None)
+    publishing.make_live(revision, by=None)
+    version.refresh_from_db()
+    if published:
+        publishing.publish(version, by=None)
+    return found
+
+
+def plan(
+    of: Api | None = None, *, name: str | None = None, calls: int = 1000, seconds: int = 1, approval: str = "manual"
+) -> Plan:
+    of = of or api()
+    found = publishing.create_plan(
+        of, name=name or f"plan-{next(_numbers)}", calls=calls, seconds=seconds, approval=approval, by=None
+    )
+    publishing.publish_plan(found, by=None)
+    return found
+
+
+def application(owner: User | None = None, **fields: Any) -> Application:
+    fields = {"name": f"Application {next(_numbers)}", "purpose": "A test.", "environment": "live", **fields}
+    return actions.register_application(by=owner or somebody(), **fields)
+
+
+def credential(of: Application | None = None, **fields: Any) -> tuple[Credential, str]:
+    return actions.create_credential(of or application(), by=None, **fields)
+
+
+def subscription(*, status: str = "active", of: Application | None = None, to: Plan | None = None) -> Subscription:
+    """One that went the way to its status step by step."""
+    of, to = of or application(), to or plan()
+    found, _ = subscriptions.request(of, api=to.api, plan=to, purpose="A test.", by=of.owner)
+    ada = somebody(Role.APPROVER)
+    if status in {"active", "suspended"}:
+        subscriptions.approve(found, by=ada)
+    if status == "suspended":
+        subscriptions.suspend(found, reason="A test.", by=ada)
+    if status == "rejected":
+        subscriptions.reject(found, reason="A test.", by=ada)
+    if status == "cancelled":
+        subscriptions.cancel(found, by=ada)
+    assert found.status == status
+    return found
