@@ -86,6 +86,15 @@ def _host(host: str) -> str:
     return name
 
 
+def is_name(host: str) -> bool:
+    """Whether there is anything to look up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
 def look_up(host: str, port: int) -> list[str]:
     """All addresses of a host name, by the system's resolver.
 

@@ -70,6 +70,7 @@ class TenantBoard:
     slug: str
     newest: Newest | None = None
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    queued: bool = False
     # A change heard of while nobody has read it yet.
     pending: asyncio.Task[None] | None = None
 
@@ -186,7 +187,12 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if not any(board.slug in node.tenants for node in self.nodes.values()):
             board.newest = None
             return
+        if board.queued:
+            # One that has not read yet will see this change too.
+            return
+        board.queued = True
         async with board.refreshing:
+            board.queued = False
             board.newest = await self._db(register.newest, board.tenant_id)
         for node in self.nodes.values():
             if board.slug in node.tenants:
@@ -333,6 +339,11 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                 log.error("Gateway %s refused %s: %s", node.id.name, board.slug, refusal)
             except TimeoutError:
                 log.warning("Gateway %s does not acknowledge %s; trying again.", node.id.name, board.slug)
+                here.wake.set()
+            except Exception:
+                # Whatever it was: this tenant's next revocation must still find somebody at work.
+                log.exception("Bringing %s to gateway %s failed; trying again.", board.slug, node.id.name)
+                await asyncio.sleep(RETRY_SECONDS)
                 here.wake.set()
 
     async def _bring(self, node: Node, here: TenantOnNode, newest: Newest) -> None:

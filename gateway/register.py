@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import close_old_connections, transaction
+from django.db import DatabaseError, close_old_connections, transaction
 from django.db.models import DateTimeField, Func
 from django.db.models.functions import Now
 
@@ -121,12 +121,22 @@ def newest_number(tenant_id: UUID) -> int:
 
 
 def newest(tenant_id: UUID, routes: RoutesRef | None = None) -> Newest:
-    """Read and compile a tenant. What can't be compiled is an answer like any other, not a failure."""
-    wanted = desired.read(tenant_id, routes=routes)
+    """Read and compile a tenant. Routes that can't be read or compiled are an answer like any other: access goes on without them.
+
+    :raises DatabaseError: PostgreSQL does not answer. :raises Tenant.DoesNotExist: no such tenant.
+    """
     try:
+        wanted = desired.read(tenant_id, routes=routes)
         return Newest(wanted, compile_tenant(wanted.tenant))
+    except (DatabaseError, Tenant.DoesNotExist):
+        raise
     except UnsupportedTemplate as error:
-        return Newest(wanted, None, str(error))
+        problem = str(error)
+    except Exception as error:
+        # An unreadable secret, say. What it says may name things that are not the tenant's to read.
+        log.exception("The routes of tenant %s can't be compiled.", tenant_id)
+        problem = f"Portico can't compile these routes ({type(error).__name__}); its operator finds more in control's log."
+    return Newest(desired.read(tenant_id, routes=[]), None, problem)
 
 
 @dataclass(frozen=True, slots=True)

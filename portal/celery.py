@@ -1,10 +1,23 @@
 """The worker and beat processes: `celery -A portal worker`, `celery -A portal beat`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
+from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def refuse_to_see_everything(**_: Any) -> None:
+    """A worker whose database role walks past row security does not start."""
+    # Importing it needs Django set up, which Celery does between loading this module and starting the worker.
+    from tenants.checks import insist_on_row_security  # noqa: PLC0415
+
+    insist_on_row_security()
+    connection.close()

@@ -1,9 +1,12 @@
 """Every refusal, translated once: problem+json (RFC 9457) for REST, a page for people."""
 
+import re
+import sys
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
@@ -16,7 +19,10 @@ from tenants.origin import origin
 from tenants.throttle import TooMany
 
 NOT_FOUND = "There is nothing here, or nothing that you may see."
+# Addresses below a tenant that no person opens.
+PROGRAMS = re.compile(r"/oauth/|/\.well-known/")
 SIGN_IN = "Sign in first."
+AWAY = "Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds."
 BROKEN = "Something broke on our side. Try again; if it stays, tell your operator the request id."
 
 
@@ -98,7 +104,8 @@ def _sentences(detail: Any, path: str = "") -> dict[str, list[str]]:
 
 def answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     """A problem for programs, a page for people."""
-    if request.path_info.startswith("/api/") or not request.accepts("text/html"):
+    for_programs = request.path_info.startswith("/api/") or PROGRAMS.search(request.path_info)
+    if for_programs or not request.accepts("text/html"):
         return JsonResponse(problem(status, detail), status=status, content_type="application/problem+json")
     context = {
         "status": status,
@@ -144,4 +151,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    if isinstance(sys.exc_info()[1], OperationalError):
+        response = answer(request, 503, AWAY)
+        response["Retry-After"] = "5"
+        return response
     return answer(request, 500, BROKEN)

@@ -36,6 +36,10 @@ class RestView(APIView):
 
     access: ClassVar[dict[str, str] | str]
 
+    def get_authenticate_header(self, request: Request) -> str:  # noqa: ARG002
+        """Every 401 says how to sign in (RFC 9110 §11.6.1), also where a view authenticates by itself."""
+        return 'Bearer realm="portico"'
+
     def read(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """The body, checked."""
         found = serializer(data=self.request.data)
@@ -140,8 +144,7 @@ class Tenants(RestView):
         user = person(request)
         with user_scope(user.pk):
             roles = dict(Membership.mine.filter(user=user).values_list("tenant_id", "roles"))
-        tenants = Tenant.objects.filter(pk__in=roles).order_by("slug")
-        return Response([TenantOut({"slug": each.slug, "name": each.name, "roles": roles[each.pk]}).data for each in tenants])
+        return self.listed(Tenant.objects.filter(pk__in=roles), TenantOut, roles=roles)
 
 
 class TenantDetail(TenantRestView):
@@ -150,7 +153,7 @@ class TenantDetail(TenantRestView):
     @extend_schema(responses=TenantOut)
     def get(self, request: Request) -> Response:  # noqa: ARG002
         membership = Membership.objects.get(user=self.user)
-        return Response(TenantOut({"slug": self.tenant.slug, "name": self.tenant.name, "roles": membership.roles}).data)
+        return Response(TenantOut(self.tenant, context={"roles": {self.tenant.pk: membership.roles}}).data)
 
 
 class Members(TenantRestView):

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from tenants.models import Event, Membership
+from tenants.models import Event, Membership, Tenant
 
 
 class Body(serializers.Serializer[Any]):
@@ -14,9 +14,7 @@ class Body(serializers.Serializer[Any]):
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
         if unknown:
             known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"There is no such field here; there are {known}."] for name in unknown}
-            )
+            raise serializers.ValidationError({name: [f"There is no such field here; there are {known}."] for name in unknown})
         return super().to_internal_value(data)
 
 
@@ -44,10 +42,18 @@ class SessionOut(serializers.Serializer[Any]):
     refresh = serializers.CharField()
 
 
-class TenantOut(serializers.Serializer[Any]):
-    slug = serializers.CharField()
-    name = serializers.CharField()
-    roles = serializers.ListField(child=serializers.CharField())
+class TenantOut(serializers.ModelSerializer[Tenant]):
+    """`roles` are the reader's own; the context brings them by tenant id."""
+
+    roles = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Tenant
+        fields = ["slug", "name", "roles"]
+
+    def get_roles(self, tenant: Tenant) -> list[str]:
+        found: list[str] = self.context["roles"][tenant.pk]
+        return found
 
 
 class MemberOut(serializers.ModelSerializer[Membership]):

@@ -85,7 +85,6 @@ def add_revision(
     if target.secret:
         upstream.sealed = seal(target.secret.encode(), upstream.sealed_for, kek())
     upstream.save(force_insert=True)
-    due.expect(RESOLVE_JOB, lock.now)
     last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
     revision = Revision.objects.create(
         version=version, number=last + 1, document=document.content, upstream=upstream, note=note, created_by=by
@@ -110,13 +109,15 @@ def add_revision(
 @transaction.atomic
 def make_live(revision: Revision, *, by: User | None) -> Event:
     """Serve this revision from now on; an older one works as well, that is what rolling back is."""
-    events.lock()
+    lock = events.lock()
     version = ApiVersion.objects.select_related("live_revision").get(pk=revision.version_id)
     if version.live_revision_id == revision.pk:
         raise NotAllowed(f"{revision} is live already.")
     was = version.live_revision.number if version.live_revision else None
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
+    # The addresses of an older revision may have grown old with it.
+    due.expect(RESOLVE_JOB, lock.now)
     return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number)
 
 

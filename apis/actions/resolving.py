@@ -31,6 +31,7 @@ def _resolve_tenant(tenant_id: UUID, resolver: upstreams.Resolver) -> None:
         wanted = {
             row.pk: upstreams.Address(row.scheme, row.host, row.port, row.path)
             for row in Upstream.objects.in_use().only("scheme", "host", "port", "path")
+            if upstreams.is_name(row.host)
         }
     found = {}
     for pk, address in wanted.items():
