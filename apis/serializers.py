@@ -104,7 +104,7 @@ class RevisionDetailOut(RevisionOut):
 
 class PlanIn(Body):
     name = serializers.RegexField(
-        r"^[a-z0-9](?:-?[a-z0-9])*$",
+        r"^[a-z0-9](?:-?[a-z0-9])*\Z",
         max_length=40,
         error_messages={"invalid": "Use lower-case letters, digits and single hyphens."},
     )

@@ -24,6 +24,9 @@ _TRANSLATED = [
     ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
 ]
 
+# RFC 4291 §2.4. Site-local, IPv4-translated and other special forms outside it pass for global in Python's tables.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+
 
 class UpstreamRefused(ValueError):  # noqa: N818  (reads as the sentence it is)
     """An address that calls can't or mustn't go to, in a sentence."""
@@ -70,6 +73,8 @@ def parse(url: str) -> Address:
 
 
 def _host(host: str) -> str:
+    if "%" in host:
+        raise UpstreamRefused(f"“{host}” names a network interface; leave the zone out.")
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -135,6 +140,8 @@ def _public(address: IPAddress, allowed: Sequence[ipaddress.IPv4Network | ipaddr
             return False
     if any(address.version == network.version and address in network for network in allowed):
         return True
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
     return address.is_global and not address.is_multicast
 
 
@@ -142,7 +149,7 @@ def check_header(name: str, value: str) -> None:
     """
     :raises UpstreamRefused: a header that can't be injected.
     """
-    if not _HEADER.match(name):
+    if not _HEADER.fullmatch(name):
         raise UpstreamRefused(f"“{name}” is not a header name.")
     if name.lower() in _RESERVED_HEADERS or name.lower().startswith(("x-portico-", "x-envoy-", "sec-", ":")):
         raise UpstreamRefused(f"The header {name} belongs to HTTP or to the gateway; choose another.")

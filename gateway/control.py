@@ -281,8 +281,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         elif url == SECRET:
             for name in names:
                 here = node.tenants.get(name.partition("/")[0])
-                # While a delivery is under way it sends the secret itself, and waits for the answer.
-                if here is not None and here.delivery.settled:
+                if here is not None:
                     self._spawn(self._talk(node, here.delivery.answer_secret(name)))
         elif first:
             wanted = {LISTENER: [self._listener], SCOPE: list(self._scopes.values())}.get(url, [])

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from gateway.ads import Refused, Stream
 from gateway.desired import Desired, RoutesRef
-from gateway.envoy.resources import CLUSTER, ROUTES, SECRET, Compiled, compile_tenant
+from gateway.envoy.resources import CLUSTER, ROUTES, SECRET, Compiled, Resource, compile_tenant
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Delivery:
     # Routes that the gateway refused while it took the same access with older ones: not worth a try until they change.
     _bad_routes: str | None = None
     _offered: Compiled | None = None
-    settled: bool = False
+    _answering: set[str] = field(default_factory=set)
 
     async def bring(self, newest: Newest) -> Outcome:
         """Give the gateway the best that it accepts.
@@ -131,43 +131,49 @@ class Delivery:
                 self._bad_routes = None
 
     async def _push(self, compiled: Compiled) -> bool:
-        """Clusters first, then the secrets they make the gateway ask for, then the routes, then away with what nobody needs.
+        """Clusters first, whose secrets the gateway asks for meanwhile, then the routes, then away with what nobody needs.
 
         Returns whether anything had to be sent.
         """
-        self._offered, self.settled = compiled, False
+        self._offered = compiled
         pushed = False
         for cluster in compiled.clusters:
             if not self.stream.has(cluster):
                 await self.stream.send(CLUSTER, [cluster])
                 pushed = True
         for secret in compiled.secrets:
-            pushed |= await self._give_secret(secret.name)
+            await self._give_secret(secret)
         if not self.stream.has(compiled.routes):
             await self.stream.send(ROUTES, [compiled.routes])
             pushed = True
         await self._remove_leftovers(compiled)
-        self.settled = True
         return pushed
 
-    async def _give_secret(self, name: str) -> bool:
-        """Send it once the gateway has asked."""
+    async def _give_secret(self, secret: Resource) -> None:
+        """Wait until the gateway has it, and send it if it asked while nobody here listened."""
         try:
             async with asyncio.timeout(SECRET_SECONDS):
-                while not self.stream.wants(SECRET, name):
+                while not self.stream.has(secret):
+                    if self.stream.wants(SECRET, secret.name):
+                        await self.answer_secret(secret.name)
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            log.warning("A gateway did not ask for the secret of %s; its calls may be refused until it does.", name)
-            return False
-        return await self.answer_secret(name)
+            log.warning(
+                "A gateway did not ask for the secret of %s; its calls may be refused until it does.", secret.name
+            )
 
-    async def answer_secret(self, name: str) -> bool:
-        """The gateway asks for a secret of what it was offered."""
+    async def answer_secret(self, name: str) -> None:
+        """The gateway asks for a secret of what it was offered.
+
+        At once: it acknowledges no cluster, of whatever tenant, while one still waits for its secret.
+        """
         for secret in self._offered.secrets if self._offered else ():
-            if secret.name == name and not self.stream.has(secret):
-                await self.stream.send(SECRET, [secret])
-                return True
-        return False
+            if secret.name == name and name not in self._answering and not self.stream.has(secret):
+                self._answering.add(name)
+                try:
+                    await self.stream.send(SECRET, [secret])
+                finally:
+                    self._answering.discard(name)
 
     async def _remove_leftovers(self, compiled: Compiled) -> None:
         needed = {cluster.name for cluster in compiled.clusters}

@@ -62,8 +62,7 @@ def create_credential(
     events.lock()
     if expires_at is not None and expires_at <= events.now():
         raise Invalid({"expires_at": ["This time has passed; choose a later one."]})
-    if application.credentials.usable().count() >= MAX_CREDENTIALS:
-        raise NotAllowed(f"{application.name} has {MAX_CREDENTIALS} working credentials; revoke one that is not used.")
+    _room_for_another(application)
     return _add_credential(application, kind="credential.created", by=by, label=label, expires_at=expires_at)
 
 
@@ -77,6 +76,7 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
     if credential.expires_at is not None:
         until = min(until, credential.expires_at)
     if GRACES[grace]:
+        _room_for_another(credential.application)
         move(credential, Credential.Status.EXPIRING, by=by, expires_at=until)
         due.expect(EXPIRE_JOB, until)
     else:
@@ -102,6 +102,11 @@ def expire_credentials() -> datetime | None:
             return credential.expires_at
         move(credential, Credential.Status.EXPIRED, by=None, ended_at=now)
     return None
+
+
+def _room_for_another(application: Application) -> None:
+    if application.credentials.usable().count() >= MAX_CREDENTIALS:
+        raise NotAllowed(f"{application.name} has {MAX_CREDENTIALS} working credentials; revoke one that is not used.")
 
 
 def _add_credential(

@@ -16,6 +16,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tenants.secret_files import read_or_make
+
 NONCE_BYTES = 12
 KEY_BYTES = 32
 
@@ -101,19 +103,10 @@ def _decrypt(key: bytes, text: bytes, context: bytes) -> bytes:
 
 
 def _read_or_make(path: Path) -> bytes:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The whole file appears at once: two processes that start together must not read half a key.
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as target:
-        target.write(base64.b64encode(os.urandom(KEY_BYTES)))
     try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    key = base64.b64decode(path.read_bytes())
+        key = base64.b64decode(read_or_make(path, lambda: base64.b64encode(os.urandom(KEY_BYTES)).decode()), validate=True)
+    except ValueError:
+        key = b""
     if len(key) != KEY_BYTES:
         raise Unreadable(f"{path} must hold 32 bytes as base64.")
     return key

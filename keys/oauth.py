@@ -25,6 +25,7 @@ from tenants.scope import tenant_scope
 # How long verifiers may keep a JWKS, in seconds.
 JWKS_MAX_AGE = 300
 MAX_BODY = 8192
+MAX_CLIENT_ID = 40
 
 
 class OAuthError(Exception):
@@ -78,7 +79,7 @@ def _issue(request: HttpRequest, slug: str) -> dict[str, str | int]:
     tenant_id = _tenant(slug)
     form = _form(request)
     client = _client(request, form)
-    wait = throttle.seconds_to_wait(client.client_id, request.META.get("REMOTE_ADDR", ""), settings.TOKEN_RATE)
+    wait = throttle.seconds_to_wait(client.client_id[:MAX_CLIENT_ID], request.META.get("REMOTE_ADDR", ""), settings.TOKEN_RATE)
     if wait:
         raise OAuthError(
             "temporarily_unavailable",
@@ -163,11 +164,12 @@ def _basic(header: str) -> Client:
         if scheme.lower() != "basic":
             raise ValueError
         name, colon, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+        name, secret = unquote_plus(name), unquote_plus(secret)
         if not colon or "\x00" in name:
             raise ValueError
     except (ValueError, binascii.Error):
         raise _refused(Client("", "", basic=True), "The Authorization header is not HTTP Basic (RFC 7617).") from None
-    return Client(unquote_plus(name), unquote_plus(secret), basic=True)
+    return Client(name, secret, basic=True)
 
 
 def _check_request(form: dict[str, str]) -> None:
@@ -188,7 +190,7 @@ def _refused(client: Client, why: str = "This client id and secret are not known
 
 
 def _authenticate(tenant_id: UUID, client: Client) -> Found:
-    if not well_formed(client.secret) or len(client.client_id) > 40:
+    if not well_formed(client.secret) or len(client.client_id) > MAX_CLIENT_ID:
         raise _refused(client)
     # One pepper and one id: a credential under another pepper is not checked against this one.
     mine, which = fingerprint(client.secret, settings.PEPPER), pepper_id(settings.PEPPER)

@@ -5,13 +5,15 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
+from rest_framework_simplejwt.exceptions import InvalidToken
 
 from tenants.access import SignInNeeded
 from tenants.errors import Invalid, NotAllowed
@@ -22,6 +24,7 @@ NOT_FOUND = "There is nothing here, or nothing that you may see."
 # Addresses below a tenant that no person opens.
 PROGRAMS = re.compile(r"/oauth/|/\.well-known/")
 SIGN_IN = "Sign in first."
+TOO_LARGE = f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024 // 1024} MB."
 AWAY = "Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds."
 BROKEN = "Something broke on our side. Try again; if it stays, tell your operator the request id."
 
@@ -50,6 +53,8 @@ def status_of(error: Exception) -> int:
             return 409
         case Invalid():
             return 422
+        case RequestDataTooBig():
+            return 413
         case TooMany():
             return 429
         case _:
@@ -67,12 +72,17 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
         answered = exception_handler(error, context)
         assert answered is not None
         status, headers = answered.status_code, dict(answered.headers)
-        detail = SIGN_IN if isinstance(error, NotAuthenticated) else str(_first(error.detail))
+        if isinstance(error, NotAuthenticated):
+            detail = SIGN_IN
+        elif isinstance(error, InvalidToken):
+            detail = "This access token has ended, or is not one of this portal's. Refresh it, or sign in again."
+        else:
+            detail = str(_first(error.detail))
     else:
         status = status_of(error)
         if status == 500:
             return None
-        detail = NOT_FOUND if status == 404 else str(error)
+        detail = {404: NOT_FOUND, 413: TOO_LARGE}.get(status) or str(error)
         if isinstance(error, Invalid):
             more = {"errors": error.problems}
         if isinstance(error, TooMany):
@@ -123,6 +133,9 @@ class ErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            # No name here holds one, and PostgreSQL can't be asked for it.
+            return answer(request, 400, "An address can't hold a NUL character.")
         response: HttpResponse = self.get_response(request)
         return response
 

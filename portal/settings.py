@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tenants.secret_files import read_or_make
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("PORTICO_VAR") or BASE_DIR / "var")
 
@@ -41,15 +43,7 @@ def secret(name: str, file: str) -> str:
     """A secret from the environment, or one made on first use under var/secrets (0600)."""
     if found := env(name):
         return found
-    path = VAR / "secrets" / file
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as target:
-        target.write(secrets.token_urlsafe(32))
-    return path.read_text().strip()
+    return read_or_make(VAR / "secrets" / file, lambda: secrets.token_urlsafe(32))
 
 
 def database(url: str) -> dict[str, Any]:
@@ -177,7 +171,9 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.access.Allowed"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["tenants.parser.Json"],
+    "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "portal.errors.rest_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

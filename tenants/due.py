@@ -1,5 +1,6 @@
 """Jobs that come due per tenant, claimed by lease: a worker that dies gives its rows back after five minutes."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +9,8 @@ from django.db import connection
 
 from tenants import events
 from tenants.scope import current_tenant_id, tenant_scope
+
+log = logging.getLogger(__name__)
 
 # The job's work on one tenant, in its scope and under its lock; returns when it is due next, None when nothing is left.
 Work = Callable[[], datetime | None]
@@ -43,9 +46,14 @@ def run(job: str, work: Work, *, limit: int = 100) -> int:
     served = 0
     while claimed := claim(job, limit):
         for tenant_id in claimed:
-            with tenant_scope(tenant_id):
-                events.lock()
-                settle(job, work())
+            try:
+                with tenant_scope(tenant_id):
+                    events.lock()
+                    settle(job, work())
+            except Exception:
+                # One tenant's trouble must not hold up the others; its row comes back with the lease.
+                log.exception("%s failed for tenant %s.", job, tenant_id)
+                continue
             served += 1
     return served
 

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from tenants.event_kinds import GATEWAY_KINDS, KINDS, PLATFORM_KINDS
 from tenants.models import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent, User
 from tenants.origin import origin
-from tenants.scope import Lock, current, held_lock
+from tenants.scope import Lock, current, held_lock, still_inside
 
 CHANNEL = "portico"
 
@@ -39,8 +39,9 @@ def lock() -> Lock:
         )
         number, digest, now = cursor.fetchone()
     if held_lock() is None:
-        scope.lock = Lock(tuple(connection.savepoint_ids), number, digest, now)
+        scope.lock = Lock(tuple(connection.savepoint_ids), (), number, digest, now)
     assert scope.lock is not None
+    scope.lock.known_in = tuple(connection.savepoint_ids)
     scope.lock.number, scope.lock.digest, scope.lock.now = number, digest, now
     return scope.lock
 
@@ -66,11 +67,14 @@ def record(kind: str, subject: Subject, *, by: User | None, **data: Any) -> Even
     if kind not in KINDS:
         raise ValueError(f"{kind} is not in the vocabulary; add it to tenants/event_kinds.py and docs/events.md.")
     held = require_lock()
+    if not still_inside(held.known_in):
+        # The savepoint of the last event has ended, perhaps by a rollback that took the event with it.
+        held = lock()
     event = Event(number=held.number + 1, at=held.now, previous=held.digest, **_facts(kind, subject, by, data))
     event.digest = digest_of(event, chain=str(event.tenant_id))
     event.save(force_insert=True)
     EventCounter.objects.update(number=event.number, digest=event.digest)
-    held.number, held.digest = event.number, event.digest
+    held.known_in, held.number, held.digest = tuple(connection.savepoint_ids), event.number, event.digest
     if change := GATEWAY_KINDS.get(kind):
         notify(event.owning_tenant, gathered=change.gathered)
     return event

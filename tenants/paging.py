@@ -1,4 +1,11 @@
-from rest_framework.pagination import CursorPagination
+from typing import Any
+from uuid import UUID
+
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+from tenants.errors import Invalid
 
 
 class NewestFirst(CursorPagination):
@@ -8,3 +15,12 @@ class NewestFirst(CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 200
+
+    def decode_cursor(self, request: Request) -> Any:
+        try:
+            cursor: Cursor | None = super().decode_cursor(request)
+            if cursor is not None and cursor.position is not None:
+                UUID(cursor.position)
+        except (NotFound, ValueError):
+            raise Invalid({"cursor": ["This is no page of this list; take the address from “next” as it is."]}) from None
+        return cursor

@@ -35,6 +35,7 @@ class RestView(APIView):
     """An endpoint. `access` says who may enter, per method."""
 
     access: ClassVar[dict[str, str] | str]
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def get_authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         """Every 401 says how to sign in (RFC 9110 §11.6.1), also where a view authenticates by itself."""
@@ -42,6 +43,8 @@ class RestView(APIView):
 
     def read(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         """The body, checked."""
+        if not isinstance(self.request.data, dict):
+            raise Invalid({"": ["Send a JSON object."]})
         found = serializer(data=self.request.data)
         found.is_valid(raise_exception=True)
         return dict(found.validated_data)

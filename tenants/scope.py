@@ -19,9 +19,10 @@ class NoTenant(RuntimeError):  # noqa: N818  (reads as the sentence it is)
 
 @dataclass(slots=True)
 class Lock:
-    """Proof that the tenant's counter row is locked: the state it was read in and the savepoints that hold it."""
+    """Proof that the tenant's counter row is locked: the savepoints that hold it, and the chain's head as it stood in `known_in`."""
 
     savepoints: tuple[str | None, ...]
+    known_in: tuple[str | None, ...]
     number: int
     digest: str
     now: datetime
@@ -57,9 +58,11 @@ def held_lock() -> Lock | None:
     A savepoint that is rolled back gives the row lock back; its name never comes again within the transaction.
     """
     lock = current().lock
-    if lock is None or tuple(connection.savepoint_ids[: len(lock.savepoints)]) != lock.savepoints:
-        return None
-    return lock
+    return lock if lock is not None and still_inside(lock.savepoints) else None
+
+
+def still_inside(savepoints: tuple[str | None, ...]) -> bool:
+    return tuple(connection.savepoint_ids[: len(savepoints)]) == savepoints
 
 
 def _set(name: str, value: UUID | None) -> None:

@@ -10,6 +10,8 @@ from tenants.models import Event, Membership, Tenant
 class Body(serializers.Serializer[Any]):
     """A request's body. A field that does not exist is an error: a typing error must not pass for consent."""
 
+    default_error_messages = {"invalid": "Send a JSON object here."}
+
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
         if unknown:

@@ -19,7 +19,9 @@ from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from keys import throttle
 from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
+from tenants import middleware
 from tenants.models import Role, Tenant, User
 from tenants.scope import tenant_scope
 from tests import make
@@ -68,6 +70,13 @@ def empty_tables() -> None:
         tables = [name for name in connection.introspection.table_names(cursor) if name not in kept]
         cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
         cursor.execute("INSERT INTO tenants_platformcounter (number, digest) VALUES (0, repeat('0', 64))")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """What a process keeps of tenants and clients ends with the test that made them."""
+    middleware._slugs.clear()
+    throttle._counts.clear()
 
 
 @pytest.fixture

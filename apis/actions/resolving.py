@@ -28,11 +28,7 @@ def resolve_upstreams(*, resolver: upstreams.Resolver = upstreams.look_up, limit
 
 def _resolve_tenant(tenant_id: UUID, resolver: upstreams.Resolver) -> None:
     with tenant_scope(tenant_id):
-        wanted = {
-            row.pk: upstreams.Address(row.scheme, row.host, row.port, row.path)
-            for row in Upstream.objects.in_use().only("scheme", "host", "port", "path")
-            if upstreams.is_name(row.host)
-        }
+        wanted = _wanted()
     found = {}
     for pk, address in wanted.items():
         try:
@@ -43,7 +39,18 @@ def _resolve_tenant(tenant_id: UUID, resolver: upstreams.Resolver) -> None:
     with tenant_scope(tenant_id):
         lock = events.lock()
         apply_addresses(found)
-        due.settle(RESOLVE_JOB, lock.now + EVERY if wanted else None)
+        # One that went live during the look-ups is due at once.
+        now_wanted = _wanted()
+        again = lock.now + EVERY if now_wanted.keys() <= wanted.keys() else lock.now
+        due.settle(RESOLVE_JOB, again if now_wanted else None)
+
+
+def _wanted() -> dict[UUID, upstreams.Address]:
+    return {
+        row.pk: upstreams.Address(row.scheme, row.host, row.port, row.path)
+        for row in Upstream.objects.in_use().only("scheme", "host", "port", "path")
+        if upstreams.is_name(row.host)
+    }
 
 
 @transaction.atomic

@@ -108,8 +108,8 @@ class Revisions(ApisView):
     @extend_schema(request=RevisionIn, responses={201: RevisionOut})
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Import an OpenAPI 3 document. It is served once it is made live."""
-        given = self.read(RevisionIn)
         found = self.version(api, version)
+        given = self.read(RevisionIn)
         document = _document(given["document"])
         target = publishing.check_target(**given["upstream"])
         revision = publishing.add_revision(found, document=document, target=target, note=given["note"], by=self.user)

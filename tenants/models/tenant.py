@@ -5,7 +5,7 @@ from tenants.models.base import new_id
 
 # A slug stands in addresses and issuers: lower case, digits and single hyphens, so that it needs no escaping anywhere.
 SLUG = RegexValidator(
-    r"^[a-z0-9](?:-?[a-z0-9])*$",
+    r"^[a-z0-9](?:-?[a-z0-9])*\Z",
     "Use lower-case letters, digits and single hyphens, for example “orders-eu”.",
     "invalid_slug",
 )

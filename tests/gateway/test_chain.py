@@ -1,7 +1,6 @@
 """The life of a subscription at a real Envoy, and each refusal on its way."""
 
 import datetime
-import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from django.conf import settings
 from apis.actions import subscriptions
 from keys import actions
 from tests import live
-from tests.live import Answer, Gateway, Seen, Shop, Upstream
+from tests.live import Answer, Gateway, Seen, Upstream
 
 REASON = "A test."
 
@@ -117,7 +116,7 @@ def test_rate_limit(gateway: Gateway, upstream: Upstream) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[0].headers["x-ratelimit-limit"].startswith("3")
     assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["2", "1", "0", "0", "0"]
-    assert 0 < int(answers[0].headers["x-ratelimit-reset"]) <= 60
+    assert 0 < int(answers[3].headers["x-ratelimit-reset"]) <= 60
     assert_refused(answers[3], 429, "RATE_LIMITED")
     assert 0 < int(answers[3].headers["retry-after"]) <= 60
     # Another application, and another API of the same one, have buckets of their own.
@@ -172,7 +171,7 @@ def test_paths_that_look_alike(gateway: Gateway, upstream: Upstream) -> None:
         assert_refused(gateway.call(path, token), 503, "NOT_READY")
     before = len(upstream.seen)
     for path in (f"/{slug}/orders/v1/orders%2f1", f"/{slug}/orders/v1/orders%5C1", f"/{slug}%2forders/v1/orders/1"):
-        assert gateway.call(path, token).status == 400
+        assert_refused(gateway.call(path, token), 400, "REQUEST_INVALID")
     assert len(upstream.seen) == before
     # Dots, doubled slashes and needless escapes are the same path, for the gateway and for the upstream.
     for path in (f"/{slug}/x/../orders/v1//orders/1", f"/{slug}/./orders/v1/%6frders/1"):
@@ -271,7 +270,6 @@ def test_https_with_an_authority_of_its_own(gateway: Gateway, upstream: Upstream
         passes = lambda: gateway.call(shop.path(api="named"), named).status == 200  # noqa: E731
         live.eventually(passes)
         # The certificate is good, and for another name.
-        assert ipaddress.ip_address("127.0.0.1").is_loopback
         assert_refused(gateway.call(shop.path(api="addressed"), addressed), 503, "UPSTREAM_UNAVAILABLE")
         assert {seen.headers["host"] for seen in tls.upstream.seen} == {f"localhost:{tls.upstream.port}"}
     finally:
@@ -346,15 +344,11 @@ def test_tenants_do_not_meet(gateway: Gateway, upstream: Upstream) -> None:
     assert_refused(gateway.call(globex.path(), carl.token()), 401, "TOKEN_INVALID")
 
 
-def test_hosts_that_are_not_the_gateways(gateway: Gateway, shop_and_token: tuple[Shop, str]) -> None:
-    shop, token = shop_and_token
-    for host in ("evil.example", "127.0.0.1.evil.example", ""):
-        answer = gateway.call(shop.path(), token, host=host or "evil")
-        assert answer.status >= 400, str(answer)
-        assert answer.code == "NO_SUCH_ROUTE", str(answer)
-
-
-@pytest.fixture
-def shop_and_token(gateway: Gateway, upstream: Upstream) -> tuple[Shop, str]:
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "globex", "*"])
+def test_other_host_names(gateway: Gateway, upstream: Upstream, host: str) -> None:
     shop = live.shop(upstream)
-    return shop, shop.client().token()
+    token = shop.client().token()
+    assert gateway.call(shop.path(), token, host="localhost").status == 200
+    before = len(upstream.seen)
+    assert_refused(gateway.call(shop.path(), token, host=host), 503, "NOT_READY")
+    assert len(upstream.seen) == before

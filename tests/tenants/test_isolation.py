@@ -1,0 +1,301 @@
+"""Nobody sees another tenant: not by an address, not by an id, not in raw SQL, not by a reference, not on a shared connection."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from django.db import IntegrityError, connection, models, transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from apis.actions import subscriptions
+from apis.models import Api, Subscription
+from gateway.models import Deployment, GatewayNode, Refusal
+from keys.models import Application
+from portal.settings import DATABASE_OWNER_URL
+from tenants import events
+from tenants.checks import every_tenant_table_is_guarded, tenant_models
+from tenants.models import Role, TenantModel, User
+from tenants.scope import tenant_scope
+from tests import make
+from tests.conftest import Cast, Rest, as_owner, base, empty_tables, make_cast
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+NOWHERE = "nowhere"
+
+
+@dataclass(frozen=True)
+class World:
+    """Acme and Globex with at least one row in every tenant table each, committed, so that other connections see them."""
+
+    cast: Cast
+    ids: dict[UUID, dict[str, Any]]
+    strangers: dict[str, User]
+
+
+def _fill(owner: User) -> dict[str, Any]:
+    """One of everything in the tenant in scope, and the names by which addresses call them."""
+    api = make.api("orders-of-" + owner.name.lower())
+    plan = make.plan(api, name="gold-of-" + owner.name.lower())
+    application = make.application(owner)
+    credential, _ = make.credential(application)
+    subscription, event = subscriptions.request(application, api=api, plan=plan, purpose="A test.", by=owner)
+    node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
+    Deployment.objects.create(node=node)
+    Refusal.objects.create(
+        application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id="r", method="GET", path="/",
+        gateway="edge",
+    )  # fmt: skip
+    return {
+        "api": api.slug,
+        "version": "v1",
+        "plan": plan.name,
+        "number": 1,
+        "pk": {"applications": application.pk, "subscriptions": subscription.pk},
+        "credential": credential.pk,
+    }
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
+    with django_db_blocker.unblock():
+        cast = make_cast()
+        ids = {}
+        for tenant, owner in ((cast.acme, cast.carl), (cast.globex, cast.eve)):
+            with tenant_scope(tenant.pk):
+                ids[tenant.pk] = _fill(owner)
+        strangers = {role: make.member(cast.globex, f"{role}@globex.example", role) for role in Role.values}
+        strangers |= {"every role": cast.eve, "operator": cast.olga}
+        connection.close()
+        yield World(cast, ids, strangers)
+        with as_owner():
+            empty_tables()
+        connection.close()
+
+
+def tenant_patterns() -> list[tuple[str, str, set[str]]]:
+    """(name, template, parameters) of every address inside a tenant."""
+
+    def walk(found: list[Any], prefix: str) -> Iterator[tuple[str, str]]:
+        for each in found:
+            if isinstance(each, URLResolver):
+                yield from walk(each.url_patterns, prefix + str(each.pattern))
+            elif isinstance(each, URLPattern):
+                yield str(each.name), prefix + str(each.pattern)
+
+    patterns = [(name, re.sub(r"<\w+:(\w+)>", r"{\1}", route)) for name, route in walk(get_resolver().url_patterns, "/")]
+    return [(name, path, set(re.findall(r"\{(\w+)\}", path))) for name, path in patterns if "{tenant}" in path]
+
+
+# What OAuth shows of a tenant is public by design; it has no ids but the tenant's own.
+OPEN = {"token", "jwks", "metadata"}
+ADDRESSES = [each for each in tenant_patterns() if each[0] not in OPEN]
+WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant"}]
+
+
+def address(path: str, slug: str, ids: dict[str, Any]) -> str:
+    pk = ids["pk"]["subscriptions" if "subscriptions/" in path else "applications"]
+    return path.format(**{**ids, "pk": pk, "tenant": slug})
+
+
+def unknown_ids() -> dict[str, Any]:
+    return {
+        "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(),
+        "pk": {"applications": uuid4(), "subscriptions": uuid4()},
+    }  # fmt: skip
+
+
+def answer(client: Client, method: str, path: str) -> tuple[int, Any, dict[str, str]]:
+    body = {"data": "{}", "content_type": "application/json"}
+    response = client.generic(method, path, headers={"accept": "application/json"}, **body)
+    text = re.sub(r'"request_id": ?"[^"]+"', '"request_id": ""', response.content.decode())
+    headers = {name: value for name, value in response.headers.items() if name not in {"X-Request-ID"}}
+    return response.status_code, text, headers
+
+
+def test_the_generated_addresses_are_all_there() -> None:
+    assert len(ADDRESSES) >= 25
+    assert {"api", "subscription-approve", "credential-revoke", "receipt", "receipt-page"} <= {name for name, *_ in ADDRESSES}
+
+
+@pytest.mark.parametrize("name,path", [(name, path) for name, path, _ in ADDRESSES])  # fmt: skip
+def test_a_tenant_looks_to_strangers_as_if_it_did_not_exist(db: None, world: World, rest: Rest, name: str, path: str) -> None:
+    ids = world.ids[world.cast.acme.pk]
+    there, nowhere = address(path, world.cast.acme.slug, ids), address(path, NOWHERE, ids)
+    for who, user in [*world.strangers.items(), ("nobody", None)]:
+        client = rest(user)
+        if user is not None:
+            client.force_login(user)
+        for method in METHODS:
+            found = answer(client, method, there)
+            assert found == answer(client, method, nowhere), f"{who} {method} {there}"
+            assert found[0] in ({404} if user else {401}), f"{who} {method} {there}: {found}"
+
+
+@pytest.mark.parametrize("name,path", [(name, path) for name, path, _ in WITH_IDS])  # fmt: skip
+def test_another_tenants_ids_are_as_unknown_as_invented_ones(
+    db: None, world: World, rest: Rest, name: str, path: str
+) -> None:
+    # Numbers count from one in every tenant, so there is no such thing as another tenant's number.
+    theirs = {**world.ids[world.cast.acme.pk], "number": 987_654}
+    slug = world.cast.globex.slug
+    for who, user in [each for each in world.strangers.items() if each[0] != "operator"]:
+        client = rest(user)
+        client.force_login(user)
+        for method in METHODS:
+            found = answer(client, method, address(path, slug, theirs))
+            assert found == answer(client, method, address(path, slug, unknown_ids())), f"{who} {method} {path}"
+            assert found[0] in {403, 404, 405}, f"{who} {method} {path}: {found}"
+
+
+@pytest.mark.parametrize("name,path", [(name, path) for name, path, _ in ADDRESSES])  # fmt: skip
+def test_the_same_addresses_answer_their_own_people(db: None, world: World, rest: Rest, name: str, path: str) -> None:
+    """Else the tests above would pass on addresses that lead nowhere."""
+    client = rest(world.cast.eve)
+    client.force_login(world.cast.eve)
+    own = address(path, world.cast.globex.slug, world.ids[world.cast.globex.pk])
+    assert {answer(client, method, own)[0] for method in ("GET", "POST")} - {404, 405, 500}, own
+
+
+def test_nothing_of_another_tenant_can_be_named_in_a_body(db: None, world: World, rest: Rest) -> None:
+    acme, globex = world.ids[world.cast.acme.pk], world.ids[world.cast.globex.pk]
+    mine = {"application": str(globex["pk"]["applications"]), "api": globex["api"], "plan": globex["plan"], "purpose": "x"}
+    for field, value in [
+        ("application", str(acme["pk"]["applications"])),
+        ("api", acme["api"]),
+        ("plan", acme["plan"]),
+    ]:
+        response = rest(world.cast.eve).post(f"{base(world.cast.globex)}/subscriptions/", {**mine, field: value})
+        assert response.status_code == 422
+        assert set(response.json()["errors"]) == {field}
+
+
+# --- the database ------------------------------------------------------------------------------------------------
+
+
+TABLES = [model._meta.db_table for model in tenant_models()]
+
+
+def rows_seen(table: str, scope: UUID | None) -> set[UUID]:
+    """Whose rows raw SQL without any filter sees in a transaction of the role that serves."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(scope or "")])
+        cursor.execute(f"SELECT DISTINCT tenant_id FROM {table}")
+        return {tenant_id for (tenant_id,) in cursor.fetchall()}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_raw_sql_sees_one_tenant_or_none(db: None, world: World, table: str) -> None:
+    assert rows_seen(table, world.cast.acme.pk) == {world.cast.acme.pk}
+    assert rows_seen(table, world.cast.globex.pk) == {world.cast.globex.pk}
+    assert rows_seen(table, None) == set()
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if table != "tenants_event"])
+def test_raw_sql_changes_one_tenants_rows_alone(db: None, world: World, table: str) -> None:
+    for statement in (f"UPDATE {table} SET tenant_id = tenant_id", f"DELETE FROM {table} WHERE tenant_id = %s"):
+        with tenant_scope(world.cast.globex.pk), connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            own = cursor.fetchone()[0]
+            cursor.execute(statement, [world.cast.acme.pk] if "%s" in statement else None)
+            assert cursor.rowcount == (0 if "%s" in statement else own)
+
+
+@pytest.mark.parametrize("model", tenant_models(), ids=lambda model: model._meta.label)
+def test_a_row_of_another_tenant_cannot_be_written(db: None, world: World, model: type[TenantModel]) -> None:
+    with tenant_scope(world.cast.acme.pk):
+        row = model._base_manager.first()
+        assert row is not None
+    row.pk, row.tenant_id = uuid4(), world.cast.acme.pk
+    with tenant_scope(world.cast.globex.pk), pytest.raises(Exception, match="row-level security"), transaction.atomic():
+        row.save(force_insert=True)
+
+
+def references() -> list[tuple[type[TenantModel], models.ForeignKey[Any, Any]]]:
+    return [
+        (model, field)
+        for model in tenant_models()
+        for field in model._meta.get_fields()
+        if isinstance(field, models.ForeignKey)
+        and isinstance(field.related_model, type)
+        and issubclass(field.related_model, TenantModel)
+    ]
+
+
+@pytest.mark.parametrize("model,field", references(), ids=lambda each: getattr(each, "name", None) or each.__name__)  # fmt: skip
+def test_a_reference_into_another_tenant_is_refused_by_the_database(
+    db: None, world: World, model: type[TenantModel], field: "models.ForeignKey[Any, Any]"
+) -> None:
+    parent = field.related_model
+    assert isinstance(parent, type)
+    with tenant_scope(world.cast.acme.pk):
+        theirs = parent._base_manager.values_list("pk", flat=True).first()
+        assert theirs is not None
+    with tenant_scope(world.cast.globex.pk):
+        mine = model._base_manager.first()
+        assert mine is not None
+        with pytest.raises(IntegrityError, match="same_tenant"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {model._meta.db_table} SET {field.column} = %s WHERE id = %s", [theirs, mine.pk])
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+# --- the guards are needed -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    "off,on",  # noqa: PT006  (a pair of statements)
+    [
+        ("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", "ALTER TABLE {} ENABLE ROW LEVEL SECURITY"),
+        ("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", "ALTER TABLE {} FORCE ROW LEVEL SECURITY"),
+        ("CREATE POLICY everyone ON {} USING (true)", "DROP POLICY everyone ON {}"),
+    ],
+    ids=["disabled", "not forced", "one policy too many"],
+)
+def test_switching_row_security_off_turns_the_suite_red(
+    world: World, django_db_blocker: Any, table: str, off: str, on: str
+) -> None:
+    """On any one table: the check names it, and (where the serving role is no owner) the raw SQL above sees both tenants."""
+    with django_db_blocker.unblock(), psycopg.connect(DATABASE_OWNER_URL, autocommit=True) as owner:
+        assert list(every_tenant_table_is_guarded()) == []
+        owner.execute(off.format(table))
+        try:
+            found = list(every_tenant_table_is_guarded())
+            seen = rows_seen(table, None)
+        finally:
+            owner.execute(on.format(table))
+            connection.close()
+    assert [(each.id, table in each.msg) for each in found] == [("tenants.E002", True)]
+    if "NO FORCE" not in off:
+        assert seen == {world.cast.acme.pk, world.cast.globex.pk}
+
+
+# --- one connection, two tenants -----------------------------------------------------------------------------------
+
+
+def test_interleaved_requests_through_one_connection_never_cross(db: None, world: World, rest: Rest) -> None:
+    """10,000 queries of two tenants, in scopes, requests, failed transactions and nested scopes, on one server connection."""
+    acme, globex = world.cast.acme, world.cast.globex
+    people = {acme.pk: rest(world.cast.carl), globex.pk: rest(world.cast.eve)}
+    for turn, tenant in zip(range(1_000), itertools.cycle([acme, globex, globex, acme, globex]), strict=False):
+        other = globex if tenant == acme else acme
+        with tenant_scope(tenant.pk):
+            if turn % 3 == 0:
+                with tenant_scope(other.pk):
+                    assert set(Api._base_manager.values_list("tenant_id", flat=True)) == {other.pk}
+            if turn % 5 == 0:
+                with pytest.raises(ZeroDivisionError), tenant_scope(other.pk):
+                    events.lock()
+                    raise ZeroDivisionError
+            for model in (Application, Api, Subscription):
+                assert set(model._base_manager.values_list("tenant_id", flat=True)) == {tenant.pk}
+        assert Api._base_manager.count() == 0
+        if turn % 10 == 0:
+            slugs = [api["slug"] for api in people[tenant.pk].get(f"{base(tenant)}/apis/").json()["results"]]
+            assert slugs == [world.ids[tenant.pk]["api"]]
+            assert people[other.pk].get(f"{base(tenant)}/apis/").status_code == 404
