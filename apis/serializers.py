@@ -102,6 +102,16 @@ class RevisionDetailOut(RevisionOut):
         fields = [*RevisionOut.Meta.fields, "document", "operations"]
 
 
+class PublishedRevisionOut(serializers.ModelSerializer[Revision]):
+    """What subscribers read."""
+
+    operations = OperationOut(many=True)
+
+    class Meta:
+        model = Revision
+        fields = ["id", "number", "created_at", "document", "operations"]
+
+
 class PlanIn(Body):
     name = serializers.RegexField(
         r"^[a-z0-9](?:-?[a-z0-9])*\Z",

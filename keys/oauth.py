@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qsl, unquote_plus
 from uuid import UUID
@@ -41,7 +41,7 @@ class OAuthError(Exception):
 @dataclass(frozen=True, slots=True)
 class Client:
     client_id: str
-    secret: str
+    secret: str = field(repr=False)
     basic: bool
 
 

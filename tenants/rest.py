@@ -21,6 +21,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from tenants import events, throttle
 from tenants.access import SIGNED_IN, open_to_all
 from tenants.errors import Invalid
+from tenants.event_kinds import KINDS
 from tenants.models import Event, Membership, Tenant, User
 from tenants.paging import NewestFirst
 from tenants.scope import user_scope
@@ -175,6 +176,8 @@ class Events(TenantRestView):
         """What happened here, newest first; `?kind=` and `?subject=` narrow it."""
         rows = Event.objects.all()
         if kind := request.query_params.get("kind"):
+            if kind not in KINDS:
+                raise Invalid({"kind": ["There is no such kind of event."]})
             rows = rows.filter(kind=kind)
         if subject := request.query_params.get("subject"):
             rows = rows.filter(subject_id=_uuid(subject))

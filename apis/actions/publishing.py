@@ -1,6 +1,6 @@
 """What happens to APIs, their versions, revisions and plans."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import transaction
@@ -26,7 +26,7 @@ class Target:
     connect_timeout_ms: int = 5_000
     timeout_ms: int = 30_000
     header: str = ""
-    secret: str = ""
+    secret: str = field(default="", repr=False)
 
 
 def check_target(

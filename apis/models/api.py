@@ -14,9 +14,19 @@ class ApiQuerySet(models.QuerySet["Api"]):
         return self.filter(models.Exists(live))
 
     def with_versions(self) -> Self:
+        return self._with(ApiVersion.objects.all(), Plan.objects.all())
+
+    def with_published_versions(self) -> Self:
+        """What subscribers may know: no version and no plan that is still being made."""
+        return self._with(
+            ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED),
+            Plan.objects.filter(status=Plan.Status.PUBLISHED),
+        )
+
+    def _with(self, versions: "models.QuerySet[ApiVersion]", plans: "models.QuerySet[Plan]") -> Self:
         return self.prefetch_related(
-            models.Prefetch("versions", ApiVersion.objects.select_related("live_revision").order_by("id")),
-            models.Prefetch("plans", Plan.objects.order_by("id")),
+            models.Prefetch("versions", versions.select_related("live_revision").order_by("id")),
+            models.Prefetch("plans", plans.order_by("id")),
         )
 
 

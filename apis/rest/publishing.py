@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +16,7 @@ from apis.serializers import (
     ApiOut,
     PlanIn,
     PlanOut,
+    PublishedRevisionOut,
     RevisionDetailOut,
     RevisionIn,
     RevisionOut,
@@ -32,6 +33,12 @@ class ApisView(TenantRestView):
         """All for who publishes; the published ones for everyone else."""
         rows = Api.objects.all()
         return rows if "apis.see_all" in self.permissions else rows.published()
+
+    def catalogue(self) -> QuerySet[Api]:
+        """The same with as much inside as the person may know."""
+        if "apis.see_all" in self.permissions:
+            return Api.objects.with_versions()
+        return Api.objects.published().with_published_versions()
 
     def api(self, slug: str) -> Api:
         found: Api = get_object_or_404(self.apis(), slug=slug)
@@ -53,7 +60,7 @@ class ApisView(TenantRestView):
         return {"gateway": tokens.audience(settings.GATEWAY_URL, self.tenant.slug)}
 
     def shown(self, api: Api) -> dict[str, Any]:
-        return dict(ApiOut(Api.objects.with_versions().get(pk=api.pk), context=self.context()).data)
+        return dict(ApiOut(self.catalogue().get(pk=api.pk), context=self.context()).data)
 
 
 class Apis(ApisView):
@@ -62,7 +69,7 @@ class Apis(ApisView):
     @extend_schema(responses=ApiOut(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """The catalogue; publishers see what is not published yet as well."""
-        return self.listed(self.apis().with_versions(), ApiOut, **self.context())  # type: ignore[attr-defined]
+        return self.listed(self.catalogue(), ApiOut, **self.context())
 
     @extend_schema(request=ApiIn, responses={201: ApiOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
@@ -119,12 +126,17 @@ class Revisions(ApisView):
 class RevisionDetail(ApisView):
     access = {"GET": "apis.see_published"}
 
-    @extend_schema(responses=RevisionDetailOut)
+    @extend_schema(
+        responses=PolymorphicProxySerializer(
+            "AnyRevision", serializers=[RevisionDetailOut, PublishedRevisionOut], resource_type_field_name=None
+        )
+    )
     def get(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
-        """The document and its operations. Without the right to publish, the live revision only."""
+        """The document and its operations. Without the right to publish, the live revision only, and not where its calls go."""
         found = self.revision(api, version, number)
         if "apis.see_all" not in self.permissions:
             get_object_or_404(ApiVersion.objects, live_revision=found)
+            return Response(PublishedRevisionOut(found).data)
         return Response(RevisionDetailOut(found).data)
 
 

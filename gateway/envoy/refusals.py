@@ -50,7 +50,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("RATE_LIMITED", 429, "Your plan's limit is reached.", "Wait as long as Retry-After says, or ask for a larger plan.", _says("local_rate_limited")),
     Refusal("METHOD_NOT_ALLOWED", 405, "This path is published with other methods.", "Look up the operation in the API's document.", f'xds.route_name == "{WRONG_METHOD}"'),
     Refusal("NO_SUCH_ROUTE", 404, "No published operation has this path.", "Look up the path in the API's document; letters and slashes count.", f'xds.route_name == "{NO_ROUTE}"'),
-    Refusal("REQUEST_INVALID", 400, "The gateway takes no request of this form.", "Write slashes and backslashes in the path as they are, not as %2F or %5C.", _says("path_normalization_failed")),
+    Refusal("REQUEST_INVALID", 400, "The gateway takes no request of this form.", "Send well-formed HTTP: no %2F or %5C in the path, at most 100 headers of 16 KiB together, none with an underscore.", f"{_says('path_normalization_failed')} || {_says('missing_host')} || {_says('missing_path')} || {_says('low_version')} || (response.code_details.startsWith('http') && !{_says('upstream')})"),
     Refusal("NOT_READY", 503, "This gateway does not know this tenant, or has not loaded it yet.", "Check the address. If it is right, try again in a second.", 'xds.route_name == "closed" || !has(xds.route_name) || xds.route_name == ""'),
     Refusal("UPSTREAM_TIMEOUT", 504, "The API behind the gateway did not answer in time.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('response_timeout')} || {_says('stream_idle_timeout')} || {_says('per_try')}"),
     Refusal("UPSTREAM_UNAVAILABLE", 503, "The API behind the gateway does not answer.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('upstream')} || {_says('no_healthy')} || {_says('cluster_not_found')}"),
@@ -63,6 +63,11 @@ def mappers(portal_url: str, refusals: Sequence[Refusal] = REFUSALS) -> hcm_pb2.
     return hcm_pb2.LocalReplyConfig(mappers=[_mapper(refusal, portal_url) for refusal in refusals])
 
 
+def _literal(text: str) -> str:
+    """A percent sign begins a command in Envoy's format strings, so one that is meant is doubled."""
+    return text.replace("%", "%%")
+
+
 def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
     told = accesslog_pb2.ExtensionFilter(
         name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when))
@@ -71,10 +76,10 @@ def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
     body.update(
         {
             "type": f"{portal_url}/refusals/{refusal.code}/",
-            "title": refusal.sentence,
+            "title": _literal(refusal.sentence),
             "status": refusal.status,
             "code": refusal.code,
-            "detail": refusal.fix,
+            "detail": _literal(refusal.fix),
             "request_id": "%REQ(X-REQUEST-ID)%",
         }
     )

@@ -1,0 +1,6 @@
+"""The demo: its data, and the main job done by a client that knows nothing but HTTP."""
+
+from pathlib import Path
+
+# What the demo's APIs are made from; httpbin stands behind it.
+DOCUMENT = Path(__file__).with_name("echo.yaml")

@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 from django.db import transaction
 
@@ -10,11 +9,10 @@ from apis import openapi
 from apis.actions import publishing, subscriptions
 from apis.models import Api
 from keys.actions import create_tenant, register_application
+from portal.demo import DOCUMENT
 from tenants.actions import add_member
 from tenants.models import Role, Tenant, User
 from tenants.scope import tenant_scope
-
-DOCUMENT = Path(__file__).with_name("echo.yaml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
-from portal.demo.data import DOCUMENT
+from portal.demo import DOCUMENT
 
 # A plan that the demo can exhaust in a blink.
-PLAN = {"name": "demo", "calls": 20, "seconds": 2, "approval": "manual"}
+PLAN = {"name": "demo", "calls": 20, "seconds": 1, "approval": "manual"}
 SETTLE_SECONDS = 5.0
 # One for all clients: reading every authority there is takes longer than a call.
 TLS = ssl.create_default_context()
@@ -72,12 +72,12 @@ class Job:
 
     def _run(self) -> None:
         acme, globex = "/api/v1/tenants/acme", "/api/v1/tenants/globex"
-        people = self._step("Pam, Carl, Ada and Eve sign in", self._sign_in_all)
+        people = self._step("Pam, Carl, Ada and Eve sign in", self.sign_in_all)
         pam, carl, ada, eve = (people[name] for name in ("pam", "carl", "ada", "eve"))
-        slug = self._step("Pam publishes an API from its OpenAPI document", lambda: self._publish(pam, acme))
-        mine = self._step("Carl registers an application and gets a client secret", lambda: self._register(carl, acme, slug))
-        asked = self._step("Carl asks for a subscription", lambda: self._ask(carl, acme, mine["application"], slug))
-        token = self._step("The application gets an access token", lambda: self._token(mine))
+        slug = self._step("Pam publishes an API from its OpenAPI document", lambda: self.publish(pam, acme))
+        mine = self._step("Carl registers an application and gets a client secret", lambda: self.register(carl, acme, slug))
+        asked = self._step("Carl asks for a subscription", lambda: self.ask(carl, acme, mine["application"], slug))
+        token = self._step("The application gets an access token", lambda: self.token(mine))
         call = Call(f"{self.gateway}/acme/{slug}/v1/get", token)
         pending = "The call is refused: SUBSCRIPTION_PENDING"
         self._step(pending, lambda: self._settles(call, 403, "SUBSCRIPTION_PENDING"))
@@ -103,7 +103,7 @@ class Job:
             "Ada resumes; the same token passes again",
             lambda: self._decide(ada, f"{one}/resume/", call, status=200),
         )
-        foreign = self._step("Eve at Globex gets a token of her own tenant", lambda: self._token(self._register(eve, globex, "foreign")))
+        foreign = self._step("Eve at Globex gets a token of her own tenant", lambda: self.token(self.register(eve, globex, "foreign")))
         self._step(
             "Her token at Acme's API is refused: TOKEN_INVALID",
             lambda: self._answers(Call(call.url, foreign), 401, "TOKEN_INVALID"),
@@ -127,7 +127,7 @@ class Job:
 
     # Who
 
-    def _sign_in_all(self) -> dict[str, httpx.Client]:
+    def sign_in_all(self) -> dict[str, httpx.Client]:
         return {each["email"].partition("@")[0]: self._sign_in(each) for each in self.sign_ins}
 
     def _sign_in(self, account: dict[str, str]) -> httpx.Client:
@@ -138,7 +138,7 @@ class Job:
 
     # What
 
-    def _publish(self, pam: httpx.Client, tenant: str) -> str:
+    def publish(self, pam: httpx.Client, tenant: str) -> str:
         taken = {each["slug"] for each in _expect(pam.get(f"{tenant}/apis/?limit=200"), 200)["results"]}
         slug = next(name for number in count(1) if (name := f"demo-{number}") not in taken)
         api = f"{tenant}/apis/{slug}"
@@ -155,20 +155,20 @@ class Job:
         _expect(pam.post(f"{api}/versions/v1/publish/"), 200)
         return slug
 
-    def _register(self, person: httpx.Client, tenant: str, about: str) -> dict[str, str]:
+    def register(self, person: httpx.Client, tenant: str, about: str) -> dict[str, str]:
         body = {"name": f"Demo client of {about} {time.time_ns()}", "purpose": "Shows the main job."}
         application = _expect(person.post(f"{tenant}/applications/", json=body), 201)
         credential = _expect(person.post(f"{tenant}/applications/{application['id']}/credentials/", json={}), 201)
         return {"application": application["id"], **credential}
 
-    def _ask(self, carl: httpx.Client, tenant: str, application: str, slug: str) -> str:
+    def ask(self, carl: httpx.Client, tenant: str, application: str, slug: str) -> str:
         body = {"application": application, "api": slug, "plan": PLAN["name"], "purpose": "The demo."}
         asked = _expect(carl.post(f"{tenant}/subscriptions/", json=body), 201)
         if asked["status"] != "pending":
             raise StepFailed(f"The subscription is {asked['status']}, not pending.")
         return str(asked["id"])
 
-    def _token(self, credential: dict[str, str]) -> str:
+    def token(self, credential: dict[str, str]) -> str:
         answer = self._caller.post(
             credential["token_endpoint"],
             data={"grant_type": "client_credentials"},

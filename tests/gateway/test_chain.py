@@ -32,6 +32,8 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
     assert problem["type"] == f"{settings.PORTAL_URL}/refusals/{code}/"
     assert problem["title"].endswith(".")
     assert problem["detail"].endswith(".")
+    if code == "REQUEST_INVALID":
+        return  # It is refused before it has an id.
     assert problem["request_id"] == answer.headers["x-request-id"]
     assert len(problem["request_id"]) == 36
 

@@ -1,0 +1,19 @@
+# syntax=docker/dockerfile:1
+# Portico's own processes: web, worker, beat, control, usage, and the commands of manage.py. The servers have images of their own.
+
+FROM python:3.13-slim AS packages
+WORKDIR /portico
+COPY requirements.lock .
+RUN python -m venv /packages && \
+    /packages/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --home-dir /portico portico && \
+    mkdir -p /var/lib/portico /bootstrap && chown portico /var/lib/portico /bootstrap
+COPY --from=packages /packages /packages
+WORKDIR /portico
+COPY . .
+ENV PATH=/packages/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2 \
+    DJANGO_SETTINGS_MODULE=portal.settings PORTICO_VAR=/var/lib/portico
+USER portico
+VOLUME /var/lib/portico

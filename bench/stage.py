@@ -1,0 +1,75 @@
+"""What the measurements share: a stack of their own, the demo's people, calls by `wrk`, and a place for results."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from portal.demo.job import Job
+from portal.stack import Ports, Stack
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var" / "bench"
+RESULTS = ROOT / "bench" / "results"
+
+
+@contextmanager
+def stack(**environment: str) -> Iterator[Stack]:
+    """The embedded stack on free ports, under var/bench, which is kept between runs."""
+    given = {**os.environ, **environment}
+    with Stack(VAR, listen=Ports(0, 0, 0), environment=given, say=lambda _: None) as found:
+        yield found
+
+
+def job(of: Stack) -> Job:
+    return Job(of.portal_url, of.gateway_url, of.upstream_url, of.sign_ins, say=lambda _: None)
+
+
+def wrk(url: str, *, seconds: float = 3, connections: int = 16, script: str = "", headers: dict[str, str] | None = None) -> float:
+    """Calls per second that were answered with success; raises when any was not."""
+    binary = shutil.which("wrk")
+    if binary is None:
+        sys.exit("This measurement needs wrk: apt-get install wrk")
+    command = [binary, "-t1", f"-c{connections}", f"-d{seconds}s", *(f"-H{name}: {value}" for name, value in (headers or {}).items())]
+    if script:
+        path = RESULTS / "wrk.lua"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(script)
+        command += ["-s", str(path)]
+    said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    if failed := re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", said):
+        raise RuntimeError(f"{url}: {failed[0]}")
+    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    assert found is not None, said
+    return float(found[1])
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def report(name: str, figures: dict[str, Any]) -> None:
+    """Print, and keep under bench/results/."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    when = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    (RESULTS / f"{name}-{when}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    width = max(map(len, figures))
+    for key, value in figures.items():
+        print(f"{key:{width}}  {value:,.2f}" if isinstance(value, float) else f"{key:{width}}  {value}")
+
+
+def until(test: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not test():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.005)

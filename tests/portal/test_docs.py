@@ -1,0 +1,199 @@
+"""The documents say what the code does: every name stands in its page, and no page names what isn't there."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.urls import resolve
+
+from gateway.envoy.refusals import REFUSALS
+from portal.stack import roles as database_roles
+from tenants.event_kinds import GATEWAY_KINDS, KINDS, PLATFORM_KINDS
+from tenants.models import Role
+from tenants.roles import PERMISSIONS
+
+ROOT = Path(settings.BASE_DIR)
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+# Where packages come from is the business of the machine that installs them.
+FOREIGN = re.compile(r"pypi\.org|pythonhosted|(?<!emit-)index-url|(?<!emit-)find-links|://\S+/simple\b")
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+READS = re.compile(r"""(?:\benv|\bsecret|environ\.get|_given\.get|_gives)\(\s*f?["']([A-Z][A-Z_]+)["']|environ\["([A-Z][A-Z_]+)"\]""")
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The cells of each row of each table, headings included."""
+    for line in text.splitlines():
+        if line.startswith("| "):
+            yield [cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")]
+
+
+def named(text: str) -> list[str]:
+    """What stands as code in the first column of tables."""
+    return [match[1] for row in rows(text) if (match := re.fullmatch(r"`([^`]+)`", row[0]))]
+
+
+def tracked() -> list[Path]:
+    """The files of the repository, those not added yet included; of a copy without git, the documents and the lock."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        return [*PAGES, ROOT / "requirements.lock", ROOT / "Makefile", ROOT / "pyproject.toml"]
+    return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
+
+
+def test_every_setting_stands_in_the_docs_and_no_other() -> None:
+    sources = [ROOT / "portal/settings.py", *sorted((ROOT / "portal/stack").glob("*.py"))]
+    read = {name for source in sources for found in READS.finditer(source.read_text()) for name in found.groups() if name}
+    assert {"PORTICO_VAR", "PORTICO_ENVOY", "DATABASE_URL", "PORTICO_PEPPER"} <= read
+    assert sorted(named(page("docs/settings.md"))) == sorted(read)
+
+
+def test_only_the_settings_and_the_stack_read_the_environment() -> None:
+    allowed = {ROOT / "portal/settings.py", *(ROOT / "portal/stack").glob("*.py")}
+    for app in ("portal", "gateway", "apis", "keys", "tenants"):
+        for source in set((ROOT / app).rglob("*.py")) - allowed:
+            assert not re.search(r"environ\.get\(|environ\[|getenv\(", source.read_text()), source
+
+
+def test_every_kind_of_event_stands_in_the_docs_with_what_gateways_hear() -> None:
+    text = page("docs/events.md")
+    in_tenant, on_platform = text.split("## On the platform")
+    assert sorted(named(in_tenant)) == sorted(KINDS)
+    assert sorted(named(on_platform)) == sorted(PLATFORM_KINDS)
+    for kind, _, gateways in (row for row in rows(in_tenant) if row[0].startswith("`")):
+        change = GATEWAY_KINDS.get(kind.strip("`"))
+        parts = [change.part.value, "gives" if change.gives else "takes", *(["gathered"] if change.gathered else [])] if change else ["–"]
+        assert gateways == ", ".join(parts), kind
+
+
+def test_every_refusal_stands_in_the_docs_with_its_status() -> None:
+    said = {row[0].strip("`"): row[1] for row in rows(page("docs/refusals.md")) if row[0].startswith("`")}
+    assert said == {refusal.code: str(refusal.status) for refusal in REFUSALS}
+
+
+def test_the_table_of_roles_is_the_one_in_the_code() -> None:
+    heading, *found = [row for row in rows(page("docs/roles.md")) if not row[0].startswith("-")]
+    said = {row[0].strip("`"): {name for name, cell in zip(heading[1:6], row[1:6], strict=True) if cell == "x"} for row in found}
+    assert heading[1:6] == [role.value for role in Role]
+    assert said == {name: {role.value for role in holders} for name, holders in PERMISSIONS.items()}
+
+
+def test_the_roles_of_the_database_are_made_as_the_stack_makes_them() -> None:
+    text = re.sub(r"\s+", " ", page("docs/operations.md"))
+    rights = database_roles.RIGHTS_SQL.replace(':"name"', "portico")
+    for statement in filter(None, (re.sub(r"\s+", " ", part).strip() for part in rights.split(";"))):
+        assert f"{statement};" in text, statement
+    assert all(f"CREATE ROLE {role} " in text for role in database_roles.ROLES)
+
+
+@pytest.mark.parametrize(("extra", "heading"), [("", "## Dependencies"), ("embedded", "The extra `embedded`"), ("dev", "The extra `dev`")])
+def test_the_readme_has_a_sentence_for_each_dependency(extra: str, heading: str) -> None:
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    part = page("README.md").partition(heading)[2]
+    part = re.split(r"^(?:## |The extra )", part, flags=re.MULTILINE)[0]
+    assert named(part) == [re.split(r"[~<>=]", requirement)[0] for requirement in wanted]
+
+
+def test_every_direct_import_is_a_direct_dependency() -> None:
+    """By the names that packages install; standard library and our own aside."""
+    import_names = {
+        "celery": "celery", "certifi": "certifi", "cryptography": "cryptography", "django": "django", "rest_framework": "djangorestframework",
+        "rest_framework_simplejwt": "djangorestframework-simplejwt", "drf_spectacular": "drf-spectacular", "grpc": "grpcio",
+        "httpx": "httpx", "joserfc": "joserfc", "jsonschema": "jsonschema", "jsonschema_specifications": "jsonschema-specifications",
+        "openapi_spec_validator": "openapi-spec-validator", "google": "protobuf", "psycopg": "psycopg", "yaml": "PyYAML", "redis": "redis",
+        "uuid_utils": "uuid-utils", "envoy": "xds-protos", "xds": "xds-protos", "psutil": "psutil",
+    }  # fmt: skip
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    direct = {re.split(r"[\[~<>=]", each)[0] for each in [*project["dependencies"], *project["optional-dependencies"]["embedded"]]}
+    ours = {"portal", "gateway", "apis", "keys", "tenants"}
+    assert set(import_names.values()) <= direct
+    for app in ours:
+        for source in (ROOT / app).rglob("*.py"):
+            for name in re.findall(r"^\s*(?:from|import) ([a-z_]\w*)", source.read_text(), re.MULTILINE):
+                assert name in ours or name in import_names or name in sys.stdlib_module_names, f"{source}: {name}"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in LINK.findall(document.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        there = (document.parent / path).resolve() if path else document
+        assert there.exists(), f"{document.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}, target
+
+
+def test_every_page_is_listed_in_the_index() -> None:
+    listed = {(ROOT / "docs" / target).resolve() for target in LINK.findall(page("docs/index.md"))}
+    assert {path for path in PAGES if path.is_relative_to(ROOT / "docs")} - {ROOT / "docs/index.md"} <= listed
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_documents_name_exist(document: Path) -> None:
+    text = document.read_text()
+    # What a run writes is not in the repository.
+    written = ("var/", "run/", ".venv")
+    folders = "portal|gateway|apis|keys|tenants|templates|static|tests|bench|docs"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]+)`", text):
+        assert name.startswith(written) or (ROOT / name).exists(), f"{document.name} names {name}"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_that_documents_name_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.* ## ", page("Makefile"), re.MULTILINE))
+    text = document.read_text()
+    code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *re.findall(r"^(?: {4}|```\w*\n)(.+)$", text, re.MULTILINE)])
+    for name in re.findall(r"(?:^|\s)make ([a-z][a-z-]*)", code, re.MULTILINE):
+        assert name in targets, f"{document.name}: make {name}"
+    commands = {path.stem for app in ("portal", "gateway", "apis", "keys", "tenants") for path in ROOT.glob(f"{app}/management/commands/*.py")}
+    for name in re.findall(r"manage\.py ([a-z_]+)", text):
+        assert name in commands | {"migrate", "check", "makemigrations", "spectacular"}, f"{document.name}: manage.py {name}"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rest_addresses_that_documents_name_exist(document: Path) -> None:
+    for address in re.findall(r"(?<![\w$])(/api/[\w/<>.-]+/)(?=[`\s\"?])", document.read_text()):
+        resolve(re.sub(r"<id>", "01a2092a-2431-7605-bd63-85c3a5311192", address).replace("<tenant>", "acme").replace("<number>", "1"))
+
+
+def test_no_file_names_where_packages_came_from() -> None:
+    here = Path(__file__).resolve()
+    for path in tracked():
+        if path.resolve() == here or path.suffix in {".png", ".ico", ".woff2"}:
+            continue
+        found = FOREIGN.search(path.read_text(errors="replace"))
+        assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
+
+
+def test_the_lock_holds_packages_and_digests_only() -> None:
+    for line in page("requirements.lock").splitlines():
+        plain = line.strip().removesuffix(" \\")
+        assert re.fullmatch(r"#.*|--hash=sha256:[0-9a-f]{64}|[a-z0-9._-]+==[^\s;]+(?: ; .+)?", plain), line
+    assert "://" not in page("requirements.lock")
+
+
+def test_the_lock_holds_every_direct_dependency() -> None:
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["embedded"], *project["optional-dependencies"]["dev"]]
+    pinned = set(re.findall(r"^([a-z0-9._-]+)==", page("requirements.lock"), re.MULTILINE))
+    for requirement in wanted:
+        assert re.split(r"[\[~<>=]", requirement)[0].lower().replace("_", "-") in pinned, requirement
+
+
+def test_the_check_before_a_change_runs_the_readmes_test_command() -> None:
+    assert "\n    make test\n" in page("README.md")
+    assert re.search(r"^exec make check test\b", page(".ci/run"), re.MULTILINE)
