@@ -33,7 +33,7 @@ setup: ## make .venv with exactly the packages of requirements.lock
 	fi; \
 	echo "Installing into $(VENV) with $$("$$found" --version) …"; \
 	"$$found" -m venv --clear $(VENV) && \
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock && \
 	cp requirements.lock $(VENV)/requirements.lock
 
 demo: setup ## do the main job on a stack of its own, show each step with its time, stop

@@ -27,6 +27,8 @@ class Receipt(TenantRestView):
 
 class Gateways(TenantRestView):
     access = {"GET": "gateways.see"}
+    # They are few, and stand side by side.
+    pagination_class = None
 
     @extend_schema(responses=GatewayOut(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002

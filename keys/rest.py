@@ -18,6 +18,7 @@ from keys.serializers import (
     RollIn,
 )
 from tenants.rest import TenantRestView
+from tenants.serializers import decided
 
 
 class ApplicationsView(TenantRestView):
@@ -105,7 +106,7 @@ class CredentialRoll(CredentialsView):
 class CredentialRevoke(CredentialsView):
     access = {"POST": "applications.own"}
 
-    @extend_schema(request=OptionalReasonIn, responses=CredentialOut)
+    @extend_schema(request=OptionalReasonIn, responses=decided(CredentialOut))
     def post(self, request: Request, pk: UUID, credential: UUID) -> Response:  # noqa: ARG002
         """End a secret now, and every token it earned."""
         found = self.credential(pk, credential)

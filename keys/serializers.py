@@ -1,5 +1,7 @@
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from keys.actions import GRACES
@@ -7,6 +9,7 @@ from keys.models import Application, Credential
 from tenants.serializers import Body, Text
 
 
+@extend_schema_field(OpenApiTypes.NONE)
 class NoRedirect(serializers.Field[Any, Any, Any, Any]):
     """Stands where other portals ask for redirect URIs, to say why there are none."""
 

@@ -90,6 +90,29 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
     return Response(problem(status, detail, **more), status=status, headers=headers, content_type="application/problem+json")
 
 
+def in_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular: every operation may answer with a problem."""
+    text = {"type": "string"}
+    result["components"]["schemas"]["Problem"] = {
+        "type": "object",
+        "description": 'A refusal (RFC 9457). `errors` names fields, `a.b` inside others and "" for the whole, with sentences.',
+        "properties": {
+            "type": text,
+            "title": text,
+            "status": {"type": "integer"},
+            "detail": text,
+            "request_id": text,
+            "errors": {"type": "object", "additionalProperties": {"type": "array", "items": text}},
+        },
+        "required": ["type", "title", "status", "detail", "request_id"],
+    }
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["responses"]["default"] = {"description": "A refusal.", "content": content}
+    return result
+
+
 def _first(detail: Any) -> Any:
     while isinstance(detail, dict | list):
         detail = detail[0] if isinstance(detail, list) else detail.get("detail") or next(iter(detail.values()))

@@ -196,11 +196,19 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "v1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "ApplicationStatus": "keys.models.Application.Status",
+        "CredentialStatus": "keys.models.Credential.Status",
+        "PlanStatus": "apis.models.Plan.Status",
+        "SubscriptionStatus": "apis.models.Subscription.Status",
+        "VersionStatus": "apis.models.ApiVersion.Status",
+    },
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.errors.in_schema"],
 }
 
 # redis://host:port/db, rediss://… or unix:///path/to/socket; Celery has its own word for the last.

@@ -36,6 +36,8 @@ class RestView(APIView):
     """An endpoint. `access` says who may enter, per method."""
 
     access: ClassVar[dict[str, str] | str]
+    # Read by the schema too.
+    pagination_class: ClassVar[type[NewestFirst] | None] = NewestFirst
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def get_authenticate_header(self, request: Request) -> str:  # noqa: ARG002
@@ -52,7 +54,8 @@ class RestView(APIView):
 
     def listed(self, rows: QuerySet[Any], serializer: type[serializers.BaseSerializer[Any]], **context: Any) -> Response:
         """One page."""
-        paginator = NewestFirst()
+        assert self.pagination_class is not None
+        paginator = self.pagination_class()
         page = paginator.paginate_queryset(rows, self.request, view=self)
         return paginator.get_paginated_response(serializer(page, many=True, context=context).data)
 

@@ -30,6 +30,13 @@ class Text(serializers.CharField):
         return text
 
 
+def decided(out: type[serializers.ModelSerializer[Any]]) -> type[serializers.ModelSerializer[Any]]:
+    """For the schema: what a decision answers, see TenantRestView.decided."""
+    meta = type("Meta", (out.Meta,), {"fields": [*out.Meta.fields, "event", "receipt"]})
+    more = {"event": serializers.IntegerField(), "receipt": serializers.CharField(), "Meta": meta}
+    return type(out.__name__.replace("Out", "DecidedOut"), (out,), more)
+
+
 class SessionIn(Body):
     email = Text(max_length=254)
     password = serializers.CharField(max_length=1000, trim_whitespace=False)

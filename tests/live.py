@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import os
+import select
 import signal
 import socket
 import ssl
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -291,24 +292,23 @@ class Gateway:
         host: str = "",
         timeout: float = DEADLINE,
     ) -> Answer:
-        """One call on a connection of its own, its headers exactly as given."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout)
+        return call(
+            self.port, path, token, method=method, headers=headers, body=body, host=host, timeout=timeout
+        )
+
+    def trickle(self, path: str, token: str, pieces: Sequence[bytes], *, pause: float) -> Answer:
+        """A POST whose body comes in pieces with pauses between them; its answer may come before the last."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=DEADLINE)
         try:
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            connection.putheader("host", host or f"{HOST}:{self.port}")
+            connection.putrequest("POST", path)
+            connection.putheader("content-length", str(sum(map(len, pieces))))
             if token:
                 connection.putheader("authorization", f"Bearer {token}")
-            for name, value in headers:
-                connection.putheader(name, value)
-            if body is not None:
-                connection.putheader("content-length", str(len(body)))
             connection.endheaders()
-            # A refusal may come, and the connection close, before all of a large body is sent.
-            try:
-                if body:
-                    connection.send(body)
-            except (BrokenPipeError, ConnectionResetError):
-                pass
+            for piece in pieces:
+                if select.select([connection.sock], [], [], pause)[0]:
+                    break
+                connection.send(piece)
             return _read(connection.getresponse())
         finally:
             connection.close()
@@ -330,6 +330,38 @@ class Gateway:
             return answer
 
         return eventually(check)
+
+
+def call(
+    port: int,
+    path: str,
+    token: str = "",
+    *,
+    method: str = "GET",
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes | None = None,
+    host: str = "",
+    timeout: float = DEADLINE,
+) -> Answer:
+    """One call on a connection of its own, its headers exactly as given."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        connection.putheader("host", host or f"{HOST}:{port}")
+        if token:
+            connection.putheader("authorization", f"Bearer {token}")
+        for name, value in headers:
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("content-length", str(len(body)))
+        connection.endheaders()
+        # A refusal may come, and the connection close, before all of a large body is sent.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            if body:
+                connection.send(body)
+        return _read(connection.getresponse())
+    finally:
+        connection.close()
 
 
 def _read(response: http.client.HTTPResponse) -> Answer:

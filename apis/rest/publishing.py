@@ -26,6 +26,7 @@ from apis.serializers import (
 from keys import tokens
 from tenants.errors import Invalid
 from tenants.rest import TenantRestView
+from tenants.serializers import decided
 
 
 class ApisView(TenantRestView):
@@ -96,7 +97,7 @@ class Versions(ApisView):
 class VersionPublish(ApisView):
     access = {"POST": "apis.publish"}
 
-    @extend_schema(request=None, responses=VersionOut)
+    @extend_schema(request=None, responses=decided(VersionOut))
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Open a version to subscribers."""
         found = self.version(api, version)
@@ -143,7 +144,7 @@ class RevisionDetail(ApisView):
 class RevisionLive(ApisView):
     access = {"POST": "apis.publish"}
 
-    @extend_schema(request=None, responses=RevisionOut)
+    @extend_schema(request=None, responses=decided(RevisionOut))
     def post(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """Serve this revision from now on; an older one is how to roll back."""
         found = self.revision(api, version, number)
@@ -165,7 +166,7 @@ class Plans(ApisView):
 class PlanPublish(ApisView):
     access = {"POST": "apis.publish"}
 
-    @extend_schema(request=None, responses=PlanOut)
+    @extend_schema(request=None, responses=decided(PlanOut))
     def post(self, request: Request, api: str, plan: str) -> Response:  # noqa: ARG002
         """Offer a plan to subscribers."""
         found: Plan = get_object_or_404(self.api(api).plans, name=plan)

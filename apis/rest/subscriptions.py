@@ -13,6 +13,9 @@ from keys.serializers import OptionalReasonIn, ReasonIn
 from tenants.errors import Invalid
 from tenants.models import Event
 from tenants.rest import TenantRestView
+from tenants.serializers import decided
+
+DECIDED = decided(SubscriptionOut)
 
 
 class SubscriptionsView(TenantRestView):
@@ -41,7 +44,7 @@ class Subscriptions(SubscriptionsView):
             rows = rows.filter(status=status)
         return self.listed(rows, SubscriptionOut)
 
-    @extend_schema(request=SubscriptionIn, responses={201: SubscriptionOut})
+    @extend_schema(request=SubscriptionIn, responses={201: DECIDED})
     def post(self, request: Request) -> Response:  # noqa: ARG002
         """Ask for a subscription of one of your applications."""
         given = self.read(SubscriptionIn)
@@ -79,7 +82,7 @@ class SubscriptionDetail(SubscriptionsView):
 class Approve(SubscriptionsView):
     access = {"POST": "subscriptions.decide"}
 
-    @extend_schema(request=None, responses=SubscriptionOut)
+    @extend_schema(request=None, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         found = self.subscription(pk)
         return self.after(found, subscriptions.approve(found, by=self.user))
@@ -88,7 +91,7 @@ class Approve(SubscriptionsView):
 class Reject(SubscriptionsView):
     access = {"POST": "subscriptions.decide"}
 
-    @extend_schema(request=ReasonIn, responses=SubscriptionOut)
+    @extend_schema(request=ReasonIn, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """Say no, and why: the applicant reads the reason and may ask again."""
         found = self.subscription(pk)
@@ -98,7 +101,7 @@ class Reject(SubscriptionsView):
 class Suspend(SubscriptionsView):
     access = {"POST": "subscriptions.decide"}
 
-    @extend_schema(request=ReasonIn, responses=SubscriptionOut)
+    @extend_schema(request=ReasonIn, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """Refuse the application's calls until it is resumed."""
         found = self.subscription(pk)
@@ -108,7 +111,7 @@ class Suspend(SubscriptionsView):
 class Resume(SubscriptionsView):
     access = {"POST": "subscriptions.decide"}
 
-    @extend_schema(request=None, responses=SubscriptionOut)
+    @extend_schema(request=None, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         found = self.subscription(pk)
         return self.after(found, subscriptions.resume(found, by=self.user))
@@ -117,7 +120,7 @@ class Resume(SubscriptionsView):
 class Cancel(SubscriptionsView):
     access = {"POST": "tenant.see"}
 
-    @extend_schema(request=OptionalReasonIn, responses=SubscriptionOut)
+    @extend_schema(request=OptionalReasonIn, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """End it for good: the application's owner, or who decides."""
         rows = Subscription.objects.for_list()

@@ -76,7 +76,7 @@ def test_the_images_are_of_the_releases_that_the_tests_run(name: str, package: s
 
 def test_nothing_of_ours_runs_as_root_or_may_write_where_it_lies(services: dict[str, Any]) -> None:
     assert re.search(r"^USER portico$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    for name in {"web", "worker", "beat", "control", "usage", "migrate", "gateway_bootstrap"}:
+    for name in ("web", "worker", "beat", "control", "usage", "migrate", "gateway_bootstrap"):
         assert services[name]["read_only"]
         assert services[name]["cap_drop"] == ["ALL"]
         assert "user" not in services[name]

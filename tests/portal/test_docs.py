@@ -43,9 +43,7 @@ def named(text: str) -> list[str]:
 
 def tracked() -> list[Path]:
     """The files of the repository, those not added yet included; of a copy without git, the documents and the lock."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         return [*PAGES, ROOT / "requirements.lock", ROOT / "Makefile", ROOT / "pyproject.toml"]
     return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
@@ -72,7 +70,7 @@ def test_every_kind_of_event_stands_in_the_docs_with_what_gateways_hear() -> Non
     assert sorted(named(on_platform)) == sorted(PLATFORM_KINDS)
     for kind, _, gateways in (row for row in rows(in_tenant) if row[0].startswith("`")):
         change = GATEWAY_KINDS.get(kind.strip("`"))
-        parts = [change.part.value, "gives" if change.gives else "takes", *(["gathered"] if change.gathered else [])] if change else ["–"]
+        parts = [change.part.value, "gives" if change.gives else "takes", *(["gathered"] if change.gathered else [])] if change else ["-"]
         assert gateways == ", ".join(parts), kind
 
 
@@ -108,7 +106,8 @@ def test_the_readme_has_a_sentence_for_each_dependency(extra: str, heading: str)
 def test_every_direct_import_is_a_direct_dependency() -> None:
     """By the names that packages install; standard library and our own aside."""
     import_names = {
-        "celery": "celery", "certifi": "certifi", "cryptography": "cryptography", "django": "django", "rest_framework": "djangorestframework",
+        "celery": "celery", "certifi": "certifi", "cryptography": "cryptography", "django": "django",
+        "rest_framework": "djangorestframework",
         "rest_framework_simplejwt": "djangorestframework-simplejwt", "drf_spectacular": "drf-spectacular", "grpc": "grpcio",
         "httpx": "httpx", "joserfc": "joserfc", "jsonschema": "jsonschema", "jsonschema_specifications": "jsonschema-specifications",
         "openapi_spec_validator": "openapi-spec-validator", "google": "protobuf", "psycopg": "psycopg", "yaml": "PyYAML", "redis": "redis",
@@ -159,7 +158,9 @@ def test_commands_that_documents_name_exist(document: Path) -> None:
     code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *re.findall(r"^(?: {4}|```\w*\n)(.+)$", text, re.MULTILINE)])
     for name in re.findall(r"(?:^|\s)make ([a-z][a-z-]*)", code, re.MULTILINE):
         assert name in targets, f"{document.name}: make {name}"
-    commands = {path.stem for app in ("portal", "gateway", "apis", "keys", "tenants") for path in ROOT.glob(f"{app}/management/commands/*.py")}
+    commands = {
+        path.stem for app in ("portal", "gateway", "apis", "keys", "tenants") for path in ROOT.glob(f"{app}/management/commands/*.py")
+    }
     for name in re.findall(r"manage\.py ([a-z_]+)", text):
         assert name in commands | {"migrate", "check", "makemigrations", "spectacular"}, f"{document.name}: manage.py {name}"
 

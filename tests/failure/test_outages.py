@@ -1,0 +1,147 @@
+"""The embedded stack with one part after the other killed: calls that were allowed go on, and afterwards all is as it was."""
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from portal.demo.job import Job
+from portal.stack import Ports, Stack
+from tests.live import eventually
+
+KILLED = ("control", "web", "worker", "beat", "usage", "valkey", "postgres")
+# What the tests' own servers put into the environment; this stack brings everything itself.
+FOREIGN = ("DATABASE_", "VALKEY_", "PORTICO_", "DJANGO_")
+TENANT = "/api/v1/tenants/acme"
+
+
+@dataclass
+class Calls:
+    """Calls in a loop, and every answer that was not 200."""
+
+    url: str
+    token: str
+    passed: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        ended = threading.Event()
+
+        def loop() -> None:
+            with httpx.Client(headers={"Authorization": f"Bearer {self.token}"}, trust_env=False) as client:
+                while not ended.is_set():
+                    answer = client.get(self.url)
+                    if answer.status_code == 200:
+                        self.passed += 1
+                    else:
+                        self.failed.append(f"{answer.status_code} {answer.text[:200]}")
+
+        thread = threading.Thread(target=loop)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+@dataclass
+class World:
+    stack: Stack
+    ada: httpx.Client
+    subscription: str
+    calls: Calls
+
+    def decide(self, what: str) -> dict[str, Any]:
+        """Ada decides; her session outlives what was killed. Returns the receipt once it is complete."""
+
+        def accepted() -> httpx.Response:
+            answer = self.ada.post(f"{TENANT}/subscriptions/{self.subscription}/{what}/", json={"reason": "A test."})
+            assert answer.status_code == 200, answer.text
+            return answer
+
+        path = eventually(accepted, within=20).json()["receipt"]
+
+        def complete() -> dict[str, Any]:
+            found: dict[str, Any] = self.ada.get(path).json()
+            assert found["complete"], found
+            return found
+
+        return eventually(complete, within=20)
+
+    def status(self) -> int:
+        answer = httpx.get(self.calls.url, headers={"Authorization": f"Bearer {self.calls.token}"}, trust_env=False)
+        return answer.status_code
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    folder = Path(tempfile.mkdtemp(prefix="portico-outages-"))
+    # PostgreSQL runs as another user when we are root, and has to pass.
+    folder.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    try:
+        with Stack(folder / "var", listen=Ports(0, 0, 0), environment=environment, say=lambda _: None) as stack:
+            yield arrange(stack)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def arrange(stack: Stack) -> World:
+    """The demo's waiting request of Carl's, approved, with a plan that no test exhausts."""
+    job = Job(stack.portal_url, stack.gateway_url, stack.upstream_url, stack.sign_ins, say=lambda _: None)
+    people = job.sign_in_all()
+    ada, carl, pam = people["ada"], people["carl"], people["pam"]
+    api = f"{TENANT}/apis/echo"
+    plan = {"name": "endless", "calls": 1_000_000, "seconds": 1, "approval": "automatic"}
+    assert pam.post(f"{api}/plans/", json=plan).status_code == 201
+    assert pam.post(f"{api}/plans/endless/publish/").status_code == 200
+    mine = job.register(carl, TENANT, "outages")
+    asked = {"application": mine["application"], "api": "echo", "plan": "endless", "purpose": "A test."}
+    subscription = carl.post(f"{TENANT}/subscriptions/", json=asked).json()["id"]
+    calls = Calls(f"{stack.gateway_url}/acme/echo/v1/get", job.token(mine))
+    found = World(stack, ada, subscription, calls)
+    eventually(lambda: found.status() == 200)
+    return found
+
+
+@pytest.mark.parametrize("part", KILLED)
+def test_calls_go_on(world: World, part: str) -> None:
+    before, failed = world.calls.passed, len(world.calls.failed)
+    with world.calls.going_on():
+        eventually(lambda: world.calls.passed > before + 5)
+        was = world.stack.pids()[part]
+        world.stack.kill(part)
+        while_away = world.calls.passed
+        eventually(lambda: world.calls.passed > while_away + 20)
+        world.stack.wait_ready(part)
+        assert world.stack.pids()[part] != was
+        after = world.calls.passed
+        eventually(lambda: world.calls.passed > after + 20)
+    assert world.calls.failed[failed:] == []
+    # And decisions are enforced as before, which the receipt says and the call shows.
+    suspended = world.decide("suspend")
+    assert world.status() == 403
+    assert suspended["gateways"][0]["state"] == "enforced"
+    world.decide("resume")
+    assert world.status() == 200
+    assert datetime.fromisoformat(suspended["at"]).timestamp() < time.time()
+
+
+def test_everything_ran_again(world: World) -> None:
+    """Last: nobody was left behind."""
+    assert {"control", "web", "worker", "beat", "usage", "valkey", "postgres", "envoy"} <= set(world.stack.pids())
+    events = world.ada.get(f"{TENANT}/events/?limit=200").json()
+    kinds = [event["kind"] for event in events["results"]] if "results" in events else []
+    assert kinds.count("subscription.suspended") in {0, len(KILLED)}
