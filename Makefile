@@ -45,8 +45,8 @@ up: setup ## start everything on this machine, until Ctrl-C
 test: setup ## run all tests
 	@$(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
-test-long: setup ## run all tests with the full counts; takes an hour
-	@PORTICO_TEST_LONG=1 $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS)
+test-long: setup ## run all tests, property tests with twenty times as many examples
+	@$(PY) -m pytest -q -p tests.long -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
 check: setup ## check style, types, imports, templates, migrations and Django's own rules
 	@$(MAKE) --no-print-directory -k -j 2 $(CHECKS)

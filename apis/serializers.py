@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from apis.models import Api, ApiVersion, Plan, Revision, Subscription, Upstream
 from tenants.models import SLUG
-from tenants.serializers import Body, Text
+from tenants.serializers import Body, Choice, Text
 
 MAX_PLAN_CALLS = 1_000_000
 MAX_PLAN_SECONDS = 86_400
@@ -120,7 +120,7 @@ class PlanIn(Body):
     )
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
-    approval = serializers.ChoiceField(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
+    approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
 
 
 class SubscriptionIn(Body):

@@ -12,6 +12,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_ADDRESSES = 16
+_BRACKETED = re.compile(r"\[[0-9A-Za-z:.%]*:[0-9A-Za-z:.%]*\](?::[0-9]*)?")
 _LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
 _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^`|~-]{1,80}$")
 # Set by the gateway, by HTTP itself, or ours: a tenant must not forge them.
@@ -58,6 +59,8 @@ def parse(url: str) -> Address:
         ) from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UpstreamRefused("An upstream starts with http:// or https:// and a host name.")
+    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc.rpartition("@")[2]):
+        raise UpstreamRefused("In brackets stands an IPv6 address and nothing else, as in http://[2001:db8::1]:8080.")
     if parts.username is not None or parts.password is not None:
         raise UpstreamRefused("Leave user and password out of the address; set the secret header instead.")
     if parts.query or parts.fragment or "?" in url or "#" in url:

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from keys.actions import GRACES
 from keys.models import Application, Credential
-from tenants.serializers import Body, Text
+from tenants.serializers import Body, Choice, Text
 
 
 @extend_schema_field(OpenApiTypes.NONE)
@@ -22,7 +22,7 @@ class NoRedirect(serializers.Field[Any, Any, Any, Any]):
 class ApplicationIn(Body):
     name = Text(max_length=80)
     purpose = Text(max_length=500)
-    environment = serializers.ChoiceField(choices=Application.Environment.choices, default=Application.Environment.LIVE)
+    environment = Choice(choices=Application.Environment.choices, default=Application.Environment.LIVE)
     redirect_uris = NoRedirect(required=False, write_only=True)
 
 
@@ -40,7 +40,7 @@ class CredentialIn(Body):
 
 
 class RollIn(Body):
-    grace = serializers.ChoiceField(choices=list(GRACES), default="24h")
+    grace = Choice(choices=list(GRACES), default="24h")
 
 
 class ReasonIn(Body):

@@ -20,7 +20,7 @@ class NewestFirst(CursorPagination):
         try:
             cursor: Cursor | None = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
-                UUID(cursor.position)
+                UUID(str(cursor.position))
         except (NotFound, ValueError):
             raise Invalid({"cursor": ["This is no page of this list; take the address from “next” as it is."]}) from None
         return cursor

@@ -30,6 +30,16 @@ class Text(serializers.CharField):
         return text
 
 
+class Choice(serializers.ChoiceField):
+    """One of a few words; a wrong one is answered with all of them."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError:
+            raise serializers.ValidationError(f"Choose from {', '.join(self.choices)}.") from None
+
+
 def decided(out: type[serializers.ModelSerializer[Any]]) -> type[serializers.ModelSerializer[Any]]:
     """For the schema: what a decision answers, see TenantRestView.decided."""
     meta = type("Meta", (out.Meta,), {"fields": [*out.Meta.fields, "event", "receipt"]})

@@ -61,7 +61,7 @@ def _clean_up_as_owner() -> None:
         with as_owner():
             empty_tables()
 
-    TransactionTestCase._fixture_teardown = teardown  # type: ignore[method-assign]
+    TransactionTestCase._fixture_teardown = teardown  # type: ignore[attr-defined]
 
 
 def empty_tables() -> None:

@@ -35,6 +35,7 @@ from keys.models import Application, Credential, SigningKey
 from portal.stack import envoy, probes
 from portal.stack.processes import Process, Program, Supervisor
 from portal.stack.stack import PROJECT
+from tenants.event_kinds import GATEWAY_KINDS
 from tenants.models import Event, Role, User
 from tenants.scope import tenant_scope
 from tests import make
@@ -498,7 +499,7 @@ class Shop:
     def enforced_newest(self) -> receipts.Receipt:
         """The receipt of the newest event that concerns gateways, once it is enforced."""
         with self.scope():
-            event = Event.objects.filter(kind__in=receipts.GATEWAY_KINDS).order_by("-number")[0]
+            event = Event.objects.filter(kind__in=GATEWAY_KINDS).order_by("-number")[0]
         return self.enforced(event)
 
     def deployment(self, node: str) -> Deployment:

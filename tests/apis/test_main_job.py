@@ -79,7 +79,7 @@ def test_the_main_job(acme: Acme) -> None:
     path = f"subscriptions/{asked['id']}"
     approved = acme.post(cast.ada, f"{path}/approve/")
     assert (approved["status"], approved["decided_by"]) == ("active", "ada@acme.example")
-    receipt = cast.ada and acme.rest(cast.ada).get(approved["receipt"]).json()
+    receipt = acme.rest(cast.ada).get(approved["receipt"]).json()
     assert (receipt["event"], receipt["kind"]) == (approved["event"], "subscription.approved")
 
     suspended = acme.post(cast.ada, f"{path}/suspend/", {"reason": "Too loud."})

@@ -4,11 +4,9 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +64,20 @@ class World:
     def decide(self, what: str) -> dict[str, Any]:
         """Ada decides; her session outlives what was killed. Returns the receipt once it is complete."""
 
-        def accepted() -> httpx.Response:
-            answer = self.ada.post(f"{TENANT}/subscriptions/{self.subscription}/{what}/", json={"reason": "A test."})
+        def answered(method: str, path: str, **more: Any) -> dict[str, Any]:
+            try:
+                answer = self.ada.request(method, path, **more)
+            except httpx.HTTPError as error:
+                raise AssertionError(f"{path}: {error}") from error
             assert answer.status_code == 200, answer.text
-            return answer
+            found: dict[str, Any] = answer.json()
+            return found
 
-        path = eventually(accepted, within=20).json()["receipt"]
+        decision = f"{TENANT}/subscriptions/{self.subscription}/{what}/"
+        path = eventually(lambda: answered("POST", decision, json={"reason": "A test."}), within=20)["receipt"]
 
         def complete() -> dict[str, Any]:
-            found: dict[str, Any] = self.ada.get(path).json()
+            found = answered("GET", path)
             assert found["complete"], found
             return found
 
@@ -93,7 +96,9 @@ def world() -> Iterator[World]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     try:
         with Stack(folder / "var", listen=Ports(0, 0, 0), environment=environment, say=lambda _: None) as stack:
-            yield arrange(stack)
+            found = arrange(stack)
+            yield found
+            found.ada.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -110,6 +115,9 @@ def arrange(stack: Stack) -> World:
     mine = job.register(carl, TENANT, "outages")
     asked = {"application": mine["application"], "api": "echo", "plan": "endless", "purpose": "A test."}
     subscription = carl.post(f"{TENANT}/subscriptions/", json=asked).json()["id"]
+    for person in people.values():
+        if person is not ada:
+            person.close()
     calls = Calls(f"{stack.gateway_url}/acme/echo/v1/get", job.token(mine))
     found = World(stack, ada, subscription, calls)
     eventually(lambda: found.status() == 200)
@@ -136,12 +144,4 @@ def test_calls_go_on(world: World, part: str) -> None:
     assert suspended["gateways"][0]["state"] == "enforced"
     world.decide("resume")
     assert world.status() == 200
-    assert datetime.fromisoformat(suspended["at"]).timestamp() < time.time()
 
-
-def test_everything_ran_again(world: World) -> None:
-    """Last: nobody was left behind."""
-    assert {"control", "web", "worker", "beat", "usage", "valkey", "postgres", "envoy"} <= set(world.stack.pids())
-    events = world.ada.get(f"{TENANT}/events/?limit=200").json()
-    kinds = [event["kind"] for event in events["results"]] if "results" in events else []
-    assert kinds.count("subscription.suspended") in {0, len(KILLED)}

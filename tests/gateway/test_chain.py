@@ -204,7 +204,13 @@ def test_an_upstream_of_another_name_and_base_path(gateway: Gateway, upstream: U
     shop.add_api("based", url=f"http://localhost:{upstream.port}/deep/$1/base")
     # `localhost` may have an address that the upstream does not listen on; one that is refused is tried no further.
     token = shop.client(api="based").token()
-    answer = live.eventually(lambda: (found := gateway.call(shop.path("/orders/1?a=b", api="based"), token)).status == 200 and found)
+
+    def called() -> live.Answer | None:
+        found = gateway.call(shop.path("/orders/1?a=b", api="based"), token)
+        return found if found.status == 200 else None
+
+    answer = live.eventually(called)
+    assert answer is not None
     assert answer.json["path"] == "/deep/$1/base/orders/1?a=b"
     assert answer.json["headers"]["host"] == f"localhost:{upstream.port}"
 
@@ -236,10 +242,10 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
     now = datetime.datetime.now(datetime.UTC)
-    lasting = {"not_valid_before": now - datetime.timedelta(hours=1), "not_valid_after": now + datetime.timedelta(hours=1)}
+    hour = datetime.timedelta(hours=1)
 
     def certificate(key: ec.EllipticCurvePrivateKey, subject: x509.Name, extension: x509.ExtensionType) -> x509.Certificate:
-        built = x509.CertificateBuilder(name, subject, key.public_key(), x509.random_serial_number(), **lasting)
+        built = x509.CertificateBuilder(name, subject, key.public_key(), x509.random_serial_number(), now - hour, now + hour)
         return built.add_extension(extension, critical=False).sign(authority, hashes.SHA256())
 
     root = certificate(authority, name, x509.BasicConstraints(ca=True, path_length=None))

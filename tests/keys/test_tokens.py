@@ -54,7 +54,7 @@ def test_no_token_lives_longer_than_the_maximum(lifetime: int) -> None:
 
 
 def test_joserfc_verifies_it_with_the_public_key_alone() -> None:
-    public = ECKey.import_key(tokens.public_jwk(KEY))
+    public = ECKey.import_key(dict[str, str | list[str]](tokens.public_jwk(KEY)))
     assert joserfc_jwt.decode(tokens.sign(CLAIMS, KEY), public, algorithms=["ES256"]).claims == CLAIMS
 
 

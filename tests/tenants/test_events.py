@@ -116,7 +116,7 @@ def test_the_chain_breaks_where_even_the_owner_altered_a_row(transactional_db: N
         altered = last.number - 2
     with psycopg.connect(DATABASE_OWNER_URL) as owner:
         owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(acme.pk)])
-        changed = owner.execute(f"UPDATE tenants_event SET {column} = {value} WHERE number = %s", [altered])  # type: ignore[arg-type]
+        changed = owner.execute(f"UPDATE tenants_event SET {column} = {value} WHERE number = %s", [altered])
         assert changed.rowcount == 1
     with tenant_scope(acme.pk):
         broken = broken_links(list(Event.objects.order_by("number")), str(acme.pk))

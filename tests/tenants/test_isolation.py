@@ -111,8 +111,7 @@ def unknown_ids() -> dict[str, Any]:
 
 
 def answer(client: Client, method: str, path: str) -> tuple[int, Any, dict[str, str]]:
-    body = {"data": "{}", "content_type": "application/json"}
-    response = client.generic(method, path, headers={"accept": "application/json"}, **body)
+    response = client.generic(method, path, "{}", "application/json", headers={"accept": "application/json"})
     text = re.sub(r'"request_id": ?"[^"]+"', '"request_id": ""', response.content.decode())
     headers = {name: value for name, value in response.headers.items() if name not in {"X-Request-ID"}}
     return response.status_code, text, headers

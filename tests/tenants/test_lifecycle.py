@@ -1,6 +1,7 @@
 """The diagrams: every step that STEPS allows is taken and on the record, every other is refused."""
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -88,7 +89,8 @@ def test_of_two_deciders_at_once_one_decides(transactional_db: None) -> None:
     for _ in range(5):
         with tenant_scope(acme.pk):
             waiting = make.subscription(status="pending", of=make.application(make.member(acme)))
-        start, said = threading.Barrier(len(deciders)), []
+        start = threading.Barrier(len(deciders))
+        said: list[str] = []
 
         def decide(by: Any, how: Any, pk: Any = waiting.pk, start: Any = start, said: Any = said) -> None:
             try:
@@ -101,7 +103,7 @@ def test_of_two_deciders_at_once_one_decides(transactional_db: None) -> None:
             finally:
                 connection.close()
 
-        hows = [subscriptions.approve, lambda mine, by: subscriptions.reject(mine, reason="No.", by=by)] * 2
+        hows: list[Any] = [subscriptions.approve, partial(subscriptions.reject, reason="No.")] * 2
         threads = [threading.Thread(target=decide, args=pair) for pair in zip(deciders, hows, strict=True)]
         for thread in threads:
             thread.start()

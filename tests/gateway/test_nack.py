@@ -1,0 +1,167 @@
+"""What a gateway refuses delays no revocation, and the receipts say so truthfully."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from apis.actions import subscriptions
+from apis.models import ApiVersion, Operation, Revision
+from apis.models import Upstream as UpstreamRow
+from gateway.receipts import State
+from tests import live
+from tests.live import Client, Gateway, Shop, Upstream
+
+REASON = "A test."
+# A path that the import refuses, and the compiler as well.
+NO_TEMPLATE = "/broken/{a}{b}"
+
+
+def version_of(shop: Shop) -> ApiVersion:
+    with shop.scope():
+        return ApiVersion.objects.select_related("live_revision").get(api=shop.apis["orders"])
+
+
+def live_revision(shop: Shop) -> Revision:
+    found = version_of(shop).live_revision
+    assert found is not None
+    return found
+
+
+def spoil(shop: Shop, revision: Revision, **fields: object) -> Revision:
+    """What no form and no action would write, written."""
+    with shop.scope():
+        UpstreamRow.objects.filter(pk=revision.upstream_id).update(**fields)
+    return revision
+
+
+def add_operation(shop: Shop, revision: Revision, path: str) -> None:
+    with shop.scope():
+        Operation.objects.create(revision=revision, operation_id="broken", method="GET", path=path)
+
+
+def suspend(shop: Shop, client: Client) -> Any:
+    return shop.does(subscriptions.suspend, client.subscription, reason=REASON, by=shop.person("approver"))
+
+
+def resume(shop: Shop, client: Client) -> Any:
+    return shop.does(subscriptions.resume, client.subscription, by=shop.person("approver"))
+
+
+def refused_route(shop: Shop) -> Revision:
+    """Envoy takes no host name with a line feed in it; our compiler does."""
+    return spoil(shop, shop.add_revision(version_of(shop)), host="two\nlines")
+
+
+def refused_cluster(shop: Shop) -> Revision:
+    return spoil(shop, shop.add_revision(version_of(shop)), connect_timeout_ms=0)
+
+
+def refused_by_the_compiler(shop: Shop) -> Revision:
+    revision = shop.add_revision(version_of(shop))
+    add_operation(shop, revision, NO_TEMPLATE)
+    return revision
+
+
+def state(shop: Shop, gateway: Gateway) -> str:
+    return str(shop.deployment(gateway.node).state)
+
+
+@pytest.fixture
+def running(gateway: Gateway, upstream: Upstream) -> tuple[Gateway, Shop, Client]:
+    """A tenant that the gateway has loaded and acknowledged."""
+    shop = live.shop(upstream)
+    carl = shop.client()
+    assert gateway.call(shop.path(), carl.token()).status == 200
+    live.eventually(lambda: shop.pushes() and state(shop, gateway) == "in_step")
+    return gateway, shop, carl
+
+
+Break = Callable[[Shop], Revision]
+
+
+@pytest.mark.parametrize("broken", [refused_route, refused_cluster, refused_by_the_compiler])
+def test_a_refused_route_delays_no_suspension(
+    running: tuple[Gateway, Shop, Client], upstream: Upstream, broken: Break
+) -> None:
+    gateway, shop, carl = running
+    globex = live.shop(upstream)
+    eve, dora = globex.client(), shop.client()
+    assert gateway.call(globex.path(), eve.token()).status == 200
+    shop.enforced_newest()
+    good = live_revision(shop)
+
+    made_live = shop.make_live(broken(shop))
+    live.eventually(lambda: state(shop, gateway) == "held")
+    receipt = shop.receipt(made_live)
+    assert (receipt.complete, receipt.gateways[0].state) == (False, State.REFUSED)
+    assert receipt.gateways[0].detail
+    assert receipt.sentence == "gateway-1 refused the configuration."
+    # The last good routes serve on.
+    assert gateway.call(shop.path(), carl.token()).status == 200
+
+    for client in (carl, dora):
+        receipt = shop.enforced(suspend(shop, client))
+        assert receipt.ms is not None
+        assert receipt.ms < 2000
+        assert gateway.call(shop.path(), client.token()).code == "SUBSCRIPTION_SUSPENDED"
+    shop.enforced(resume(shop, carl))
+    assert gateway.call(shop.path(), carl.token()).status == 200
+    assert state(shop, gateway) == "held"
+    assert shop.receipt(made_live).gateways[0].state is State.REFUSED
+    # Told once, with the gateway's words, and not to the other tenant.
+    assert len(shop.events("gateway.rejected_config")) == 1
+    assert globex.events("gateway.rejected_config") == []
+    # The other tenant does not notice.
+    assert globex.enforced(suspend(globex, eve)).complete
+    assert gateway.call(globex.path(), eve.token()).code == "SUBSCRIPTION_SUSPENDED"
+    assert state(globex, gateway) == "in_step"
+
+    # What is mended is in step again.
+    mended = shop.make_live(good)
+    shop.enforced(mended)
+    live.eventually(lambda: state(shop, gateway) == "in_step")
+    assert gateway.call(shop.path(), carl.token()).status == 200
+    assert gateway.call(shop.path(), dora.token()).code == "SUBSCRIPTION_SUSPENDED"
+    assert shop.deployment(gateway.node).refused_text == ""
+
+
+@pytest.mark.parametrize("broken", [refused_route, refused_cluster, refused_by_the_compiler])
+def test_without_good_routes_the_gateway_closes(gateway: Gateway, upstream: Upstream, broken: Break) -> None:
+    shop = live.shop(upstream)
+    carl = shop.client()
+    good = live_revision(shop)
+    made_live = shop.make_live(broken(shop))
+    before = len(upstream.seen)
+    gateway.settles(503, "NOT_READY", shop.path(), carl.token())
+    live.eventually(lambda: shop.pushes() and state(shop, gateway) == "closed")
+    assert shop.receipt(made_live).gateways[0].state is State.REFUSED
+    # Closed, it enforces what takes access away, and nothing that gives it.
+    assert shop.enforced(suspend(shop, carl)).complete
+    resumed = resume(shop, carl)
+    live.eventually(lambda: shop.receipt(resumed).gateways[0].state is State.REFUSED)
+    assert len(upstream.seen) == before
+    shop.enforced(shop.make_live(good))
+    assert shop.receipt(resumed).complete
+    assert gateway.call(shop.path(), carl.token()).status == 200
+    assert state(shop, gateway) == "in_step"
+
+
+def test_held_routes_outlive_control(running: tuple[Gateway, Shop, Client]) -> None:
+    """The last good routes are in the database, so a control that starts anew knows them."""
+    gateway, shop, carl = running
+    shop.make_live(refused_route(shop))
+    live.eventually(lambda: state(shop, gateway) == "held")
+    gateway.end("control")
+    gateway.begin_and_wait("control")
+    gateway.wait_joined()
+    assert gateway.call(shop.path(), carl.token()).status == 200
+    assert shop.enforced(suspend(shop, carl)).complete
+    assert gateway.call(shop.path(), carl.token()).code == "SUBSCRIPTION_SUSPENDED"
+    assert state(shop, gateway) == "held"
+    # And with an Envoy that holds nothing.
+    shop.enforced(resume(shop, carl))
+    gateway.fresh_envoy()
+    gateway.settles(200, "", shop.path(), carl.token())
+    assert state(shop, gateway) == "held"
+    assert len(shop.events("gateway.rejected_config")) == 1

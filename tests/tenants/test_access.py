@@ -1,0 +1,98 @@
+"""Who may enter: the table of roles, pages, and REST views."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+
+from tenants.access import SignInNeeded, allowed, open_to_all, permissions_in_scope, tenant_view
+from tenants.models import Event, Role
+from tenants.roles import PERMISSIONS, permissions_of
+from tenants.scope import tenant_scope
+from tests import make
+from tests.conftest import Cast
+
+A, P, V, D, U = "admin", "publisher", "approver", "developer", "auditor"
+TABLE = {
+    "tenant.see": {A, P, V, D, U},
+    "members.see": {A},
+    "apis.see_published": {A, P, V, D, U},
+    "apis.see_all": {A, P},
+    "apis.publish": {A, P},
+    "subscriptions.see_all": {A, V},
+    "subscriptions.decide": {A, V},
+    "applications.own": {A, D},
+    "applications.see_all": {A, V},
+    "gateways.see": {A, P, V, U},
+    "audit.read": {A, U},
+}
+
+
+def test_the_table_of_roles_is_this_one() -> None:
+    assert {name: {str(role) for role in roles} for name, roles in PERMISSIONS.items()} == TABLE
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_a_role_gives_its_permissions_and_several_add_up(role: str) -> None:
+    assert permissions_of([role]) == {name for name, roles in TABLE.items() if role in roles}
+    assert permissions_of([role, "auditor"]) == permissions_of([role]) | permissions_of(["auditor"])
+    assert permissions_of([]) == permissions_of(["stranger"]) == frozenset()
+
+
+def test_permissions_are_those_of_this_tenant(cast: Cast) -> None:
+    with tenant_scope(cast.acme.pk):
+        assert permissions_in_scope(cast.pam) == permissions_of(["publisher"])
+        assert allowed(cast.pam, "apis.publish")
+        with pytest.raises(PermissionDenied, match="“audit.read”"):
+            allowed(cast.pam, "audit.read")
+        for stranger in (cast.eve, cast.olga, AnonymousUser()):
+            with pytest.raises(Http404):
+                allowed(stranger, "tenant.see")
+    with pytest.raises(Http404):
+        permissions_in_scope(cast.pam)
+
+
+@tenant_view("audit.read")
+def page(request: Any) -> HttpResponse:
+    return HttpResponse(",".join(sorted(request.permissions)))
+
+
+def ask(user: Any) -> HttpResponse:
+    request: HttpRequest = RequestFactory().get("/t/acme/x/")
+    request.user = user
+    return page(request, tenant="acme")
+
+
+def test_a_page_lets_in_who_has_the_permission(in_acme: Cast) -> None:
+    assert b"audit.read" in ask(in_acme.ada).content
+    with pytest.raises(PermissionDenied):
+        ask(in_acme.carl)
+    with pytest.raises(Http404):
+        ask(in_acme.eve)
+    with pytest.raises(SignInNeeded):
+        ask(AnonymousUser())
+
+
+def test_a_view_that_asks_for_what_does_not_exist_is_a_defect() -> None:
+    with pytest.raises(AssertionError, match="audit.raed"):
+        tenant_view("audit.raed")
+    with pytest.raises(AssertionError):
+        open_to_all("")
+
+
+@pytest.mark.parametrize("who,status", [("ada", 200), ("carl", 403), ("eve", 404), ("olga", 404), (None, 401)])  # fmt: skip
+def test_a_page_answers_people_in_html(cast: Cast, who: str | None, status: int) -> None:
+    with tenant_scope(cast.acme.pk):
+        make.api()
+        number = Event.objects.latest("number").number
+    client = Client()
+    if who:
+        client.force_login(getattr(cast, who))
+    response = client.get(f"/t/acme/receipts/{number}/", headers={"accept": "text/html"})
+    assert response.status_code == status
+    assert response["Content-Type"].startswith("text/html")
+    if status != 200:
+        assert response["X-Request-ID"] in response.content.decode()
