@@ -62,7 +62,7 @@ check-imports: setup
 	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/imports.log 2>&1 || { cat $(VENV)/imports.log; exit 1; }
 
 check-templates: setup
-	@$(VENV)/bin/djlint templates --quiet --check --lint
+	@$(VENV)/bin/djlint templates --check --lint > $(VENV)/templates.log 2>&1 || { cat $(VENV)/templates.log; exit 1; }
 
 check-django: setup
 	@$(PY) -W "$(NO_DATABASE)" manage.py makemigrations --check --dry-run --verbosity 0
@@ -70,7 +70,7 @@ check-django: setup
 
 fmt: setup ## put code and templates into the one format
 	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet .
-	@$(VENV)/bin/djlint templates --quiet --reformat || true
+	@$(VENV)/bin/djlint templates --quiet --reformat > $(VENV)/templates.log 2>&1 || true
 
 lock: setup ## write requirements.lock anew, for every supported Python and platform (UPGRADE=--upgrade for newer releases)
 	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras --generate-hashes \
@@ -80,9 +80,9 @@ lock: setup ## write requirements.lock anew, for every supported Python and plat
 		echo "requirements.lock may hold packages and digests only." >&2; exit 1; \
 	fi
 
-bench: setup ## measure; the figures are printed
-	@for each in bench/*.py; do \
-		name=$$(basename "$$each" .py); [ "$$name" = __init__ ] || { echo "== $$name"; $(PY) -m "bench.$$name"; } || exit 1; \
+bench: setup ## measure what has a figure to hold; needs wrk
+	@for each in $$(grep -l 'python -m bench[.]' bench/*.py); do \
+		name=$$(basename "$$each" .py); echo "== $$name"; $(PY) -m "bench.$$name" || exit 1; \
 	done
 
 clean: ## remove .venv and caches; var, which holds your data and keys, stays

@@ -17,6 +17,7 @@ from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import unquote
 
+from apis import paths
 from apis.openapi_schema import violations
 from apis.openapi_source import MAX_PROBLEMS, DocumentError, Path, Problem, Source, load, quote, refuse, refuse_large
 
@@ -31,7 +32,6 @@ PATH_ITEM_FIELDS = {"$ref", "summary", "description", "servers", "parameters"}
 
 MAX_OPERATIONS = 2_000
 MAX_OPERATION_ID = 200
-MAX_TEMPLATE = 1_000
 MAX_REFERENCE_HOPS = 32
 
 SECONDS = 5
@@ -304,12 +304,16 @@ class _Check:
         return names
 
     def _identical_paths(self) -> None:
-        seen: dict[tuple[str, str], _Found] = {}
+        """Two that a gateway can't tell apart, by the form in which gateways compare paths."""
+        seen: dict[tuple[str, paths.Pieces], _Found] = {}
         for found in self.found:
-            first = seen.setdefault((found.method, shape(found.path)), found)
+            if template_problem(found.path):
+                continue
+            first = seen.setdefault((found.method, paths.pieces(found.path)), found)
             if first is not found:
                 where = f"{found.method} {quote(first.path)} on line {self._line(first.at)}"
-                self._report(found.at, f"This is the same operation as {where}: only the names of parameters differ.")
+                same = "the names of parameters or the spelling of characters"
+                self._report(found.at, f"This is the same operation as {where}: only {same} differ.")
 
     def _operation_ids(self) -> None:
         seen: dict[str, _Found] = {}
@@ -441,8 +445,8 @@ def template_problem(path: str) -> str | None:
     name = f"The path {quote(path)}"
     if not path.startswith("/"):
         return f"{name} must begin with a slash."
-    if len(path) > MAX_TEMPLATE:
-        return f"{name} is longer than {MAX_TEMPLATE:,} characters."
+    if len(path) > paths.MAX_PATH:
+        return f"{name} is longer than {paths.MAX_PATH:,} characters."
     if problem := _character_problem(path):
         return f"{name} {problem}"
     *inner, last = path[1:].split("/")
@@ -451,6 +455,10 @@ def template_problem(path: str) -> str | None:
     for segment in (*inner, last):
         if problem := _segment_problem(segment):
             return f"{name} {problem}"
+    try:
+        paths.pieces(path)
+    except paths.UnsupportedTemplate as error:
+        return str(error)
     return None
 
 
@@ -487,8 +495,3 @@ def _segment_problem(segment: str) -> str | None:
 def template_parameters(path: str) -> set[str]:
     """The names in braces."""
     return set(re.findall(r"\{([^{}]+)\}", path))
-
-
-def shape(path: str) -> str:
-    """A template without the names of its parameters: equal shapes match the same calls."""
-    return re.sub(r"\{[^{}]*\}", "{}", path)

@@ -7,7 +7,7 @@ a tenant and has a nonce of its own: a bad one among several makes Envoy apply t
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from envoy.service.discovery.v3 import discovery_pb2
 
@@ -19,6 +19,8 @@ Write = Callable[[Response], Awaitable[None]]
 
 # A gateway that has not answered a response by then is stuck or gone; the next change tries again.
 ACK_SECONDS = 20.0
+# A tenant of 1,000 operations and 5,000 subscriptions takes less than three megabytes.
+MAX_MESSAGE = 64 * 1024 * 1024
 
 
 class Refused(Exception):  # noqa: N818  (the protocol calls it a NACK)
@@ -74,7 +76,8 @@ class Stream:
         dropped = list(request.resource_names_unsubscribe)
         self.subscribed[url] |= set(asked)
         self.subscribed[url] -= set(dropped)
-        for name in dropped:
+        # What is asked for again is sent again: the gateway may have let go of it. A first request says by itself what it has.
+        for name in dropped if first else [*asked, *dropped]:
             self.known[url].pop(name, None)
         if first or asked or dropped:
             self.asked(url, asked, dropped, first)
@@ -109,6 +112,9 @@ class Stream:
         response = Response(type_url=url, removed_resources=list(removed))
         for each in resources:
             response.resources.add(name=each.name, version=each.version, resource=each.body)
+        if response.ByteSize() > MAX_MESSAGE - 1024:
+            # Sent all the same it would end the stream, and with it every other tenant's.
+            raise Refused(url, resources[0].name, resources[0].version, "This configuration is larger than a gateway takes (64 MB).")
         async with self._writing:
             self._serial += 1
             response.nonce = str(self._serial)
@@ -124,13 +130,19 @@ class Stream:
         return name in self.subscribed.get(url, ())
 
 
-def node_facts(request: Request) -> dict[str, Any]:
-    """Name, version and announced address of the node, from a stream's first request."""
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What a gateway says of itself; `address` is where its canary may be called, "" not at all."""
+
+    name: str
+    version: str
+    address: str
+
+
+def node_facts(request: Request) -> NodeFacts:
+    """From a stream's first request."""
     node = request.node
     build = node.user_agent_build_version.version
     fields = node.metadata.fields
-    return {
-        "name": node.id,
-        "version": f"{build.major_number}.{build.minor_number}.{build.patch}",
-        "address": fields["address"].string_value if "address" in fields else "",
-    }
+    address = fields["address"].string_value if "address" in fields else ""
+    return NodeFacts(node.id[:80], f"{build.major_number}.{build.minor_number}.{build.patch}", address[:200])

@@ -1,22 +1,22 @@
 """Seeing with our own eyes: a call without a token, to the path that each tenant keeps for it, must be refused."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import httpx
-from django.conf import settings
 
-from gateway.envoy.names import canary_path
+from gateway.envoy.names import CANARY_STATUS, canary_path
 
 SECONDS = 1.0
 
 # Calls a gateway's canary of a tenant; returns the status it answered, None when it could not be reached.
-Probe = Callable[[str, str], Awaitable[int | None]]
+Probe = Callable[[str, str], Coroutine[Any, Any, int | None]]
 
 
 class Canary:
     def __init__(self) -> None:
         # One for the process: making a client reads every authority there is, which takes longer than the call.
-        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False, headers={"host": settings.GATEWAY_HOSTS[0]})
+        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False)
 
     async def __call__(self, address: str, slug: str) -> int | None:
         try:
@@ -26,5 +26,5 @@ class Canary:
 
 
 def stands_open(status: int | None) -> bool:
-    """401 proves that the chain is there, 503 lets nothing through either, and silence says nothing."""
-    return status not in {None, 401, 503}
+    """Only the canary's own answer proves that nothing stood before it: 401 is the chain, and anything else came from elsewhere."""
+    return status == CANARY_STATUS

@@ -1,371 +1,263 @@
-"""The control plane process: hears of decisions, and brings every connected gateway in step.
-
-One task per (gateway, tenant) does the talking, so a gateway that refuses one tenant's configuration, or is slow, holds up nothing else.
-"""
+"""The control plane process: hears of decisions, and brings every connected gateway in step."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
 import grpc
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError
 from envoy.service.discovery.v3 import ads_pb2_grpc
+from uuid_utils.compat import uuid7
 
 from gateway import register
-from gateway.ads import Refused, Request, Stream, node_facts
-from gateway.canary import Canary, Probe, stands_open
-from gateway.delivery import Delivery, Kind, Newest, Outcome
-from gateway.desired import RoutesRef
+from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
+from gateway.boards import Board
+from gateway.canary import Canary, Probe
+from gateway.database import AWAY, Database, forever
 from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope
+from gateway.keeper import Keeper
 from gateway.register import NodeId
 from tenants.events import CHANNEL
 
 log = logging.getLogger(__name__)
-P = ParamSpec("P")
-R = TypeVar("R")
 
-# What only adds, and what a developer can cause, waits this long for more of its kind: each push refills rate-limit buckets.
-GATHER_SECONDS = 1.0
 RECONCILE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
-RETRY_SECONDS = 1.0
-# A tenant of 1,000 operations and 5,000 subscriptions compiles to a few megabytes.
-MAX_MESSAGE = 64 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class TenantOnNode:
-    """The task that keeps one tenant on one gateway in step, and what it has covered."""
-
-    node: NodeId
-    tenant_id: UUID
-    delivery: Delivery
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
-    routes: int = 0
-    access: int = 0
-    covered: Kind | None = None
+FIRST_REQUEST_SECONDS = 10.0
+# What a gateway says of itself and asks for; what it is sent may be larger.
+MAX_REQUEST = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class Node:
-    id: NodeId
+    """A gateway on its stream. `id` tells this stream from any other of the same gateway, here or at another control process."""
+
+    id: UUID
+    node: NodeId
     address: str
     stream: Stream
-    tenants: dict[str, TenantOnNode] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class TenantBoard:
-    """What this process knows of a tenant. `newest` is None until a gateway asks for it."""
-
-    tenant_id: UUID
-    slug: str
-    newest: Newest | None = None
-    refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    queued: bool = False
-    # A change heard of while nobody has read it yet.
-    pending: asyncio.Task[None] | None = None
+    task: asyncio.Task[Any]
+    keepers: dict[str, Keeper] = field(default_factory=dict)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
     """Delta ADS for every gateway that connects. `probe` is how a canary is called; tests bring their own."""
 
     def __init__(self, probe: Probe | None = None) -> None:
-        self.id = uuid4()
-        self.nodes: dict[int, Node] = {}
-        self.tenants: dict[str, TenantBoard] = {}
+        self.id = uuid7()
+        self.nodes: dict[UUID, Node] = {}
+        self.boards: dict[str, Board] = {}
         self.slugs: dict[UUID, str] = {}
+        self.database = Database()
         self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
         self._scopes: dict[str, Resource] = {}
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="database")
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._probe = probe or Canary()
-
-    # Running
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         """Serve ADS at `address` until `stopping` is set."""
-        self._spawn(self._listen())
-        self._spawn(self._every(HEARTBEAT_SECONDS, self._heartbeat))
-        self._spawn(self._every(RECONCILE_SECONDS, self.reconcile))
-        await self._until_done(self._load_tenants)
-        limit = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
-        server = grpc.aio.server(options=[*limit, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
+        self._add_tenants(await self.database.insist(register.tenants))
+        for loop, every in ((self._listen, 1.0), (self._heartbeat, HEARTBEAT_SECONDS), (self.reconcile, RECONCILE_SECONDS)):
+            self._spawn(forever(loop, every=every), self._tasks)
+        sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
+        # A gateway that vanished without a word is noticed by its silence.
+        silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
+        server = grpc.aio.server(options=[*sizes, *silence, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
         server.add_insecure_port(address)
         await server.start()
         log.info("Serving gateways at %s.", address)
         await stopping.wait()
+        await self._stop(server)
+
+    async def _stop(self, server: grpc.aio.Server) -> None:
         await server.stop(0.2)
+        for board in self.boards.values():
+            board.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await self._db(register.control_stopped, self.id)
+            await self.database.ask(register.control_stopped, self.id)
         except DatabaseError:
             log.info("PostgreSQL is away, so it learns of the stop by silence.")
-        self._threads.shutdown(wait=False)
+        self.database.close()
 
-    async def _db(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        call = partial(register.fresh_connection(work), *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
-    async def _until_done(self, work: Callable[[], Awaitable[R]]) -> R:
-        """Through an outage of the database: gateways go on with what they have meanwhile."""
-        while True:
-            try:
-                return await work()
-            except DatabaseError as error:
-                log.warning("PostgreSQL does not answer (%s); trying again.", str(error).strip().splitlines()[0])
-                await asyncio.sleep(RETRY_SECONDS)
-
-    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+    def _spawn(self, work: Any, tasks: set[asyncio.Task[Any]]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        tasks.add(task)
+
+        def done(_: asyncio.Task[Any]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                log.error("A task of the control plane failed.", exc_info=task.exception())
+
+        task.add_done_callback(done)
         return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("A task of the control plane failed.", exc_info=task.exception())
-
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except DatabaseError:
-                log.warning("PostgreSQL does not answer; trying again in %s s.", seconds)
-            await asyncio.sleep(seconds)
-
-    async def _heartbeat(self) -> None:
-        await self._db(register.heartbeat, self.id, [node.id.pk for node in self.nodes.values()])
 
     # Hearing of changes
 
     async def _listen(self) -> None:
         """LISTEN on a direct connection. After each new start whatever was said meanwhile is looked up."""
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    self._spawn(self.reconcile())
-                    async for notice in connection.notifies():
-                        tenant_id, _, urgency = notice.payload.partition(" ")
-                        self.changed(UUID(tenant_id), soon=urgency == "soon")
-            except psycopg.Error as error:
-                log.warning("Not hearing decisions (%s); trying again.", str(error).strip().splitlines()[0])
-                await asyncio.sleep(RETRY_SECONDS)
+        try:
+            async with await psycopg.AsyncConnection.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                await self.reconcile()
+                async for notice in connection.notifies():
+                    await self._heard(notice.payload)
+        except psycopg.OperationalError as error:
+            log.warning("Not hearing decisions (%s); trying again.", str(error).strip().splitlines()[0])
 
-    def changed(self, tenant_id: UUID, *, soon: bool = False) -> None:
-        board = self.tenants.get(self.slugs.get(tenant_id, ""))
-        if board is None:
-            self._spawn(self._until_done(partial(self._meet, tenant_id)))
+    async def _heard(self, payload: str) -> None:
+        tenant, _, urgency = payload.partition(" ")
+        try:
+            tenant_id = UUID(tenant)
+        except ValueError:
+            log.warning("A notice that names no tenant: %.80s", payload)
             return
-        if board.pending is not None and soon:
-            return
-        if board.pending is not None:
-            board.pending.cancel()
-        board.pending = self._spawn(self._refresh_after(board, GATHER_SECONDS if soon else 0.0))
-
-    async def _refresh_after(self, board: TenantBoard, seconds: float) -> None:
-        if seconds:
-            await asyncio.sleep(seconds)
-        board.pending = None
-        await self._until_done(partial(self.refresh, board))
-
-    async def refresh(self, board: TenantBoard) -> None:
-        """Read and compile the tenant, if any gateway here has it, and wake its deliveries."""
-        if not any(board.slug in node.tenants for node in self.nodes.values()):
-            board.newest = None
-            return
-        if board.queued:
-            # One that has not read yet will see this change too.
-            return
-        board.queued = True
-        async with board.refreshing:
-            board.queued = False
-            board.newest = await self._db(register.newest, board.tenant_id)
-        for node in self.nodes.values():
-            if board.slug in node.tenants:
-                node.tenants[board.slug].wake.set()
-
-    async def reconcile(self) -> None:
-        """Compare with the database what was told: a lost notice costs seconds, never truth."""
-        await self._load_tenants()
-        for board in list(self.tenants.values()):
-            if board.newest is not None and await self._db(register.newest_number, board.tenant_id) > board.newest.desired.number:
-                await self.refresh(board)
-
-    async def _load_tenants(self) -> None:
-        for slug, tenant_id in (await self._db(register.tenants)).items():
-            self._add_tenant(slug, tenant_id)
+        if tenant_id in self.slugs:
+            self.boards[self.slugs[tenant_id]].changed(soon=urgency == "soon")
+        else:
+            self._spawn(self._meet(tenant_id), self._tasks)
 
     async def _meet(self, tenant_id: UUID) -> None:
-        slug = await self._db(register.tenant_slug, tenant_id)
+        slug = await self.database.insist(register.tenant_slug, tenant_id)
         if slug is not None:
-            self._add_tenant(slug, tenant_id)
+            self._add_tenants({slug: tenant_id})
 
-    def _add_tenant(self, slug: str, tenant_id: UUID) -> None:
-        if slug in self.tenants:
-            return
-        self.tenants[slug] = TenantBoard(tenant_id, slug)
-        self.slugs[tenant_id] = slug
-        self._scopes[slug] = compile_scope(slug)
-        for node in self.nodes.values():
-            if SCOPE in node.stream.subscribed:
-                self._spawn(self._send(node, SCOPE, [self._scopes[slug]]))
+    async def reconcile(self) -> None:
+        """Compare with the database and with the gateways what was told: a lost notice costs seconds, never truth."""
+        self._add_tenants(await self.database.ask(register.tenants))
+        for node in list(self.nodes.values()):
+            self._offer_scopes(node)
+        for board in list(self.boards.values()):
+            if await board.is_behind():
+                board.changed()
+
+    def _add_tenants(self, found: dict[str, UUID]) -> None:
+        new = [slug for slug in found if slug not in self.boards]
+        for slug in new:
+            self.boards[slug] = Board(found[slug], slug, self.database)
+            self.slugs[found[slug]] = slug
+            self._scopes[slug] = compile_scope(slug)
+        for node in self.nodes.values() if new else ():
+            self._offer_scopes(node)
+
+    def _offer_scopes(self, node: Node) -> None:
+        missing = [scope for scope in self._scopes.values() if not node.stream.has(scope)]
+        if missing and SCOPE in node.stream.subscribed:
+            self._send(node, SCOPE, missing)
+
+    async def _heartbeat(self) -> None:
+        """Say that this process and its gateways live; a gateway that has joined elsewhere since is let go here."""
+        streams = {node.id: node.node.pk for node in self.nodes.values()}
+        kept = await self.database.ask(register.heartbeat, self.id, streams)
+        for stream_id in streams.keys() - kept:
+            if stream_id in self.nodes:
+                self._let_go(self.nodes[stream_id])
 
     # Gateways
 
     async def DeltaAggregatedResources(  # noqa: N802  (the service's name for it)
         self, requests: AsyncIterator[Request], context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
-        first = await anext(aiter(requests), None)
+        async with asyncio.timeout(FIRST_REQUEST_SECONDS):
+            first = await anext(aiter(requests), None)
         if first is None:
             return
         facts = node_facts(first)
+        stream_id = uuid7()
         try:
-            node_id = await self._db(register.authenticate, _authorization(context), facts["name"])
+            node_id = await self.database.ask(register.authenticate, _authorization(context), facts.name)
             if node_id is None:
-                await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts['name']}”.")
-            await self._db(
-                register.node_joined,
-                node_id,
-                address=facts["address"],
-                version=facts["version"],
-                fresh=not first.initial_resource_versions,
-            )
-        except DatabaseError:
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts.name}”.")
+            await self.database.ask(register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version)
+        except AWAY:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "PostgreSQL does not answer.")
-        await self._serve(node_id, facts["address"], first, requests, context)
+        for other in [other for other in self.nodes.values() if other.node == node_id]:
+            self._let_go(other)
+        task = asyncio.current_task()
+        assert task is not None
+        stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[stream_id], *asked))
+        await self._serve(Node(stream_id, node_id, facts.address, stream, task), first, requests)
 
-    async def _serve(
-        self,
-        node_id: NodeId,
-        address: str,
-        first: Request,
-        requests: AsyncIterator[Request],
-        context: grpc.aio.ServicerContext[Any, Any],
-    ) -> None:
-        key = id(context)
-        stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[key], *asked))
-        node = self.nodes[key] = Node(node_id, address, stream)
-        log.info("Gateway %s joined.", node_id.name)
+    def _let_go(self, node: Node) -> None:
+        """One stream per gateway, the newest: receipts count gateways by name, and could speak for one of two only."""
+        log.warning("Gateway %s has joined again; its older stream ends. Each gateway needs a name of its own.", node.node.name)
+        node.task.cancel()
+
+    async def _serve(self, node: Node, first: Request, requests: AsyncIterator[Request]) -> None:
+        self.nodes[node.id] = node
+        log.info("Gateway %s joined.", node.node.name)
         try:
-            stream.take(first)
-            await stream.read(requests)
+            node.stream.take(first)
+            await node.stream.read(requests)
         finally:
-            del self.nodes[key]
-            for here in node.tenants.values():
-                if here.task is not None:
-                    here.task.cancel()
-            log.info("Gateway %s left.", node_id.name)
-            if not any(other.id == node_id for other in self.nodes.values()):
-                self._spawn(self._until_done(partial(self._db, register.node_lost, node_id)))
+            del self.nodes[node.id]
+            for task in node.tasks:
+                task.cancel()
+            log.info("Gateway %s left.", node.node.name)
+            self._spawn(self.database.insist(register.node_lost, node.node, stream=node.id), self._tasks)
 
     def _asked(self, node: Node, url: str, names: Sequence[str], dropped: Sequence[str], first: bool) -> None:  # noqa: FBT001
         if url == ROUTES:
+            if first:
+                self._spawn(self.database.insist(register.forget_loaded, node.node, but=list(names)), node.tasks)
             for slug in names:
-                self._start_tenant(node, slug)
+                self._want(node, slug)
             for slug in dropped:
-                self._spawn(self._drop_tenant(node, slug))
+                if slug in node.keepers:
+                    node.keepers[slug].wanted = False
+                    node.keepers[slug].wake.set()
         elif url == SECRET:
             for name in names:
-                here = node.tenants.get(name.partition("/")[0])
-                if here is not None:
-                    self._spawn(self._talk(node, here.delivery.answer_secret(name)))
+                keeper = node.keepers.get(name.partition("/")[0])
+                if keeper is not None:
+                    self._spawn(self._talk(node, keeper.delivery.answer_secret(name)), node.tasks)
         elif first:
-            wanted = {LISTENER: [self._listener], SCOPE: list(self._scopes.values())}.get(url, [])
-            # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.
-            self._spawn(self._send(node, url, [each for each in wanted if not node.stream.has(each)]))
+            self._first_of_a_kind(node, url)
 
-    async def _send(self, node: Node, url: str, resources: Sequence[Resource]) -> None:
-        await self._talk(node, node.stream.send(url, resources))
+    def _first_of_a_kind(self, node: Node, url: str) -> None:
+        if url == LISTENER and not node.stream.known[url]:
+            # It has just started and holds nothing, so whatever it had loaded is forgotten.
+            self._spawn(self.database.insist(register.forget_loaded, node.node, but=[]), node.tasks)
+        wanted = {LISTENER: [self._listener], SCOPE: list(self._scopes.values())}.get(url, [])
+        # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.
+        self._send(node, url, [each for each in wanted if not node.stream.has(each)])
+
+    def _want(self, node: Node, slug: str) -> None:
+        keeper = node.keepers.get(slug)
+        if keeper is not None:
+            keeper.wanted = True
+            keeper.wake.set()
+        elif slug in self.boards:
+            keeper = Keeper(node.node, node.address, node.stream, self.boards[slug], self.database, self._probe)
+            node.keepers[slug] = keeper
+            self._spawn(self._keep(node, slug, keeper), node.tasks)
+
+    async def _keep(self, node: Node, slug: str, keeper: Keeper) -> None:
+        try:
+            await keeper.keep()
+        finally:
+            del node.keepers[slug]
+
+    def _send(self, node: Node, url: str, resources: Sequence[Resource]) -> None:
+        self._spawn(self._talk(node, node.stream.send(url, resources)), node.tasks)
 
     async def _talk(self, node: Node, sending: Awaitable[Any]) -> None:
         """Send what belongs to no tenant's delivery; a refusal is a fault of ours, and said loudly."""
         try:
             await sending
         except Refused as refusal:
-            log.error("Gateway %s refused %s %s: %s", node.id.name, refusal.url, refusal.name, refusal)
+            log.error("Gateway %s refused %s %s: %s", node.node.name, refusal.url, refusal.name, refusal)
         except TimeoutError:
-            log.warning("Gateway %s does not answer.", node.id.name)
-
-    def _start_tenant(self, node: Node, slug: str) -> None:
-        board = self.tenants.get(slug)
-        if board is None or slug in node.tenants:
-            return
-        held = partial(self._held, board.tenant_id)
-        here = node.tenants[slug] = TenantOnNode(node.id, board.tenant_id, Delivery(node.stream, slug, held))
-        here.task = self._spawn(self._keep(node, board, here))
-
-    async def _held(self, tenant_id: UUID, routes: RoutesRef) -> Newest:
-        return await self._until_done(partial(self._db, register.newest, tenant_id, routes))
-
-    async def _drop_tenant(self, node: Node, slug: str) -> None:
-        here = node.tenants.pop(slug, None)
-        if here is None or here.task is None:
-            return
-        here.task.cancel()
-        await self._until_done(partial(self._db, register.tenant_unloaded, node.id, here.tenant_id))
-        await self._talk(node, here.delivery.forget())
-
-    async def _keep(self, node: Node, board: TenantBoard, here: TenantOnNode) -> None:
-        """Bring the tenant in step on this gateway, whenever it changed, until the gateway goes."""
-        standing = await self._until_done(partial(self._db, register.tenant_loaded, node.id, board.tenant_id))
-        here.delivery.good_routes = standing.good_routes
-        here.delivery.refused |= {standing.refused_digest} - {""}
-        here.routes, here.access = standing.routes, standing.access
-        await self._until_done(partial(self.refresh, board))
-        while True:
-            await here.wake.wait()
-            here.wake.clear()
-            newest = board.newest
-            if newest is None:
-                continue
-            try:
-                await self._bring(node, here, newest)
-            except Refused as refusal:
-                log.error("Gateway %s refused %s: %s", node.id.name, board.slug, refusal)
-            except TimeoutError:
-                log.warning("Gateway %s does not acknowledge %s; trying again.", node.id.name, board.slug)
-                here.wake.set()
-            except Exception:
-                # Whatever it was: this tenant's next revocation must still find somebody at work.
-                log.exception("Bringing %s to gateway %s failed; trying again.", board.slug, node.id.name)
-                await asyncio.sleep(RETRY_SECONDS)
-                here.wake.set()
-
-    async def _bring(self, node: Node, here: TenantOnNode, newest: Newest) -> None:
-        outcome = await here.delivery.bring(newest)
-        await self._write_down(node, here, outcome)
-        if not outcome.pushed or outcome.offer.kind is Kind.CLOSED or not node.address:
-            return
-        if stands_open(await self._probe(node.address, here.delivery.slug)):
-            log.error("The gate of %s stands open on gateway %s; closing it.", here.delivery.slug, node.id.name)
-            outcome = await here.delivery.close(newest)
-            outcome.refusals.append((newest.compiled.digest if newest.compiled else "", "The canary answered without a token."))
-            await self._write_down(node, here, outcome)
-
-    async def _write_down(self, node: Node, here: TenantOnNode, outcome: Outcome) -> None:
-        offer = outcome.offer
-        if offer.kind is Kind.IN_STEP:
-            here.routes = max(here.routes, offer.number)
-        before, here.access = here.access, max(here.access, offer.number)
-        if before == here.access and not outcome.pushed and not outcome.refusals and here.covered is offer.kind:
-            return
-        here.covered = offer.kind
-        save = partial(self._db, register.save_outcome, node.id, here.tenant_id, outcome, routes=here.routes, access=here.access)
-        await self._until_done(save)
+            log.warning("Gateway %s does not answer.", node.node.name)
 
 
 def _authorization(context: grpc.aio.ServicerContext[Any, Any]) -> str:

@@ -69,16 +69,18 @@ def key_of(ref: RoutesRef) -> str:
 @dataclass(slots=True)
 class Delivery:
     """:param good_routes: the routes this gateway last acknowledged, also from before a restart of control.
-    :param refused: digests it refused, which are not sent to it again.
+    :param refused: digests it refused, with its words; they are not sent to it again.
     """
 
     stream: Stream
     slug: str
     held: Held
     good_routes: RoutesRef | None = None
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
     # Routes that the gateway refused while it took the same access with older ones: not worth a try until they change.
     _bad_routes: str | None = None
+    # The canary got through here once.
+    _open: bool = False
     _offered: Compiled | None = None
     _answering: set[str] = field(default_factory=set)
 
@@ -89,28 +91,35 @@ class Delivery:
         """
         refusals: list[tuple[str, str]] = []
         if newest.compiled is None:
-            refusals.append((f"uncompiled {key_of(newest.desired.routes_ref)}", newest.error))
+            refusals.append((f"uncompiled {key_of(newest.desired.routes_ref)}: {newest.error}", newest.error))
         async for offer in self._offers(newest):
-            if offer.compiled.digest in self.refused:
+            digest = offer.compiled.digest
+            # The closed one is tried however often: the reason that it was refused for may have passed.
+            if digest in self.refused and offer.kind is not Kind.CLOSED:
+                refusals.append((digest, self.refused[digest]))
                 continue
             try:
                 pushed = await self._push(offer.compiled)
             except Refused as refusal:
-                self.refused.add(offer.compiled.digest)
-                refusals.append((offer.compiled.digest, str(refusal)))
                 if offer.kind is Kind.CLOSED:
                     raise
+                self.refused[digest] = str(refusal)
+                refusals.append((digest, str(refusal)))
                 continue
             self._learn(offer, newest)
             return Outcome(offer, pushed, refusals)
-        raise Refused(ROUTES, self.slug, "", "The gateway has refused even the closed configuration.")
+        raise AssertionError("The closed configuration is always offered.")
 
     async def close(self, newest: Newest) -> Outcome:
-        """Let nothing through: the canary answered without a token."""
+        """Let nothing through from now on: the canary answered without a token. Only a new stream of the gateway is trusted again."""
+        self._open = True
         offer = _closed(newest)
         return Outcome(offer, await self._push(offer.compiled))
 
     async def _offers(self, newest: Newest) -> AsyncIterator[Offer]:
+        if self._open:
+            yield _closed(newest)
+            return
         wanted = key_of(newest.desired.routes_ref)
         if newest.compiled is not None and wanted != self._bad_routes:
             yield Offer(Kind.IN_STEP, newest.compiled, newest.desired.number, newest.desired.routes_ref)
@@ -158,9 +167,7 @@ class Delivery:
                         await self.answer_secret(secret.name)
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            log.warning(
-                "A gateway did not ask for the secret of %s; its calls may be refused until it does.", secret.name
-            )
+            log.warning("A gateway did not ask for the secret of %s; its calls may be refused until it does.", secret.name)
 
     async def answer_secret(self, name: str) -> None:
         """The gateway asks for a secret of what it was offered.
@@ -177,11 +184,7 @@ class Delivery:
 
     async def _remove_leftovers(self, compiled: Compiled) -> None:
         needed = {cluster.name for cluster in compiled.clusters}
-        leftover = [
-            name
-            for name in self.stream.known.get(CLUSTER, {})
-            if name.startswith(f"{self.slug}/") and name not in needed
-        ]
+        leftover = [name for name in self.stream.known.get(CLUSTER, {}) if name.startswith(f"{self.slug}/") and name not in needed]
         if leftover:
             await self.stream.send(CLUSTER, removed=leftover)
 

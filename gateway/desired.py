@@ -83,9 +83,7 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
         .defer("document")
     }
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
-    rows = Operation.objects.filter(revision__in=list(revisions)).values_list(
-        "revision_id", "operation_id", "method", "path"
-    )
+    rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path")
     for revision_id, operation_id, method, path in rows:
         operations[str(revision_id)].append(state.Operation(operation_id, method, path))
     found = []

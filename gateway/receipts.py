@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.db.models import OuterRef, Subquery
+
 from gateway.models import Deployment, GatewayNode, Loaded
 from gateway.models import Receipt as Row
 from tenants.event_kinds import GATEWAY_KINDS, Change, Part
@@ -85,10 +87,11 @@ def receipt(event: Event) -> Receipt:
 
 def _at_nodes(event: Event, change: Change, nodes: list[GatewayNode]) -> tuple[NodeReceipt, ...]:
     loaded = dict(Loaded.objects.filter(tenant_id=event.owning_tenant, node__in=nodes).values_list("node_id", "at"))
-    covering = Row.objects.filter(tenant_id=event.owning_tenant, node__in=nodes, **{f"{change.part}__gte": event.number})
+    covering = Row.objects.filter(node=OuterRef("pk"), tenant=event.owning_tenant, **{f"{change.part}__gte": event.number})
     if change.gives:
         covering = covering.filter(closed=False)
-    first = dict(covering.order_by("node_id", "id").distinct("node_id").values_list("node_id", "at"))
+    at = Subquery(covering.order_by("id").values("at")[:1])
+    first = dict(GatewayNode.objects.filter(pk__in=[node.pk for node in nodes]).values_list("pk", at))
     deployments = {row.node_id: row for row in Deployment.objects.filter(node__in=nodes)}
     return tuple(
         _at_node(node, event, change, loaded=node.pk in loaded, at=first.get(node.pk), deployment=deployments.get(node.pk))

@@ -4,13 +4,11 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import DatabaseError, close_old_connections, transaction
-from django.db.models import DateTimeField, Func
+from django.db import DatabaseError, transaction
+from django.db.models import DateTimeField, Func, QuerySet
 from django.db.models.functions import Now
 
 from gateway import desired
@@ -20,7 +18,7 @@ from gateway.envoy.paths import UnsupportedTemplate
 from gateway.envoy.resources import compile_tenant
 from gateway.models import ControlProcess, Deployment, GatewayNode, Loaded, Receipt
 from tenants import events
-from tenants.models import EventCounter, Tenant
+from tenants.models import Event, EventCounter, Tenant
 from tenants.scope import tenant_scope
 
 
@@ -31,22 +29,7 @@ class ClockTimestamp(Func):
     output_field = DateTimeField()
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
 log = logging.getLogger(__name__)
-
-
-def fresh_connection(work: Callable[P, R]) -> Callable[P, R]:
-    """For threads outside a request: a connection that broke is dropped before and after, so that an outage heals by itself."""
-
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        close_old_connections()
-        try:
-            return work(*args, **kwargs)
-        finally:
-            close_old_connections()
-
-    return wrapped
 
 
 def issue_node_token(name: str, *, address: str) -> str:
@@ -58,6 +41,7 @@ def issue_node_token(name: str, *, address: str) -> str:
         )
         if created:
             events.record_platform("gateway.registered", node, by=None)
+        events.record_platform("gateway.token_issued", node, by=None)
     return token
 
 
@@ -77,28 +61,33 @@ def authenticate(authorization: str, name: str) -> NodeId | None:
 
 
 @transaction.atomic
-def node_joined(node: NodeId, *, address: str, version: str, fresh: bool) -> None:
-    """:param fresh: it has just started and holds nothing, so whatever it had loaded is forgotten."""
-    row = GatewayNode.objects.get(pk=node.pk)
-    row.connected, row.address, row.version, row.seen_at = True, address, version, Now()
-    row.save(update_fields=["connected", "address", "version", "seen_at"])
-    if fresh:
-        Loaded.objects.filter(node=row).delete()
+def node_joined(node: NodeId, *, stream: UUID, address: str, version: str) -> None:
+    """The gateway has a new stream, which is the one that counts from now on."""
+    row = GatewayNode.objects.select_for_update().get(pk=node.pk)
+    row.connected, row.stream, row.address, row.version, row.seen_at = True, stream, address, version, Now()
+    row.save(update_fields=["connected", "stream", "address", "version", "seen_at"])
     events.record_platform("gateway.node_joined", row, by=None, version=version)
 
 
 @transaction.atomic
-def node_lost(node: NodeId) -> None:
-    row = GatewayNode.objects.get(pk=node.pk)
-    row.connected = False
-    row.save(update_fields=["connected"])
-    events.record_platform("gateway.node_lost", row, by=None)
+def node_lost(node: NodeId, *, stream: UUID) -> None:
+    """The stream has ended; if it was still the gateway's, the gateway is gone."""
+    if GatewayNode.objects.filter(pk=node.pk, stream=stream).update(connected=False, stream=None):
+        events.record_platform("gateway.node_lost", GatewayNode.objects.get(pk=node.pk), by=None)
+
+
+def forget_loaded(node: NodeId, *, but: list[str]) -> None:
+    """The gateway holds no tenant but these, by slug; it will load the newest of the others."""
+    Loaded.objects.filter(node_id=node.pk).exclude(tenant__slug__in=but).delete()
 
 
 @transaction.atomic
-def heartbeat(process: UUID, nodes: list[UUID]) -> None:
+def heartbeat(process: UUID, streams: dict[UUID, UUID]) -> set[UUID]:
+    """Streams by id, each with its gateway: returns those that are still their gateway's."""
     ControlProcess.objects.update_or_create(pk=process, defaults={"seen_at": Now()})
-    GatewayNode.objects.filter(pk__in=nodes).update(seen_at=Now(), connected=True)
+    mine = GatewayNode.objects.filter(stream__in=streams, revoked_at=None)
+    mine.update(seen_at=Now(), connected=True)
+    return {stream for stream in mine.values_list("stream", flat=True) if stream is not None}
 
 
 @transaction.atomic
@@ -144,7 +133,8 @@ class Standing:
     """What is known of a tenant on a node from before."""
 
     good_routes: RoutesRef | None
-    refused_digest: str
+    # Digests it refused, with its words.
+    refused: dict[str, str]
     routes: int
     access: int
 
@@ -155,9 +145,10 @@ def tenant_loaded(node: NodeId, tenant_id: UUID) -> Standing:
         Loaded.objects.update_or_create(node_id=node.pk, tenant_id=tenant_id, defaults={"at": Now()})
         row = Deployment.objects.filter(node_id=node.pk).first()
         last = Receipt.objects.filter(node_id=node.pk, tenant_id=tenant_id).order_by("-id").first()
+        refused = {event.data["digest"]: event.data["text"] for event in _rejections(node)}
     return Standing(
         row.good_routes if row else None,
-        row.refused_digest if row else "",
+        refused,
         last.routes if last else 0,
         last.access if last else 0,
     )
@@ -189,17 +180,33 @@ def save_outcome(node: NodeId, tenant_id: UUID, outcome: Outcome, *, routes: int
             row.refused_digest = row.refused_text = ""
             row.refused_at = None
         for digest, text in outcome.refusals:
-            _refused(node, row, hashlib.sha256(digest.encode()).hexdigest() if len(digest) > 64 else digest, text)
+            _refused(node, row, digest, text)
         if before != (row.state, row.good_routes, row.refused_digest) or row._state.adding:  # noqa: SLF001
             row.save()
 
 
+def save_refusal(node: NodeId, tenant_id: UUID, digest: str, text: str) -> None:
+    """The gateway refused even the closed configuration, so it still has what it had."""
+    with tenant_scope(tenant_id):
+        events.lock()
+        row = Deployment.objects.filter(node_id=node.pk).first() or Deployment(node_id=node.pk)
+        _refused(node, row, digest, text)
+        row.save()
+
+
 def _refused(node: NodeId, row: Deployment, digest: str, text: str) -> None:
-    if row.refused_digest == digest:
+    """One event per gateway and digest, however often it is refused."""
+    short = hashlib.sha256(digest.encode()).hexdigest() if len(digest) > 64 else digest
+    row.refused_digest, row.refused_text, row.refused_at = short, text[:4000], events.now()
+    if Event.objects.filter(kind="gateway.rejected_config", subject_id=node.pk, data__digest=short).exists():
         return
-    row.refused_digest, row.refused_text, row.refused_at = digest, text[:4000], events.now()
     subject = GatewayNode(pk=node.pk, name=node.name)
-    events.record("gateway.rejected_config", subject, by=None, digest=digest, text=text[:1000])
+    events.record("gateway.rejected_config", subject, by=None, digest=short, text=text[:1000])
+
+
+def _rejections(node: NodeId) -> QuerySet[Event]:
+    """What the node refused of the tenant in scope, newest first; older ones may be tried again."""
+    return Event.objects.filter(kind="gateway.rejected_config", subject_id=node.pk).order_by("-number")[:50]
 
 
 def _digest(token: str) -> str:

@@ -18,9 +18,9 @@ from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
+from gateway.database import fresh_connection
 from gateway.envoy.names import JWT, REFUSAL_HEADER, TOKEN
 from gateway.models import KEPT, Refusal
-from gateway.register import fresh_connection
 from keys.models import Application
 from tenants.models import Tenant
 from tenants.scope import tenant_scope

@@ -58,6 +58,7 @@ PLATFORM_KINDS: frozenset[str] = frozenset(
     {
         "tenant.created",
         "gateway.registered",
+        "gateway.token_issued",
         "gateway.node_joined",
         "gateway.node_lost",
         "login.succeeded",

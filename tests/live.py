@@ -216,12 +216,12 @@ class Gateway:
     def stop(self) -> None:
         self.supervisor.stop()
 
-    def begin(self, name: str) -> None:
-        """Start control or usage."""
+    def begin(self, name: str, argv: Sequence[str] = ()) -> None:
+        """Start control or usage, or what `argv` has in its place."""
         address = self.folder / f"{name}.sock"
         program = Program(
             name=name,
-            argv=[sys.executable, "manage.py", name],
+            argv=argv or [sys.executable, "manage.py", name],
             log=self.folder / f"{name}.log",
             environment=self.environment,
             directory=PROJECT,
@@ -252,9 +252,7 @@ class Gateway:
 
     def _run_envoy(self, bootstrap: Path) -> None:
         binary = envoy.executable(os.environ.get("PORTICO_ENVOY", ""))
-        self.parts["envoy"] = self.supervisor.start(
-            envoy.gateway(binary, bootstrap, log=self.folder / "envoy.log")
-        )
+        self.parts["envoy"] = self.supervisor.start(envoy.gateway(binary, bootstrap, log=self.folder / "envoy.log"))
         self.parts["envoy"].wait_ready()
         self.wait_joined()
 
@@ -293,9 +291,7 @@ class Gateway:
         host: str = "",
         timeout: float = DEADLINE,
     ) -> Answer:
-        return call(
-            self.port, path, token, method=method, headers=headers, body=body, host=host, timeout=timeout
-        )
+        return call(self.port, path, token, method=method, headers=headers, body=body, host=host, timeout=timeout)
 
     def trickle(self, path: str, token: str, pieces: Sequence[bytes], *, pause: float) -> Answer:
         """A POST whose body comes in pieces with pauses between them; its answer may come before the last."""
@@ -443,9 +439,7 @@ class Shop:
         self.apis[slug] = found
         return found
 
-    def add_revision(
-        self, version: Any, *, url: str = "", content: dict[str, Any] | None = None, **target: Any
-    ) -> Revision:
+    def add_revision(self, version: Any, *, url: str = "", content: dict[str, Any] | None = None, **target: Any) -> Revision:
         with self.scope():
             return publishing.add_revision(
                 version,

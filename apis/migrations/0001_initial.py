@@ -22,12 +22,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Api",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 (
                     "slug",
                     models.CharField(
@@ -47,10 +42,7 @@ class Migration(migrations.Migration):
                 (
                     "created_by",
                     models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
                     ),
                 ),
                 (
@@ -71,26 +63,14 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ApiVersion",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=20)),
                 (
                     "status",
-                    models.CharField(
-                        choices=[("created", "Created"), ("published", "Published")], default="created", max_length=12
-                    ),
+                    models.CharField(choices=[("created", "Created"), ("published", "Published")], default="created", max_length=12),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                (
-                    "api",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="versions", to="apis.api"
-                    ),
-                ),
+                ("api", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="versions", to="apis.api")),
                 (
                     "tenant",
                     models.ForeignKey(
@@ -109,34 +89,22 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Plan",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=40)),
                 ("calls", models.PositiveIntegerField()),
                 ("seconds", models.PositiveIntegerField()),
                 (
                     "approval",
                     models.CharField(
-                        choices=[("manual", "An approver decides"), ("automatic", "Approved at once")],
-                        default="manual",
-                        max_length=10,
+                        choices=[("manual", "An approver decides"), ("automatic", "Approved at once")], default="manual", max_length=10
                     ),
                 ),
                 (
                     "status",
-                    models.CharField(
-                        choices=[("staging", "Staging"), ("published", "Published")], default="staging", max_length=10
-                    ),
+                    models.CharField(choices=[("staging", "Staging"), ("published", "Published")], default="staging", max_length=10),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                (
-                    "api",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="plans", to="apis.api"),
-                ),
+                ("api", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="plans", to="apis.api")),
                 (
                     "tenant",
                     models.ForeignKey(
@@ -152,12 +120,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Revision",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("number", models.PositiveIntegerField()),
                 ("document", models.JSONField()),
                 ("note", models.CharField(blank=True, max_length=500)),
@@ -165,10 +128,7 @@ class Migration(migrations.Migration):
                 (
                     "created_by",
                     models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
                     ),
                 ),
                 (
@@ -181,23 +141,13 @@ class Migration(migrations.Migration):
                         to="tenants.tenant",
                     ),
                 ),
-                (
-                    "version",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="revisions", to="apis.apiversion"
-                    ),
-                ),
+                ("version", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="revisions", to="apis.apiversion")),
             ],
         ),
         migrations.CreateModel(
             name="Operation",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("operation_id", models.CharField(max_length=200)),
                 ("method", models.CharField(max_length=10)),
                 ("path", models.CharField(max_length=1000)),
@@ -213,30 +163,18 @@ class Migration(migrations.Migration):
                         to="tenants.tenant",
                     ),
                 ),
-                (
-                    "revision",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="operations", to="apis.revision"
-                    ),
-                ),
+                ("revision", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="operations", to="apis.revision")),
             ],
         ),
         migrations.AddField(
             model_name="apiversion",
             name="live_revision",
-            field=models.ForeignKey(
-                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="live_in", to="apis.revision"
-            ),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name="live_in", to="apis.revision"),
         ),
         migrations.CreateModel(
             name="Subscription",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("purpose", models.CharField(max_length=500)),
                 (
                     "status",
@@ -256,38 +194,21 @@ class Migration(migrations.Migration):
                 ("requested_at", models.DateTimeField(auto_now_add=True)),
                 ("decided_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
-                (
-                    "api",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="subscriptions", to="apis.api"
-                    ),
-                ),
+                ("api", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="subscriptions", to="apis.api")),
                 (
                     "application",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="subscriptions", to="keys.application"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="subscriptions", to="keys.application"),
                 ),
                 (
                     "decided_by",
                     models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
                     ),
                 ),
-                (
-                    "plan",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="subscriptions", to="apis.plan"
-                    ),
-                ),
+                ("plan", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="subscriptions", to="apis.plan")),
                 (
                     "requested_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL),
                 ),
                 (
                     "tenant",
@@ -304,12 +225,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Upstream",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("scheme", models.CharField(choices=[("http", "http"), ("https", "https")], max_length=5)),
                 ("host", models.CharField(max_length=253)),
                 ("port", models.PositiveIntegerField()),
@@ -320,9 +236,7 @@ class Migration(migrations.Migration):
                 ("sealed", models.TextField(blank=True)),
                 (
                     "addresses",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.GenericIPAddressField(), default=list, size=None
-                    ),
+                    django.contrib.postgres.fields.ArrayField(base_field=models.GenericIPAddressField(), default=list, size=None),
                 ),
                 ("resolved_at", models.DateTimeField()),
                 (
@@ -340,9 +254,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="revision",
             name="upstream",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="revisions", to="apis.upstream"
-            ),
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="revisions", to="apis.upstream"),
         ),
         migrations.AddConstraint(
             model_name="api",
@@ -354,15 +266,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="plan",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("calls__gt", 0), ("seconds__gt", 0)), name="a_plan_allows_something"
-            ),
+            constraint=models.CheckConstraint(condition=models.Q(("calls__gt", 0), ("seconds__gt", 0)), name="a_plan_allows_something"),
         ),
         migrations.AddConstraint(
             model_name="operation",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "revision", "operation_id"), name="one_operation_per_id"
-            ),
+            constraint=models.UniqueConstraint(fields=("tenant", "revision", "operation_id"), name="one_operation_per_id"),
         ),
         migrations.AddConstraint(
             model_name="apiversion",

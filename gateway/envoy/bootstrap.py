@@ -26,8 +26,10 @@ def bootstrap(
     :param admin: the path of a unix socket, for this machine's operator alone.
     :param address: where control may call the gateway to see for itself, `http://host:port`; "" tells it not to.
     """
+    # Envoy's own pauses grow to 30 s, in which a control that is back could revoke nothing.
+    again = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"}}
     service = {
-        "envoy_grpc": {"cluster_name": CONTROL_CLUSTER},
+        "envoy_grpc": {"cluster_name": CONTROL_CLUSTER, "retry_policy": again},
         "initial_metadata": [{"key": TOKEN_METADATA, "value": f"Bearer {token}"}],
     }
     ads = {"ads": {}, "resource_api_version": "V3"}

@@ -27,6 +27,7 @@ from gateway.envoy import rbac
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import (
     APPLICATION_HEADER,
+    CALLED,
     CALLER,
     CREDENTIAL,
     GRANT_PREFIX,
@@ -77,7 +78,12 @@ def chain(tenant: Tenant) -> Any:
         rbac.denial("TOKEN_WRONG_KIND", rbac.negated(_right_kind())),
         rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(_right_audience(tenant.audience))),
         _remember(
-            "caller", {CREDENTIAL: _claim("cid"), CALLER: f"%METADATA(ROUTE:{PORTICO}:api)%/{_claim('client_id')}/-"}
+            "caller",
+            {
+                CREDENTIAL: _claim("cid"),
+                CALLER: f"%METADATA(ROUTE:{PORTICO}:api)%/{_claim('client_id')}/-",
+                CALLED: "%PATH(NQ)%",
+            },
         ),
         _revoked(access),
         _granted(access),
@@ -183,7 +189,7 @@ def _limited(access: Access) -> Extension:
                 ],
                 token_bucket=_bucket(grant.calls, grant.seconds),
             )
-            for grant in access.grants
+            for grant in sorted(access.grants, key=caller)
             if not grant.refusal
         ],
     )

@@ -13,7 +13,7 @@ from google.protobuf import duration_pb2, wrappers_pb2
 from gateway.envoy import rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
-from gateway.envoy.names import GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
+from gateway.envoy.names import CALLED, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
 from gateway.envoy.refusals import mappers
 
 NAME = "gateway"
@@ -105,6 +105,7 @@ def _access_log() -> accesslog_pb2.AccessLog:
             grpc_service=usage,
             transport_api_version=2,
             buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000),
+            filter_state_objects_to_log=[CALLED],
         ),
         additional_response_headers_to_log=[REFUSAL_HEADER],
     )

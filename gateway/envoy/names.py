@@ -8,6 +8,8 @@ GUARD = "guard"
 PASSED = "portico.passed"
 CALLER = "portico.caller"
 CREDENTIAL = "portico.cid"
+# The path as the caller sent it, for the access log: the router rewrites it.
+CALLED = "portico.path"
 # Route metadata, and the metadata of verified tokens.
 PORTICO = "portico"
 JWT = "envoy.filters.http.jwt_authn"
@@ -24,12 +26,18 @@ SUBSCRIPTION_HEADER = "x-portico-subscription"
 PLAN_HEADER = "x-portico-plan"
 IDENTITY_HEADERS = (APPLICATION_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
 REFUSAL_HEADER = "x-portico-refusal"
+# Taken off whatever an upstream answers: only the gateway itself speaks in these.
+RESPONSE_HEADERS = (*IDENTITY_HEADERS, REFUSAL_HEADER)
 
+# An operation's route bears its operationId behind this, so that no document can write one of the names below.
+OPERATION_PREFIX = "op/"
 # Route names that the refusals are told apart by.
 WRONG_METHOD = "wrong_method"
 NO_ROUTE = "no_route"
 CLOSED = "closed"
 CANARY = "canary"
+OTHER_HOST = "other_host"
+CANARY_STATUS = 204
 
 # Static in each gateway's bootstrap.
 CONTROL_CLUSTER = "portico-control"

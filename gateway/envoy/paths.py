@@ -6,31 +6,26 @@ prefix, templates stand in order of precedence and are halved, and halved again,
 that every one of n costs log2(n) matches. No route is written twice: the message grows with n, the expressions with
 n log n.
 
-Envoy matches `:path` with the query string and after `normalize_path` and `merge_slashes`. What that does to a path
-decides how literals are spelled here, and `tests/gateway/test_paths_envoy.py` asks a real Envoy about each of them.
+Envoy matches `:path` with the query string and after `normalize_path` and `merge_slashes`; `apis.paths` spells literals
+as that leaves them.
 
-Sources: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/matching/matching_api,
-OpenAPI 3.1.1 section 4.8.8.2 (path templating matching), RFC 3986 sections 2, 3.3 and 6.2.2.
+Source: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/matching/matching_api
 """
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
-from urllib.parse import quote
+from itertools import takewhile
 
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.type.matcher.v3 import http_inputs_pb2
 from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
-MAX_LENGTH = 1024
+from apis.paths import UnsupportedTemplate, pieces
 
-UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-# Sub-delims, ":" and "@" (RFC 3986 pchar), and the brackets, which Envoy leaves as they come.
-UNESCAPED = "!$&'()*+,;=:@[]"
+__all__ = ["Entry", "UnsupportedTemplate", "check", "matcher"]
 
 # A parameter never crosses a slash, is never empty and ends where the query begins.
 PARAMETER = "[^/?#]+"
@@ -40,10 +35,6 @@ QUERY = r"(?:\?.*)?"
 # many templates and characters at most. Longer lists stand in several, one after the other.
 GROUP_TEMPLATES = 256
 GROUP_CHARACTERS = 16_384
-
-
-class UnsupportedTemplate(ValueError):  # noqa: N818 - named for what it says, as NotAllowed is
-    """The gateway can't route this path template. Says why, in a sentence for the person who wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,50 +109,12 @@ def matcher(
 
 
 def _parse(template: str) -> _Template:
-    if not template.startswith("/"):
-        raise UnsupportedTemplate(f"The path {template!r} has to begin with a slash.")
-    if len(template) > MAX_LENGTH:
-        raise UnsupportedTemplate(f"The path {template[:40]!r}... is longer than {MAX_LENGTH} characters.")
-    if found := next((c for c in template if c in "?#\\" or unicodedata.category(c) in {"Cc", "Cs"}), None):
-        raise UnsupportedTemplate(f"The path {template!r} holds the character {found!r}, which no path can hold.")
-    texts = template[1:].split("/")
-    if "" in texts[:-1]:
-        raise UnsupportedTemplate(f"The path {template!r} has an empty segment (two slashes in a row).")
-    return _assemble([_pieces(text, template) for text in texts])
-
-
-def _pieces(segment: str, template: str) -> list[str]:
-    """The segment's literals in their canonical spelling, and "" for each parameter."""
-    tokens = re.findall(r"\{[^{}]*\}|[^{}]+", segment)
-    if "".join(tokens) != segment:
-        raise UnsupportedTemplate(f"The path {template!r} has a brace without its other half in {segment!r}.")
-    if any(token[0] == "{" and not token[1:-1].strip() for token in tokens):
-        raise UnsupportedTemplate(f"The path {template!r} has a parameter without a name.")
-    pieces = ["" if token[0] == "{" else _canonical(token, template) for token in tokens]
-    if ("", "") in pairwise(pieces):
-        raise UnsupportedTemplate(f"The path {template!r} has two parameters side by side in {segment!r}, so nothing says where one ends.")
-    if pieces in (["."], [".."]):
-        raise UnsupportedTemplate(f"The path {template!r} has the segment {segment!r}, which paths are cleared of.")
-    return pieces
-
-
-def _canonical(literal: str, template: str) -> str:
-    """The literal as Envoy spells it in a normalised path, but for the case of hexadecimal digits."""
-    if bad := re.search(r"%(?![0-9A-Fa-f]{2}).{0,2}", literal):
-        raise UnsupportedTemplate(f"The path {template!r} has {bad[0]!r} where a percent sign needs two hex digits.")
-    if bad := re.search(r"%(?:[01][0-9A-Fa-f]|7[Ff]|2[Ff]|5[Cc])", literal):
-        raise UnsupportedTemplate(f"The path {template!r} holds {bad[0]!r}, which the gateway refuses in every call.")
-
-    def spelled(escape: re.Match[str]) -> str:
-        character = chr(int(escape[1], 16))
-        return character if character in UNRESERVED else escape[0].upper()
-
-    return quote(re.sub(r"%(..)", spelled, literal), safe="%" + UNESCAPED)
+    return _assemble(pieces(template))
 
 
 def _assemble(segments: Sequence[Sequence[str]]) -> _Template:
     expressions = tuple(map(_expression, segments))
-    whole = "/" + "/".join("".join(piece or "{" for piece in pieces) for pieces in segments)
+    whole = "/" + "/".join("".join(piece or "{" for piece in segment) for segment in segments)
     # An escape with a letter has two spellings (%c3, %C3) and Envoy keeps the caller's, so it varies too.
     varies = re.search(r"\{|%(?:[A-F]|.[A-F])", whole)
     return _Template(
@@ -172,8 +125,8 @@ def _assemble(segments: Sequence[Sequence[str]]) -> _Template:
     )
 
 
-def _expression(pieces: Sequence[str]) -> str:
-    return "".join(_either_case(re.escape(piece)) if piece else PARAMETER for piece in pieces)
+def _expression(segment: Sequence[str]) -> str:
+    return "".join(_either_case(re.escape(piece)) if piece else PARAMETER for piece in segment)
 
 
 def _either_case(literal: str) -> str:
@@ -181,16 +134,16 @@ def _either_case(literal: str) -> str:
     return re.sub("(?<=%)..", lambda digits: re.sub("[A-F]", lambda d: f"[{d[0]}{d[0].lower()}]", digits[0]), literal)
 
 
-def _precedence(pieces: Sequence[str], expression: str) -> tuple[int, int, int, str]:
+def _precedence(segment: Sequence[str], expression: str) -> tuple[int, int, int, str]:
     """Sorts what is concrete before what is partly so before a bare parameter, segment by segment.
 
     Among the partly concrete the longer beginning comes first, as it does in a prefix map; then the longer text.
     """
-    if "" not in pieces:
+    if "" not in segment:
         return 0, 0, 0, expression
-    if len(pieces) == 1:
+    if len(segment) == 1:
         return 2, 0, 0, ""
-    return 1, -len(pieces[0]), -sum(map(len, pieces)), expression
+    return 1, -len(segment[0]), -sum(map(len, segment)), expression
 
 
 # Matcher

@@ -10,7 +10,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from google.protobuf import struct_pb2, wrappers_pb2
 
 from gateway.envoy.extensions import packed
-from gateway.envoy.names import NO_ROUTE, REFUSAL_HEADER, WRONG_METHOD
+from gateway.envoy.names import CLOSED, NO_ROUTE, OTHER_HOST, REFUSAL_HEADER, WRONG_METHOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class Refusal:
 
 def _says(text: str) -> str:
     return f'response.code_details.contains("{text}")'
+
+
+def _on(route: str) -> str:
+    return f'xds.route_name == "{route}"'
 
 
 def _denied(code: str, status: int, sentence: str, fix: str) -> Refusal:
@@ -48,12 +52,20 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("TOKEN_MISSING", 401, "Send an access token in the header Authorization: Bearer.", "Get one from the tenant's token endpoint.", _says("Jwt_is_missing")),
     Refusal("TOKEN_INVALID", 401, "This token is not valid here.", "Check that it is whole, and that it comes from this tenant's token endpoint.", _says("jwt_authn_access_denied")),
     Refusal("RATE_LIMITED", 429, "Your plan's limit is reached.", "Wait as long as Retry-After says, or ask for a larger plan.", _says("local_rate_limited")),
-    Refusal("METHOD_NOT_ALLOWED", 405, "This path is published with other methods.", "Look up the operation in the API's document.", f'xds.route_name == "{WRONG_METHOD}"'),
-    Refusal("NO_SUCH_ROUTE", 404, "No published operation has this path.", "Look up the path in the API's document; letters and slashes count.", f'xds.route_name == "{NO_ROUTE}"'),
-    Refusal("REQUEST_INVALID", 400, "The gateway takes no request of this form.", "Send well-formed HTTP: no %2F or %5C in the path, at most 100 headers of 16 KiB together, none with an underscore.", f"{_says('path_normalization_failed')} || {_says('missing_host')} || {_says('missing_path')} || {_says('low_version')} || (response.code_details.startsWith('http') && !{_says('upstream')})"),
-    Refusal("NOT_READY", 503, "This gateway does not know this tenant, or has not loaded it yet.", "Check the address. If it is right, try again in a second.", 'xds.route_name == "closed" || !has(xds.route_name) || xds.route_name == ""'),
+    Refusal("METHOD_NOT_ALLOWED", 405, "This path is published with other methods.", "Look up the operation in the API's document.", _on(WRONG_METHOD)),
+    Refusal("NO_SUCH_ROUTE", 404, "No published operation has this path.", "Look up the path in the API's document; letters and slashes count.", _on(NO_ROUTE)),
+    Refusal("HOST_UNKNOWN", 421, "This gateway does not answer for the host that the call names.", "Call the address that the portal shows for the API.", _on(OTHER_HOST)),
+    Refusal("HEADERS_TOO_LARGE", 431, "The call's headers are too large or too many.", "Send at most 100 headers of 16 KiB together.", f"{_says('headers_too_large')} || {_says('too_many_headers')}"),
+    Refusal("REQUEST_TIMEOUT", 408, "The call did not come in whole in time.", "Send the headers within 5 seconds and the body within 30, without long pauses.", f"{_says('request_header_timeout')} || {_says('request_overall_timeout')}"),
+    Refusal("BODY_TOO_LARGE", 413, "The call's body is larger than the gateway can hold back.", "Send a smaller body.", _says("request_payload_too_large")),
+    Refusal("UPGRADE_NOT_SUPPORTED", 501, "The gateway does not change protocols.", "Call without the header Upgrade and without CONNECT; WebSockets don't pass.", _says("upgrade_failed")),
+    Refusal("REQUEST_INVALID", 400, "The gateway takes no request of this form.", "Send well-formed HTTP: no %2F or %5C in the path, no header with an underscore in its name.", f"{_says('path_normalization_failed')} || {_says('missing_host')} || {_says('missing_path')} || {_says('low_version')} || (response.code_details.startsWith('http') && !{_says('upstream')})"),
+    Refusal("NOT_READY", 503, "This gateway does not know this tenant, or has not loaded it yet.", "Check the address. If it is right, try again in a second.", f'{_on(CLOSED)} || !has(xds.route_name) || xds.route_name == ""'),
+    Refusal("REQUEST_TIMEOUT", 408, "The call did not come in whole in time.", "Send the headers within 5 seconds and the body within 30, without long pauses.", f"{_says('stream_idle_timeout')} && response.code == 408"),
     Refusal("UPSTREAM_TIMEOUT", 504, "The API behind the gateway did not answer in time.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('response_timeout')} || {_says('stream_idle_timeout')} || {_says('per_try')}"),
     Refusal("UPSTREAM_UNAVAILABLE", 503, "The API behind the gateway does not answer.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('upstream')} || {_says('no_healthy')} || {_says('cluster_not_found')}"),
+    # Whatever is left: no answer of the gateway's own goes without a code.
+    Refusal("GATEWAY_ERROR", 500, "The gateway could not answer this call.", "Try again; if it stays, tell the operator the request id.", "response.code >= 400"),
 )  # fmt: skip
 
 CODES: tuple[str, ...] = tuple(dict.fromkeys(refusal.code for refusal in REFUSALS))

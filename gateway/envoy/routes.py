@@ -2,21 +2,46 @@
 
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 from envoy.config.core.v3 import base_pb2
+from envoy.config.rbac.v3 import rbac_pb2 as action_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
+from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
+from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from envoy.type.matcher.v3 import regex_pb2
 from google.protobuf import duration_pb2, struct_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import chain, paths
+from gateway.envoy import chain, paths, rbac
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import CANARY, CLOSED, GATE, GUARD, NO_ROUTE, PORTICO, WRONG_METHOD, canary_path
+from gateway.envoy.names import (
+    CANARY,
+    CANARY_STATUS,
+    CLOSED,
+    GATE,
+    GUARD,
+    NO_ROUTE,
+    OPERATION_PREFIX,
+    OTHER_HOST,
+    PASSED,
+    PORTICO,
+    RESPONSE_HEADERS,
+    TOKEN,
+    WRONG_METHOD,
+    canary_path,
+)
 from gateway.envoy.state import Operation, Tenant, Upstream, Version
 
+M = TypeVar("M", bound=Message)
+# The steps that refuse by one policy each.
+DENIALS = ("token_wrong_kind", "token_wrong_audience")
 OFF = packed(route_pb2.FilterConfig(disabled=True))
 # A route that exists waits for its upstream as long as that may take; the listener's own limit is for calls without a route.
 IDLE_EXTRA_MS = 1_000
@@ -50,11 +75,20 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
         host.routes.append(_answer(CLOSED, 503, match=route_pb2.RouteMatch(prefix="/")))
     else:
         host.matcher.CopyFrom(_matcher(tenant))
-    whole = configuration_pb2.RouteConfiguration(name=tenant.slug, virtual_hosts=[host])
+    # Local replies are mapped after this, so what the gateway itself says stays.
+    whole = configuration_pb2.RouteConfiguration(
+        name=tenant.slug, virtual_hosts=[host, _other_hosts()], response_headers_to_remove=RESPONSE_HEADERS
+    )
     if not closed:
         whole.typed_per_filter_config[GATE].CopyFrom(chain.chain(tenant))
     guard(whole)
     return whole
+
+
+def _other_hosts() -> route_pb2.VirtualHost:
+    """Every host that is not ours; 421 says that it was the wrong door (RFC 9110 §15.5.20)."""
+    answer = _answer(OTHER_HOST, 421, match=route_pb2.RouteMatch(prefix="/"))
+    return route_pb2.VirtualHost(name=OTHER_HOST, domains=["*"], routes=[answer])
 
 
 def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
@@ -70,7 +104,7 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
         for operation in version.operations
     ]
     # Under the chain like every operation: what answers here without a token shows a gate that stands open.
-    canary = route_pb2.Route(name=CANARY, direct_response=route_pb2.DirectResponseAction(status=204))
+    canary = route_pb2.Route(name=CANARY, direct_response=route_pb2.DirectResponseAction(status=CANARY_STATUS))
     no_route = _answer(NO_ROUTE, 404)
     for route in (canary, no_route, *(entry.route for entry in entries)):
         guard_route(route, gated=True)
@@ -87,7 +121,7 @@ def _route(tenant: Tenant, version: Version, operation: Operation) -> route_pb2.
     said = struct_pb2.Struct()
     said.update({"api": version.api, "version": version.name, "operation": operation.operation_id})
     return route_pb2.Route(
-        name=operation.operation_id,
+        name=f"{OPERATION_PREFIX}{operation.operation_id}",
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}),
         route=_action(version.upstream, _base(tenant, version), cluster_name(tenant.slug, version.upstream)),
     )
@@ -144,7 +178,8 @@ def guard(whole: configuration_pb2.RouteConfiguration) -> None:
     if gated:
         _guard_chain(whole)
     for host in whole.virtual_hosts:
-        if "*" in host.domains:
+        # What answers for every host answers alone: outside the chain, and with nothing to give.
+        if "*" in host.domains and (host.HasField("matcher") or not all(route.typed_per_filter_config for route in host.routes)):
             raise FailsOpen("A virtual host must name its domains.")
         if host.typed_per_filter_config:
             raise FailsOpen("A virtual host may carry no filter configuration.")
@@ -170,8 +205,47 @@ def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
 
 
 def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
-    """The chain must hold every step, in order, and mark last."""
+    """The chain must hold every step, in order; the token be verified everywhere, no grant mean no, and the mark come last."""
     per_route = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
     steps = [step.name for step in per_route.filter_chain.filters]
     if tuple(steps) != chain.STEPS:
         raise FailsOpen(f"The chain's steps are {steps}.")
+    configs = {step.name: step.typed_config for step in per_route.filter_chain.filters}
+    if not _verifies_everywhere(_read(configs["verify"], jwt_pb2.JwtAuthentication)):
+        raise FailsOpen("The chain verifies tokens of some calls only.")
+    for name in DENIALS:
+        if not _denies_by_policy(_read(configs[name], rbac_pb2.RBAC), name):
+            raise FailsOpen(f"The step {name} refuses nothing.")
+    if not _denies_by_default(_read(configs["granted"], rbac_pb2.RBAC)):
+        raise FailsOpen("The chain lets callers without a grant through.")
+    for name in ("caller", "mark"):
+        writes = {value.object_key for value in _read(configs[name], set_filter_state_pb2.Config).on_request_headers}
+        if (PASSED in writes) != (name == "mark"):
+            raise FailsOpen(f"The step {name} writes {sorted(writes)}.")
+
+
+def _read(config: Any, kind: type[M]) -> M:
+    """The step's configuration; empty, which no check passes, if it is of another kind."""
+    found = kind()
+    config.Unpack(found)
+    return found
+
+
+def _verifies_everywhere(step: jwt_pb2.JwtAuthentication) -> bool:
+    """One rule, for every path, that a provider of ours decides."""
+    everywhere = jwt_pb2.RequirementRule(
+        match=route_pb2.RouteMatch(prefix="/"), requires=jwt_pb2.JwtRequirement(provider_name=TOKEN)
+    )
+    providers = step.providers.values()
+    strict = all(each.issuer and each.require_expiration and each.HasField("local_jwks") for each in providers)
+    return list(step.rules) == [everywhere] and set(step.providers) == {TOKEN} and strict and not step.bypass_cors_preflight
+
+
+def _denies_by_policy(step: rbac_pb2.RBAC, name: str) -> bool:
+    return step.rules.action == rbac.DENY and set(step.rules.policies) == {name.upper()}
+
+
+def _denies_by_default(step: rbac_pb2.RBAC) -> bool:
+    verdict = action_pb2.Action()
+    step.matcher.on_no_match.action.typed_config.Unpack(verdict)
+    return verdict.action == rbac.DENY and bool(verdict.name)

@@ -18,29 +18,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ControlProcess",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("seen_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
             name="GatewayNode",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=80, unique=True)),
                 ("token_sha256", models.CharField(max_length=64)),
                 ("address", models.CharField(blank=True, max_length=200)),
                 ("version", models.CharField(blank=True, max_length=80)),
                 ("connected", models.BooleanField(default=False)),
+                ("stream", models.UUIDField(null=True, unique=True)),
                 ("seen_at", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("revoked_at", models.DateTimeField(null=True)),
@@ -49,20 +40,11 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Deployment",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 (
                     "state",
                     models.CharField(
-                        choices=[
-                            ("in_step", "In step"),
-                            ("held", "Older routes, today's access"),
-                            ("closed", "Closed"),
-                        ],
+                        choices=[("in_step", "In step"), ("held", "Older routes, today's access"), ("closed", "Closed")],
                         default="in_step",
                         max_length=10,
                     ),
@@ -81,12 +63,7 @@ class Migration(migrations.Migration):
                         to="tenants.tenant",
                     ),
                 ),
-                (
-                    "node",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="gateway.gatewaynode"
-                    ),
-                ),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="gateway.gatewaynode")),
             ],
             options={
                 "constraints": [models.UniqueConstraint(fields=("tenant", "node"), name="one_deployment_per_node")],
@@ -97,18 +74,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("at", models.DateTimeField()),
-                (
-                    "node",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="gateway.gatewaynode"
-                    ),
-                ),
-                (
-                    "tenant",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
-                    ),
-                ),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="gateway.gatewaynode")),
+                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant")),
             ],
             options={
                 "constraints": [models.UniqueConstraint(fields=("tenant", "node"), name="loaded_once_per_node")],
@@ -122,32 +89,17 @@ class Migration(migrations.Migration):
                 ("access", models.PositiveBigIntegerField()),
                 ("closed", models.BooleanField(default=False)),
                 ("at", models.DateTimeField()),
-                (
-                    "node",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="receipts", to="gateway.gatewaynode"
-                    ),
-                ),
-                (
-                    "tenant",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
-                    ),
-                ),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="receipts", to="gateway.gatewaynode")),
+                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant")),
             ],
             options={
-                "indexes": [models.Index(fields=["tenant", "node", "access"], name="receipts_of_a_tenant")],
+                "indexes": [models.Index(fields=["tenant", "node", "id"], name="receipts_of_a_tenant")],
             },
         ),
         migrations.CreateModel(
             name="Refusal",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("at", models.DateTimeField()),
                 ("request_id", models.CharField(max_length=64)),
                 ("code", models.CharField(max_length=40)),
@@ -155,12 +107,7 @@ class Migration(migrations.Migration):
                 ("method", models.CharField(max_length=10)),
                 ("path", models.CharField(max_length=500)),
                 ("gateway", models.CharField(max_length=80)),
-                (
-                    "application",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="keys.application"
-                    ),
-                ),
+                ("application", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="keys.application")),
                 (
                     "tenant",
                     models.ForeignKey(

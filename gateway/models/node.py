@@ -25,6 +25,8 @@ class GatewayNode(models.Model):
     address = models.CharField(max_length=200, blank=True)
     version = models.CharField(max_length=80, blank=True)
     connected = models.BooleanField(default=False)
+    # The newest of its streams: receipts speak for that one alone.
+    stream = models.UUIDField(null=True, unique=True)
     seen_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True)

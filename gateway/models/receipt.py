@@ -17,7 +17,7 @@ class Receipt(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "node", "access"], name="receipts_of_a_tenant")]
+        indexes = [models.Index(fields=["tenant", "node", "id"], name="receipts_of_a_tenant")]
 
     def __str__(self) -> str:
         return f"{self.node_id}: {self.routes}/{self.access}"

@@ -19,27 +19,14 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Application",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=80)),
                 ("purpose", models.CharField(max_length=500)),
-                (
-                    "environment",
-                    models.CharField(choices=[("live", "Live"), ("test", "Test")], default="live", max_length=4),
-                ),
+                ("environment", models.CharField(choices=[("live", "Live"), ("test", "Test")], default="live", max_length=4)),
                 ("client_id", models.CharField(editable=False, max_length=40)),
                 ("status", models.CharField(choices=[("active", "Active")], default="active", max_length=10)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                (
-                    "owner",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
-                ),
+                ("owner", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL)),
                 (
                     "tenant",
                     models.ForeignKey(
@@ -55,12 +42,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Credential",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("label", models.CharField(blank=True, max_length=80)),
                 ("secret_hmac", models.CharField(max_length=64)),
                 ("pepper_id", models.CharField(max_length=12)),
@@ -68,12 +50,7 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.CharField(
-                        choices=[
-                            ("active", "Active"),
-                            ("expiring", "Expiring"),
-                            ("expired", "Expired"),
-                            ("revoked", "Revoked"),
-                        ],
+                        choices=[("active", "Active"), ("expiring", "Expiring"), ("expired", "Expired"), ("revoked", "Revoked")],
                         default="active",
                         max_length=10,
                     ),
@@ -83,17 +60,12 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "application",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="keys.application"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="keys.application"),
                 ),
                 (
                     "created_by",
                     models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
                     ),
                 ),
                 (
@@ -111,18 +83,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="SigningKey",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
-                (
-                    "purpose",
-                    models.CharField(
-                        choices=[("access_token", "Access tokens")], default="access_token", max_length=20
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
+                ("purpose", models.CharField(choices=[("access_token", "Access tokens")], default="access_token", max_length=20)),
                 ("alg", models.CharField(max_length=10)),
                 ("kid", models.CharField(max_length=43)),
                 ("public_jwk", models.JSONField()),
@@ -161,9 +123,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="application",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "owner", "name"), name="one_application_per_owner_and_name"
-            ),
+            constraint=models.UniqueConstraint(fields=("tenant", "owner", "name"), name="one_application_per_owner_and_name"),
         ),
         migrations.AddIndex(
             model_name="credential",
@@ -176,9 +136,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="signingkey",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "active")),
-                fields=("tenant", "purpose"),
-                name="one_active_key_per_purpose",
+                condition=models.Q(("status", "active")), fields=("tenant", "purpose"), name="one_active_key_per_purpose"
             ),
         ),
         migrations.AddConstraint(

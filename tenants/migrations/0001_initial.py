@@ -30,23 +30,13 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("number", models.PositiveBigIntegerField(default=0)),
-                (
-                    "digest",
-                    models.CharField(
-                        default="0000000000000000000000000000000000000000000000000000000000000000", max_length=64
-                    ),
-                ),
+                ("digest", models.CharField(default="0000000000000000000000000000000000000000000000000000000000000000", max_length=64)),
             ],
         ),
         migrations.CreateModel(
             name="Tenant",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 (
                     "slug",
                     models.CharField(
@@ -65,9 +55,7 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.CharField(
-                        choices=[("active", "Active"), ("suspended", "Suspended"), ("closing", "Closing")],
-                        default="active",
-                        max_length=10,
+                        choices=[("active", "Active"), ("suspended", "Suspended"), ("closing", "Closing")], default="active", max_length=10
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -78,12 +66,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("password", models.CharField(max_length=128, verbose_name="password")),
                 ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("email", models.EmailField(max_length=254, unique=True)),
                 ("name", models.CharField(blank=True, max_length=80)),
                 ("is_active", models.BooleanField(default=True)),
@@ -91,20 +74,13 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                "constraints": [
-                    models.UniqueConstraint(django.db.models.functions.text.Lower("email"), name="one_user_per_email")
-                ],
+                "constraints": [models.UniqueConstraint(django.db.models.functions.text.Lower("email"), name="one_user_per_email")],
             },
         ),
         migrations.CreateModel(
             name="PlatformEvent",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("number", models.PositiveBigIntegerField()),
                 ("at", models.DateTimeField()),
                 ("kind", models.CharField(max_length=60)),
@@ -127,12 +103,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Membership",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 (
                     "roles",
                     django.contrib.postgres.fields.ArrayField(
@@ -151,12 +122,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                (
-                    "user",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
-                ),
+                ("user", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL)),
                 (
                     "tenant",
                     models.ForeignKey(
@@ -178,19 +144,9 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="EventCounter",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("number", models.PositiveBigIntegerField(default=0)),
-                (
-                    "digest",
-                    models.CharField(
-                        default="0000000000000000000000000000000000000000000000000000000000000000", max_length=64
-                    ),
-                ),
+                ("digest", models.CharField(default="0000000000000000000000000000000000000000000000000000000000000000", max_length=64)),
                 (
                     "tenant",
                     models.ForeignKey(
@@ -209,12 +165,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Event",
             fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("number", models.PositiveBigIntegerField()),
                 ("at", models.DateTimeField()),
                 ("kind", models.CharField(max_length=60)),
@@ -251,12 +202,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("job", models.CharField(max_length=40)),
                 ("at", models.DateTimeField()),
-                (
-                    "tenant",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
-                    ),
-                ),
+                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant")),
             ],
             options={
                 "indexes": [models.Index(fields=["job", "at"], name="due_next")],

@@ -157,12 +157,10 @@ STANDING = {
 
 
 @pytest.mark.parametrize(
-    "status,verb,sentence",  # noqa: PT006
+    "status,verb,sentence",
     [(status, verb, sentence) for status, verbs in STANDING.items() for verb, sentence in verbs.items()],
 )
-def test_a_step_that_the_diagram_lacks_is_refused_with_a_sentence(
-    acme: Acme, status: str, verb: str, sentence: str
-) -> None:
+def test_a_step_that_the_diagram_lacks_is_refused_with_a_sentence(acme: Acme, status: str, verb: str, sentence: str) -> None:
     with tenant_scope(acme.cast.acme.pk):
         subscription = make.subscription(status=status)
         before = Event.objects.count()

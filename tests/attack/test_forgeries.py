@@ -85,9 +85,7 @@ def jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
 
 
 def pem(world: World) -> bytes:
-    return world.key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return world.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def now() -> int:
@@ -302,7 +300,15 @@ def test_only_in_the_authorization_header(gateway: Gateway, upstream: Upstream, 
 
 @pytest.mark.parametrize(
     ("before", "wanted"),
-    [("", MISSING), ("bearer ", MISSING), ("BEARER ", MISSING), ("Basic ", MISSING), ("DPoP ", MISSING), ("Bearer", MISSING), ("Bearer\t", MISSING)],
+    [
+        ("", MISSING),
+        ("bearer ", MISSING),
+        ("BEARER ", MISSING),
+        ("Basic ", MISSING),
+        ("DPoP ", MISSING),
+        ("Bearer", MISSING),
+        ("Bearer\t", MISSING),
+    ],
 )
 def test_other_schemes(gateway: Gateway, upstream: Upstream, world: World, before: str, wanted: tuple[int, str]) -> None:
     refused(gateway, upstream, world, wanted, headers=[("authorization", before + world.token())])
@@ -397,7 +403,8 @@ def test_requests_that_no_client_sends(gateway: Gateway, upstream: Upstream, wor
     refusals = {
         # Smuggling: two lengths, a length with chunks, chunks that a space hides, a bare line feed in a header.
         "two lengths": raw(f"POST {path} HTTP/1.1", world, "Content-Length: 0", "Content-Length: 5", token=token),
-        "length and chunks": raw(f"POST {path} HTTP/1.1", world, "Content-Length: 5", "Transfer-Encoding: chunked", token=token) + b"0\r\n\r\n",
+        "length and chunks": raw(f"POST {path} HTTP/1.1", world, "Content-Length: 5", "Transfer-Encoding: chunked", token=token)
+        + b"0\r\n\r\n",
         "hidden chunks": raw(f"POST {path} HTTP/1.1", world, "Transfer-Encoding : chunked", token=token),
         "unknown coding": raw(f"POST {path} HTTP/1.1", world, "Transfer-Encoding: xchunked", token=token),
         "underscore": raw(f"GET {path} HTTP/1.1", world, "x_portico_tenant: globex", token=token),
@@ -428,9 +435,7 @@ NOT_ALLOWED, NO_REQUEST = (405, "METHOD_NOT_ALLOWED"), (400, "REQUEST_INVALID")
         *((method, NO_REQUEST) for method in ("CONNECT", "get", "PRI")),
     ],
 )
-def test_other_methods(
-    gateway: Gateway, upstream: Upstream, world: World, method: str, wanted: tuple[int, str]
-) -> None:
+def test_other_methods(gateway: Gateway, upstream: Upstream, world: World, method: str, wanted: tuple[int, str]) -> None:
     before = len(upstream.seen)
     answer = gateway.raw(raw(f"{method} {world.acme.path('/orders')} HTTP/1.1", world, token=world.token()))
     assert (answer.status, answer.code) == wanted, str(answer)

@@ -61,7 +61,7 @@ def test_what_is_no_plain_address_is_refused_with_a_sentence(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url,address",  # noqa: PT006
+    "url,address",
     [
         ("https://orders.example.com", Address("https", "orders.example.com", 443, "")),
         ("http://orders.example.com/", Address("http", "orders.example.com", 80, "")),
@@ -158,7 +158,7 @@ def test_nothing_passes_that_python_knows_as_private(address: Any) -> None:
         return
     inner = getattr(address, "ipv4_mapped", None) or address
     assert inner.is_global
-    assert not (inner.is_private or inner.is_loopback or inner.is_link_local or inner.is_multicast or inner.is_reserved)
+    assert not any([inner.is_private, inner.is_loopback, inner.is_link_local, inner.is_multicast, inner.is_reserved])
     if isinstance(inner, ipaddress.IPv6Address):
         assert inner in ipaddress.ip_network("2000::/3")
         assert inner.sixtofour is None
@@ -168,7 +168,33 @@ def test_nothing_passes_that_python_knows_as_private(address: Any) -> None:
 # --- the injected header ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["", "Host", "host", "Content-Length", "Transfer-Encoding", "Connection", "TE", "Upgrade", "X-Portico-Application", "x-envoy-original-path", "X-Forwarded-For", "Sec-Fetch-Site", ":authority", "a b", "a:b", "a\nb", "X-Key\n", "X-Key\r\n", "ü", "x" * 81, "x_y", "Via"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Host",
+        "host",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "TE",
+        "Upgrade",
+        "X-Portico-Application",
+        "x-envoy-original-path",
+        "X-Forwarded-For",
+        "Sec-Fetch-Site",
+        ":authority",
+        "a b",
+        "a:b",
+        "a\nb",
+        "X-Key\n",
+        "X-Key\r\n",
+        "ü",
+        "x" * 81,
+        "x_y",
+        "Via",
+    ],
+)
 def test_a_header_that_is_not_the_publishers_to_set_is_refused(name: str) -> None:
     with pytest.raises(UpstreamRefused):
         check_header(name, "secret")
@@ -188,12 +214,18 @@ def test_a_header_of_the_publishers_own_is_fine(name: str) -> None:
 # --- at the door -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", ["http://169.254.169.254/latest/meta-data", "http://10.0.0.1", "http://[::ffff:10.0.0.1]/", "http://[fd00:ec2::254]/"])  # fmt: skip
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest/meta-data", "http://10.0.0.1", "http://[::ffff:10.0.0.1]/", "http://[fd00:ec2::254]/"]
+)
 def test_an_import_that_leads_inside_is_refused_at_the_door(cast: Cast, rest: Rest, url: str) -> None:
     pam, at = rest(cast.pam), base(cast.acme)
     pam.post(f"{at}/apis/", {"slug": "orders", "name": "Orders"})
     pam.post(f"{at}/apis/orders/versions/", {"name": "v1"})
-    document = {"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": {"/a": {"get": {"responses": {"200": {"description": "d"}}}}}}
+    document = {
+        "openapi": "3.0.3",
+        "info": {"title": "T", "version": "1"},
+        "paths": {"/a": {"get": {"responses": {"200": {"description": "d"}}}}},
+    }
     response = pam.post(f"{at}/apis/orders/versions/v1/revisions/", {"document": document, "upstream": {"url": url}})
     assert response.status_code == 422
     assert "is not a public address" in response.json()["errors"]["upstream"][0]

@@ -115,10 +115,10 @@ def arrange(stack: Stack) -> World:
     mine = job.register(carl, TENANT, "outages")
     asked = {"application": mine["application"], "api": "echo", "plan": "endless", "purpose": "A test."}
     subscription = carl.post(f"{TENANT}/subscriptions/", json=asked).json()["id"]
-    for person in people.values():
-        if person is not ada:
-            person.close()
     calls = Calls(f"{stack.gateway_url}/acme/echo/v1/get", job.token(mine))
+    for client in (job._caller, *people.values()):
+        if client is not ada:
+            client.close()
     found = World(stack, ada, subscription, calls)
     eventually(lambda: found.status() == 200)
     return found
@@ -144,4 +144,3 @@ def test_calls_go_on(world: World, part: str) -> None:
     assert suspended["gateways"][0]["state"] == "enforced"
     world.decide("resume")
     assert world.status() == 200
-

@@ -1,6 +1,6 @@
 """The life of a subscription at a real Envoy, and each refusal on its way."""
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 from collections.abc import Iterator
@@ -186,9 +186,7 @@ def test_an_upstream_that_is_down(gateway: Gateway, upstream: Upstream) -> None:
         nobody.bind(("127.0.0.1", 0))
         shop = live.shop(upstream)
         shop.add_api("down", url=f"http://127.0.0.1:{nobody.getsockname()[1]}")
-        assert_refused(
-            gateway.call(shop.path(api="down"), shop.client(api="down").token()), 503, "UPSTREAM_UNAVAILABLE"
-        )
+        assert_refused(gateway.call(shop.path(api="down"), shop.client(api="down").token()), 503, "UPSTREAM_UNAVAILABLE")
 
 
 def test_an_upstream_that_is_slow(gateway: Gateway, upstream: Upstream) -> None:
@@ -241,8 +239,8 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     folder = tmp_path_factory.mktemp("tls")
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
-    now = datetime.datetime.now(datetime.UTC)
-    hour = datetime.timedelta(hours=1)
+    now = dt.datetime.now(dt.UTC)
+    hour = dt.timedelta(hours=1)
 
     def certificate(key: ec.EllipticCurvePrivateKey, subject: x509.Name, extension: x509.ExtensionType) -> x509.Certificate:
         built = x509.CertificateBuilder(name, subject, key.public_key(), x509.random_serial_number(), now - hour, now + hour)
@@ -253,9 +251,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
     leaf = certificate(server, x509.Name([]), named)
     ca_file, chain = folder / "ca.pem", folder / "chain.pem"
     ca_file.write_bytes(root.public_bytes(serialization.Encoding.PEM))
-    private = server.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private = server.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     chain.write_bytes(leaf.public_bytes(serialization.Encoding.PEM) + private)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
@@ -300,9 +296,7 @@ def test_a_new_revision_and_back(gateway: Gateway, upstream: Upstream) -> None:
     token = shop.client(api="moving").token()
 
     def statuses() -> dict[str, int]:
-        return {
-            name: gateway.call(shop.path(f"/{name}", api="moving"), token).status for name in ("old", "both", "new")
-        }
+        return {name: gateway.call(shop.path(f"/{name}", api="moving"), token).status for name in ("old", "both", "new")}
 
     assert statuses() == {"old": 200, "both": 200, "new": 404}
     with shop.scope():

@@ -1,5 +1,6 @@
 """What a gateway refuses delays no revocation, and the receipts say so truthfully."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from apis.actions import subscriptions
 from apis.models import ApiVersion, Operation, Revision
 from apis.models import Upstream as UpstreamRow
+from gateway import keeper
 from gateway.receipts import State
 from tests import live
 from tests.live import Client, Gateway, Shop, Upstream
@@ -81,9 +83,7 @@ Break = Callable[[Shop], Revision]
 
 
 @pytest.mark.parametrize("broken", [refused_route, refused_cluster, refused_by_the_compiler])
-def test_a_refused_route_delays_no_suspension(
-    running: tuple[Gateway, Shop, Client], upstream: Upstream, broken: Break
-) -> None:
+def test_a_refused_route_delays_no_suspension(running: tuple[Gateway, Shop, Client], upstream: Upstream, broken: Break) -> None:
     gateway, shop, carl = running
     globex = live.shop(upstream)
     eve, dora = globex.client(), shop.client()
@@ -164,4 +164,58 @@ def test_held_routes_outlive_control(running: tuple[Gateway, Shop, Client]) -> N
     gateway.fresh_envoy()
     gateway.settles(200, "", shop.path(), carl.token())
     assert state(shop, gateway) == "held"
+    # A configuration that was refused is not tried twice, not even by another control or another Envoy of that name.
+    digests = [event.data["digest"] for event in shop.events("gateway.rejected_config")]
+    assert len(digests) == len(set(digests))
+
+
+OPEN_GATE = """
+import django
+django.setup()
+from django.conf import settings
+from gateway.control import Control
+from gateway.serving import serve
+
+async def answers(address, path):
+    return 204
+
+serve(lambda address, stopping: Control(answers).run(address, stopping), settings.CONTROL_ADDRESS)
+"""
+
+
+def test_a_canary_that_answers_closes_the_tenant(gateway: Gateway, upstream: Upstream) -> None:
+    shop = live.shop(upstream)
+    carl = shop.client()
+    gateway.end("control")
+    gateway.begin("control", argv=[sys.executable, "-c", OPEN_GATE])
+    try:
+        gateway.parts["control"].wait_ready()
+        gateway.wait_joined()
+        gateway.call(shop.path(), carl.token())
+        live.eventually(lambda: shop.pushes() and state(shop, gateway) == "closed")
+        assert gateway.call(shop.path(), carl.token()).code == "NOT_READY"
+        assert shop.deployment(gateway.node).refused_text == keeper.OPEN_GATE
+        assert [event.data["text"] for event in shop.events("gateway.rejected_config")] == [keeper.OPEN_GATE]
+    finally:
+        gateway.end("control")
+        gateway.begin_and_wait("control")
+        gateway.wait_joined()
+    # It stays closed until the configuration is another one, which is tried again.
+    assert gateway.call(shop.path(), carl.token()).code == "NOT_READY"
+    shop.client()
+    shop.enforced_newest()
+    gateway.settles(200, "", shop.path(), carl.token())
+    assert state(shop, gateway) == "in_step"
+
+
+def test_what_was_refused_once_is_refused_again(running: tuple[Gateway, Shop, Client]) -> None:
+    """The same broken revision made live twice is sent once, and named as refused both times."""
+    gateway, shop, carl = running
+    good, broken = live_revision(shop), refused_route(shop)
+    for _ in range(2):
+        made_live = shop.make_live(broken)
+        live.eventually(lambda event=made_live: shop.receipt(event).gateways[0].state is State.REFUSED)  # type: ignore[misc]
+        assert shop.receipt(made_live).gateways[0].detail
+        assert gateway.call(shop.path(), carl.token()).status == 200
+        shop.enforced(shop.make_live(good))
     assert len(shop.events("gateway.rejected_config")) == 1

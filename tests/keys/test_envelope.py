@@ -89,7 +89,10 @@ def test_another_key_encryption_key_is_named_not_tried() -> None:
         unseal(sealed, FOR, MemoryKek(bytes(32), "kek-1"))
 
 
-@pytest.mark.parametrize("text", ["", "v1", "v1.a.b", "v1.a.b.c.d", "v2.kek-1.AAAA.AAAA", "v1.kek-1.A.A", "v1.kek-1.é.é", "v1.kek-1..", "....", "v1.kek-1.AAAA.AAAA"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["", "v1", "v1.a.b", "v1.a.b.c.d", "v2.kek-1.AAAA.AAAA", "v1.kek-1.A.A", "v1.kek-1.é.é", "v1.kek-1..", "....", "v1.kek-1.AAAA.AAAA"],
+)
 def test_whatever_is_not_sealed_is_unreadable(text: str) -> None:
     with pytest.raises(Unreadable):
         unseal(text, FOR, KEK)

@@ -144,5 +144,3 @@ def test_a_kid_is_never_used_again_in_any_tenant(cast: Cast) -> None:
     refused = pytest.raises(IntegrityError, match="a_kid_is_never_used_again")
     with tenant_scope(cast.acme.pk), refused, transaction.atomic():
         SigningKey.objects.update(kid=kid)
-
-

@@ -40,9 +40,7 @@ class Shop:
         return "Basic " + base64.b64encode(pair.encode()).decode()
 
     def form(self, **more: str) -> str:
-        return urlencode(
-            {"grant_type": "client_credentials", "client_id": self.id, "client_secret": self.secret} | more
-        )
+        return urlencode({"grant_type": "client_credentials", "client_id": self.id, "client_secret": self.secret} | more)
 
 
 @pytest.fixture
@@ -139,7 +137,9 @@ def test_a_client_that_is_not_known_or_not_right_is_an_invalid_client(shop: Shop
             assert response["WWW-Authenticate"].startswith("Basic realm=")
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic Zm9v", "Basic " + base64.b64encode(b"\xff:\xff").decode(), "Bearer abc", "Digest x", "Basic é"])  # fmt: skip
+@pytest.mark.parametrize(
+    "header", ["Basic", "Basic !!!", "Basic Zm9v", "Basic " + base64.b64encode(b"\xff:\xff").decode(), "Bearer abc", "Digest x", "Basic é"]
+)
 def test_a_header_that_is_not_basic_is_said_to_be_so(shop: Shop, header: str) -> None:
     response = ask(GRANT, basic=header)
     refused(response, 401, "invalid_client", "is not HTTP Basic")
@@ -187,7 +187,7 @@ def test_the_secret_is_sent_once(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "body,error,sentence",  # noqa: PT006
+    "body,error,sentence",
     [
         ("x=1", "invalid_request", "grant_type is missing"),
         ("grant_type=", "invalid_request", "grant_type is missing"),

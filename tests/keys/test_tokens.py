@@ -48,9 +48,7 @@ def test_the_claims_are_rfc_9068_and_the_credential() -> None:
 @pytest.mark.parametrize("lifetime", [0, -1, 901, 10_000])
 def test_no_token_lives_longer_than_the_maximum(lifetime: int) -> None:
     with pytest.raises(AssertionError):
-        tokens.claims(
-            issuer="i", audience="a", client_id="c", credential_id="d", token_id="t", now=1, lifetime=lifetime
-        )
+        tokens.claims(issuer="i", audience="a", client_id="c", credential_id="d", token_id="t", now=1, lifetime=lifetime)
 
 
 def test_joserfc_verifies_it_with_the_public_key_alone() -> None:
@@ -72,9 +70,7 @@ def test_pyjwt_verifies_it_with_the_public_key_alone() -> None:
 
 def test_another_key_does_not_verify_it() -> None:
     with pytest.raises(pyjwt.InvalidSignatureError):
-        pyjwt.decode(
-            tokens.sign(CLAIMS, KEY), pyjwt.PyJWK(tokens.public_jwk(tokens.generate())).key, algorithms=["ES256"]
-        )
+        pyjwt.decode(tokens.sign(CLAIMS, KEY), pyjwt.PyJWK(tokens.public_jwk(tokens.generate())).key, algorithms=["ES256"])
 
 
 def test_the_kid_is_the_rfc_7638_thumbprint() -> None:

@@ -85,7 +85,7 @@ def test_head_answers_like_get_without_a_body(cast: Cast, rest: Rest) -> None:
 
 
 @pytest.mark.parametrize(
-    "body,status,sentence",  # noqa: PT006
+    "body,status,sentence",
     [
         ("{", 400, "The body is not JSON."),
         ("", 422, ""),
@@ -100,9 +100,7 @@ def test_head_answers_like_get_without_a_body(cast: Cast, rest: Rest) -> None:
         ('{"slug": 1' + "0" * 5000 + "}", 400, "The body is not JSON."),
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(
-    cast: Cast, rest: Rest, body: str | bytes, status: int, sentence: str
-) -> None:
+def test_a_body_that_is_no_json_object_is_refused(cast: Cast, rest: Rest, body: str | bytes, status: int, sentence: str) -> None:
     response = rest(cast.pam).post(f"{base(cast.acme)}/apis/", body, content_type="application/json")
     problem(response, status, sentence)
 
@@ -125,9 +123,7 @@ def test_the_parser_itself_reads_nothing_that_is_too_large() -> None:
 def test_a_field_that_does_not_exist_is_named(cast: Cast, rest: Rest, orders: str) -> None:
     pam = rest(cast.pam)
     response = pam.post(f"{base(cast.acme)}/apis/", {"slug": "a", "name": "A", "colour": "red"})
-    assert problem(response, 422)["errors"] == {
-        "colour": ["There is no such field here; there are slug, name, description."]
-    }
+    assert problem(response, 422)["errors"] == {"colour": ["There is no such field here; there are slug, name, description."]}
     body = {"document": {}, "upstream": {"url": "http://127.0.0.1", "retries": 3}}
     response = pam.post(f"{orders}versions/v1/revisions/", body)
     assert set(problem(response, 422)["errors"]) == {"upstream.retries"}
@@ -209,15 +205,11 @@ def rest_addresses() -> list[tuple[str, str, str, str]]:
 
 
 @pytest.mark.parametrize("name,path,method,permission", rest_addresses())  # fmt: skip
-def test_a_member_without_the_permission_is_told_which(
-    cast: Cast, rest: Rest, name: str, path: str, method: str, permission: str
-) -> None:
+def test_a_member_without_the_permission_is_told_which(cast: Cast, rest: Rest, name: str, path: str, method: str, permission: str) -> None:
     ids = {"api": "x", "version": "v1", "plan": "x", "number": 1, "credential": uuid4(),
            "pk": {"applications": uuid4(), "subscriptions": uuid4()}}  # fmt: skip
     for role in Role.values:
-        member = User.objects.filter(email=f"{role}@acme.example").first() or make.member(
-            cast.acme, f"{role}@acme.example", role
-        )
+        member = User.objects.filter(email=f"{role}@acme.example").first() or make.member(cast.acme, f"{role}@acme.example", role)
         response = rest(member).generic(method, address(path, "acme", ids), "{}", content_type="application/json")
         if role in PERMISSIONS[permission]:
             assert response.status_code != 403, f"{role} {method} {name}"
@@ -277,7 +269,9 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-@pytest.mark.parametrize("cursor", ["zzz", encoded("p=zzz"), encoded("p=1"), encoded("p=' OR 1=1"), encoded("o=x"), "é", encoded("p=" + "9" * 400)])  # fmt: skip
+@pytest.mark.parametrize(
+    "cursor", ["zzz", encoded("p=zzz"), encoded("p=1"), encoded("p=' OR 1=1"), encoded("o=x"), "é", encoded("p=" + "9" * 400)]
+)
 @pytest.mark.parametrize("path", ["apis/", "events/"])
 def test_a_cursor_that_is_none_is_told_so(cast: Cast, rest: Rest, path: str, cursor: str) -> None:
     response = rest(everyone_at(cast)).get(f"{base(cast.acme)}/{path}", {"cursor": cursor})
@@ -369,5 +363,3 @@ def test_the_schema_is_the_snapshot(tmp_path: Any) -> None:
     """After a change on purpose: `manage.py spectacular --file tests/openapi.yml`."""
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "openapi.yml"))
     assert (tmp_path / "openapi.yml").read_text() == Path(__file__).parent.with_name("openapi.yml").read_text()
-
-

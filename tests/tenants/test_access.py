@@ -63,7 +63,7 @@ def page(request: Any) -> HttpResponse:
 def ask(user: Any) -> HttpResponse:
     request: HttpRequest = RequestFactory().get("/t/acme/x/")
     request.user = user
-    return page(request, tenant="acme")
+    return page(request)
 
 
 def test_a_page_lets_in_who_has_the_permission(in_acme: Cast) -> None:

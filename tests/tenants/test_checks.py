@@ -5,6 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import models
@@ -39,7 +40,7 @@ def test_e001_a_model_without_a_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
             class Meta:
                 app_label = "tenants"
 
-        monkeypatch.setattr(checks.apps, "get_models", lambda: [Stray])
+        monkeypatch.setattr(apps, "get_models", lambda: [Stray])
         found = list(checks.every_model_has_a_tenant())
     assert ids(found) == ["tenants.E001"]
     assert "tenants.Stray has no tenant." in found[0].msg

@@ -95,7 +95,7 @@ def test_the_platforms_chain_is_unbroken_too(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize(
-    "column,value",  # noqa: PT006
+    "column,value",
     [
         ("actor_name", "'Somebody else'"),
         ("kind", "'subscription.rejected'"),

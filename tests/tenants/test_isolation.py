@@ -113,7 +113,7 @@ def unknown_ids() -> dict[str, Any]:
 def answer(client: Client, method: str, path: str) -> tuple[int, Any, dict[str, str]]:
     response = client.generic(method, path, "{}", "application/json", headers={"accept": "application/json"})
     text = re.sub(r'"request_id": ?"[^"]+"', '"request_id": ""', response.content.decode())
-    headers = {name: value for name, value in response.headers.items() if name not in {"X-Request-ID"}}
+    headers = {name: value for name, value in response.headers.items() if name != "X-Request-ID"}
     return response.status_code, text, headers
 
 
@@ -137,9 +137,7 @@ def test_a_tenant_looks_to_strangers_as_if_it_did_not_exist(db: None, world: Wor
 
 
 @pytest.mark.parametrize("name,path", [(name, path) for name, path, _ in WITH_IDS])  # fmt: skip
-def test_another_tenants_ids_are_as_unknown_as_invented_ones(
-    db: None, world: World, rest: Rest, name: str, path: str
-) -> None:
+def test_another_tenants_ids_are_as_unknown_as_invented_ones(db: None, world: World, rest: Rest, name: str, path: str) -> None:
     # Numbers count from one in every tenant, so there is no such thing as another tenant's number.
     theirs = {**world.ids[world.cast.acme.pk], "number": 987_654}
     slug = world.cast.globex.slug
@@ -220,9 +218,7 @@ def references() -> list[tuple[type[TenantModel], models.ForeignKey[Any, Any]]]:
         (model, field)
         for model in tenant_models()
         for field in model._meta.get_fields()
-        if isinstance(field, models.ForeignKey)
-        and isinstance(field.related_model, type)
-        and issubclass(field.related_model, TenantModel)
+        if isinstance(field, models.ForeignKey) and isinstance(field.related_model, type) and issubclass(field.related_model, TenantModel)
     ]
 
 
@@ -248,7 +244,7 @@ def test_a_reference_into_another_tenant_is_refused_by_the_database(
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize(
-    "off,on",  # noqa: PT006  (a pair of statements)
+    "off,on",
     [
         ("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", "ALTER TABLE {} ENABLE ROW LEVEL SECURITY"),
         ("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", "ALTER TABLE {} FORCE ROW LEVEL SECURITY"),
@@ -256,9 +252,7 @@ def test_a_reference_into_another_tenant_is_refused_by_the_database(
     ],
     ids=["disabled", "not forced", "one policy too many"],
 )
-def test_switching_row_security_off_turns_the_suite_red(
-    world: World, django_db_blocker: Any, table: str, off: str, on: str
-) -> None:
+def test_switching_row_security_off_turns_the_suite_red(world: World, django_db_blocker: Any, table: str, off: str, on: str) -> None:
     """On any one table: the check names it, and (where the serving role is no owner) the raw SQL above sees both tenants."""
     with django_db_blocker.unblock(), psycopg.connect(DATABASE_OWNER_URL, autocommit=True) as owner:
         assert list(every_tenant_table_is_guarded()) == []

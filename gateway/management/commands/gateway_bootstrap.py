@@ -2,6 +2,7 @@ import json
 import ssl
 from argparse import ArgumentParser
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 from django.conf import settings
@@ -17,15 +18,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--node", default="gateway-1", help="the gateway's name")
-        parser.add_argument(
-            "--address", default=settings.GATEWAY_URL, help="where control may call it; '' = not at all"
-        )
-        parser.add_argument(
-            "--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin"
-        )
-        parser.add_argument(
-            "--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams"
-        )
+        parser.add_argument("--address", default=own_address(), help="where control may call it; '' = not at all")
+        parser.add_argument("--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin")
+        parser.add_argument("--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams")
 
     def handle(self, *_: Any, node: str, address: str, admin: str, ca_file: str, **__: Any) -> None:
         whole = bootstrap(
@@ -38,6 +33,11 @@ class Command(BaseCommand):
             address=address,
         )
         self.stdout.write(json.dumps(whole, indent=2))
+
+
+def own_address() -> str:
+    """The gateway of this machine; a public name may lead to any gateway, or to what stands before them."""
+    return settings.GATEWAY_URL if urlsplit(settings.GATEWAY_URL).hostname in {"127.0.0.1", "localhost", "::1"} else ""
 
 
 def default_ca_file() -> str:

@@ -17,6 +17,9 @@ class Command(BaseCommand):
     def handle(self, *_: Any, slug: str, name: str, **__: Any) -> None:
         try:
             tenant = create_tenant(slug=slug, name=name, by=None)
-        except (Invalid, NotAllowed) as error:
+        except Invalid as error:
+            sentences = [f"{field}: {sentence}" for field, found in error.problems.items() for sentence in found]
+            raise CommandError("\n".join(sentences)) from error
+        except NotAllowed as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Created {tenant} ({tenant.slug}).")

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.core.validators import validate_email
 from django.db import transaction
 
 from tenants.actions import add_member
@@ -31,7 +30,7 @@ class Command(BaseCommand):
         if tenant is None:
             raise CommandError(f"There is no tenant “{slug}”. Create it with create_tenant.")
         try:
-            validate_email(email)
+            User(email=email.strip().lower(), name=name).clean_fields(exclude=["password"])
             with transaction.atomic(), tenant_scope(tenant.pk):
                 user = User.objects.filter(email=email.strip().lower()).first()
                 if user is None:
@@ -47,5 +46,8 @@ class Command(BaseCommand):
 def _password(file: str | None) -> str:
     if file is None:
         return getpass("Password for the new person: ")
-    with open(0 if file == "-" else file, encoding="utf-8") as source:  # noqa: PTH123  (0 is standard input)
-        return source.read().strip()
+    try:
+        with open(0 if file == "-" else file, encoding="utf-8") as source:  # noqa: PTH123  (0 is standard input)
+            return source.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"The password can't be read from {file}: {error}") from error

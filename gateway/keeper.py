@@ -1,0 +1,125 @@
+"""One tenant on one gateway, kept in step by a task of its own: a gateway that refuses one tenant, or is slow, holds up nothing else."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from gateway import register
+from gateway.ads import Refused, Stream
+from gateway.boards import Board
+from gateway.canary import Probe, stands_open
+from gateway.database import RETRY_SECONDS, Database
+from gateway.delivery import Delivery, Kind, Newest, Outcome
+from gateway.desired import RoutesRef
+from gateway.register import NodeId
+
+log = logging.getLogger(__name__)
+
+# A receipt waits this long for the canary; a canary that answers later can still close the gate.
+CANARY_PATIENCE_SECONDS = 0.25
+OPEN_GATE = "The canary was let through without a token, so this gateway is closed for this tenant until it connects again."
+
+
+@dataclass(slots=True)
+class Keeper:
+    """:param address: where the gateway's canary may be called, "" not at all."""
+
+    node: NodeId
+    address: str
+    stream: Stream
+    board: Board
+    database: Database
+    probe: Probe
+    wanted: bool = True
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    delivery: Delivery = field(init=False)
+    _routes: int = 0
+    _access: int = 0
+    _written: Kind | None = None
+    _probe_is_slow: bool = False
+    _probing: asyncio.Task[int | None] | None = None
+
+    def __post_init__(self) -> None:
+        self.delivery = Delivery(self.stream, self.board.slug, self._held)
+
+    async def keep(self) -> None:
+        """Until the gateway no longer wants the tenant; loading and unloading happen here one after the other, never side by side."""
+        while self.wanted:
+            await self._load()
+            self.board.watch(self.wake)
+            try:
+                await self._follow()
+            finally:
+                self.board.leave(self.wake)
+            await self.database.insist(register.tenant_unloaded, self.node, self.board.tenant_id)
+            await self.delivery.forget()
+
+    async def _load(self) -> None:
+        standing = await self.database.insist(register.tenant_loaded, self.node, self.board.tenant_id)
+        self.delivery.good_routes = standing.good_routes
+        self.delivery.refused |= standing.refused
+        self._routes, self._access = standing.routes, standing.access
+
+    async def _follow(self) -> None:
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            if not self.wanted:
+                return
+            try:
+                if self.board.newest is not None:
+                    await self._bring(self.board.newest)
+            except Refused as refusal:
+                log.error("Gateway %s refused %s: %s", self.node.name, self.board.slug, refusal)
+                digest = f"{refusal.url} {refusal.version}"
+                await self.database.insist(register.save_refusal, self.node, self.board.tenant_id, digest, str(refusal))
+            except TimeoutError:
+                log.warning("Gateway %s does not acknowledge %s; trying again.", self.node.name, self.board.slug)
+                self.wake.set()
+            except Exception:
+                # Whatever it was: this tenant's next revocation must still find somebody at work.
+                log.exception("Bringing %s to gateway %s failed; trying again.", self.board.slug, self.node.name)
+                await asyncio.sleep(RETRY_SECONDS)
+                self.wake.set()
+
+    async def _bring(self, newest: Newest) -> None:
+        if self._probing is not None and self._probing.done():
+            await self._judge(newest, self._probing)
+        outcome = await self.delivery.bring(newest)
+        if outcome.pushed and outcome.offer.kind is not Kind.CLOSED and self.address:
+            self._probing = asyncio.create_task(self.probe(self.address, self.board.slug))
+            patience = 0 if self._probe_is_slow else CANARY_PATIENCE_SECONDS
+            await asyncio.wait([self._probing], timeout=patience)
+            self._probe_is_slow = not self._probing.done()
+            if self._probing.done() and stands_open(self._probing.result()):
+                await self._judge(newest, self._probing)
+                return
+            # An answer that comes later is judged then.
+            self._probing.add_done_callback(lambda _: self.wake.set())
+        await self._write_down(outcome)
+
+    async def _judge(self, newest: Newest, probing: asyncio.Task[int | None]) -> None:
+        self._probing = None
+        if not stands_open(probing.result()):
+            return
+        log.error("The gate of %s stands open on gateway %s; closing it.", self.board.slug, self.node.name)
+        outcome = await self.delivery.close(newest)
+        outcome.refusals.append((f"open {newest.compiled.digest if newest.compiled else ''}", OPEN_GATE))
+        await self._write_down(outcome)
+
+    async def _write_down(self, outcome: Outcome) -> None:
+        offer = outcome.offer
+        before = self._access
+        self._access = max(self._access, offer.number)
+        if offer.kind is Kind.IN_STEP:
+            self._routes = max(self._routes, offer.number)
+        nothing_new = before == self._access and self._written is offer.kind
+        if nothing_new and not outcome.pushed and not outcome.refusals:
+            return
+        await self.database.insist(
+            register.save_outcome, self.node, self.board.tenant_id, outcome, routes=self._routes, access=self._access
+        )
+        self._written = offer.kind
+
+    async def _held(self, routes: RoutesRef) -> Newest:
+        return await self.database.insist(register.newest, self.board.tenant_id, routes)

@@ -1,0 +1,145 @@
+"""Keeping upstreams' addresses true: looked up outside the lock, changed only by what is new and good."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from apis import upstreams
+from apis.actions import publishing, resolving
+from apis.models import Api, Upstream
+from portal.settings import DATABASE_URL
+from tenants import due
+from tenants.models import Due, Event, Tenant
+from tenants.scope import in_scope, tenant_scope
+from tests import make
+
+Lookup = Callable[[str, int], Sequence[str]]
+
+
+@pytest.fixture
+def acme(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Tenant:
+    """Acme with one live API at orders.example.com."""
+    tenant = make.tenant("acme")
+    # make.api looks the name up as a publisher's import does.
+    monkeypatch.setattr(upstreams.resolve, "__kwdefaults__", {"resolver": lambda host, port: ["93.184.216.34"]})
+    with tenant_scope(tenant.pk):
+        make.api("orders", upstream="https://orders.example.com/base")
+    make_due()
+    return tenant
+
+
+def make_due() -> None:
+    Due.objects.filter(job=resolving.RESOLVE_JOB).update(at=timezone.now() - timedelta(seconds=1))
+
+
+def stored(tenant: Tenant) -> list[str]:
+    with tenant_scope(tenant.pk):
+        return Upstream.objects.latest("id").addresses
+
+
+def told(tenant: Tenant) -> list[dict[str, list[str]]]:
+    with tenant_scope(tenant.pk):
+        return list(Event.objects.filter(kind="upstream.resolved").order_by("number").values_list("data", flat=True))
+
+
+def answers(*addresses: str) -> Lookup:
+    return lambda host, port: list(addresses)
+
+
+def test_a_new_address_is_stored_and_told(acme: Tenant) -> None:
+    assert resolving.resolve_upstreams(resolver=answers("93.184.216.35", "93.184.216.34")) == 1
+    assert stored(acme) == ["93.184.216.34", "93.184.216.35"]
+    assert told(acme) == [{"was": ["93.184.216.34"], "now": ["93.184.216.34", "93.184.216.35"]}]
+
+
+def test_the_same_addresses_in_another_order_are_no_event(acme: Tenant) -> None:
+    for order in (("93.184.216.35", "93.184.216.34"), ("93.184.216.34", "93.184.216.35")):
+        resolving.resolve_upstreams(resolver=answers(*order))
+        make_due()
+    assert len(told(acme)) == 1
+
+
+@pytest.mark.parametrize("bad", [(), ("127.0.0.53", "10.0.0.1"), ("169.254.169.254",), ("93.184.216.34", "10.0.0.1")])
+def test_the_last_good_addresses_stay_where_the_answer_is_bad(acme: Tenant, bad: tuple[str, ...]) -> None:
+    resolving.resolve_upstreams(resolver=answers(*bad))
+    assert stored(acme) == ["93.184.216.34"]
+    assert told(acme) == []
+
+
+def test_the_last_good_addresses_stay_where_the_resolver_is_away(acme: Tenant) -> None:
+    def away(host: str, port: int) -> list[str]:
+        raise OSError("timed out")
+
+    assert resolving.resolve_upstreams(resolver=away) == 1
+    assert stored(acme) == ["93.184.216.34"]
+    assert Due.objects.get(job=resolving.RESOLVE_JOB).at > timezone.now(), "and it is tried again in a minute"
+
+
+def test_nothing_is_locked_during_a_look_up(acme: Tenant) -> None:
+    seen = []
+
+    def look(host: str, port: int) -> list[str]:
+        assert not connection.in_atomic_block
+        assert not in_scope()
+        with psycopg.connect(DATABASE_URL) as other:
+            other.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(acme.pk)])
+            other.execute("SELECT 1 FROM tenants_eventcounter FOR UPDATE NOWAIT")
+        seen.append((host, port))
+        return ["93.184.216.34"]
+
+    resolving.resolve_upstreams(resolver=look)
+    assert seen == [("orders.example.com", 443)]
+
+
+def test_it_comes_round_every_minute_while_something_is_live(acme: Tenant) -> None:
+    resolving.resolve_upstreams(resolver=answers("93.184.216.34"))
+    at = Due.objects.get(job=resolving.RESOLVE_JOB).at
+    assert timedelta(seconds=50) < at - timezone.now() <= resolving.EVERY
+    assert resolving.resolve_upstreams(resolver=answers("93.184.216.34")) == 0
+
+
+def test_what_goes_live_during_the_look_ups_is_not_forgotten(acme: Tenant) -> None:
+    """It was not looked up this time, and the job must not write its own later date over the new one's."""
+    asked: list[str] = []
+
+    def look(host: str, port: int) -> list[str]:
+        if not asked:
+            with tenant_scope(acme.pk):
+                make.api("later", upstream="https://later.example.com")
+        asked.append(host)
+        return ["93.184.216.34"]
+
+    resolving.resolve_upstreams(resolver=look)
+    assert "later.example.com" in asked
+
+
+def test_what_is_imported_is_resolved_once_it_is_live_however_late(acme: Tenant) -> None:
+    with tenant_scope(acme.pk):
+        version = Api.objects.get(slug="orders").versions.get()
+        second = publishing.add_revision(version, document=make.document(), target=make.target("https://second.example.com"), by=None)
+        Upstream.objects.exclude(pk=second.upstream_id).update(host="192.0.2.1")
+    make_due()
+    asked: list[str] = []
+
+    def look(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["93.184.216.34"]
+
+    resolving.resolve_upstreams(resolver=look)
+    assert asked == []
+    with tenant_scope(acme.pk):
+        publishing.make_live(second, by=None)
+    resolving.resolve_upstreams(resolver=look)
+    assert asked == ["second.example.com"]
+
+
+def test_applying_needs_no_lock_taken_before(acme: Tenant) -> None:
+    with tenant_scope(acme.pk):
+        upstream = Upstream.objects.latest("id")
+        resolving.apply_addresses({upstream.pk: ("93.184.216.99",)})
+    assert stored(acme) == ["93.184.216.99"]
+    assert due.claim(resolving.RESOLVE_JOB, 1) == [acme.pk]

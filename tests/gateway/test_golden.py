@@ -1,0 +1,228 @@
+"""What the compiler makes, held to files that people read: `PORTICO_GOLDEN=write` writes them anew."""
+
+import base64
+import json
+import os
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.listener.v3 import listener_pb2
+from envoy.config.route.v3 import route_components_pb2 as route_pb2
+from envoy.config.route.v3 import route_pb2 as configuration_pb2
+from envoy.config.route.v3 import scoped_route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from google.protobuf import text_format
+from google.protobuf.message import Message
+
+from gateway.envoy import chain, routes
+from gateway.envoy.bootstrap import bootstrap
+from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
+from gateway.envoy.names import GATE, GUARD
+from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
+from gateway.envoy.routes import OFF, FailsOpen, guard
+from gateway.envoy.state import Access, Grant, Operation, Tenant
+from tests.gateway.states import access, orders, small_tenant, upstream
+
+GOLDEN = Path(__file__).with_name("golden")
+WRITE = os.environ.get("PORTICO_GOLDEN") == "write"
+
+
+def whole_tenant() -> Tenant:
+    """The small tenant, with a second API on an https upstream that gets a secret."""
+    target = upstream(8443, key="fedcba9876543210", scheme="https", host="billing.example", path="/base", header="x-key", secret=b"s3cret")
+    billing = replace(orders(target), api="billing", operations=(Operation("getBill", "GET", "/bills/{id}.pdf"),))
+    return replace(small_tenant(), routes=(billing, orders(upstream())))
+
+
+def readable(kind: type[Message], resource: Resource) -> str:
+    """Text format with every Any opened that Python knows."""
+    return text_format.MessageToString(kind.FromString(resource.body.value))
+
+
+def tenant_files() -> dict[str, str]:
+    found = compile_tenant(whole_tenant())
+    files = {"routes": readable(configuration_pb2.RouteConfiguration, found.routes)}
+    closed = compile_tenant(replace(whole_tenant(), routes=None))
+    files["closed"] = readable(configuration_pb2.RouteConfiguration, closed.routes)
+    files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
+    for each in found.clusters:
+        files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
+    for each in found.secrets:
+        files["secret-" + each.name.partition("/")[2][:4]] = readable(secret_pb2.Secret, each)
+    return files
+
+
+def files() -> dict[str, str]:
+    made = compile_listener(port=8080, address="127.0.0.1", portal_url="http://portal.example")
+    started = bootstrap(
+        node="gateway-1",
+        token="a-token",
+        control="unix:/run/portico/control.sock",
+        usage="usage.example:8003",
+        admin="/run/portico/admin.sock",
+        ca_file="/etc/ssl/ca.pem",
+        address="http://gateway.example",
+    )
+    texts = {**tenant_files(), "listener": readable(listener_pb2.Listener, made)}
+    return {
+        **{f"{name}.textproto": text for name, text in texts.items()},
+        "bootstrap.json": json.dumps(started, indent=2) + "\n",
+    }
+
+
+def test_golden() -> None:
+    made = files()
+    if WRITE:
+        for name, text in made.items():
+            (GOLDEN / name).write_text(text)
+    assert {path.name for path in GOLDEN.iterdir()} == set(made)
+    for name, text in made.items():
+        assert text == (GOLDEN / name).read_text(), f"{name} changed; read the difference, then write it anew."
+
+
+def test_a_secret_stands_in_its_resource_alone() -> None:
+    found = compile_tenant(whole_tenant())
+    for each in (found.routes, *found.clusters):
+        assert b"s3cret" not in each.body.value
+    assert b"s3cret" in found.secrets[0].body.value
+    assert base64.b64encode(b"s3cret") not in found.routes.body.value
+
+
+def many_grants() -> tuple[Grant, ...]:
+    return tuple(Grant("orders", f"app-{n}", f"subscription-{n}", "" if n % 3 else "SUBSCRIPTION_PENDING", "p", 5, 1) for n in range(50))
+
+
+def test_the_same_bytes_whatever_the_order() -> None:
+    tenant = replace(whole_tenant(), access=replace(access(), grants=many_grants(), revoked_credentials=("a", "b", "c")))
+    assert tenant.routes is not None
+    chance = random.Random(7)
+    wanted = compile_tenant(tenant)
+    for _ in range(5):
+        versions = [replace(v, operations=tuple(chance.sample(v.operations, len(v.operations)))) for v in tenant.routes]
+        chance.shuffle(versions)
+        mixed = Access(
+            tenant.access.jwks,
+            tuple(chance.sample(tenant.access.grants, 50)),
+            tuple(chance.sample(tenant.access.revoked_credentials, 3)),
+        )
+        again = compile_tenant(replace(tenant, access=mixed, routes=tuple(versions)))
+        assert again == wanted
+        assert again.digest == wanted.digest
+
+
+# What fails open is refused
+
+
+def compiled() -> configuration_pb2.RouteConfiguration:
+    return routes.configuration(small_tenant())
+
+
+def without_gate(whole: configuration_pb2.RouteConfiguration) -> None:
+    del whole.typed_per_filter_config[GATE]
+
+
+def gate_off(whole: configuration_pb2.RouteConfiguration) -> None:
+    whole.typed_per_filter_config[GATE].CopyFrom(OFF)
+
+
+def guard_off(whole: configuration_pb2.RouteConfiguration) -> None:
+    whole.typed_per_filter_config[GUARD].CopyFrom(OFF)
+
+
+def every_domain(whole: configuration_pb2.RouteConfiguration) -> None:
+    whole.virtual_hosts[0].domains.append("*")
+
+
+def host_off(whole: configuration_pb2.RouteConfiguration) -> None:
+    whole.virtual_hosts[0].typed_per_filter_config[GATE].CopyFrom(OFF)
+
+
+def route(**fields: object) -> route_pb2.Route:
+    return route_pb2.Route(name="r", match=route_pb2.RouteMatch(prefix="/"), **fields)
+
+
+def passed_on(**config: object) -> route_pb2.Route:
+    return route(route=route_pb2.RouteAction(cluster="c"), typed_per_filter_config=config)
+
+
+def both_off_with_a_cluster(whole: configuration_pb2.RouteConfiguration) -> None:
+    whole.virtual_hosts[0].routes.append(passed_on(**{GATE: OFF, GUARD: OFF}))
+
+
+def gate_off_on_a_route(whole: configuration_pb2.RouteConfiguration) -> None:
+    whole.virtual_hosts[0].routes.append(passed_on(**{GATE: OFF}))
+
+
+def other_filter_on_an_answer(whole: configuration_pb2.RouteConfiguration) -> None:
+    answer = route(direct_response=route_pb2.DirectResponseAction(status=200), typed_per_filter_config={"cors": OFF})
+    whole.virtual_hosts[0].routes.append(answer)
+
+
+def change_steps(change: Callable[[list[object]], None]) -> Callable[[configuration_pb2.RouteConfiguration], None]:
+    def spoil(whole: configuration_pb2.RouteConfiguration) -> None:
+        found = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
+        filters = found.filter_chain.filters
+        steps = list(filters)
+        change(steps)
+        del filters[:]
+        filters.extend(steps)
+        whole.typed_per_filter_config[GATE].CopyFrom(packed(found))
+
+    return spoil
+
+
+SABOTAGE: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
+    "no chain": without_gate,
+    "gate off": gate_off,
+    "guard off": guard_off,
+    "every domain": every_domain,
+    "host off": host_off,
+    "both off with a cluster": both_off_with_a_cluster,
+    "gate off on a route": gate_off_on_a_route,
+    "another filter on an answer": other_filter_on_an_answer,
+    "empty chain": change_steps(lambda steps: steps.clear()),
+    "mark first": change_steps(lambda steps: steps.insert(0, steps.pop())),
+    "twice": change_steps(lambda steps: steps.append(steps[0])),
+    **{f"without {name}": change_steps(lambda steps, at=at: steps.pop(at)) for at, name in enumerate(chain.STEPS)},  # type: ignore[misc]
+}
+
+
+def test_what_the_compiler_makes_passes() -> None:
+    guard(compiled())
+    guard(routes.configuration(replace(small_tenant(), routes=())))
+    guard(routes.configuration(replace(small_tenant(), routes=None)))
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_what_fails_open_is_refused(name: str) -> None:
+    whole = compiled()
+    SABOTAGE[name](whole)
+    with pytest.raises(FailsOpen):
+        guard(whole)
+
+
+def test_a_closed_configuration_reaches_nothing() -> None:
+    whole = routes.configuration(replace(small_tenant(), routes=None))
+    assert len(whole.virtual_hosts) == 1
+    assert [each.WhichOneof("action") for each in whole.virtual_hosts[0].routes] == ["direct_response"]
+    whole.virtual_hosts[0].routes.append(passed_on())
+    with pytest.raises(FailsOpen):
+        guard(whole)
+
+
+def test_operations_of_one_base_cannot_configure_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Routes within the matcher are looked at one by one, before they are packed into it."""
+    made = routes._route
+
+    def sabotaged(*args: object) -> route_pb2.Route:
+        found = made(*args)  # type: ignore[arg-type]
+        found.typed_per_filter_config[GUARD].CopyFrom(OFF)
+        return found
+
+    monkeypatch.setattr(routes, "_route", sabotaged)
+    with pytest.raises(FailsOpen):
+        compiled()
