@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -133,6 +133,12 @@ def resolve(address: Address, *, allowed: Sequence[str], resolver: Resolver = lo
     if not found:
         raise UpstreamRefused(f"“{address.host}” does not resolve to an address. Check the name, then try again.")
     return tuple(found[:MAX_ADDRESSES])
+
+
+def reachable(addresses: Iterable[str], *, allowed: Sequence[str]) -> list[str]:
+    """Those of the addresses that calls may go to, by today's rule."""
+    networks = [ipaddress.ip_network(network) for network in allowed]
+    return [text for text in addresses if _public(ipaddress.ip_address(text), networks)]
 
 
 def _public(address: IPAddress, allowed: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:

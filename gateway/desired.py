@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
+from apis import upstreams
 from apis.models import ApiVersion, Operation, Plan, Revision, Subscription, Upstream
 from gateway.envoy import state
 from keys import tokens
@@ -112,7 +113,8 @@ def _upstream(row: Upstream, addresses: Iterable[str]) -> state.Upstream:
         path=row.path,
         connect_timeout_ms=row.connect_timeout_ms,
         timeout_ms=row.timeout_ms,
-        addresses=tuple(sorted(addresses)),
+        # The operator may have closed a network since; without an address left, calls are answered 503.
+        addresses=tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS))),
         header=row.header,
         secret=unseal(row.sealed, row.sealed_for, kek()) if row.sealed else b"",
     )

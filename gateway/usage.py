@@ -6,22 +6,26 @@ Apart from control, so that a flood of calls never delays a revocation; and best
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import grpc
+from django.conf import settings
 from django.db import DatabaseError, connection
 from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+from google.protobuf import wrappers_pb2
 
-from gateway.database import fresh_connection
-from gateway.envoy.names import JWT, REFUSAL_HEADER, TOKEN
+from gateway.database import AWAY, first_line, fresh_connection
+from gateway.envoy.names import CALLED, JWT, REFUSAL_HEADER, TOKEN
 from gateway.models import KEPT, Refusal
 from keys.models import Application
+from keys.tokens import issuer
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 
@@ -30,6 +34,10 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 1.0
 # What waits while PostgreSQL is away; beyond that the oldest are lost.
 MOST_WAITING = 10_000
+# Envoy sends what it has every half second or 16 KB, and no header of a call is longer than that; more is no access log.
+MAX_MESSAGE = 1024 * 1024
+# What Envoy says of an answer that the upstream gave, whatever that bears.
+VIA_UPSTREAM = "via_upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +59,60 @@ def read_entry(entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> Refused
     """The refusal in an access-log entry; None if it was none, or nobody's: without a verified token there is no application."""
     code = entry.response.response_headers.get(REFUSAL_HEADER, "")
     token = entry.common_properties.metadata.filter_metadata.get(JWT)
-    if not code or token is None or TOKEN not in token.fields:
+    if not code or entry.response.response_code_details == VIA_UPSTREAM or token is None or TOKEN not in token.fields:
         return None
-    # The query may hold secrets; it is cut off before anything else is done with the path.
-    path = entry.request.path.partition("?")[0]
+    claims = token.fields[TOKEN].struct_value.fields
     return Refused(
-        slug=path.split("/")[1] if path.startswith("/") else "",
-        client_id=token.fields[TOKEN].struct_value.fields["client_id"].string_value,
+        slug=claims["iss"].string_value.removeprefix(issuer(settings.PORTAL_URL, ""))[:40],
+        client_id=claims["client_id"].string_value[:40],
         at=entry.common_properties.start_time.ToDatetime(tzinfo=UTC),
         request_id=entry.request.request_id[:64],
         code=code[:40],
         status=entry.response.response_code.value,
         method=base_pb2.RequestMethod.Name(entry.request.request_method)[:10],
-        path=path[:500],
+        path=_path(entry)[:500],
         gateway=gateway[:80],
     )
 
 
-def store(refusals: Iterable[Refused]) -> None:
-    """One transaction per tenant; keeps the newest of each application."""
-    by_slug: dict[str, list[Refused]] = defaultdict(list)
+def _path(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
+    """The path as it was called: the entry's own is the upstream's once the router ran. Never the query, which may hold secrets."""
+    called = wrappers_pb2.StringValue()
+    kept = entry.common_properties.filter_state_objects.get(CALLED)
+    if kept is not None:
+        kept.Unpack(called)
+    return (called.value or entry.request.path).partition("?")[0]
+
+
+def store(refusals: Sequence[Refused]) -> list[Refused]:
+    """Keep the newest of each application, one transaction per tenant; returns those that have to wait for PostgreSQL.
+
+    What PostgreSQL refuses is dropped: it would refuse it again, for ever.
+    """
+    waiting: dict[str, list[Refused]] = defaultdict(list)
     for refusal in refusals:
-        by_slug[refusal.slug].append(refusal)
-    tenants = dict(Tenant.objects.filter(slug__in=by_slug).values_list("slug", "pk"))
-    for slug, tenant_id in sorted(tenants.items()):
+        waiting[refusal.slug].append(refusal)
+    try:
+        tenants = dict(Tenant.objects.filter(slug__in=waiting).values_list("slug", "pk"))
+        for slug in sorted(waiting.keys() - tenants.keys()):
+            del waiting[slug]
+        for slug, tenant_id in sorted(tenants.items()):
+            _store_for(tenant_id, waiting[slug])
+            del waiting[slug]
+    except AWAY as error:
+        log.warning("PostgreSQL does not answer (%s); %s refusals wait.", first_line(error), sum(map(len, waiting.values())))
+    return [refusal for refusal in refusals if refusal.slug in waiting]
+
+
+def _store_for(tenant_id: UUID, refusals: list[Refused]) -> None:
+    try:
         with tenant_scope(tenant_id):
-            _store_here(by_slug[slug])
+            _store_here(refusals)
+    except AWAY:
+        raise
+    except (DatabaseError, ValueError) as error:
+        # An application that went meanwhile, or a text that PostgreSQL can't hold.
+        log.warning("%s refusals are lost: %s", len(refusals), first_line(error))
 
 
 def _store_here(refusals: list[Refused]) -> None:
@@ -125,7 +161,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         return als_pb2.StreamAccessLogsResponse()
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
-        server = grpc.aio.server()
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE)])
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
         server.add_insecure_port(address)
         await server.start()
@@ -144,8 +180,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         if not batch:
             return
         self._waiting.clear()
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, fresh_connection(store), batch)
-        except DatabaseError as error:
-            log.warning("PostgreSQL does not answer (%s); %s refusals wait.", str(error).strip().splitlines()[0], len(batch))
-            self._waiting.extendleft(reversed(batch))
+        left = await asyncio.get_running_loop().run_in_executor(self._threads, fresh_connection(store), batch)
+        if left:
+            # Before what came in meanwhile; when that is too much, the beginning goes.
+            self._waiting = deque([*left, *self._waiting], maxlen=MOST_WAITING)

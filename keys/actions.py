@@ -10,7 +10,7 @@ from keys.envelope import seal
 from keys.kek import kek
 from keys.models import Application, Credential, SigningKey
 from keys.secrets import fingerprint, new_client_id, new_secret, pepper_id
-from tenants import due, events
+from tenants import due, events, limits
 from tenants.actions import add_tenant
 from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import move
@@ -47,6 +47,8 @@ def register_application(*, name: str, purpose: str, environment: str, by: User)
     events.lock()
     if Application.objects.filter(owner=by, name=name).exists():
         raise NotAllowed(f"You have an application called “{name}” already.")
+    if Application.objects.filter(owner=by).count() >= limits.APPLICATIONS_PER_PERSON:
+        raise NotAllowed(f"You have {limits.APPLICATIONS_PER_PERSON:,} applications here, which is as many as one person may have.")
     application = Application.objects.create(
         name=name, purpose=purpose, environment=environment, owner=by, client_id=new_client_id()
     )

@@ -84,6 +84,9 @@ CONTROL_ADDRESS = env("PORTICO_CONTROL", f"unix:{RUN / 'control.sock'}")
 USAGE_ADDRESS = env("PORTICO_USAGE", f"unix:{RUN / 'usage.sock'}")
 # The authorities that gateways trust for https upstreams; "" = the system's.
 GATEWAY_CA_FILE = env("PORTICO_GATEWAY_CA_FILE")
+# How many callers may be connected to a gateway at once, and from 95 % of how much memory on it refuses calls; 0 = no limit.
+GATEWAY_CONNECTIONS = int(env("PORTICO_GATEWAY_CONNECTIONS", "10000"))
+GATEWAY_HEAP_MB = int(env("PORTICO_GATEWAY_HEAP_MB", "0"))
 # Networks in which upstreams may lie although they are private: the operator's word. The embedded stack allows loopback.
 UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 # Token requests per minute that one client may make from one address, counted in each web process.

@@ -13,3 +13,11 @@ class Invalid(Exception):  # noqa: N818
     def __init__(self, problems: Mapping[str, Sequence[str]]) -> None:
         super().__init__(next(iter(problems.values()))[0])
         self.problems = {field: list(sentences) for field, sentences in problems.items()}
+
+
+class Busy(Exception):  # noqa: N818
+    """This process does as much of something costly as it may (503). `seconds` is when to try again."""
+
+    def __init__(self, sentence: str, *, seconds: int = 5) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds

@@ -58,10 +58,11 @@ def require_lock() -> Lock:
     return held
 
 
-def record(kind: str, subject: Subject, *, by: User | None, **data: Any) -> Event:
+def record(kind: str, subject: Subject, *, by: User | None, gathered: bool = False, **data: Any) -> Event:
     """Write down one thing that happened, beside the change that is it.
 
     :param by: the person, or None for a job of Portico's own.
+    :param gathered: gateways may hear of it with others, up to a second later, although most of its kind go at once.
     :param data: what changed, never a secret; JSON.
     """
     if kind not in KINDS:
@@ -76,7 +77,7 @@ def record(kind: str, subject: Subject, *, by: User | None, **data: Any) -> Even
     EventCounter.objects.update(number=event.number, digest=event.digest)
     held.known_in, held.number, held.digest = tuple(connection.savepoint_ids), event.number, event.digest
     if change := GATEWAY_KINDS.get(kind):
-        notify(event.owning_tenant, gathered=change.gathered)
+        notify(event.owning_tenant, gathered=gathered or change.gathered)
     return event
 
 
@@ -106,7 +107,7 @@ def _facts(kind: str, subject: Subject, by: User | None, data: dict[str, Any]) -
     return {
         "kind": kind,
         "actor_id": by.pk if by else None,
-        "actor_name": str(by) if by else "Portico",
+        "actor_name": str(by)[:200] if by else "Portico",
         "subject_type": subject._meta.model_name,  # noqa: SLF001  (Django's documented model API)
         "subject_id": subject.pk,
         "subject_name": str(subject)[:200],

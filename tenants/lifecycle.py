@@ -22,10 +22,11 @@ class Stateful(Protocol):
 
 
 @transaction.atomic
-def move(thing: Stateful, to: str, *, by: User | None, why: str = "", **fields: Any) -> Event:
+def move(thing: Stateful, to: str, *, by: User | None, why: str = "", gathered: bool = False, **fields: Any) -> Event:
     """Take one allowed step, once, on the record.
 
     :param why: the reason, for the event.
+    :param gathered: see `events.record`.
     :param fields: columns that change in the same UPDATE.
     :raises NotAllowed: the diagram has no such step, or someone was quicker.
     """
@@ -42,4 +43,4 @@ def move(thing: Stateful, to: str, *, by: User | None, why: str = "", **fields: 
     for name, value in fields.items():
         setattr(thing, name, value)
     reason = {"reason": why} if why else {}
-    return events.record(f"{str(noun).replace(' ', '_')}.{verb}", thing, by=by, was=str(was), **reason)
+    return events.record(f"{str(noun).replace(' ', '_')}.{verb}", thing, by=by, gathered=gathered, was=str(was), **reason)

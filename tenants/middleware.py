@@ -1,38 +1,61 @@
 """The tenant of a request comes from its path, and its scope lies round the whole request."""
 
 import re
+import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 from uuid_utils.compat import uuid7
 
-from tenants.models import Tenant
-from tenants.origin import Origin, origin
+from tenants.models import MAX_SLUG, Tenant
+from tenants.origin import Origin, client_address, origin
 from tenants.scope import tenant_scope
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+T = TypeVar("T")
 
 _PATH = re.compile(r"^/(?:t|api/v1/tenants)/([^/]+)/(.*)")
 # These open their own scope: the token endpoint is a hot path, and its documents need no tenant's rows but the keys.
 _OWN_SCOPE = re.compile(r"^(?:oauth/|\.well-known/)")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _SLUG_SECONDS = 5.0
-_slugs: dict[str, tuple[float, UUID | None]] = {}
+# Short: whoever makes a tenant goes there next.
+_ABSENT_SECONDS = 1.0
+_MOST = 10_000
+# Apart, so that a flood of names that are none pushes no tenant out.
+_slugs: dict[str, tuple[float, UUID]] = {}
+_absent: dict[str, float] = {}
+_lock = threading.Lock()
 
 
 def tenant_id_of(slug: str) -> UUID | None:
-    """The id behind a slug, remembered for five seconds in this process (slugs never change, new ones appear)."""
-    until, found = _slugs.get(slug, (0.0, None))
-    if until > time.monotonic():
-        return found
+    """The id behind a slug, remembered for five seconds in this process (slugs never change); that there is none, for one."""
+    now = time.monotonic()
+    until, known = _slugs.get(slug, (0.0, None))
+    if until > now:
+        return known
+    if len(slug) > MAX_SLUG or _absent.get(slug, 0.0) > now:
+        return None
     found = Tenant.objects.filter(slug=slug).values_list("pk", flat=True).first()
-    if len(_slugs) > 10_000:
-        _slugs.clear()
-    if found is not None:
-        _slugs[slug] = (time.monotonic() + _SLUG_SECONDS, found)
+    if found is None:
+        _remember(_absent, slug, now + _ABSENT_SECONDS)
+    else:
+        _remember(_slugs, slug, (now + _SLUG_SECONDS, found))
     return found
+
+
+def _remember(where: dict[str, T], slug: str, what: T) -> None:
+    """Put it last, and forget the oldest where there are too many."""
+    with _lock:
+        where.pop(slug, None)
+        while len(where) >= _MOST:
+            del where[next(iter(where))]
+        where[slug] = what
 
 
 class OriginMiddleware:
@@ -44,9 +67,9 @@ class OriginMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _REQUEST_ID.match(given) else str(uuid7())
-        token = origin.set(
-            Origin(request.META.get("REMOTE_ADDR", "")[:45], request.headers.get("User-Agent", "")[:200], request_id)
-        )
+        peer, forwarded = request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
+        ip = client_address(peer, forwarded, settings.TRUSTED_PROXIES)[:45]
+        token = origin.set(Origin(ip, request.headers.get("User-Agent", "")[:200], request_id))
         try:
             response = self.get_response(request)
         finally:
@@ -67,6 +90,18 @@ class TenantMiddleware:
         if tenant_id is None:
             # No scope: `access` answers a stranger exactly as it does at a tenant that exists.
             return self.get_response(request)
+        if _opens_its_own(request.path_info):
+            request.tenant = Tenant.objects.get(pk=tenant_id)  # type: ignore[attr-defined]
+            return self.get_response(request)
         with tenant_scope(tenant_id):
             request.tenant = Tenant.objects.get(pk=tenant_id)  # type: ignore[attr-defined]
             return self.get_response(request)
+
+
+def _opens_its_own(path: str) -> bool:
+    """Whether the view is one that works outside any transaction for a while, see `tenants.rest.OwnScope`."""
+    try:
+        view = resolve(path).func
+    except Resolver404:
+        return False
+    return bool(getattr(getattr(view, "cls", None), "opens_its_own_scope", False))

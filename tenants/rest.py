@@ -1,8 +1,12 @@
 """REST: what every endpoint shares, sessions, and the tenants of a person."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import transaction
 from django.db.models import QuerySet
@@ -11,25 +15,36 @@ from django.utils.decorators import method_decorator
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.serializers import TokenRefreshSerializer
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from tenants import events, throttle
 from tenants.access import SIGNED_IN, open_to_all
-from tenants.errors import Invalid
+from tenants.errors import Busy, Invalid
 from tenants.event_kinds import KINDS
 from tenants.models import Event, Membership, Tenant, User
+from tenants.origin import origin
 from tenants.paging import NewestFirst
-from tenants.scope import user_scope
+from tenants.scope import tenant_scope, user_scope
 from tenants.serializers import EventOut, MemberOut, RefreshIn, SessionIn, SessionOut, TenantOut
 
-SIGN_INS_PER_ACCOUNT = 10
+# Refused sign-ins in one window: few from one address, so that guessing is slow; many for an account from everywhere, so that
+# a stranger's guesses don't lock its person out.
+SIGN_INS_PER_ACCOUNT_AND_ADDRESS = 10
+SIGN_INS_PER_ACCOUNT = 100
 SIGN_INS_PER_ADDRESS = 50
 SIGN_IN_WINDOW = 300
+WRITE_WINDOW = 60
+# Each takes 100 MB and a core for a tenth of a second.
+_checks = threading.BoundedSemaphore(2)
+CHECK_WAIT = 5.0
 
 
 class RestView(APIView):
@@ -39,6 +54,8 @@ class RestView(APIView):
     # Read by the schema too.
     pagination_class: ClassVar[type[NewestFirst] | None] = NewestFirst
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    # Bytes of a body, see tenants.parser.
+    max_body: ClassVar[int] = 64 * 1024
 
     def get_authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         """Every 401 says how to sign in (RFC 9110 §11.6.1), also where a view authenticates by itself."""
@@ -69,6 +86,16 @@ class TenantRestView(RestView):
         self.tenant = getattr(request, "tenant", None)  # type: ignore[assignment]
         return super().dispatch(request, *args, **kwargs)
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who may enter, and how often one may write: each change can be work for every gateway.
+
+        Counted with what it counts, so a refused one, which changes nothing, is none.
+        """
+        super().initial(request, *args, **kwargs)
+        if request.method not in SAFE_METHODS:
+            who = f"write {self.tenant.pk} {self.user.pk}"
+            throttle.attempt(who, limit=settings.WRITE_RATE, seconds=WRITE_WINDOW, called="changes")
+
     @property
     def permissions(self) -> frozenset[str]:
         """All that the person may do here."""
@@ -83,6 +110,25 @@ class TenantRestView(RestView):
     @property
     def user(self) -> User:
         return person(self.request)
+
+
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class OwnScope(TenantRestView):
+    """An endpoint inside a tenant that works outside any transaction for a while: the middleware leaves the scope to it."""
+
+    opens_its_own_scope = True
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        with tenant_scope(self.tenant.pk):
+            yield
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if self.tenant is None:
+            # Answers as it does at a tenant that exists.
+            return super().initial(request, *args, **kwargs)
+        with self.scope():
+            return super().initial(request, *args, **kwargs)
 
 
 def person(request: Request) -> User:
@@ -102,16 +148,21 @@ class Session(RestView):
         """Sign in. The access token lives 5 minutes, the refresh token a day."""
         given = self.read(SessionIn)
         email = given["email"].strip().lower()
-        address = request.META.get("REMOTE_ADDR", "")
-        throttle.attempt(f"sign-in account {email}", limit=SIGN_INS_PER_ACCOUNT, seconds=SIGN_IN_WINDOW)
-        throttle.attempt(f"sign-in address {address}", limit=SIGN_INS_PER_ADDRESS, seconds=SIGN_IN_WINDOW)
-        user = authenticate(request, username=email, password=given["password"])
+        address = origin.get().ip
+        pair, account, place = f"sign-in {email} {address}", f"sign-in account {email}", f"sign-in address {address}"
+        # Counted before the password is looked at, or many guesses at once would not be.
+        throttle.attempt(place, limit=SIGN_INS_PER_ADDRESS, seconds=SIGN_IN_WINDOW)
+        throttle.attempt(pair, limit=SIGN_INS_PER_ACCOUNT_AND_ADDRESS, seconds=SIGN_IN_WINDOW)
+        throttle.attempt(account, limit=SIGN_INS_PER_ACCOUNT, seconds=SIGN_IN_WINDOW)
+        user = _check_password(request, email, given["password"])
         if not isinstance(user, User):
             known = User.objects.filter(email=email).first()
             if known is not None:
                 events.record_platform("login.refused", known, by=None)
             raise AuthenticationFailed("This e-mail address and password don't belong together.")
-        throttle.forget(f"sign-in account {email}")
+        throttle.forget(pair)
+        throttle.forgive(account)
+        throttle.forgive(place)
         events.record_platform("login.succeeded", user, by=user)
         refresh = RefreshToken.for_user(user)
         return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
@@ -126,6 +177,15 @@ class Session(RestView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+def _check_password(request: Request, email: str, password: str) -> Any:
+    if not _checks.acquire(timeout=CHECK_WAIT):
+        raise Busy("Many people sign in just now. Try again in a few seconds.")
+    try:
+        return authenticate(request, username=email, password=password)
+    finally:
+        _checks.release()
+
+
 @open_to_all("the refresh token is the proof")
 class SessionRefresh(RestView):
     authentication_classes = ()
@@ -134,8 +194,12 @@ class SessionRefresh(RestView):
     @extend_schema(request=RefreshIn, responses=SessionOut)
     def post(self, request: Request) -> Response:
         """A new pair for a refresh token, which ends with this."""
-        given = TokenRefreshSerializer(data=self.read(RefreshIn), context={"request": request})
+        body = self.read(RefreshIn)
+        given = TokenRefreshSerializer(data=body, context={"request": request})
         try:
+            # One at a time: two that both find the token unused would both get a pair.
+            jti = RefreshToken(body["refresh"])[api_settings.JTI_CLAIM]
+            list(OutstandingToken.objects.select_for_update().filter(jti=jti))
             given.is_valid(raise_exception=True)
         except TokenError as error:
             raise AuthenticationFailed("This refresh token has ended or is not one. Sign in again.") from error

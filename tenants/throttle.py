@@ -1,4 +1,4 @@
-"""Counting tries of what can be guessed, in PostgreSQL: sign-ins are rare, and the count must hold when Valkey is away."""
+"""Counting in PostgreSQL what may happen only so often: the count must hold in every process, and when Valkey is away."""
 
 import hashlib
 
@@ -8,13 +8,15 @@ from django.db import connection
 class TooMany(Exception):  # noqa: N818  (reads as the sentence it is)
     """Tried too often (429)."""
 
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"Too many tries. Wait {seconds} seconds and try again.")
+    def __init__(self, seconds: int, what: str = "tries") -> None:
+        super().__init__(f"Too many {what}. Wait {seconds} seconds and try again.")
         self.seconds = seconds
 
 
-def attempt(what: str, *, limit: int, seconds: int) -> None:
-    """Count one try of `what`.
+def attempt(what: str, *, limit: int, seconds: int, called: str = "tries") -> None:
+    """Count one try of `what`. In a transaction it counts once that commits: what is rolled back has not happened.
+
+    :param called: what the refusal calls them.
 
     :raises TooMany: after `limit` tries within `seconds`.
     """
@@ -29,7 +31,13 @@ def attempt(what: str, *, limit: int, seconds: int) -> None:
         )
         count, left = cursor.fetchone()
     if count > limit:
-        raise TooMany(left)
+        raise TooMany(left, called)
+
+
+def forgive(what: str) -> None:
+    """Take one try back: it was none."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE tenants_attempt SET count = count - 1 WHERE key = %s AND count > 0", [_key(what)])
 
 
 def forget(what: str) -> None:

@@ -11,7 +11,7 @@ from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
 from apis.openapi import Document
 from keys.envelope import seal
 from keys.kek import kek
-from tenants import due, events
+from tenants import due, events, limits
 from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import move
 from tenants.models import Event, User
@@ -29,9 +29,7 @@ class Target:
     secret: str = field(default="", repr=False)
 
 
-def check_target(
-    url: str, *, connect_timeout_ms: int = 5_000, timeout_ms: int = 30_000, header: str = "", secret: str = ""
-) -> Target:
+def check_target(url: str, *, connect_timeout_ms: int = 5_000, timeout_ms: int = 30_000, header: str = "", secret: str = "") -> Target:
     """
     :raises Invalid: in the words of apis.upstreams.
     """
@@ -50,6 +48,8 @@ def create_api(*, slug: str, name: str, description: str, by: User | None) -> Ap
     events.lock()
     if Api.objects.filter(slug=slug).exists():
         raise NotAllowed(f"An API with the slug “{slug}” exists already. Slugs are never given twice; choose another.")
+    if Api.objects.count() >= limits.APIS:
+        raise NotAllowed(f"There are {limits.APIS:,} APIs here, which is as many as a tenant may have.")
     api = Api.objects.create(slug=slug, name=name, description=description, created_by=by)
     events.record("api.created", api, by=by, slug=slug)
     return api
@@ -60,15 +60,15 @@ def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
     events.lock()
     if ApiVersion.objects.filter(api=api, name=name).exists():
         raise NotAllowed(f"{api} has a version “{name}” already.")
+    if api.versions.count() >= limits.VERSIONS_PER_API:
+        raise NotAllowed(f"{api} has {limits.VERSIONS_PER_API:,} versions, which is as many as an API may have.")
     version = ApiVersion.objects.create(api=api, name=name)
     events.record("version.created", version, by=by, api=api.slug, version=name)
     return version
 
 
 @transaction.atomic
-def add_revision(
-    version: ApiVersion, *, document: Document, target: Target, note: str = "", by: User | None
-) -> Revision:
+def add_revision(version: ApiVersion, *, document: Document, target: Target, note: str = "", by: User | None) -> Revision:
     """A new immutable revision. It changes nothing at the gateways before `make_live`."""
     lock = events.lock()
     upstream = Upstream(
@@ -100,9 +100,7 @@ def add_revision(
         )
         for operation in document.operations
     )
-    events.record(
-        "revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note
-    )
+    events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note)
     return revision
 
 
@@ -113,6 +111,8 @@ def make_live(revision: Revision, *, by: User | None) -> Event:
     version = ApiVersion.objects.select_related("live_revision").get(pk=revision.version_id)
     if version.live_revision_id == revision.pk:
         raise NotAllowed(f"{revision} is live already.")
+    if version.status == ApiVersion.Status.PUBLISHED:
+        _room_for(revision)
     was = version.live_revision.number if version.live_revision else None
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
@@ -125,9 +125,23 @@ def make_live(revision: Revision, *, by: User | None) -> Event:
 def publish(version: ApiVersion, *, by: User | None) -> Event:
     """Open a version to callers with a subscription."""
     events.lock()
-    if version.live_revision_id is None:
+    if version.live_revision is None:
         raise NotAllowed(f"{version} has no live revision; import its OpenAPI document first.")
+    _room_for(version.live_revision)
     return move(version, ApiVersion.Status.PUBLISHED, by=by)
+
+
+def _room_for(revision: Revision) -> None:
+    """
+    :raises NotAllowed: with its operations the gateways had more routes of this tenant than they may.
+    """
+    published = ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED).exclude(pk=revision.version_id)
+    others = Operation.objects.filter(revision__in=published.values("live_revision")).count()
+    own = Operation.objects.filter(revision=revision).count()
+    if others + own > limits.LIVE_OPERATIONS:
+        raise NotAllowed(
+            f"{revision} has {own:,} operations, and {others:,} of this tenant are live; together at most {limits.LIVE_OPERATIONS:,} may be."
+        )
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from apis.models import Api, Plan, Subscription
 from keys.models import Application
-from tenants import events
+from tenants import events, limits
 from tenants.errors import NotAllowed
 from tenants.lifecycle import move
 from tenants.models import Event, User
@@ -23,6 +23,12 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     standing = Subscription.objects.open().filter(application=application, api=api).first()
     if standing is not None:
         raise NotAllowed(f"{application} has a subscription to {api} already; it is {standing.status}.")
+    if Subscription.objects.open().filter(application=application).count() >= limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:
+        most = f"{limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:,}"
+        raise NotAllowed(f"{application} has {most} open subscriptions, which is as many as an application may have; cancel one first.")
+    if Subscription.objects.open().count() >= limits.OPEN_SUBSCRIPTIONS:
+        most = f"{limits.OPEN_SUBSCRIPTIONS:,}"
+        raise NotAllowed(f"There are {most} open subscriptions here, which is as many as a tenant may have; ask its approvers.")
     subscription = Subscription.objects.create(
         application=application, api=api, plan=plan, purpose=purpose, requested_by=by
     )

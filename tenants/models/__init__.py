@@ -3,10 +3,11 @@ from tenants.models.base import CurrentTenant, Steps, TenantManager, TenantModel
 from tenants.models.due import Due
 from tenants.models.event import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent
 from tenants.models.membership import Membership, Role
-from tenants.models.tenant import RESERVED_SLUGS, SLUG, Tenant
+from tenants.models.tenant import MAX_SLUG, RESERVED_SLUGS, SLUG, Tenant
 from tenants.models.user import User, UserManager
 
 __all__ = [
+    "MAX_SLUG",
     "RESERVED_SLUGS",
     "SLUG",
     "Attempt",

@@ -9,6 +9,7 @@ SLUG = RegexValidator(
     "Use lower-case letters, digits and single hyphens, for example “orders-eu”.",
     "invalid_slug",
 )
+MAX_SLUG = 40
 RESERVED_SLUGS = {"api", "healthz", "readyz", "static", "t", "well-known"}
 
 
@@ -21,7 +22,7 @@ class Tenant(models.Model):
         CLOSING = "closing", "Closing"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    slug = models.CharField(max_length=40, unique=True, validators=[SLUG])
+    slug = models.CharField(max_length=MAX_SLUG, unique=True, validators=[SLUG])
     name = models.CharField(max_length=80)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)

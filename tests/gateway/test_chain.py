@@ -352,5 +352,5 @@ def test_other_host_names(gateway: Gateway, upstream: Upstream, host: str) -> No
     token = shop.client().token()
     assert gateway.call(shop.path(), token, host="localhost").status == 200
     before = len(upstream.seen)
-    assert_refused(gateway.call(shop.path(), token, host=host), 503, "NOT_READY")
+    assert_refused(gateway.call(shop.path(), token, host=host), 421, "HOST_UNKNOWN")
     assert len(upstream.seen) == before

@@ -30,6 +30,8 @@ class Command(BaseCommand):
             usage=settings.USAGE_ADDRESS,
             admin=admin,
             ca_file=ca_file,
+            connections=settings.GATEWAY_CONNECTIONS,
+            heap_mb=settings.GATEWAY_HEAP_MB,
             address=address,
         )
         self.stdout.write(json.dumps(whole, indent=2))

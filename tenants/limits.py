@@ -1,0 +1,11 @@
+"""How much one tenant may have: what one compiles and what gateways hold for it stays bounded. docs/limits.md lists them."""
+
+# Operations of the live revisions of published versions: the routes.
+LIVE_OPERATIONS = 10_000
+APIS = 500
+VERSIONS_PER_API = 20
+# Of one person in one tenant.
+APPLICATIONS_PER_PERSON = 100
+# Pending, active or suspended: the grants.
+OPEN_SUBSCRIPTIONS_PER_APPLICATION = 100
+OPEN_SUBSCRIPTIONS = 50_000
