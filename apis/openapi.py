@@ -10,6 +10,7 @@ import signal
 import string
 import subprocess
 import sys
+import threading
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,17 @@ from apis import paths
 from apis.openapi_schema import violations
 from apis.openapi_source import MAX_PROBLEMS, DocumentError, Path, Problem, Source, load, quote, refuse, refuse_large
 
-__all__ = ["METHODS", "Document", "DocumentError", "Operation", "Problem", "parse", "read", "template_problem"]
+__all__ = [
+    "METHODS",
+    "Document",
+    "DocumentError",
+    "Operation",
+    "Problem",
+    "TooManyAtOnceError",
+    "parse",
+    "read",
+    "template_problem",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +48,14 @@ MAX_REFERENCE_HOPS = 32
 SECONDS = 5
 MEMORY_BYTES = 256 * 1024 * 1024
 EXIT_MEMORY = 75
+# So many documents are read at once by one process of ours; a further one waits so long.
+READERS = 2
+WAIT_SECONDS = 5.0
+_readers = threading.BoundedSemaphore(READERS)
 WORKER = FilePath(__file__).resolve().with_name("openapi_worker.py")
 
 TOO_SLOW = f"The document takes more than {SECONDS} seconds to read. Make it smaller or simpler."
-TOO_BIG = (
-    f"The document takes more than {MEMORY_BYTES // 1024 // 1024} MB of memory to read. Make it smaller or simpler."
-)
+TOO_BIG = f"The document takes more than {MEMORY_BYTES // 1024 // 1024} MB of memory to read. Make it smaller or simpler."
 UNEXPECTED = "The document could not be read, for a reason that isn't known. The operator's log has the details."
 
 # Members that hold data, where "$ref" is only a word.
@@ -75,6 +88,10 @@ NAME_MAPS = {
 }
 
 
+class TooManyAtOnceError(Exception):
+    """Other documents are being read; this one was not looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method on one path. `operation_id` is unique in the document; `line` is where the operation starts."""
@@ -102,24 +119,26 @@ class Document:
 def read(text: str | bytes) -> Document:
     """Parse a document from outside in a process of its own: 5 s, 256 MB, no files, no network, an empty environment.
 
-    Raises DocumentError, also when the limits end the process.
+    Raises DocumentError, also when the limits end the process, and TooManyAtOnceError.
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     refuse_large(len(raw))
     command = [sys.executable, "-I", str(WORKER)]
+    if not _readers.acquire(timeout=WAIT_SECONDS):
+        raise TooManyAtOnceError
     try:
         done = subprocess.run(command, input=raw, capture_output=True, timeout=SECONDS, env={}, cwd="/", check=False)
     except subprocess.TimeoutExpired:
         raise refuse((1, 1), TOO_SLOW) from None
+    finally:
+        _readers.release()
     if done.returncode:
         raise refuse((1, 1), _why_it_ended(done))
     answer = json.loads(done.stdout)
     if "problems" in answer:
         raise DocumentError(Problem(**problem) for problem in answer["problems"])
     document = answer["document"]
-    operations = tuple(
-        Operation(**{**operation, "tags": tuple(operation["tags"])}) for operation in document["operations"]
-    )
+    operations = tuple(Operation(**{**operation, "tags": tuple(operation["tags"])}) for operation in document["operations"])
     return Document(**{**document, "operations": operations})
 
 
@@ -161,13 +180,9 @@ def _version(source: Source) -> str:
         )
     if "swagger" in content:
         place = source.place(("swagger",))
-        raise refuse(
-            place, "This is a Swagger 2.0 document, which is not supported yet. Convert it to OpenAPI 3.0 or 3.1."
-        )
+        raise refuse(place, "This is a Swagger 2.0 document, which is not supported yet. Convert it to OpenAPI 3.0 or 3.1.")
     if "openapi" not in content:
-        raise refuse(
-            source.start, "This isn't an OpenAPI document: it has no field “openapi” with its version, such as 3.1.0."
-        )
+        raise refuse(source.start, "This isn't an OpenAPI document: it has no field “openapi” with its version, such as 3.1.0.")
     openapi, place = content["openapi"], source.place(("openapi",))
     if not isinstance(openapi, str):
         raise refuse(place, "The version in “openapi” must be text of three numbers, such as 3.1.0.")
@@ -206,6 +221,8 @@ class _Check:
         self.source = source
         self.problems: list[Problem] = []
         self.found: list[_Found] = []
+        # Of each path that a gateway can hold, the form in which gateways compare paths.
+        self.pieces: dict[str, paths.Pieces] = {}
         self._references()
         self._tags()
         self._paths()
@@ -243,6 +260,8 @@ class _Check:
                 continue
             if problem := template_problem(path):
                 self._report(("paths", path), problem)
+            else:
+                self.pieces[path] = paths.pieces(path)
             self._path_item(path)
         if not self.found and len(self.problems) == before:
             self._report(("paths",), "The document has no operations: “paths” is missing or empty.")
@@ -254,18 +273,14 @@ class _Check:
         at = resolve(self.source.value, written) or written
         item = _dict(value_at(self.source.value, at))
         if at != written and any(key.upper() in METHODS for key in value_at(self.source.value, written)):
-            self._report(
-                written, "A path with $ref can't have operations too: OpenAPI leaves open which of them count."
-            )
+            self._report(written, "A path with $ref can't have operations too: OpenAPI leaves open which of them count.")
         shared = self._parameters((*at, "parameters"), path)
         for key, content in item.items():
             if key in PATH_ITEM_FIELDS or key.startswith("x-"):
                 continue
             if key.upper() not in METHODS:
                 methods = ", ".join(METHODS)
-                self._report(
-                    (*at, key), f"{quote(key)} is no method that the gateway passes ({methods}) and no field of a path."
-                )
+                self._report((*at, key), f"{quote(key)} is no method that the gateway passes ({methods}) and no field of a path.")
             elif key != key.lower():
                 self._report((*at, key), f"Write the method {quote(key)} in lower case.")
             elif isinstance(content, dict):
@@ -304,12 +319,11 @@ class _Check:
         return names
 
     def _identical_paths(self) -> None:
-        """Two that a gateway can't tell apart, by the form in which gateways compare paths."""
         seen: dict[tuple[str, paths.Pieces], _Found] = {}
         for found in self.found:
-            if template_problem(found.path):
+            if found.path not in self.pieces:
                 continue
-            first = seen.setdefault((found.method, paths.pieces(found.path)), found)
+            first = seen.setdefault((found.method, self.pieces[found.path]), found)
             if first is not found:
                 where = f"{found.method} {quote(first.path)} on line {self._line(first.at)}"
                 same = "the names of parameters or the spelling of characters"
@@ -322,9 +336,7 @@ class _Check:
             if not isinstance(name, str) or not name:
                 continue
             if len(name) > MAX_OPERATION_ID:
-                self._report(
-                    (*found.at, "operationId"), f"The operationId is longer than {MAX_OPERATION_ID} characters."
-                )
+                self._report((*found.at, "operationId"), f"The operationId is longer than {MAX_OPERATION_ID} characters.")
             first = seen.setdefault(name, found)
             if first is not found:
                 where = f"{first.method} {quote(first.path)} on line {self._line(first.at)}"
@@ -473,9 +485,7 @@ def _character_problem(path: str) -> str | None:
     if not all(len(escape) == 2 and set(escape) <= set(string.hexdigits) for escape in escapes):
         return "has a % without two hexadecimal digits after it."
     if any(int(escape, 16) < 0x20 or chr(int(escape, 16)) in "/\\\x7f" for escape in escapes):
-        return (
-            "has an escaped slash, backslash or control character, which gateways and servers read in different ways."
-        )
+        return "has an escaped slash, backslash or control character, which gateways and servers read in different ways."
     return None
 
 

@@ -6,7 +6,6 @@ RFC 3986 sections 2, 3.3 and 6.2.2.
 """
 
 import re
-import unicodedata
 from itertools import pairwise
 from typing import TypeAlias
 from urllib.parse import quote
@@ -18,6 +17,9 @@ MAX_LENGTH = MAX_PATH + len("///") + 40 + 40 + 20
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # Sub-delims, ":" and "@" (RFC 3986 pchar), and the brackets, which Envoy leaves as they come.
 UNESCAPED = "!$&'()*+,;=:@[]"
+
+# What ends a path, the backslash that Envoy turns into a slash, control characters, and halves of surrogate pairs.
+_FORBIDDEN = re.compile(r"[?#\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # Per segment its literals in their canonical spelling, and "" for each parameter. Equal ones match the same calls.
 Pieces: TypeAlias = tuple[tuple[str, ...], ...]
@@ -36,8 +38,8 @@ def pieces(template: str) -> Pieces:
         raise UnsupportedTemplate(f"The path {template!r} has to begin with a slash.")
     if len(template) > MAX_LENGTH:
         raise UnsupportedTemplate(f"The path {template[:40]!r}... is longer than {MAX_LENGTH} characters.")
-    if found := next((c for c in template if c in "?#\\" or unicodedata.category(c) in {"Cc", "Cs"}), None):
-        raise UnsupportedTemplate(f"The path {template!r} holds the character {found!r}, which no path can hold.")
+    if found := _FORBIDDEN.search(template):
+        raise UnsupportedTemplate(f"The path {template!r} holds the character {found[0]!r}, which no path can hold.")
     texts = template[1:].split("/")
     if "" in texts[:-1]:
         raise UnsupportedTemplate(f"The path {template!r} has an empty segment (two slashes in a row).")

@@ -1,6 +1,7 @@
 """What happens to applications, their credentials, and a tenant's keys."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -49,9 +50,7 @@ def register_application(*, name: str, purpose: str, environment: str, by: User)
         raise NotAllowed(f"You have an application called “{name}” already.")
     if Application.objects.filter(owner=by).count() >= limits.APPLICATIONS_PER_PERSON:
         raise NotAllowed(f"You have {limits.APPLICATIONS_PER_PERSON:,} applications here, which is as many as one person may have.")
-    application = Application.objects.create(
-        name=name, purpose=purpose, environment=environment, owner=by, client_id=new_client_id()
-    )
+    application = Application.objects.create(name=name, purpose=purpose, environment=environment, owner=by, client_id=new_client_id())
     events.record("application.created", application, by=by, purpose=purpose, environment=environment)
     return application
 
@@ -83,9 +82,7 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
         due.expect(EXPIRE_JOB, until)
     else:
         move(credential, Credential.Status.REVOKED, by=by, why="Rolled without grace.", ended_at=lock.now)
-    return _add_credential(
-        credential.application, kind="credential.created", by=by, label=credential.label, replaces=credential
-    )
+    return _add_credential(credential.application, kind="credential.created", by=by, label=credential.label, replaces=credential)
 
 
 @transaction.atomic
@@ -132,6 +129,6 @@ def _add_credential(
     )
     if expires_at is not None:
         due.expect(EXPIRE_JOB, expires_at)
-    more = {"replaces": str(replaces.pk)} if replaces else {}
+    more: dict[str, Any] = {"replaces": str(replaces.pk)} if replaces else {}
     events.record(kind, credential, by=by, application=application.name, **more)
     return credential, secret

@@ -50,11 +50,16 @@ class Purpose:
         return f"v1|{self.tenant_id}|{self.row_id}|{self.name}|{self.alg}|{kek_id}".encode()
 
 
+def make_file(path: Path) -> None:
+    """Make a key-encryption key, unless it is there already."""
+    read_or_make(path, lambda: base64.b64encode(os.urandom(KEY_BYTES)).decode())
+
+
 class FileKek:
     """A key-encryption key in a file: 32 bytes as base64, readable by the process alone."""
 
     def __init__(self, path: Path) -> None:
-        self._key = _read_or_make(path)
+        self._key = _read(path)
         self.current_id = hashlib.sha256(b"kek|" + self._key).hexdigest()[:12]
 
     def wrap(self, key: bytes, context: bytes, entropy: Entropy = os.urandom) -> bytes:
@@ -102,9 +107,11 @@ def _decrypt(key: bytes, text: bytes, context: bytes) -> bytes:
         raise Unreadable("This secret was damaged or belongs to another row.") from None
 
 
-def _read_or_make(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
-        key = base64.b64decode(read_or_make(path, lambda: base64.b64encode(os.urandom(KEY_BYTES)).decode()), validate=True)
+        key = base64.b64decode(path.read_text().strip(), validate=True)
+    except OSError as error:
+        raise Unreadable(f"The key-encryption key {path} can't be read ({error}).") from error
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from uuid_utils.compat import uuid7
 
 from keys import keyring, throttle, tokens
@@ -20,6 +20,7 @@ from keys.models import SigningKey
 from keys.secrets import fingerprint, pepper_id, well_formed
 from tenants.access import open_to_all
 from tenants.middleware import tenant_id_of
+from tenants.origin import origin
 from tenants.scope import tenant_scope
 
 # How long verifiers may keep a JWKS, in seconds.
@@ -29,7 +30,7 @@ MAX_CLIENT_ID = 40
 
 
 class OAuthError(Exception):
-    """RFC 6749 §5.2: `error` and a sentence."""
+    """RFC 6749 §5.2: `error` and a sentence in ASCII without quotation marks and backslashes, so nothing that was sent is repeated."""
 
     def __init__(
         self, error: str, description: str, *, status: int = 400, headers: dict[str, str] | None = None
@@ -59,10 +60,11 @@ class Found:
 
 @open_to_all("the token endpoint authenticates the client itself")
 @csrf_exempt
-@require_POST
 @transaction.non_atomic_requests
 def token(request: HttpRequest, tenant: str) -> JsonResponse:
     try:
+        if request.method != "POST":
+            raise OAuthError("invalid_request", "Ask for tokens by POST (RFC 6749, section 3.2).", status=405, headers={"Allow": "POST"})
         body = _issue(request, tenant)
     except OAuthError as error:
         answer = JsonResponse(
@@ -77,17 +79,19 @@ def token(request: HttpRequest, tenant: str) -> JsonResponse:
 
 def _issue(request: HttpRequest, slug: str) -> dict[str, str | int]:
     tenant_id = _tenant(slug)
-    form = _form(request)
+    form, resources = _form(request)
     client = _client(request, form)
-    wait = throttle.seconds_to_wait(client.client_id[:MAX_CLIENT_ID], request.META.get("REMOTE_ADDR", ""), settings.TOKEN_RATE)
+    wait = throttle.seconds_to_wait(client.client_id[:MAX_CLIENT_ID], origin.get().ip, settings.TOKEN_RATE)
     if wait:
         raise OAuthError(
-            "temporarily_unavailable",
+            # Of the errors that are registered for token endpoints the one that says so (RFC 8628 §3.5).
+            "slow_down",
             f"Too many token requests; keep a token until it expires. Try again in {wait} s.",
             status=429,
             headers={"Retry-After": str(wait)},
         )
-    _check_request(form)
+    audience = tokens.audience(settings.GATEWAY_URL, slug)
+    _check_request(form, resources, audience)
     found = _authenticate(tenant_id, client)
     now = int(found.now.timestamp())
     lifetime = tokens.LIFETIME
@@ -96,7 +100,7 @@ def _issue(request: HttpRequest, slug: str) -> dict[str, str | int]:
         lifetime = max(1, min(lifetime, int(found.expires_at.timestamp()) - now))
     claims = tokens.claims(
         issuer=tokens.issuer(settings.PORTAL_URL, slug),
-        audience=tokens.audience(settings.GATEWAY_URL, slug),
+        audience=audience,
         client_id=client.client_id,
         credential_id=str(found.credential_id),
         token_id=str(uuid7()),
@@ -110,29 +114,36 @@ def _issue(request: HttpRequest, slug: str) -> dict[str, str | int]:
 def _tenant(slug: str) -> UUID:
     tenant_id = tenant_id_of(slug)
     if tenant_id is None:
-        raise OAuthError("invalid_request", f"There is no tenant “{slug}” here.", status=404)
+        raise OAuthError("invalid_request", "There is no such tenant here.", status=404)
     return tenant_id
 
 
-def _form(request: HttpRequest) -> dict[str, str]:
+def _form(request: HttpRequest) -> tuple[dict[str, str], list[str]]:
+    """The parameters, and the values of `resource`, which alone may stand more than once (RFC 8707 §2).
+
+    One without a value counts as left out (RFC 6749 §3.2).
+    """
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthError(
-            "invalid_request", "Send the parameters as application/x-www-form-urlencoded in the body (RFC 6749 §4.4.2)."
+            "invalid_request",
+            "Send the parameters as application/x-www-form-urlencoded in the body (RFC 6749, section 4.4.2).",
         )
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
         raise OAuthError("invalid_request", f"The body is larger than {MAX_BODY} bytes.", status=413)
     try:
-        pairs = parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=50)
+        pairs = parse_qsl(request.body.decode(), max_num_fields=50)
     except ValueError:
         raise OAuthError("invalid_request", "The body is not a well-formed form in UTF-8.") from None
+    if any("\x00" in value for _, value in pairs):
+        raise OAuthError("invalid_request", "A parameter holds a NUL character.")
     form: dict[str, str] = {}
+    resources = [value for name, value in pairs if name == "resource"]
     for name, value in pairs:
         if name in form:
-            raise OAuthError("invalid_request", f"The parameter “{name[:40]}” stands twice (RFC 6749 §3.2).")
-        form[name] = value
-    if "\x00" in "".join(form.values()):
-        raise OAuthError("invalid_request", "A parameter holds a NUL character.")
-    return form
+            raise OAuthError("invalid_request", "A parameter stands twice (RFC 6749, section 3.2).")
+        if name != "resource":
+            form[name] = value
+    return form, resources
 
 
 def _client(request: HttpRequest, form: dict[str, str]) -> Client:
@@ -172,16 +183,18 @@ def _basic(header: str) -> Client:
     return Client(name, secret, basic=True)
 
 
-def _check_request(form: dict[str, str]) -> None:
+def _check_request(form: dict[str, str], resources: list[str], audience: str) -> None:
     grant = form.get("grant_type")
     if not grant:
         raise OAuthError("invalid_request", "The parameter grant_type is missing; send grant_type=client_credentials.")
     if grant != "client_credentials":
         raise OAuthError("unsupported_grant_type", "Portico issues tokens for grant_type=client_credentials only.")
-    if form.get("scope"):
+    if "scope" in form:
         raise OAuthError("invalid_scope", "No scopes are defined here; leave the parameter scope out.")
     if "redirect_uri" in form:
         raise OAuthError("invalid_request", "Client credentials use no redirect; leave redirect_uri out.")
+    if any(resource != audience for resource in resources):
+        raise OAuthError("invalid_target", "Tokens are for the whole gateway; leave resource out, or send the tenant's address there.")
 
 
 def _refused(client: Client, why: str = "This client id and secret are not known here, or have ended.") -> OAuthError:

@@ -1,6 +1,7 @@
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -31,11 +32,10 @@ class ApplicationsView(TenantRestView):
         return found
 
     def own_application(self, pk: UUID) -> Application:
-        """One that the person may change: their own, or anyone's for an admin, who holds the tenant."""
-        rows = Application.objects.select_related("owner")
-        if "members.see" not in self.permissions:
-            rows = rows.filter(owner=self.user)
-        found: Application = get_object_or_404(rows, pk=pk)
+        """The person's own. Who makes a secret holds it, so not even an admin makes one of somebody else's application."""
+        found = self.application(pk)
+        if found.owner_id != self.user.pk:
+            raise PermissionDenied(f"{found} belongs to {found.owner}, who alone can make its secrets. You can ask for one.")
         return found
 
 
@@ -73,9 +73,8 @@ class CredentialsView(ApplicationsView):
         answer["Cache-Control"] = "no-store"
         return answer
 
-    def credential(self, pk: UUID, credential_pk: UUID) -> Credential:
-        application = self.own_application(pk)
-        found: Credential = get_object_or_404(application.credentials.select_related("application"), pk=credential_pk)
+    def credential(self, of: Application, pk: UUID) -> Credential:
+        found: Credential = get_object_or_404(of.credentials.select_related("application"), pk=pk)
         return found
 
 
@@ -100,7 +99,8 @@ class CredentialRoll(CredentialsView):
     @extend_schema(request=RollIn, responses={201: NewCredentialOut})
     def post(self, request: Request, pk: UUID, credential: UUID) -> Response:  # noqa: ARG002
         """Replace a secret; the old one works on for `grace`: 0, 1h, 24h or 7d."""
-        return self.shown_once(*actions.roll(self.credential(pk, credential), **self.read(RollIn), by=self.user))
+        found = self.credential(self.own_application(pk), credential)
+        return self.shown_once(*actions.roll(found, **self.read(RollIn), by=self.user))
 
 
 class CredentialRevoke(CredentialsView):
@@ -108,7 +108,8 @@ class CredentialRevoke(CredentialsView):
 
     @extend_schema(request=OptionalReasonIn, responses=decided(CredentialOut))
     def post(self, request: Request, pk: UUID, credential: UUID) -> Response:  # noqa: ARG002
-        """End a secret now, and every token it earned."""
-        found = self.credential(pk, credential)
+        """End a secret now, and every token it earned: one's own, or anybody's for an admin."""
+        anybodys = "applications.revoke_any" in self.permissions
+        found = self.credential(self.application(pk) if anybodys else self.own_application(pk), credential)
         event = actions.revoke(found, **self.read(OptionalReasonIn), by=self.user)
         return self.decided(CredentialOut(found).data, event)

@@ -5,18 +5,18 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.debug import SafeExceptionReporterFilter
 from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
 from rest_framework.response import Response
-from rest_framework.views import exception_handler, set_rollback
+from rest_framework.views import set_rollback
 from rest_framework_simplejwt.exceptions import InvalidToken
 
 from tenants.access import SignInNeeded
-from tenants.errors import Invalid, NotAllowed
+from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.origin import origin
 from tenants.throttle import TooMany
 
@@ -24,7 +24,6 @@ NOT_FOUND = "There is nothing here, or nothing that you may see."
 # Addresses below a tenant that no person opens.
 PROGRAMS = re.compile(r"/oauth/|/\.well-known/")
 SIGN_IN = "Sign in first."
-TOO_LARGE = f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024 // 1024} MB."
 AWAY = "Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds."
 BROKEN = "Something broke on our side. Try again; if it stays, tell your operator the request id."
 
@@ -57,21 +56,26 @@ def status_of(error: Exception) -> int:
             return 413
         case TooMany():
             return 429
+        case Busy():
+            return 503
         case _:
             return 500
 
 
 def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. A refused action must not commit its writes; DRF rolls back for its own errors only."""
-    set_rollback()
+    view = context["view"]
+    if not getattr(view, "opens_its_own_scope", False):
+        # A scope that the view opened has ended by the error already; what is open now would be somebody else's.
+        set_rollback()
     headers: dict[str, str] = {}
     more: dict[str, Any] = {}
     if isinstance(error, ValidationError):
         status, detail, more = 422, "Some of this can't be used as it is.", {"errors": _sentences(error.detail)}
     elif isinstance(error, APIException):
-        answered = exception_handler(error, context)
-        assert answered is not None
-        status, headers = answered.status_code, dict(answered.headers)
+        status = error.status_code
+        if challenge := getattr(error, "auth_header", None):
+            headers = {"WWW-Authenticate": challenge}
         if isinstance(error, NotAuthenticated):
             detail = SIGN_IN
         elif isinstance(error, InvalidToken):
@@ -82,10 +86,10 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
         status = status_of(error)
         if status == 500:
             return None
-        detail = {404: NOT_FOUND, 413: TOO_LARGE}.get(status) or str(error)
+        detail = NOT_FOUND if status == 404 else _too_large(view.max_body) if status == 413 else str(error)
         if isinstance(error, Invalid):
             more = {"errors": error.problems}
-        if isinstance(error, TooMany):
+        if isinstance(error, TooMany | Busy):
             headers = {"Retry-After": str(error.seconds)}
     return Response(problem(status, detail, **more), status=status, headers=headers, content_type="application/problem+json")
 
@@ -111,6 +115,10 @@ def in_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for operation in path.values():
             operation["responses"]["default"] = {"description": "A refusal.", "content": content}
     return result
+
+
+def _too_large(most: int) -> str:
+    return f"The body is larger than {most // 1024} KB."
 
 
 def _first(detail: Any) -> Any:
@@ -168,6 +176,15 @@ class ErrorMiddleware:
             return None
         detail = SIGN_IN if isinstance(error, SignInNeeded) else str(error)
         return answer(request, status, detail)
+
+
+class Discreet(SafeExceptionReporterFilter):
+    """What Django's own error page, shown with PORTICO_DEBUG alone, hides of settings: addresses with passwords in them, too."""
+
+    hidden_settings = re.compile(
+        SafeExceptionReporterFilter.hidden_settings.pattern + r"|PEPPER|KEK|(?:DATABASE|VALKEY|BROKER|DIRECT|OWNER).*URL|DSN|EMBEDDED",
+        re.IGNORECASE,
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001

@@ -3,6 +3,7 @@
 docs/settings.md lists them; tests/portal/test_docs.py holds the two together.
 """
 
+import ipaddress
 import json
 import os
 import secrets
@@ -11,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 from tenants.secret_files import read_or_make
 
@@ -35,15 +38,38 @@ def env(name: str, default: str = "") -> str:
     if name in os.environ:
         return os.environ[name]
     if f"{name}_FILE" in os.environ:
-        return Path(os.environ[f"{name}_FILE"]).read_text().strip()
+        return named_file(f"{name}_FILE")
     return EMBEDDED.get(name, default)
 
 
+def named_file(name: str) -> str:
+    """What the file holds whose path NAME is."""
+    try:
+        return Path(os.environ[name]).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"{name} names {os.environ[name]}, which can't be read ({error}).") from error
+
+
 def secret(name: str, file: str) -> str:
-    """A secret from the environment, or one made on first use under var/secrets (0600)."""
-    if found := env(name):
+    """A secret from the environment, or one made on first use under var/secrets (0600).
+
+    Never made where the operator named a file: with another secret than yesterday's Portico would run, and know nobody.
+    """
+    if found := os.environ.get(name):
         return found
-    return read_or_make(VAR / "secrets" / file, lambda: secrets.token_urlsafe(32))
+    if f"{name}_FILE" not in os.environ:
+        return read_or_make(VAR / "secrets" / file, lambda: secrets.token_urlsafe(32))
+    if found := named_file(f"{name}_FILE"):
+        return found
+    raise ImproperlyConfigured(f"{name}_FILE names {os.environ[f'{name}_FILE']}, which is empty. Put the secret into it.")
+
+
+def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Networks as CIDR, separated by spaces."""
+    try:
+        return [ipaddress.ip_network(text) for text in env(name).split()]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} lists networks such as 10.0.0.0/8 or 192.0.2.7, but {error}.") from error
 
 
 def database(url: str) -> dict[str, Any]:
@@ -91,12 +117,21 @@ GATEWAY_HEAP_MB = int(env("PORTICO_GATEWAY_HEAP_MB", "0"))
 UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 # Token requests per minute that one client may make from one address, counted in each web process.
 TOKEN_RATE = int(env("PORTICO_TOKEN_RATE", "600"))
+# Changes per minute that one person may make in one tenant over REST.
+WRITE_RATE = int(env("PORTICO_WRITE_RATE", "120"))
+# Proxies that are believed when they say for whom they ask (X-Forwarded-For).
+TRUSTED_PROXIES = networks("PORTICO_TRUSTED_PROXIES")
 
 SECRET_KEY = secret("PORTICO_SECRET_KEY", "django")
 SESSION_SIGNING_KEY = secret("PORTICO_SESSION_KEY", "session")
 PEPPER = secret("PORTICO_PEPPER", "pepper")
-KEK_FILE = Path(env("PORTICO_KEK_FILE", str(VAR / "secrets" / "kek")))
+# Made on first use, but only where nobody named a file: see `secret`.
+KEK_FILE_IS_OURS = not env("PORTICO_KEK_FILE")
+KEK_FILE = VAR / "secrets" / "kek" if KEK_FILE_IS_OURS else Path(env("PORTICO_KEK_FILE"))
+if not KEK_FILE_IS_OURS and not KEK_FILE.is_file():
+    raise ImproperlyConfigured(f"PORTICO_KEK_FILE names {KEK_FILE}, where there is no file. Put the key-encryption key there.")
 DEBUG = env("PORTICO_DEBUG") == "1"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.errors.Discreet"
 ALLOWED_HOSTS = [urlsplit(PORTAL_URL).hostname or "", *env("PORTICO_HOSTS", "127.0.0.1 localhost").split()]
 
 # `migrate` alone works as the owner of the tables; everything else as the role that row security binds.

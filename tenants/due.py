@@ -1,7 +1,7 @@
 """Jobs that come due per tenant, claimed by lease: a worker that dies gives its rows back after five minutes."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -39,6 +39,12 @@ def claim(job: str, limit: int) -> list[UUID]:
             [job, limit],
         )
         return [tenant_id for (tenant_id,) in cursor.fetchall()]
+
+
+def give_back(job: str, tenants: Collection[UUID]) -> None:
+    """Tenants that were claimed and not come to are due again at once."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE tenants_due SET at = now() WHERE job = %s AND tenant_id = ANY(%s)", [job, list(tenants)])
 
 
 def run(job: str, work: Work, *, limit: int = 100) -> int:

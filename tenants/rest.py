@@ -124,7 +124,7 @@ class OwnScope(TenantRestView):
             yield
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if self.tenant is None:
+        if not hasattr(request, "tenant"):
             # Answers as it does at a tenant that exists.
             return super().initial(request, *args, **kwargs)
         with self.scope():

@@ -14,6 +14,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "subscriptions.decide": frozenset({_A, _V}),
     "applications.own": frozenset({_A, _D}),
     "applications.see_all": frozenset({_A, _V}),
+    "applications.revoke_any": frozenset({_A}),
     "gateways.see": frozenset({_A, _P, _V, _U}),
     "audit.read": frozenset({_A, _U}),
 }

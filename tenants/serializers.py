@@ -6,6 +6,10 @@ from rest_framework import serializers
 
 from tenants.models import Event, Membership, Tenant
 
+# So many unknown fields are named, each cut to so many characters: an answer is not as long as whatever was sent.
+NAMED = 10
+NAMED_CHARACTERS = 40
+
 
 class Body(serializers.Serializer[Any]):
     """A request's body. A field that does not exist is an error: a typing error must not pass for consent."""
@@ -16,7 +20,10 @@ class Body(serializers.Serializer[Any]):
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
         if unknown:
             known = ", ".join(self.fields)
-            raise serializers.ValidationError({name: [f"There is no such field here; there are {known}."] for name in unknown})
+            problems = {name[:NAMED_CHARACTERS]: [f"There is no such field here; there are {known}."] for name in unknown[:NAMED]}
+            if len(unknown) > NAMED:
+                problems["non_field_errors"] = [f"There are {len(unknown) - NAMED} more fields that don't exist here."]
+            raise serializers.ValidationError(problems)
         return super().to_internal_value(data)
 
 

@@ -76,7 +76,9 @@ def empty_tables() -> None:
 def _nothing_remembered() -> None:
     """What a process keeps of tenants and clients ends with the test that made them."""
     middleware._slugs.clear()
-    throttle._counts.clear()
+    middleware._absent.clear()
+    throttle._clients.clear()
+    throttle._addresses.clear()
 
 
 @pytest.fixture

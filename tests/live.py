@@ -79,6 +79,14 @@ def eventually(check: Callable[[], T], *, within: float = DEADLINE) -> T:
         time.sleep(0.01)
 
 
+def stays(check: Callable[[], T], *, seconds: float = 0.5) -> None:
+    """`check` stays true for a while: long enough for what is told too early to be told."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert check()
+        time.sleep(0.02)
+
+
 # The upstream
 
 

@@ -139,9 +139,8 @@ def _room_for(revision: Revision) -> None:
     others = Operation.objects.filter(revision__in=published.values("live_revision")).count()
     own = Operation.objects.filter(revision=revision).count()
     if others + own > limits.LIVE_OPERATIONS:
-        raise NotAllowed(
-            f"{revision} has {own:,} operations, and {others:,} of this tenant are live; together at most {limits.LIVE_OPERATIONS:,} may be."
-        )
+        most = f"together at most {limits.LIVE_OPERATIONS:,} may be"
+        raise NotAllowed(f"{revision} has {own:,} operations, and {others:,} of this tenant are live; {most}.")
 
 
 @transaction.atomic

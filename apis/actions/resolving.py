@@ -1,6 +1,9 @@
 """Keeping upstreams' addresses true."""
 
-from collections.abc import Mapping
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,37 +15,66 @@ from apis.models import Upstream
 from tenants import due, events
 from tenants.scope import tenant_scope
 
+log = logging.getLogger(__name__)
+
 RESOLVE_JOB = "resolve_upstreams"
 EVERY = timedelta(seconds=60)
+# One run takes no longer, and gives back what it has not come to.
+RUN_SECONDS = 20.0
+# One tenant has no more names looked up in a run, whichever chance picks: the others have theirs, too.
+MOST_LOOK_UPS = 50
+
+Pick = Callable[[Sequence[upstreams.Address], int], Sequence[upstreams.Address]]
 
 
-def resolve_upstreams(*, resolver: upstreams.Resolver = upstreams.look_up, limit: int = 100) -> int:
-    """Look up the host names of every tenant that is due. The look-ups happen between two transactions, never under the lock."""
+def resolve_upstreams(
+    *, resolver: upstreams.Resolver = upstreams.look_up, limit: int = 100, seconds: float = RUN_SECONDS, pick: Pick = random.sample
+) -> int:
+    """Look up the host names of the tenants that are due. Returns how many tenants were served.
+
+    The look-ups happen between two transactions, never under the lock.
+    """
+    until = time.monotonic() + seconds
     served = 0
-    while claimed := due.claim(RESOLVE_JOB, limit):
-        for tenant_id in claimed:
-            _resolve_tenant(tenant_id, resolver)
-            served += 1
+    waiting = due.claim(RESOLVE_JOB, limit)
+    while waiting and time.monotonic() < until:
+        tenant_id = waiting.pop()
+        try:
+            _resolve_tenant(tenant_id, resolver, until, pick)
+        except Exception:
+            # One tenant's trouble must not hold up the others; its row comes back with the lease.
+            log.exception("%s failed for tenant %s.", RESOLVE_JOB, tenant_id)
+            continue
+        served += 1
+    due.give_back(RESOLVE_JOB, waiting)
     return served
 
 
-def _resolve_tenant(tenant_id: UUID, resolver: upstreams.Resolver) -> None:
+def _resolve_tenant(tenant_id: UUID, resolver: upstreams.Resolver, until: float, pick: Pick) -> None:
     with tenant_scope(tenant_id):
         wanted = _wanted()
+    places = sorted({_place(address) for address in wanted.values()}, key=lambda place: (place.host, place.port))
     found = {}
-    for pk, address in wanted.items():
+    for place in pick(places, min(len(places), MOST_LOOK_UPS)):
+        if time.monotonic() >= until:
+            break
         try:
-            found[pk] = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS, resolver=resolver)
+            found[place] = upstreams.resolve(place, allowed=settings.UPSTREAM_NETWORKS, resolver=resolver)
         except upstreams.UpstreamRefused:
             # Keep the last good addresses: a resolver that is away must not take an API down.
             continue
     with tenant_scope(tenant_id):
         lock = events.lock()
-        apply_addresses(found)
+        apply_addresses({pk: found[_place(address)] for pk, address in wanted.items() if _place(address) in found})
         # One that went live during the look-ups is due at once.
         now_wanted = _wanted()
         again = lock.now + EVERY if now_wanted.keys() <= wanted.keys() else lock.now
         due.settle(RESOLVE_JOB, again if now_wanted else None)
+
+
+def _place(address: upstreams.Address) -> upstreams.Address:
+    """What is looked up: many upstreams may lie at one name."""
+    return upstreams.Address("", address.host, address.port, "")
 
 
 def _wanted() -> dict[UUID, upstreams.Address]:

@@ -1,6 +1,7 @@
 """Asking for a subscription, and deciding."""
 
 from django.db import transaction
+from django.db.models import Q
 
 from apis.models import Api, Plan, Subscription
 from keys.models import Application
@@ -14,7 +15,10 @@ _Status = Subscription.Status
 
 @transaction.atomic
 def request(application: Application, *, api: Api, plan: Plan, purpose: str, by: User) -> tuple[Subscription, Event]:
-    """Ask for an application's right to call an API. A plan that approves by itself is active at once."""
+    """Ask for an application's right to call an API.
+
+    A plan that approves by itself is active at once, unless the last word of a person was to suspend.
+    """
     events.lock()
     if not Api.objects.published().filter(pk=api.pk).exists():
         raise NotAllowed(f"{api} is not published yet, so nothing can subscribe to it.")
@@ -29,13 +33,17 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     if Subscription.objects.open().count() >= limits.OPEN_SUBSCRIPTIONS:
         most = f"{limits.OPEN_SUBSCRIPTIONS:,}"
         raise NotAllowed(f"There are {most} open subscriptions here, which is as many as a tenant may have; ask its approvers.")
-    subscription = Subscription.objects.create(
-        application=application, api=api, plan=plan, purpose=purpose, requested_by=by
-    )
+    subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose)
-    if plan.approval == Plan.Approval.AUTOMATIC:
+    if plan.approval == Plan.Approval.AUTOMATIC and not _left_suspended(application, api):
         event = move(
-            subscription, _Status.ACTIVE, by=None, why=f"The plan {plan} approves by itself.", decided_at=events.now()
+            subscription,
+            _Status.ACTIVE,
+            by=None,
+            why=f"The plan {plan} approves by itself.",
+            # A developer causes it, as often as they like.
+            gathered=True,
+            decided_at=events.now(),
         )
     return subscription, event
 
@@ -75,6 +83,7 @@ def suspend(subscription: Subscription, *, reason: str, by: User) -> Event:
 @transaction.atomic
 def resume(subscription: Subscription, *, by: User) -> Event:
     lock = events.lock()
+    _four_eyes(subscription, by)
     if subscription.status != _Status.SUSPENDED:
         raise NotAllowed(f"This subscription is {subscription.status}, so there is nothing to resume.")
     return move(subscription, _Status.ACTIVE, by=by, reason="", decided_by=by, decided_at=lock.now)
@@ -85,6 +94,15 @@ def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
     """End it for good; a new one may be asked for."""
     lock = events.lock()
     return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, ended_at=lock.now)
+
+
+def _left_suspended(application: Application, api: Api) -> bool:
+    """Whether a suspended subscription of these two was cancelled, and no person has approved one since."""
+    theirs = Subscription.objects.filter(application=application, api=api).values("pk")
+    cancelled = Q(kind="subscription.cancelled", data__was=_Status.SUSPENDED.value)
+    approved = Q(kind="subscription.approved", actor_id__isnull=False)
+    last = Event.objects.filter(cancelled | approved, subject_id__in=theirs).order_by("-number").first()
+    return last is not None and last.kind == "subscription.cancelled"
 
 
 def _four_eyes(subscription: Subscription, by: User) -> None:

@@ -24,8 +24,8 @@ from apis.serializers import (
     VersionOut,
 )
 from keys import tokens
-from tenants.errors import Invalid
-from tenants.rest import TenantRestView
+from tenants.errors import Busy, Invalid
+from tenants.rest import OwnScope, TenantRestView
 from tenants.serializers import decided
 
 
@@ -105,23 +105,30 @@ class VersionPublish(ApisView):
         return self.decided(VersionOut(found, context=self.context()).data, event)
 
 
-class Revisions(ApisView):
+class Revisions(OwnScope, ApisView):
     access = {"GET": "apis.see_all", "POST": "apis.publish"}
+    max_body = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     @extend_schema(responses=RevisionOut(many=True))
     def get(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
-        rows = self.version(api, version).revisions.select_related("version", "upstream").defer("document")
-        return self.listed(rows, RevisionOut)
+        with self.scope():
+            rows = self.version(api, version).revisions.select_related("version", "upstream").defer("document")
+            return self.listed(rows, RevisionOut)
 
     @extend_schema(request=RevisionIn, responses={201: RevisionOut})
-    def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
+    def post(self, request: Request, api: str, version: str) -> Response:
         """Import an OpenAPI 3 document. It is served once it is made live."""
-        found = self.version(api, version)
+        with self.scope():
+            self.version(api, version)
         given = self.read(RevisionIn)
+        # Seconds, perhaps: no transaction and no lock waits for them.
         document = _document(given["document"])
         target = publishing.check_target(**given["upstream"])
-        revision = publishing.add_revision(found, document=document, target=target, note=given["note"], by=self.user)
-        return Response(RevisionOut(revision).data, status=201)
+        with self.scope():
+            self.check_permissions(request)
+            found = self.version(api, version)
+            revision = publishing.add_revision(found, document=document, target=target, note=given["note"], by=self.user)
+            return Response(RevisionOut(revision).data, status=201)
 
 
 class RevisionDetail(ApisView):
@@ -170,12 +177,15 @@ class PlanPublish(ApisView):
     def post(self, request: Request, api: str, plan: str) -> Response:  # noqa: ARG002
         """Offer a plan to subscribers."""
         found: Plan = get_object_or_404(self.api(api).plans, name=plan)
-        return self.decided(PlanOut(found).data, publishing.publish_plan(found, by=self.user))
+        event = publishing.publish_plan(found, by=self.user)
+        return self.decided(PlanOut(found).data, event)
 
 
 def _document(given: Any) -> openapi.Document:
     try:
         return openapi.read(given if isinstance(given, str) else json.dumps(given))
+    except openapi.TooManyAtOnceError:
+        raise Busy("Portico reads other documents just now. Try again in a few seconds.") from None
     except openapi.DocumentError as error:
         raise Invalid(
             {"document": [_sentence(problem, text=isinstance(given, str)) for problem in error.problems]}

@@ -119,9 +119,7 @@ def _verify(tenant: Tenant) -> Extension:
         header_in_metadata=TOKEN_HEADER,
         jwt_cache_config=jwt_pb2.JwtCacheConfig(jwt_cache_size=JWT_CACHE),
     )
-    everywhere = jwt_pb2.RequirementRule(
-        match=route_pb2.RouteMatch(prefix="/"), requires=jwt_pb2.JwtRequirement(provider_name=TOKEN)
-    )
+    everywhere = jwt_pb2.RequirementRule(match=route_pb2.RouteMatch(prefix="/"), requires=jwt_pb2.JwtRequirement(provider_name=TOKEN))
     return extension("verify", jwt_pb2.JwtAuthentication(providers={TOKEN: provider}, rules=[everywhere]))
 
 
@@ -176,11 +174,7 @@ def _limited(access: Access) -> Extension:
         token_bucket=_bucket(UNLIMITED, 1),
         always_consume_default_token_bucket=wrappers_pb2.BoolValue(value=False),
         enable_x_ratelimit_headers=ratelimit_pb2.DRAFT_VERSION_03,
-        rate_limits=[
-            route_pb2.RateLimit(
-                actions=[_descriptor("api", _api_of_route()), _descriptor("caller", _client_of_token())]
-            )
-        ],
+        rate_limits=[route_pb2.RateLimit(actions=[_descriptor("api", _api_of_route()), _descriptor("caller", _client_of_token())])],
         descriptors=[
             ratelimit_pb2.LocalRateLimitDescriptor(
                 entries=[
@@ -244,9 +238,7 @@ def _put(name: str, value: str) -> mutation_rules_pb2.HeaderMutation:
 
 
 def _headers(name: str, mutations: Sequence[mutation_rules_pb2.HeaderMutation]) -> Extension:
-    return extension(
-        name, header_mutation_pb2.HeaderMutation(mutations=header_mutation_pb2.Mutations(request_mutations=mutations))
-    )
+    return extension(name, header_mutation_pb2.HeaderMutation(mutations=header_mutation_pb2.Mutations(request_mutations=mutations)))
 
 
 def _remember(name: str, states: dict[str, str]) -> Extension:

@@ -18,9 +18,7 @@ from gateway.envoy.extensions import extension, http_filter, packed
 from gateway.envoy.names import CA_SECRET
 from gateway.envoy.state import Upstream
 
-ADS = config_source_pb2.ConfigSource(
-    ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
-)
+ADS = config_source_pb2.ConfigSource(ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3)
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _SAN = common_pb2.SubjectAltNameMatcher
 
@@ -67,9 +65,7 @@ def secret(slug: str, upstream: Upstream) -> secret_pb2.Secret:
 
 def _endpoint(address: str, port: int) -> endpoint_components_pb2.LbEndpoint:
     socket = address_pb2.SocketAddress(address=address, port_value=port)
-    return endpoint_components_pb2.LbEndpoint(
-        endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(socket_address=socket))
-    )
+    return endpoint_components_pb2.LbEndpoint(endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(socket_address=socket)))
 
 
 def _protocol(slug: str, upstream: Upstream) -> http_protocol_options_pb2.HttpProtocolOptions:
@@ -82,9 +78,7 @@ def _protocol(slug: str, upstream: Upstream) -> http_protocol_options_pb2.HttpPr
     if upstream.header:
         injector = credential_injector_pb2.CredentialInjector(overwrite=True, credential=_credential(slug, upstream))
         options.http_filters.append(http_filter("inject", injector))
-        options.http_filters.append(
-            http_filter("envoy.filters.http.upstream_codec", upstream_codec_pb2.UpstreamCodec())
-        )
+        options.http_filters.append(http_filter("envoy.filters.http.upstream_codec", upstream_codec_pb2.UpstreamCodec()))
     return options
 
 

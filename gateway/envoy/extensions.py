@@ -16,9 +16,7 @@ def packed(message: Message, extra: bytes = b"") -> any_pb2.Any:
 
     :param extra: fields in wire format that Envoy knows and xds-protos does not yet.
     """
-    return any_pb2.Any(
-        type_url=TYPES + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True) + extra
-    )
+    return any_pb2.Any(type_url=TYPES + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True) + extra)
 
 
 def http_filter(name: str, message: Message) -> HttpFilter:
@@ -61,8 +59,7 @@ def _filter_chain_messages() -> tuple[type[Message], type[Message]]:
         )
     descriptor_pool.Default().Add(file)
     found = [
-        descriptor_pool.Default().FindMessageTypeByName(f"{package}.{name}")
-        for name in ("FilterChainConfig", "FilterChainConfigPerRoute")
+        descriptor_pool.Default().FindMessageTypeByName(f"{package}.{name}") for name in ("FilterChainConfig", "FilterChainConfigPerRoute")
     ]
     return message_factory.GetMessageClass(found[0]), message_factory.GetMessageClass(found[1])
 

@@ -72,9 +72,7 @@ def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
 
 def _tenants() -> hcm_pb2.ScopedRoutes:
     """The scope is the first segment of the path: the tenant's slug."""
-    segment = hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor(
-        name=":path", element_separator="/", index=1
-    )
+    segment = hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor(name=":path", element_separator="/", index=1)
     builder = hcm_pb2.ScopedRoutes.ScopeKeyBuilder(
         fragments=[hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder(header_value_extractor=segment)]
     )

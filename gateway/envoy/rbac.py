@@ -65,22 +65,16 @@ def denial(code: str, when: Principal) -> Extension:
 
 def verdict(name: str, action: int = ALLOW) -> matcher_pb2.Matcher.OnMatch:
     chosen = rbac_pb2.Action(name=name, action=action)
-    return matcher_pb2.Matcher.OnMatch(
-        action=xds_extension_pb2.TypedExtensionConfig(name="verdict", typed_config=packed(chosen))
-    )
+    return matcher_pb2.Matcher.OnMatch(action=xds_extension_pb2.TypedExtensionConfig(name="verdict", typed_config=packed(chosen)))
 
 
-def table(
-    key: str, verdicts: Mapping[str, matcher_pb2.Matcher.OnMatch], otherwise: matcher_pb2.Matcher.OnMatch
-) -> matcher_pb2.Matcher:
+def table(key: str, verdicts: Mapping[str, matcher_pb2.Matcher.OnMatch], otherwise: matcher_pb2.Matcher.OnMatch) -> matcher_pb2.Matcher:
     """A look-up of the filter state `key`.
 
     Filter state, never dynamic metadata: with DynamicMetadataInput an exact_match_map is accepted and never matches.
     """
     state = network_inputs_pb2.FilterStateInput(key=key)
-    tree = matcher_pb2.Matcher.MatcherTree(
-        input=xds_extension_pb2.TypedExtensionConfig(name=key, typed_config=packed(state))
-    )
+    tree = matcher_pb2.Matcher.MatcherTree(input=xds_extension_pb2.TypedExtensionConfig(name=key, typed_config=packed(state)))
     entries = tree.exact_match_map.map
     entries[RESERVED].CopyFrom(verdict("reserved", DENY))
     for name, found in verdicts.items():

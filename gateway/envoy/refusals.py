@@ -82,9 +82,7 @@ def _literal(text: str) -> str:
 
 
 def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
-    told = accesslog_pb2.ExtensionFilter(
-        name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when))
-    )
+    told = accesslog_pb2.ExtensionFilter(name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when)))
     body = struct_pb2.Struct()
     body.update(
         {
@@ -99,9 +97,7 @@ def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
     return hcm_pb2.ResponseMapper(
         filter=accesslog_pb2.AccessLogFilter(extension_filter=told),
         status_code=wrappers_pb2.UInt32Value(value=refusal.status),
-        headers_to_add=[
-            base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=REFUSAL_HEADER, value=refusal.code))
-        ],
+        headers_to_add=[base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=REFUSAL_HEADER, value=refusal.code))],
         body_format_override=substitution_format_string_pb2.SubstitutionFormatString(
             json_format=body, content_type="application/problem+json"
         ),

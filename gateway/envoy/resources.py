@@ -58,14 +58,9 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     upstreams = _upstreams(tenant)
     return Compiled(
         routes=resource(tenant.slug, routes.configuration(tenant)),
-        clusters=tuple(
-            resource(clusters.cluster_name(tenant.slug, each), clusters.cluster(tenant.slug, each))
-            for each in upstreams
-        ),
+        clusters=tuple(resource(clusters.cluster_name(tenant.slug, each), clusters.cluster(tenant.slug, each)) for each in upstreams),
         secrets=tuple(
-            resource(clusters.secret_name(tenant.slug, each), clusters.secret(tenant.slug, each))
-            for each in upstreams
-            if each.header
+            resource(clusters.secret_name(tenant.slug, each), clusters.secret(tenant.slug, each)) for each in upstreams if each.header
         ),
     )
 

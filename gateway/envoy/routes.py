@@ -68,9 +68,7 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     :raises FailsOpen: never, unless this module is wrong.
     """
     closed = tenant.routes is None
-    host = route_pb2.VirtualHost(
-        name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")]
-    )
+    host = route_pb2.VirtualHost(name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")])
     if closed:
         host.routes.append(_answer(CLOSED, 503, match=route_pb2.RouteMatch(prefix="/")))
     else:
@@ -108,9 +106,7 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     no_route = _answer(NO_ROUTE, 404)
     for route in (canary, no_route, *(entry.route for entry in entries)):
         guard_route(route, gated=True)
-    return paths.matcher(
-        entries, fixed=[(canary_path(tenant.slug), canary)], wrong_method=_wrong_method, no_route=no_route
-    )
+    return paths.matcher(entries, fixed=[(canary_path(tenant.slug), canary)], wrong_method=_wrong_method, no_route=no_route)
 
 
 def _base(tenant: Tenant, version: Version) -> str:
@@ -233,9 +229,7 @@ def _read(config: Any, kind: type[M]) -> M:
 
 def _verifies_everywhere(step: jwt_pb2.JwtAuthentication) -> bool:
     """One rule, for every path, that a provider of ours decides."""
-    everywhere = jwt_pb2.RequirementRule(
-        match=route_pb2.RouteMatch(prefix="/"), requires=jwt_pb2.JwtRequirement(provider_name=TOKEN)
-    )
+    everywhere = jwt_pb2.RequirementRule(match=route_pb2.RouteMatch(prefix="/"), requires=jwt_pb2.JwtRequirement(provider_name=TOKEN))
     providers = step.providers.values()
     strict = all(each.issuer and each.require_expiration and each.HasField("local_jwks") for each in providers)
     return list(step.rules) == [everywhere] and set(step.providers) == {TOKEN} and strict and not step.bypass_cors_preflight

@@ -145,8 +145,9 @@ class Stack:
         postgres = None if self._gives("DATABASE_URL") else self._postgres()
         valkey = None if self._gives("VALKEY_URL") else Valkey(self.places.var, supervisor=self._supervisor)
         embedded = self._embedded(postgres, valkey)
+        owner = {"DATABASE_OWNER_URL": postgres.url(roles.OWNER)} if postgres else {}
         write_private(self.places.environment, json.dumps(embedded))
-        parts = self._parts(embedded)
+        parts = self._parts(embedded, owner)
         self._together(
             *([lambda: self._start_postgres(postgres)] if postgres else []),
             *([lambda: self._timed("Valkey", valkey.start)] if valkey else []),
@@ -184,7 +185,10 @@ class Stack:
         return Postgres(self.places.var, supervisor=self._supervisor, say=self._say)
 
     def _embedded(self, postgres: Postgres | None, valkey: Valkey | None) -> dict[str, str]:
-        """What the settings have to know, here and in every other process that finds the running stack."""
+        """What the settings have to know, here and in every other process that finds the running stack.
+
+        Never the owner's address, past which row security stands open: that is for `migrate` alone.
+        """
         known = {
             "PORTICO_RUN": str(self.places.run),
             "PORTICO_PORT": str(self.ports.web),
@@ -194,16 +198,16 @@ class Stack:
         }
         if postgres:
             known |= {"DATABASE_URL": postgres.url(), "DATABASE_DIRECT_URL": postgres.url()}
-            known |= {"DATABASE_OWNER_URL": postgres.url(roles.OWNER)}
         if valkey:
             known |= {"VALKEY_URL": valkey.url()}
         return known
 
-    def _parts(self, embedded: Mapping[str, str]) -> Parts:
+    def _parts(self, embedded: Mapping[str, str], owner: Mapping[str, str]) -> Parts:
         """The processes with their environment, from which the owner's address is missing: only `migrate` gets it."""
         environment = {**FRUGAL, **self._given, **embedded, "PORTICO_VAR": str(self.places.var)}
         environment.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-        self._owner = {name: environment.pop(name) for name in OWNER_NAMES if name in environment}
+        given = {name: environment.pop(name) for name in OWNER_NAMES if name in environment}
+        self._owner = dict(owner or given)
         return Parts(project=self._project, places=self.places, ports=self.ports, environment=environment)
 
     def _start_postgres(self, postgres: Postgres) -> None:

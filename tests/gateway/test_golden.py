@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
@@ -14,20 +15,24 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
+from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
+from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from gateway.envoy import chain, routes
+from gateway.envoy import chain, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import GATE, GUARD
+from gateway.envoy.names import GATE, GUARD, PASSED
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.routes import OFF, FailsOpen, guard
 from gateway.envoy.state import Access, Grant, Operation, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
+M = TypeVar("M", bound=Message)
 WRITE = os.environ.get("PORTICO_GOLDEN") == "write"
 
 
@@ -138,6 +143,10 @@ def every_domain(whole: configuration_pb2.RouteConfiguration) -> None:
     whole.virtual_hosts[0].domains.append("*")
 
 
+def a_way_in_for_every_host(whole: configuration_pb2.RouteConfiguration) -> None:
+    whole.virtual_hosts[1].routes.insert(0, route(direct_response=route_pb2.DirectResponseAction(status=200)))
+
+
 def host_off(whole: configuration_pb2.RouteConfiguration) -> None:
     whole.virtual_hosts[0].typed_per_filter_config[GATE].CopyFrom(OFF)
 
@@ -163,7 +172,7 @@ def other_filter_on_an_answer(whole: configuration_pb2.RouteConfiguration) -> No
     whole.virtual_hosts[0].routes.append(answer)
 
 
-def change_steps(change: Callable[[list[object]], None]) -> Callable[[configuration_pb2.RouteConfiguration], None]:
+def change_steps(change: Callable[[list[Any]], None]) -> Callable[[configuration_pb2.RouteConfiguration], None]:
     def spoil(whole: configuration_pb2.RouteConfiguration) -> None:
         found = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
         filters = found.filter_chain.filters
@@ -176,17 +185,91 @@ def change_steps(change: Callable[[list[object]], None]) -> Callable[[configurat
     return spoil
 
 
+def change_config(name: str, kind: type[M], change: Callable[[M], None]) -> Callable[[configuration_pb2.RouteConfiguration], None]:
+    """Every step is there, and one of them does not do what it is there for."""
+
+    def spoil(steps: list[Any]) -> None:
+        step = next(each for each in steps if each.name == name)
+        config = kind.FromString(step.typed_config.value)
+        change(config)
+        step.typed_config.CopyFrom(packed(config))
+
+    return change_steps(spoil)
+
+
+def no_rule_for_the_rest(config: Any) -> None:
+    config.rules[0].match.prefix = "/acme/orders"
+
+
+def an_open_rule_first(config: Any) -> None:
+    config.rules.insert(0, jwt_pb2.RequirementRule(match=route_pb2.RouteMatch(prefix="/acme/open")))
+
+
+def no_requirement(config: Any) -> None:
+    config.rules[0].ClearField("requires")
+
+
+def a_token_may_be_missing(config: Any) -> None:
+    config.rules[0].requires.allow_missing.SetInParent()
+
+
+def tokens_without_an_end(config: Any) -> None:
+    config.providers["token"].require_expiration = False
+
+
+def preflights_pass(config: Any) -> None:
+    config.bypass_cors_preflight = True
+
+
+def allows_by_default(config: Any) -> None:
+    config.matcher.on_no_match.CopyFrom(rbac.verdict("anybody"))
+
+
+def no_default(config: Any) -> None:
+    config.matcher.ClearField("on_no_match")
+
+
+def shadow_only(config: Any) -> None:
+    config.shadow_rules.CopyFrom(config.rules)
+    config.ClearField("rules")
+
+
+def marks_nothing(config: Any) -> None:
+    config.on_request_headers[0].object_key = "portico.elsewhere"
+
+
+def marks_early(config: Any) -> None:
+    config.on_request_headers[0].object_key = PASSED
+
+
+SPOILT: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
+    "no rule for the rest": change_config("verify", jwt_pb2.JwtAuthentication, no_rule_for_the_rest),
+    "an open rule first": change_config("verify", jwt_pb2.JwtAuthentication, an_open_rule_first),
+    "no requirement": change_config("verify", jwt_pb2.JwtAuthentication, no_requirement),
+    "a token may be missing": change_config("verify", jwt_pb2.JwtAuthentication, a_token_may_be_missing),
+    "tokens without an end": change_config("verify", jwt_pb2.JwtAuthentication, tokens_without_an_end),
+    "preflights pass": change_config("verify", jwt_pb2.JwtAuthentication, preflights_pass),
+    "wrong kind in the shadow": change_config("token_wrong_kind", rbac_pb2.RBAC, shadow_only),
+    "wrong audience in the shadow": change_config("token_wrong_audience", rbac_pb2.RBAC, shadow_only),
+    "anybody is granted": change_config("granted", rbac_pb2.RBAC, allows_by_default),
+    "no default": change_config("granted", rbac_pb2.RBAC, no_default),
+    "another kind of step": change_config("granted", rbac_pb2.RBAC, lambda config: config.Clear()),
+    "marks nothing": change_config("mark", set_filter_state_pb2.Config, marks_nothing),
+    "marks early": change_config("caller", set_filter_state_pb2.Config, marks_early),
+}
 SABOTAGE: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "no chain": without_gate,
     "gate off": gate_off,
     "guard off": guard_off,
     "every domain": every_domain,
+    "a way in for every host": a_way_in_for_every_host,
     "host off": host_off,
     "both off with a cluster": both_off_with_a_cluster,
     "gate off on a route": gate_off_on_a_route,
     "another filter on an answer": other_filter_on_an_answer,
     "empty chain": change_steps(lambda steps: steps.clear()),
     "mark first": change_steps(lambda steps: steps.insert(0, steps.pop())),
+    **SPOILT,
     "twice": change_steps(lambda steps: steps.append(steps[0])),
     **{f"without {name}": change_steps(lambda steps, at=at: steps.pop(at)) for at, name in enumerate(chain.STEPS)},  # type: ignore[misc]
 }

@@ -31,9 +31,8 @@ methods = st.sampled_from(["get", "post"])
 def document(operations: list[tuple[str, str]]) -> str:
     content: dict[str, dict[str, object]] = {}
     for path, method in operations:
-        parameters = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in sorted(openapi.template_parameters(path))
-        ]
+        described = {"in": "path", "required": True, "schema": {"type": "string"}}
+        parameters = [{"name": name, **described} for name in sorted(openapi.template_parameters(path))]
         content.setdefault(path, {})[method] = {"responses": {"200": {"description": "Yes"}}, "parameters": parameters}
     return json.dumps({"openapi": "3.1.0", "info": {"title": "Any", "version": "1"}, "paths": content})
 

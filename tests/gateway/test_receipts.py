@@ -48,6 +48,8 @@ def test_waiting_for_a_gateway_that_stands_still(running: tuple[Gateway, Shop, C
         receipt = shop.receipt(event)
         assert (receipt.complete, receipt.gateways[0].state, receipt.ms) == (False, State.WAITING, None)
         assert receipt.sentence == "Enforced on 0/1 gateways; waiting for gateway-1."
+        # It was sent, and nothing counts before its answer.
+        live.stays(lambda: shop.receipt(event).gateways[0].state is State.WAITING)
     receipt = shop.enforced(event)
     assert receipt.gateways[0].state is State.ENFORCED
     assert receipt.ms is not None

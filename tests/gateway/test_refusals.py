@@ -6,16 +6,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apis.models import Upstream as UpstreamRow
 from gateway import desired
+from gateway.envoy import listener
+from gateway.envoy.refusals import REFUSALS, mappers
 from gateway.models import Refusal
 from tests import live
+from tests.attack.test_first_call import signed, static_gateway
 from tests.gateway.test_chain import assert_refused
-from tests.live import HOST, Answer, Client, Gateway, Shop, Upstream
+from tests.live import HOST, Answer, Client, Gateway, Upstream
 
 
 def told(client: Client, answer: Answer) -> Refusal:
@@ -92,7 +96,7 @@ def test_no_operation_bears_a_name_that_refusals_go_by(gateway: Gateway, upstrea
 @contextmanager
 def forger() -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(403)
             for name in ("refusal", "tenant", "application", "subscription", "plan"):
                 self.send_header(f"X-Portico-{name}", "FORGED")
@@ -176,6 +180,16 @@ def test_a_body_that_stops_is_not_blamed_on_the_upstream(gateway: Gateway, upstr
     answer = gateway.trickle(shop.path("/orders", api="short"), token, [b"x"] * 2, pause=4)
     assert_refused(answer, 408, "REQUEST_TIMEOUT")
     assert told(carl, answer).path == shop.path("/orders", api="short")
+
+
+def test_what_no_rule_fits_has_a_code_all_the_same(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "mappers", lambda url: mappers(url, REFUSALS[-1:]))
+    with static_gateway(upstream, tmp_path, gated=True) as port:
+        answer = live.call(port, "/acme/orders/v1/orders/1")
+        assert (answer.status, answer.code, answer.json["code"]) == (500, "GATEWAY_ERROR", "GATEWAY_ERROR")
+        assert answer.json["request_id"] == answer.headers["x-request-id"]
+        # What the upstream answers is its own.
+        assert live.call(port, "/acme/orders/v1/orders/1", signed()).status == 200
 
 
 # Where calls may go

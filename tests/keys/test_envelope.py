@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.envelope import FileKek, Purpose, Unreadable, seal, unseal
+from keys.envelope import FileKek, Purpose, Unreadable, make_file, seal, unseal
 
 FOR = Purpose(uuid4(), uuid4(), "access_token", "ES256")
 
@@ -111,7 +111,9 @@ def test_no_refusal_says_what_was_inside() -> None:
 
 def test_the_file_is_made_once_for_this_process_alone(tmp_path: Path) -> None:
     path = tmp_path / "secrets" / "kek"
+    make_file(path)
     made = FileKek(path)
+    make_file(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert FileKek(path).current_id == made.current_id
@@ -122,13 +124,14 @@ def test_the_file_is_made_once_for_this_process_alone(tmp_path: Path) -> None:
 def test_no_umask_opens_it_wider(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        FileKek(tmp_path / "kek")
+        make_file(tmp_path / "kek")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "kek").stat().st_mode) == 0o600
 
 
 def _current_id(path: Path) -> str:
+    make_file(path)
     return FileKek(path).current_id
 
 

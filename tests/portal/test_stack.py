@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from portal.stack import Ports, Stack, StackError, ports
+from portal.stack import Ports, Postgres, Stack, StackError, ports, roles
 from portal.stack.__main__ import SIGNALS
 from tests.portal import standin
 from tests.portal.conftest import Up, open_folder
@@ -69,8 +69,11 @@ def test_nobody_else_can_reach_or_read_it(running: Stack) -> None:
 
 
 def test_only_migrate_knows_the_owner(running: Stack) -> None:
-    owner = running.urls["DATABASE_OWNER_URL"]
+    owner = Postgres(running.places.var, say=lambda _line: None).url(roles.OWNER)
     assert owner.startswith("postgresql://portico_owner:")
+    told = running.places.environment.read_text()
+    assert "DATABASE_OWNER_URL" not in told
+    assert roles.OWNER not in told, "every process reads this file"
     for name in ("web", "worker", "control"):
         environment = psutil.Process(running.pids()[name]).environ()
         assert owner not in environment.values()
@@ -109,7 +112,8 @@ def test_a_later_start_does_only_what_is_missing(make_stack: MakeStack, project:
 
 
 def test_parts_from_outside_are_used_and_not_started(running: Stack, make_stack: MakeStack) -> None:
-    urls = {name: running.urls[name] for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "VALKEY_URL")}
+    urls = {name: running.urls[name] for name in ("DATABASE_URL", "VALKEY_URL")}
+    urls["DATABASE_OWNER_URL"] = Postgres(running.places.var, say=lambda _line: None).url(roles.OWNER)
     with make_stack(PORTICO_ENVOY="none", **urls) as stack:
         assert set(stack.pids()) == PARTS - {"postgres", "valkey", "envoy"}
         assert not (stack.places.var / "postgres").exists()

@@ -71,4 +71,4 @@ def test_what_token_requests_leave_behind_is_bounded(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(token_throttle, "_MOST", 10)
     for number in range(100):
         token_throttle.seconds_to_wait(str(number), "1", 3)
-    assert len(token_throttle._counts) <= 11
+    assert len(token_throttle._clients) <= 10

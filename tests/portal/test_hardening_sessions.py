@@ -1,0 +1,115 @@
+"""Signing in under attack: who guesses is stopped, who is guessed at is not locked out, and a refresh token is used once."""
+
+import ipaddress
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from tenants import rest as tenant_rest
+from tenants.models import Role, User
+from tests import make
+from tests.portal.test_rest_sessions import PASSWORD, refused, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def carl(transactional_db: None) -> User:
+    found = make.member(make.tenant("acme"), "carl@acme.example", Role.DEVELOPER)
+    found.set_password(PASSWORD)
+    found.save()
+    return found
+
+
+def test_a_stranger_does_not_lock_a_person_out(carl: User) -> None:
+    for _ in range(tenant_rest.SIGN_INS_PER_ACCOUNT_AND_ADDRESS + 5):
+        sign_in(password="wrong", REMOTE_ADDR="198.51.100.1")
+    refused(sign_in(REMOTE_ADDR="198.51.100.1"), 429, "Too many tries")
+    assert sign_in(REMOTE_ADDR="203.0.113.9").status_code == 200
+
+
+def test_many_addresses_together_do_not_guess_for_long(carl: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT", 6)
+    for number in range(6):
+        assert sign_in(password="wrong", REMOTE_ADDR=f"198.51.100.{number}").status_code == 401
+    refused(sign_in(password="wrong", REMOTE_ADDR="198.51.100.99"), 429, "Too many tries")
+
+
+def test_signing_in_does_not_count_against_the_address_or_the_account(carl: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ADDRESS", 3)
+    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT", 3)
+    for _ in range(6):
+        assert sign_in().status_code == 200
+    for _ in range(3):
+        assert sign_in(password="wrong").status_code == 401
+    refused(sign_in(), 429, "Too many tries")
+
+
+def test_a_success_clears_no_guesses_made_elsewhere(carl: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT", 4)
+    for number in range(3):
+        sign_in(password="wrong", REMOTE_ADDR=f"198.51.100.{number}")
+    assert sign_in().status_code == 200
+    assert sign_in(password="wrong", REMOTE_ADDR="198.51.100.8").status_code == 401
+    refused(sign_in(password="wrong", REMOTE_ADDR="198.51.100.9"), 429, "Too many tries")
+
+
+def test_behind_a_proxy_each_client_has_a_count_of_its_own(carl: User, settings: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ADDRESS", 3)
+
+    def through(forwarded: str, password: str = PASSWORD) -> Any:
+        return sign_in(password=password, REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": forwarded})
+
+    settings.TRUSTED_PROXIES = [ipaddress.ip_network("10.0.0.1")]
+    for number in range(3):
+        assert through(f"192.0.2.{number}, 198.51.100.1", "wrong").status_code == 401
+    refused(through("192.0.2.99, 198.51.100.1"), 429, "Too many tries")
+    assert through("203.0.113.9").status_code == 200
+
+
+def test_two_passwords_are_looked_at_at_once_and_others_wait_for_so_long(carl: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tenant_rest, "CHECK_WAIT", 0.1)
+    held = [tenant_rest._checks.acquire(timeout=1) for _ in range(2)]
+    assert held == [True, True]
+    try:
+        response = sign_in()
+        refused(response, 503, "Many people sign in just now.")
+        assert response["Retry-After"] == "5"
+    finally:
+        for _ in held:
+            tenant_rest._checks.release()
+    assert sign_in(password="wrong").status_code == 401
+    assert sign_in().status_code == 200
+    assert [tenant_rest._checks.acquire(blocking=False) for _ in range(2)] == [True, True], "given back"
+    for _ in held:
+        tenant_rest._checks.release()
+
+
+def test_a_refresh_token_used_four_times_at_once_gives_one_pair(carl: User, monkeypatch: Any) -> None:
+    refresh = str(RefreshToken.for_user(carl))
+    blacklist = RefreshToken.blacklist
+
+    def late(token: RefreshToken) -> Any:
+        # Time for the others to find the token still unused.
+        time.sleep(0.3)
+        return blacklist(token)
+
+    monkeypatch.setattr(RefreshToken, "blacklist", late)
+    start, answers = threading.Barrier(4), []
+
+    def use() -> None:
+        start.wait()
+        answers.append(APIClient().post("/api/v1/session/refresh/", {"refresh": refresh}).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200, 401, 401, 401]
