@@ -260,4 +260,5 @@ def test_one_tenant_has_only_so_many_names_looked_up(tenants: list[Tenant], monk
             break
     assert len(set(asked)) == 11, "chance comes to each"
     with tenant_scope(tenants[0].pk):
-        assert {tuple(each.addresses) for each in Upstream.objects.all()} == {("93.184.216.35",)}, "all upstreams at a name get its addresses"
+        # All upstreams at a name get its addresses.
+        assert {tuple(each.addresses) for each in Upstream.objects.all()} == {("93.184.216.35",)}

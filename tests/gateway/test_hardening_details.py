@@ -1,12 +1,11 @@
 """A gateway's own words name what lies inside, so not everybody reads them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from gateway.models import Deployment, GatewayNode, Loaded
-from tenants import events
+from gateway import receipts
 from tenants.models import Event
 from tenants.scope import tenant_scope
 from tests import make
@@ -17,14 +16,12 @@ WORDS = "upstream orders.internal:8443: /etc/ssl/inside.pem"
 
 @pytest.fixture
 def number(cast: Cast, monkeypatch: Any) -> int:
-    """Of Carl's own revocation, which a gateway refused."""
-    node = GatewayNode.objects.create(name="edge", token_sha256="0" * 64)
-    monkeypatch.setattr(type(GatewayNode.objects.all()), "connected", lambda rows: rows.filter(pk=node.pk))
+    """Of Carl's own request, which a gateway refused."""
+    whole = receipts.receipt
+    node = receipts.NodeReceipt("edge", receipts.State.REFUSED, detail=WORDS)
+    monkeypatch.setattr(receipts, "receipt", lambda event: replace(whole(event), gateways=(node,)))
     with tenant_scope(cast.acme.pk):
         subscription = make.subscription(of=make.application(cast.carl))
-        Loaded.objects.create(node=node, tenant=cast.acme)
-        Deployment.objects.create(node=node, state=Deployment.State.CLOSED, refused_text=WORDS, refused_at=timezone.now())
-        events.lock()
         return Event.objects.filter(subject_id=subscription.pk, actor_id=cast.carl.pk).latest("number").number
 
 

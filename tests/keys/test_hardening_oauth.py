@@ -25,7 +25,10 @@ def shop(cast: Cast) -> Shop:
     return Shop(cast)
 
 
-@pytest.mark.parametrize("more", ["client_secret=", "client_id=", "client_id=&client_secret=", "scope=", "redirect_uri=", "resource=", "resource=&resource="])  # fmt: skip
+LEFT_OUT = ("client_secret=", "client_id=", "client_id=&client_secret=", "scope=", "redirect_uri=", "resource=", "resource=&resource=")
+
+
+@pytest.mark.parametrize("more", LEFT_OUT)
 def test_a_parameter_without_a_value_is_as_good_as_left_out(shop: Shop, more: str) -> None:
     assert ask(f"{GRANT}&{more}", basic=shop.basic()).status_code == 200
 
@@ -44,8 +47,9 @@ def test_tokens_are_for_the_gateway_and_may_be_asked_for_so(shop: Shop) -> None:
     assert ask(twice, basic=shop.basic()).status_code == 200
 
 
-@pytest.mark.parametrize("resource", [HERE + "/", HERE.upper(), f"{settings.GATEWAY_URL}/globex", settings.GATEWAY_URL, f"{HERE}#x", "x"])
+@pytest.mark.parametrize("resource", ["here/", "HERE", "gateway", "gateway/globex", "here#x", "x"])
 def test_a_token_for_something_else_is_an_invalid_target(shop: Shop, resource: str) -> None:
+    resource = resource.replace("here", HERE).replace("HERE", HERE.upper()).replace("gateway", settings.GATEWAY_URL)
     refused(ask(f"{GRANT}&resource={quote(resource)}", basic=shop.basic()), 400, "invalid_target")
     refused(ask(f"{GRANT}&resource={quote(HERE)}&resource={quote(resource)}", basic=shop.basic()), 400, "invalid_target")
 

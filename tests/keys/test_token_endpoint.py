@@ -135,6 +135,10 @@ def test_a_client_that_is_not_known_or_not_right_is_an_invalid_client(shop: Shop
         else:
             response = ask(shop.form(client_id=client_id, client_secret=secret))
         refused(response, 401, "invalid_client")
+        if not (client_id and secret):
+            # Without a value they count as left out, and Basic is the way to send them.
+            assert response.has_header("WWW-Authenticate")
+            continue
         assert response.has_header("WWW-Authenticate") == basic
         if basic:
             assert response["WWW-Authenticate"].startswith("Basic realm=")
@@ -226,7 +230,7 @@ def test_an_oversized_body_is_not_read(shop: Shop) -> None:
 
 
 def test_a_tenant_that_is_not_there_has_no_tokens(shop: Shop) -> None:
-    refused(ask(GRANT, basic=shop.basic(), tenant="nowhere"), 404, "invalid_request", "no tenant “nowhere”")
+    refused(ask(GRANT, basic=shop.basic(), tenant="nowhere"), 404, "invalid_request", "There is no such tenant here.")
     assert ask(GRANT, basic=shop.basic(), tenant="%00").status_code == 400
 
 
@@ -247,7 +251,7 @@ def test_a_client_that_asks_too_often_waits(shop: Shop, settings: Any) -> None:
     for _ in range(3):
         assert ask(GRANT, basic=shop.basic()).status_code == 200
     response = ask(GRANT, basic=shop.basic())
-    refused(response, 429, "temporarily_unavailable", "Too many token requests")
+    refused(response, 429, "slow_down", "Too many token requests")
     assert 1 <= int(response["Retry-After"]) <= 60
     assert ask(GRANT, basic=shop.basic(), REMOTE_ADDR="192.0.2.7").status_code == 200, "counted per address"
 

@@ -66,7 +66,10 @@ def test_trusted_proxies_are_networks(tmp_path: Path) -> None:
     fails(tmp_path, "PORTICO_TRUSTED_PROXIES lists networks such as", PORTICO_TRUSTED_PROXIES="10.1.2.3/8")
 
 
-SECRETS = ("PEPPER", "SECRET_KEY", "SESSION_SIGNING_KEY", "DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_DIRECT_URL", "VALKEY_URL", "CELERY_BROKER_URL", "KEK_FILE", "EMBEDDED")  # fmt: skip
+SECRETS = [
+    *("PEPPER", "SECRET_KEY", "SESSION_SIGNING_KEY", "KEK_FILE", "EMBEDDED"),
+    *("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_DIRECT_URL", "VALKEY_URL", "CELERY_BROKER_URL"),
+]
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -26,6 +26,7 @@ TABLE = {
     "subscriptions.decide": {A, V},
     "applications.own": {A, D},
     "applications.see_all": {A, V},
+    "applications.revoke_any": {A},
     "gateways.see": {A, P, V, U},
     "audit.read": {A, U},
 }
