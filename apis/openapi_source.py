@@ -135,9 +135,7 @@ def load(text: str) -> Source:
 def _refuse_unreadable(text: str) -> None:
     if found := UNREADABLE.search(text):
         name = "a NUL byte" if found[0] == "\0" else f"the character U+{ord(found[0]):04X}"
-        raise refuse(
-            _Lines(text).place(found.start()), f"The document has {name} here, which no text file should hold."
-        )
+        raise refuse(_Lines(text).place(found.start()), f"The document has {name} here, which no text file should hold.")
 
 
 class _Lines:
@@ -278,9 +276,7 @@ class _Builder:
         mapping.key = self._storable(text, place)
         if text in mapping.container:
             first, _ = _unpack(mapping.places[text])
-            self.problems.append(
-                Problem(*place, f"The key {quote(text)} stands here a second time; the first is on line {first}.")
-            )
+            self.problems.append(Problem(*place, f"The key {quote(text)} stands here a second time; the first is on line {first}."))
         else:
             mapping.places[text] = _pack(place)
 
@@ -352,9 +348,7 @@ def _number(text: str, place: Place, base: int | None) -> int | float:
 
 def quote(text: str) -> str:
     """A name from the document for use in a sentence: on one line, not endless."""
-    line = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text[:1000].split())
-    )
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text[:1000].split()))
     return f"“{line[:80]}…”" if len(line) > 80 else f"“{line}”"
 
 

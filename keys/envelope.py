@@ -67,9 +67,7 @@ class FileKek:
 
     def unwrap(self, wrapped: bytes, context: bytes, kek_id: str) -> bytes:
         if kek_id != self.current_id:
-            raise Unreadable(
-                f"This secret was sealed under the key-encryption key {kek_id}; the one at hand is {self.current_id}."
-            )
+            raise Unreadable(f"This secret was sealed under the key-encryption key {kek_id}; the one at hand is {self.current_id}.")
         return _decrypt(self._key, wrapped, context)
 
 

@@ -32,9 +32,7 @@ MAX_CLIENT_ID = 40
 class OAuthError(Exception):
     """RFC 6749 §5.2: `error` and a sentence in ASCII without quotation marks and backslashes, so nothing that was sent is repeated."""
 
-    def __init__(
-        self, error: str, description: str, *, status: int = 400, headers: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, error: str, description: str, *, status: int = 400, headers: dict[str, str] | None = None) -> None:
         super().__init__(description)
         self.error, self.status, self.headers = error, status, headers or {}
 
@@ -67,9 +65,7 @@ def token(request: HttpRequest, tenant: str) -> JsonResponse:
             raise OAuthError("invalid_request", "Ask for tokens by POST (RFC 6749, section 3.2).", status=405, headers={"Allow": "POST"})
         body = _issue(request, tenant)
     except OAuthError as error:
-        answer = JsonResponse(
-            {"error": error.error, "error_description": str(error)}, status=error.status, headers=error.headers
-        )
+        answer = JsonResponse({"error": error.error, "error_description": str(error)}, status=error.status, headers=error.headers)
     else:
         answer = JsonResponse(body)
     answer["Cache-Control"] = "no-store"
@@ -151,9 +147,7 @@ def _client(request: HttpRequest, form: dict[str, str]) -> Client:
     header = request.headers.get("Authorization", "")
     in_body = "client_secret" in form
     if header and in_body:
-        raise OAuthError(
-            "invalid_request", "Send the client's secret once: in the Authorization header or in the body."
-        )
+        raise OAuthError("invalid_request", "Send the client's secret once: in the Authorization header or in the body.")
     if header:
         client = _basic(header)
         if form.get("client_id", client.client_id) != client.client_id:

@@ -45,9 +45,7 @@ class Applications(ApplicationsView):
     @extend_schema(responses=ApplicationOut(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """Your applications; all of the tenant's for approvers and admins."""
-        return self.listed(
-            Application.objects.visible_to(self.user, self.permissions).select_related("owner"), ApplicationOut
-        )
+        return self.listed(Application.objects.visible_to(self.user, self.permissions).select_related("owner"), ApplicationOut)
 
     @extend_schema(request=ApplicationIn, responses={201: ApplicationOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
@@ -67,9 +65,7 @@ class ApplicationDetail(ApplicationsView):
 class CredentialsView(ApplicationsView):
     def shown_once(self, credential: Credential, secret: str) -> Response:
         endpoint = f"{tokens.issuer(settings.PORTAL_URL, self.tenant.slug)}/oauth/token"
-        answer = Response(
-            NewCredentialOut(credential, context={"secret": secret, "token_endpoint": endpoint}).data, status=201
-        )
+        answer = Response(NewCredentialOut(credential, context={"secret": secret, "token_endpoint": endpoint}).data, status=201)
         answer["Cache-Control"] = "no-store"
         return answer
 
@@ -88,9 +84,7 @@ class Credentials(CredentialsView):
     @extend_schema(request=CredentialIn, responses={201: NewCredentialOut})
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """A new client secret. It is in this answer and nowhere else."""
-        return self.shown_once(
-            *actions.create_credential(self.own_application(pk), **self.read(CredentialIn), by=self.user)
-        )
+        return self.shown_once(*actions.create_credential(self.own_application(pk), **self.read(CredentialIn), by=self.user))
 
 
 class CredentialRoll(CredentialsView):

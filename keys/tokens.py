@@ -53,9 +53,7 @@ def audience(gateway_url: str, slug: str) -> str:
     return f"{gateway_url}/{slug}"
 
 
-def claims(
-    *, issuer: str, audience: str, client_id: str, credential_id: str, token_id: str, now: int, lifetime: int
-) -> dict[str, Any]:
+def claims(*, issuer: str, audience: str, client_id: str, credential_id: str, token_id: str, now: int, lifetime: int) -> dict[str, Any]:
     """RFC 9068 §2.2, and `cid`: the credential that earned the token, so that revoking it ends every token it earned."""
     assert 0 < lifetime <= MAX_LIFETIME
     return {

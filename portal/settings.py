@@ -97,9 +97,7 @@ GATEWAY_PORT = int(env("PORTICO_GATEWAY_PORT", "8080"))
 PORTAL_URL = env("PORTICO_URL", f"http://127.0.0.1:{PORTAL_PORT}").rstrip("/")
 GATEWAY_URL = env("PORTICO_GATEWAY_URL", f"http://127.0.0.1:{GATEWAY_PORT}").rstrip("/")
 # Host names that calls may carry at the gateway; never "*".
-GATEWAY_HOSTS = sorted(
-    {*env("PORTICO_GATEWAY_HOSTS", "127.0.0.1 localhost").split(), urlsplit(GATEWAY_URL).hostname or ""}
-)
+GATEWAY_HOSTS = sorted({*env("PORTICO_GATEWAY_HOSTS", "127.0.0.1 localhost").split(), urlsplit(GATEWAY_URL).hostname or ""})
 RUN = Path(env("PORTICO_RUN", str(VAR / "run")))
 # Where the demo's upstream answers.
 UPSTREAM_URL = env("PORTICO_UPSTREAM_URL", f"http://127.0.0.1:{env('PORTICO_UPSTREAM_PORT', '8090')}")

@@ -59,9 +59,7 @@ def allowed(user: User | AnonymousUser, permission: str) -> frozenset[str]:
 
 def tenant_view(
     permission: str,
-) -> Callable[
-    [Callable[Concatenate[TenantRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
-]:
+) -> Callable[[Callable[Concatenate[TenantRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
     """A page inside a tenant, for members with `permission`."""
     assert permission in PERMISSIONS, permission
 

@@ -37,9 +37,7 @@ def add_member(user: User, *, roles: Collection[str], by: User | None) -> Member
     """Give a person roles in the tenant in scope; their roles become exactly these."""
     unknown = sorted(set(roles) - set(Role.values))
     if unknown or not roles:
-        raise Invalid(
-            {"roles": [f"Choose from {', '.join(Role.values)}." + (f" “{unknown[0]}” is no role." if unknown else "")]}
-        )
+        raise Invalid({"roles": [f"Choose from {', '.join(Role.values)}." + (f" “{unknown[0]}” is no role." if unknown else "")]})
     events.lock()
     membership, created = Membership.objects.get_or_create(user=user, defaults={"roles": sorted(roles)})
     was = [] if created else membership.roles

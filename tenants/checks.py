@@ -62,16 +62,12 @@ def every_tenant_table_is_guarded(**_: Any) -> Iterator[CheckMessage]:
             [Membership._meta.db_table],  # noqa: SLF001
         )
         guarded = {name for (name,) in cursor.fetchall()}
-        cursor.execute(
-            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'"
-        )
+        cursor.execute("SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'")
         references = set(cursor.fetchall())
     for model in tenant_models():
         table = model._meta.db_table  # noqa: SLF001
         if table not in guarded:
-            yield Error(
-                f"{table} has no forced row security.", hint="Add enable_rls() to its migration.", id="tenants.E002"
-            )
+            yield Error(f"{table} has no forced row security.", hint="Add enable_rls() to its migration.", id="tenants.E002")
         for field in model._meta.get_fields():  # noqa: SLF001
             parent = field.related_model if isinstance(field, ForeignKey) else None
             if not (isinstance(parent, type) and issubclass(parent, TenantModel)) or not isinstance(field, ForeignKey):
@@ -90,9 +86,7 @@ def the_role_is_bound_by_row_security(**_: Any) -> Iterator[CheckMessage]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
         unbound = cursor.fetchone()[0]
-        cursor.execute(
-            "SELECT count(*) FROM pg_tables WHERE tableowner = current_user AND tablename LIKE 'tenants\\_%%'"
-        )
+        cursor.execute("SELECT count(*) FROM pg_tables WHERE tableowner = current_user AND tablename LIKE 'tenants\\_%%'")
         owner = cursor.fetchone()[0] > 0
     if unbound or owner:
         why = "walks past row security" if unbound else "owns the tables"

@@ -70,6 +70,4 @@ def settle(job: str, at: datetime | None) -> None:
         if at is None:
             cursor.execute("DELETE FROM tenants_due WHERE tenant_id = %s AND job = %s", [current_tenant_id(), job])
         else:
-            cursor.execute(
-                "UPDATE tenants_due SET at = %s WHERE tenant_id = %s AND job = %s", [at, current_tenant_id(), job]
-            )
+            cursor.execute("UPDATE tenants_due SET at = %s WHERE tenant_id = %s AND job = %s", [at, current_tenant_id(), job])

@@ -121,9 +121,7 @@ def _facts(kind: str, subject: Subject, by: User | None, data: dict[str, Any]) -
 def digest_of(event: EventFields, *, chain: str) -> str:
     """SHA-256 in hex over canonical JSON (sorted keys, no spaces, UTF-8) of the event, the chain's name and the digest before it."""
     fields = {f.attname: getattr(event, f.attname) for f in EventFields._meta.fields if f.attname != "digest"}  # noqa: SLF001
-    text = json.dumps(
-        {"chain": chain, **fields}, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_canonical
-    )
+    text = json.dumps({"chain": chain, **fields}, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_canonical)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -12,9 +12,7 @@ from rest_framework.parsers import JSONParser
 class Json(JSONParser):
     """JSON of bounded size and depth, in characters that exist. The REST framework's own reads whatever is sent."""
 
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         assert parser_context is not None
         length = parser_context["request"].META.get("CONTENT_LENGTH")
         if int(length or 0) > parser_context["view"].max_body:

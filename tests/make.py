@@ -87,13 +87,9 @@ def api(
     return found
 
 
-def plan(
-    of: Api | None = None, *, name: str | None = None, calls: int = 1000, seconds: int = 1, approval: str = "manual"
-) -> Plan:
+def plan(of: Api | None = None, *, name: str | None = None, calls: int = 1000, seconds: int = 1, approval: str = "manual") -> Plan:
     of = of or api()
-    found = publishing.create_plan(
-        of, name=name or f"plan-{next(_numbers)}", calls=calls, seconds=seconds, approval=approval, by=None
-    )
+    found = publishing.create_plan(of, name=name or f"plan-{next(_numbers)}", calls=calls, seconds=seconds, approval=approval, by=None)
     publishing.publish_plan(found, by=None)
     return found
 

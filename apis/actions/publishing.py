@@ -19,7 +19,7 @@ from tenants.models import Event, User
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A checked upstream: made by `check_target`, outside any transaction, since a look-up may take seconds."""
+    """A checked upstream: made by `check_target`, which may take seconds, so outside any transaction."""
 
     address: upstreams.Address
     addresses: tuple[str, ...]

@@ -104,9 +104,7 @@ class Operation(TenantModel):
     deprecated = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "revision", "operation_id"], name="one_operation_per_id")
-        ]
+        constraints = [models.UniqueConstraint(fields=["tenant", "revision", "operation_id"], name="one_operation_per_id")]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

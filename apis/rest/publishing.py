@@ -165,9 +165,7 @@ class Plans(ApisView):
 
     @extend_schema(request=PlanIn, responses={201: PlanOut})
     def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
-        return Response(
-            PlanOut(publishing.create_plan(self.api(api), **self.read(PlanIn), by=self.user)).data, status=201
-        )
+        return Response(PlanOut(publishing.create_plan(self.api(api), **self.read(PlanIn), by=self.user)).data, status=201)
 
 
 class PlanPublish(ApisView):
@@ -187,9 +185,7 @@ def _document(given: Any) -> openapi.Document:
     except openapi.TooManyAtOnceError:
         raise Busy("Portico reads other documents just now. Try again in a few seconds.") from None
     except openapi.DocumentError as error:
-        raise Invalid(
-            {"document": [_sentence(problem, text=isinstance(given, str)) for problem in error.problems]}
-        ) from error
+        raise Invalid({"document": [_sentence(problem, text=isinstance(given, str)) for problem in error.problems]}) from error
 
 
 def _sentence(problem: openapi.Problem, *, text: bool) -> str:

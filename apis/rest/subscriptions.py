@@ -32,9 +32,7 @@ class SubscriptionsView(TenantRestView):
 class Subscriptions(SubscriptionsView):
     access = {"GET": "tenant.see", "POST": "applications.own"}
 
-    @extend_schema(
-        responses=SubscriptionOut(many=True), parameters=[OpenApiParameter("status", enum=Subscription.Status.values)]
-    )
+    @extend_schema(responses=SubscriptionOut(many=True), parameters=[OpenApiParameter("status", enum=Subscription.Status.values)])
     def get(self, request: Request) -> Response:
         """Your applications' subscriptions; all of them for approvers. `?status=pending` is the queue."""
         rows = Subscription.objects.visible_to(self.user, self.permissions).for_list()
@@ -63,9 +61,7 @@ class Subscriptions(SubscriptionsView):
         assert application is not None
         assert api is not None
         assert plan is not None
-        subscription, event = subscriptions.request(
-            application, api=api, plan=plan, purpose=given["purpose"], by=self.user
-        )
+        subscription, event = subscriptions.request(application, api=api, plan=plan, purpose=given["purpose"], by=self.user)
         answer = self.after(self.subscription(subscription.pk), event)
         answer.status_code = 201
         return answer

@@ -45,9 +45,7 @@ class SigningKey(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["kid"], name="a_kid_is_never_used_again"),
-            models.UniqueConstraint(
-                fields=["tenant", "purpose"], condition=models.Q(status="active"), name="one_active_key_per_purpose"
-            ),
+            models.UniqueConstraint(fields=["tenant", "purpose"], condition=models.Q(status="active"), name="one_active_key_per_purpose"),
             models.CheckConstraint(
                 condition=models.Q(status__in=["pending", "published", "active"], sealed__isnull=False)
                 | models.Q(status__in=["retired", "removed", "compromised"], sealed__isnull=True),

@@ -44,9 +44,7 @@ class TenantModel(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    tenant = models.ForeignKey(
-        "tenants.Tenant", models.CASCADE, default=current_tenant_id, editable=False, related_name="+"
-    )
+    tenant = models.ForeignKey("tenants.Tenant", models.CASCADE, default=current_tenant_id, editable=False, related_name="+")
 
     objects = TenantManager()
 

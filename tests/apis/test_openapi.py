@@ -144,9 +144,7 @@ class TestGoodDocuments:
     def test_operations_know_their_lines(self) -> None:
         assert [operation.line for operation in parse(ORDERS).operations] == [9, 14, 27]
 
-    @pytest.mark.parametrize(
-        ("text", "validator"), [(ORDERS, OpenAPIV31SpecValidator), (as_30(ORDERS), OpenAPIV30SpecValidator)]
-    )
+    @pytest.mark.parametrize(("text", "validator"), [(ORDERS, OpenAPIV31SpecValidator), (as_30(ORDERS), OpenAPIV30SpecValidator)])
     def test_the_whole_of_openapi_spec_validator_agrees(self, text: str, validator: Any) -> None:
         assert list(validator(parse(text).content).iter_errors()) == []
 
@@ -187,9 +185,7 @@ class TestGoodDocuments:
         assert load(text).value == json.loads(text)
 
     def test_cycles_of_schemas_are_fine_and_data_is_not_a_reference(self) -> None:
-        schemas = (
-            "components: {schemas: {A: {properties: {b: {$ref: '#/components/schemas/B'}, $ref: {type: string}}}, "
-        )
+        schemas = "components: {schemas: {A: {properties: {b: {$ref: '#/components/schemas/B'}, $ref: {type: string}}}, "
         schemas += "B: {items: {$ref: '#/components/schemas/A'}, type: array, example: {$ref: 'http://nowhere'}}}}\n"
         assert len(parse(HEAD + ONE + schemas).operations) == 1
 
@@ -352,8 +348,7 @@ class TestWrong:
                 "4:28 “schemas > A > minimum” must be a number, not text.",
             ),
             (
-                (HEAD + ONE).replace("3.0.3", "3.1.0")
-                + "components: {schemas: {A: {properties: {b: {required: yes}}}}}\n",
+                (HEAD + ONE).replace("3.0.3", "3.1.0") + "components: {schemas: {A: {properties: {b: {required: yes}}}}}\n",
                 "4:45 “properties > b > required” must be a list, not text.",
             ),
         ],
@@ -399,10 +394,7 @@ class TestWrong:
         assert len(messages(paths("".join(f"  a{i}: {{}}\n" for i in range(30))))) == 20
 
     def test_different_kinds_of_problems_are_told_together(self) -> None:
-        text = (
-            paths("  a: {}\n  /b:\n    get: {bogus: 1}\n    trace: {}\n")
-            + "components: {schemas: {A: {$ref: '#/b'}}}\n"
-        )
+        text = paths("  a: {}\n  /b:\n    get: {bogus: 1}\n    trace: {}\n") + "components: {schemas: {A: {$ref: '#/b'}}}\n"
         assert [line for line, _, _ in messages(text)] == [4, 6, 6, 7, 7, 8]
 
     def test_names_in_sentences_are_short_and_on_one_line(self) -> None:
@@ -521,9 +513,7 @@ def damaged(draw: st.DrawFn, start: dict[str, Any]) -> dict[str, Any]:
             case "remove":
                 parent.pop(last, None) if isinstance(parent, dict) else parent.pop(last)
             case _ if isinstance(parent, dict):
-                parent[
-                    draw(st.sampled_from(["$ref", "x-a", "schema", "style", "example", "trace", "GET", "operationId"]))
-                ] = draw(ANYTHING)
+                parent[draw(st.sampled_from(["$ref", "x-a", "schema", "style", "example", "trace", "GET", "operationId"]))] = draw(ANYTHING)
     return content
 
 
@@ -648,7 +638,5 @@ class TestProcess:
             "print([resource.getrlimit(kind)[0] for kind in kinds])\n"
             "try:\n    open('/')\nexcept OSError as error:\n    print(error.errno)\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", code], capture_output=True, check=True, text=True, env=dict(os.environ)
-        )
+        done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True, text=True, env=dict(os.environ))
         assert done.stdout == "[5, 0, 0]\n24\n"

@@ -13,9 +13,7 @@ from apis.openapi import DocumentError, read
 ROOT = Path(__file__).resolve().parents[2]
 FULL = 2 * 1024 * 1024 - 400
 HEAD = "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {/a: {get: {responses: {default: {description: d}}}}}\n"
-LAUGHS = "a: &a [x, x]\n" + "".join(
-    f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
-)
+LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
 
 # Half a million small mappings: some 500 bytes each once read.
 MEMORY = HEAD + "x-a: [" + "{a}," * (FULL // 4) + "]"
@@ -50,9 +48,7 @@ def measured(text: str) -> tuple[str, float, float]:
         pytest.param('{"a":' * (FULL // 5), "nested more than 64 levels deep", id="deep JSON objects"),
         pytest.param("a: " + "[" * FULL, "nested more than 64 levels deep", id="deep YAML flow"),
         pytest.param("- " * (FULL // 2), "nested more than 64 levels deep", id="deep YAML lists"),
-        pytest.param(
-            "".join(" " * i + "a:\n" for i in range(1_900)), "nested more than 64 levels deep", id="deep YAML"
-        ),
+        pytest.param("".join(" " * i + "a:\n" for i in range(1_900)), "nested more than 64 levels deep", id="deep YAML"),
         pytest.param("? " * (FULL // 2), "A key must be text", id="keys of keys"),
         pytest.param(LAUGHS, "YAML aliases", id="billion laughs"),
         pytest.param("a: &a\n  b: *a\n", "YAML aliases", id="a mapping that holds itself"),
@@ -86,13 +82,7 @@ def test_time_runs_out_after_5_seconds() -> None:
 
 @pytest.mark.parametrize("openapi", ["3.0.3", "3.1.0"])
 def test_expressions_of_a_document_are_never_run(openapi: str) -> None:
-    slow = (
-        "{type: string, pattern: '^(([a-z])+.)+[A-Z]([a-z])+$', default: '"
-        + "a" * 60
-        + "', example: '"
-        + "a" * 60
-        + "'}"
-    )
+    slow = "{type: string, pattern: '^(([a-z])+.)+[A-Z]([a-z])+$', default: '" + "a" * 60 + "', example: '" + "a" * 60 + "'}"
     text = HEAD.replace("3.1.0", openapi) + f"components: {{schemas: {{A: {slow}}}}}\n"
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     assert len(read(text).operations) == 1

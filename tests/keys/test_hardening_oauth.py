@@ -73,11 +73,11 @@ def test_who_asks_too_often_is_told_in_a_registered_word(shop: Shop, settings: A
 
 def test_every_sentence_is_in_the_characters_of_the_rfc() -> None:
     """Read from the source, so that no refusal is forgotten."""
-    said = []
+    said: list[str] = []
     for call in ast.walk(ast.parse(inspect.getsource(oauth))):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"OAuthError", "_refused"}:
-            said += [each.value for argument in call.args for each in ast.walk(argument) if isinstance(each, ast.Constant)]
-    said = [each for each in said if isinstance(each, str) and " " in each]
+            constants = [each.value for argument in call.args for each in ast.walk(argument) if isinstance(each, ast.Constant)]
+            said += [each for each in constants if isinstance(each, str) and " " in each]
     assert len(said) > 12
     for sentence in [*said, str(oauth._refused(oauth.Client("", "", basic=True)))]:
         assert DESCRIPTION.fullmatch(sentence), sentence

@@ -22,7 +22,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Where packages come from is the business of the machine that installs them.
 FOREIGN = re.compile(r"pypi\.org|pythonhosted|(?<!emit-)index-url|(?<!emit-)find-links|://\S+/simple\b")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
-READS = re.compile(r"""(?:\benv|\bsecret|environ\.get|_given\.get|_gives)\(\s*f?["']([A-Z][A-Z_]+)["']|environ\["([A-Z][A-Z_]+)"\]""")
+READERS = r"\benv|\bsecret|\bnetworks|environ\.get|_given\.get|_gives"
+READS = re.compile(rf"""(?:{READERS})\(\s*f?["']([A-Z][A-Z_]+)["']|environ\["([A-Z][A-Z_]+)"\]""")
 
 
 def page(name: str) -> str:

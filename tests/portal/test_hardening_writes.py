@@ -64,6 +64,7 @@ def test_an_import_counts_even_if_it_is_refused(cast: Cast, rest: Rest, settings
     refused(pam.post(path, {}), 429, "Too many changes")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_body_is_64_kb_at_most_but_for_documents(cast: Cast, rest: Rest) -> None:
     carl, at = rest(cast.carl), base(cast.acme)
     refused(carl.post(f"{at}/applications/", {"name": "x" * 66_000}), 413, "larger than 64 KB")

@@ -23,9 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="")
         parser.add_argument("--password-file", help="a file that holds the new person's password; - for standard input")
 
-    def handle(
-        self, *_: Any, slug: str, email: str, roles: list[str], name: str, password_file: str | None, **__: Any
-    ) -> None:
+    def handle(self, *_: Any, slug: str, email: str, roles: list[str], name: str, password_file: str | None, **__: Any) -> None:
         tenant = Tenant.objects.filter(slug=slug).first()
         if tenant is None:
             raise CommandError(f"There is no tenant “{slug}”. Create it with create_tenant.")
