@@ -265,7 +265,8 @@ def test_switching_row_security_off_turns_the_suite_red(world: World, django_db_
             connection.close()
     assert [(each.id, table in each.msg) for each in found] == [("tenants.E002", True)]
     if "NO FORCE" not in off:
-        assert seen == {world.cast.acme.pk, world.cast.globex.pk}
+        # Other tests may have left committed tenants in this database.
+        assert seen >= {world.cast.acme.pk, world.cast.globex.pk}
 
 
 # --- one connection, two tenants -----------------------------------------------------------------------------------
