@@ -1,15 +1,15 @@
 """Alive, ready, and the pages that explain the REST API."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from gateway.models import ControlProcess
-from portal import health
 
 
 def test_alive_asks_nothing(client: Client) -> None:
@@ -34,16 +34,15 @@ def test_ready_without_a_broker_still_serves(db: None, client: Client, settings:
     assert response.json()["broker"] is False
 
 
-def test_not_ready_without_the_database(db: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Away:
-        def cursor(self) -> None:
-            raise OperationalError("connection refused to a secret host")
-
-        def close(self) -> None:
-            pass
-
-    monkeypatch.setattr(health, "connection", Away())
-    response = client.get("/readyz")
+def test_not_ready_without_the_database(committed: None, client: Client, tmp_path: Path) -> None:
+    there = connection.settings_dict["HOST"]
+    connection.close()
+    connection.settings_dict["HOST"] = str(tmp_path / "secret")
+    try:
+        response = client.get("/readyz")
+    finally:
+        connection.close()
+        connection.settings_dict["HOST"] = there
     assert response.status_code == 503
     assert response.json() == {"database": False, "broker": True, "control": False}
     assert b"secret" not in response.content
