@@ -13,7 +13,7 @@ from bench.stage import VAR, stack
 
 def main() -> int:
     with stack() as running:
-        command = [sys.executable, "-m", "bench.large", running.upstream_url, running.gateway_url]
+        command = [sys.executable, "-m", "bench.large", running.upstream_url, running.gateway_url, str(running.pids()["envoy"])]
         return subprocess.run(command, env={**os.environ, "PORTICO_VAR": str(VAR)}, check=False).returncode
 
 
