@@ -1,4 +1,5 @@
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 import apis.urls
@@ -16,6 +17,7 @@ handler500 = "portal.errors.server_error"
 in_tenant = [*tenants.urls.urlpatterns, *keys.urls.urlpatterns, *apis.urls.urlpatterns, *gateway.urls.urlpatterns]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(url="/api/docs/"), name="home"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     *keys.urls.oauth_urlpatterns,

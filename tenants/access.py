@@ -93,6 +93,7 @@ def open_to_all(reason: str) -> Callable[[F], F]:
 
 # Views of libraries, which can't carry a decorator of ours.
 OPEN_VIEWS: dict[str, str] = {
+    "django.views.generic.base.RedirectView": "it leads from the bare address to the REST documentation, which is public",
     "drf_spectacular.views.SpectacularAPIView": "the schema of the REST API is public documentation",
     "drf_spectacular.views.SpectacularSwaggerView": "the REST documentation is public",
 }

@@ -108,7 +108,8 @@ def patterns(found: list[URLPattern | URLResolver]) -> Iterator[URLPattern]:
 @register(Tags.urls)
 def every_view_says_who_may_enter(**_: Any) -> Iterator[CheckMessage]:
     for pattern in patterns(get_resolver().url_patterns):
-        view = getattr(pattern.callback, "cls", pattern.callback)
+        # A REST view's class, a Django view's class, or the function itself.
+        view: Any = getattr(pattern.callback, "cls", None) or getattr(pattern.callback, "view_class", pattern.callback)
         name = f"{view.__module__}.{view.__qualname__}"
         if not getattr(view, "access", None) and name not in OPEN_VIEWS:
             yield Error(

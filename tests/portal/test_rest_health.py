@@ -58,6 +58,11 @@ def test_every_answer_carries_its_request_id_and_the_safe_headers(client: Client
     assert given["Referrer-Policy"] == "same-origin"
 
 
+def test_the_bare_address_leads_to_the_documentation(db: None, client: Client) -> None:
+    response = client.get("/")
+    assert (response.status_code, response["Location"]) == (302, "/api/docs/")
+
+
 def test_a_host_that_is_not_ours_is_refused(client: Client) -> None:
     assert client.get("/api/v1/tenants/", headers={"host": "evil.example"}).status_code == 400
     assert "*" not in settings.ALLOWED_HOSTS

@@ -1,5 +1,6 @@
 """PostgreSQL and Valkey alone: started, used by each role as far as its rights go, stopped."""
 
+import importlib.util
 import os
 import shutil
 import stat
@@ -13,7 +14,6 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-import typing_extensions
 from psycopg import errors
 
 from portal.stack import Postgres, StackError, Valkey, account, probes, records
@@ -251,7 +251,10 @@ def test_a_normal_user_starts_both(var: Path) -> None:
     for name in ("portal", *PACKAGES):
         origin = ROOT / name if name == "portal" else Path(sysconfig.get_path("purelib")) / name
         shutil.copytree(origin, packages / name, copy_function=link, ignore=shutil.ignore_patterns("__pycache__"))
-    link(typing_extensions.__file__, str(packages / "typing_extensions.py"))
+    needed_by_psycopg = importlib.util.find_spec("typing_extensions")
+    assert needed_by_psycopg
+    assert needed_by_psycopg.origin
+    link(needed_by_psycopg.origin, str(packages / "typing_extensions.py"))
     var.mkdir()
     become: dict[str, Any] = {}
     if nobody:
