@@ -83,6 +83,10 @@ class Keeper:
                 self.wake.set()
 
     async def _bring(self, newest: Newest) -> None:
+        if newest.desired.number < self._access:
+            # Read before this gateway acknowledged something newer, at another control process: never an older grant table.
+            self.board.changed()
+            return
         if self._probing is not None and self._probing.done():
             await self._judge(newest, self._probing)
         outcome = await self.delivery.bring(newest)
