@@ -1,7 +1,7 @@
 """One stream per gateway, the newest: receipts count gateways by name."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +15,22 @@ from gateway.models import GatewayNode
 from gateway.register import issue_node_token
 from tests import live
 from tests.live import Gateway
+
+Register = Callable[[], tuple[str, str]]
+
+
+@pytest.fixture
+def register(committed: None) -> Iterator[Register]:
+    """Registers a gateway: its name and token. Gone afterwards, since receipts name every gateway that is not connected."""
+    names: list[str] = []
+
+    def made() -> tuple[str, str]:
+        names.append(f"twin-{uuid4()}")
+        return names[-1], issue_node_token(names[-1], address="")
+
+    yield made
+    live.eventually(lambda: not any(connected(name) for name in names))
+    GatewayNode.objects.filter(name__in=names).delete()
 
 
 async def first_request(name: str) -> AsyncIterator[discovery_pb2.DeltaDiscoveryRequest]:
@@ -41,9 +57,8 @@ def connected_by_now(name: str) -> bool:
         connection.close()
 
 
-def test_the_newer_of_two_gateways_with_one_name_ends_the_older(gateway: Gateway) -> None:
-    name = f"twin-{uuid4()}"
-    token = issue_node_token(name, address="")
+def test_the_newer_of_two_gateways_with_one_name_ends_the_older(gateway: Gateway, register: Register) -> None:
+    name, token = register()
 
     async def main() -> None:
         async with grpc.aio.insecure_channel(f"unix:{gateway.folder / 'control.sock'}") as channel:
@@ -63,33 +78,22 @@ def test_the_newer_of_two_gateways_with_one_name_ends_the_older(gateway: Gateway
             newer.cancel()
 
     asyncio.run(main())
-    live.eventually(lambda: not connected(name))
+
+
+async def status_of(gateway: Gateway, name: str, token: str) -> grpc.StatusCode:
+    async with grpc.aio.insecure_channel(f"unix:{gateway.folder / 'control.sock'}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stream(channel, name, token).read()
+        return refused.value.code()
 
 
 @pytest.mark.parametrize("token", ["", "ptc_node_of-nobody"])
-def test_a_stream_without_the_gateways_token_is_refused(gateway: Gateway, token: str) -> None:
-    name = f"twin-{uuid4()}"
-    issue_node_token(name, address="")
-
-    async def main() -> grpc.StatusCode:
-        async with grpc.aio.insecure_channel(f"unix:{gateway.folder / 'control.sock'}") as channel:
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await stream(channel, name, token).read()
-            return refused.value.code()
-
-    assert asyncio.run(main()) is grpc.StatusCode.UNAUTHENTICATED
+def test_a_stream_without_the_gateways_token_is_refused(gateway: Gateway, register: Register, token: str) -> None:
+    name, _ = register()
+    assert asyncio.run(status_of(gateway, name, token)) is grpc.StatusCode.UNAUTHENTICATED
     assert not connected(name)
 
 
-def test_a_token_of_another_gateway_is_refused(gateway: Gateway) -> None:
-    one, other = f"one-{uuid4()}", f"other-{uuid4()}"
-    issue_node_token(one, address="")
-    token = issue_node_token(other, address="")
-
-    async def main() -> grpc.StatusCode:
-        async with grpc.aio.insecure_channel(f"unix:{gateway.folder / 'control.sock'}") as channel:
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await stream(channel, one, token).read()
-            return refused.value.code()
-
-    assert asyncio.run(main()) is grpc.StatusCode.UNAUTHENTICATED
+def test_a_token_of_another_gateway_is_refused(gateway: Gateway, register: Register) -> None:
+    (one, _), (_, token) = register(), register()
+    assert asyncio.run(status_of(gateway, one, token)) is grpc.StatusCode.UNAUTHENTICATED
