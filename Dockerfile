@@ -5,7 +5,7 @@ FROM python:3.13-slim AS packages
 WORKDIR /portico
 COPY requirements.lock .
 RUN python -m venv /packages && \
-    /packages/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+    /packages/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /portico portico && \

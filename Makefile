@@ -33,7 +33,7 @@ setup: ## make .venv with exactly the packages of requirements.lock
 	fi; \
 	echo "Installing into $(VENV) with $$("$$found" --version) …"; \
 	"$$found" -m venv --clear $(VENV) && \
-	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock && \
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	cp requirements.lock $(VENV)/requirements.lock
 
 demo: setup ## do the main job on a stack of its own, show each step with its time, stop
@@ -74,7 +74,7 @@ fmt: setup ## put code and templates into the one format
 
 lock: setup ## write requirements.lock anew, for every supported Python and platform (UPGRADE=--upgrade for newer releases)
 	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --strip-extras --generate-hashes \
-		--no-config --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
+		--no-config --override requirements.overrides --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 		--output-file requirements.lock pyproject.toml
 	@if grep -nE '://|^ *-' requirements.lock | grep -v -- '--hash=sha256:'; then \
 		echo "requirements.lock may hold packages and digests only." >&2; exit 1; \

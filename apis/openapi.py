@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -238,7 +238,7 @@ class _Check:
         return self.source.place(path)[0]
 
     def _references(self) -> None:
-        for path, reference in _references(self.source.value):
+        for path, reference in references(self.source.value):
             if not reference.startswith("#/"):
                 kind = "Only references inside the document (#/...) are read, not other files or addresses"
                 self._report(path, f"{kind}: {quote(reference)}.")
@@ -247,8 +247,8 @@ class _Check:
 
     def _tags(self) -> None:
         seen: set[str] = set()
-        for index, tag in enumerate(_list(self.source.value.get("tags"))):
-            name = _dict(tag).get("name")
+        for index, tag in enumerate(sequence(self.source.value.get("tags"))):
+            name = mapping(tag).get("name")
             if not isinstance(name, str):
                 continue
             if name in seen:
@@ -257,7 +257,7 @@ class _Check:
 
     def _paths(self) -> None:
         before = len(self.problems)
-        for path in _dict(self.source.value.get("paths")):
+        for path in mapping(self.source.value.get("paths")):
             if path.startswith("x-"):
                 continue
             if problem := template_problem(path):
@@ -273,7 +273,7 @@ class _Check:
     def _path_item(self, path: str) -> None:
         written: Path = ("paths", path)
         at = resolve(self.source.value, written) or written
-        item = _dict(value_at(self.source.value, at))
+        item = mapping(value_at(self.source.value, at))
         if at != written and any(key.upper() in METHODS for key in value_at(self.source.value, written)):
             self._report(written, "A path with $ref can't have operations too: OpenAPI leaves open which of them count.")
         shared = self._parameters((*at, "parameters"), path)
@@ -302,9 +302,9 @@ class _Check:
         """The names of the path parameters in this list; None when it can't be read (the schema says why)."""
         names: set[str] = set()
         seen: set[tuple[str, str]] = set()
-        for index in range(len(_list(value_at(self.source.value, at)))):
+        for index in range(len(sequence(value_at(self.source.value, at)))):
             target = resolve(self.source.value, (*at, index))
-            parameter = _dict(value_at(self.source.value, target)) if target else {}
+            parameter = mapping(value_at(self.source.value, target)) if target else {}
             name, where = parameter.get("name"), parameter.get("in")
             if not isinstance(name, str) or not isinstance(where, str):
                 return None
@@ -349,7 +349,7 @@ def _operations(checked: _Check) -> tuple[Operation, ...]:
     taken = {found.content["operationId"] for found in checked.found if found.content.get("operationId")}
     operations = []
     for found in checked.found:
-        operation_id = found.content.get("operationId") or _slug(found, taken)
+        operation_id = found.content.get("operationId") or made_up_id(found.method, found.path, taken)
         taken.add(operation_id)
         content = found.content
         operations.append(
@@ -366,12 +366,12 @@ def _operations(checked: _Check) -> tuple[Operation, ...]:
     return tuple(operations)
 
 
-def _slug(found: _Found, taken: set[str]) -> str:
+def made_up_id(method: str, path: str, taken: Container[str]) -> str:
     """`get_orders_id` for GET /orders/{id}. It depends on nothing but the document."""
-    ascii_path = unicodedata.normalize("NFKD", found.path).encode("ascii", "ignore").decode()
+    ascii_path = unicodedata.normalize("NFKD", path).encode("ascii", "ignore").decode()
     words = re.findall(r"[A-Za-z0-9]+", ascii_path)
     # Room for a number after it.
-    slug = "_".join([found.method.lower(), *words])[: MAX_OPERATION_ID - 5]
+    slug = "_".join([method.lower(), *words])[: MAX_OPERATION_ID - 5]
     number = 1
     unique = slug
     while unique in taken:
@@ -380,7 +380,7 @@ def _slug(found: _Found, taken: set[str]) -> str:
     return unique
 
 
-def _references(root: Any) -> Iterator[tuple[Path, str]]:
+def references(root: Any) -> Iterator[tuple[Path, str]]:
     """Path and text of every `$ref` that is a reference and not a word in someone's data."""
     waiting: list[tuple[Any, Path, bool]] = [(root, (), False)]
     while waiting:
@@ -407,14 +407,14 @@ def resolve(root: Any, path: Path) -> Path | None:
         reference = node.get("$ref") if isinstance(node, dict) else None
         if not isinstance(reference, str):
             return path
-        target = _pointer(root, reference)
+        target = pointer(root, reference)
         if target is None:
             return None
         path = target
     return None
 
 
-def _pointer(root: Any, reference: str) -> Path | None:
+def pointer(root: Any, reference: str) -> Path | None:
     """The path of a JSON Pointer in a URI fragment (RFC 6901, section 6); None when nothing is there."""
     if not reference.startswith("#/"):
         return None
@@ -442,11 +442,11 @@ def value_at(root: Any, path: Path) -> Any:
     return root
 
 
-def _dict(value: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
+def sequence(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 

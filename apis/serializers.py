@@ -16,6 +16,14 @@ class ApiIn(Body):
     description = Text(max_length=5000, allow_blank=True, default="")
 
 
+class ApiChangeIn(Body):
+    """What is left out stays as it is."""
+
+    name = Text(max_length=80, required=False)
+    description = Text(max_length=5000, allow_blank=True, required=False)
+    cors_origins = serializers.ListField(child=Text(max_length=400, allow_blank=True), max_length=100, required=False)
+
+
 class PlanOut(serializers.ModelSerializer[Plan]):
     class Meta:
         model = Plan
@@ -34,13 +42,22 @@ class VersionOut(serializers.ModelSerializer[ApiVersion]):
         return f"{self.context['gateway']}/{version.api.slug}/{version.name}"
 
 
-class ApiOut(serializers.ModelSerializer[Api]):
+class PublishedApiOut(serializers.ModelSerializer[Api]):
+    """What subscribers read."""
+
     versions = VersionOut(many=True)
     plans = PlanOut(many=True)
 
     class Meta:
         model = Api
         fields = ["id", "slug", "name", "description", "versions", "plans", "created_at"]
+
+
+class ApiOut(PublishedApiOut):
+    """`cors_origins`: whose pages may call it from a browser."""
+
+    class Meta(PublishedApiOut.Meta):
+        fields = [*PublishedApiOut.Meta.fields, "cors_origins"]
 
 
 class VersionIn(Body):

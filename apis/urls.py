@@ -26,6 +26,7 @@ urlpatterns = [
     path("subscriptions/<uuid:pk>/", subscriptions.SubscriptionDetail.as_view(), name="subscription"),
     path("subscriptions/<uuid:pk>/approve/", subscriptions.Approve.as_view(), name="subscription-approve"),
     path("subscriptions/<uuid:pk>/reject/", subscriptions.Reject.as_view(), name="subscription-reject"),
+    path("subscriptions/<uuid:pk>/undo/", subscriptions.Undo.as_view(), name="subscription-undo"),
     path("subscriptions/<uuid:pk>/suspend/", subscriptions.Suspend.as_view(), name="subscription-suspend"),
     path("subscriptions/<uuid:pk>/resume/", subscriptions.Resume.as_view(), name="subscription-resume"),
     path("subscriptions/<uuid:pk>/cancel/", subscriptions.Cancel.as_view(), name="subscription-cancel"),

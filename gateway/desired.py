@@ -23,7 +23,8 @@ from tenants.scope import tenant_scope
 # A revoked credential is denied for as long as a token that it earned may live, with the gateway's allowances.
 TOKENS_LIVE = timedelta(seconds=tokens.MAX_LIFETIME + 120)
 
-# The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}}], what Deployment.good_routes keeps.
+# The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}, "cors": [origin]}], what
+# Deployment.good_routes keeps.
 RoutesRef = list[dict[str, Any]]
 
 _REFUSALS: dict[str, str] = {
@@ -68,11 +69,11 @@ def _live() -> RoutesRef:
     live = (
         ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED, live_revision__isnull=False)
         .order_by("id")
-        .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses")
+        .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses", "api__cors_origins")
     )
     return [
-        {"version": str(version), "revision": str(revision), "addresses": {str(upstream): sorted(addresses)}}
-        for version, revision, upstream, addresses in live
+        {"version": str(version), "revision": str(revision), "addresses": {str(upstream): sorted(addresses)}, "cors": sorted(origins)}
+        for version, revision, upstream, addresses, origins in live
     ]
 
 
@@ -97,6 +98,8 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
                 name=revision.version.name,
                 upstream=_upstream(revision.upstream, addresses),
                 operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
+                # Kept without them by a gateway of before there were any.
+                cors=tuple(item.get("cors", ())),
             )
         )
     return tuple(sorted(found, key=lambda version: (version.api, version.name)))

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 from rest_framework_simplejwt.exceptions import InvalidToken
 
+from portal.kept import send_again, sign_in_first
 from tenants.access import SignInNeeded
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.origin import origin
@@ -143,10 +144,13 @@ def _sentences(detail: Any, path: str = "") -> dict[str, list[str]]:
     return {path: [str(sentence) for sentence in (detail if isinstance(detail, list) else [detail])]}
 
 
+def for_programs(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/") or bool(PROGRAMS.search(request.path_info))
+
+
 def answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     """A problem for programs, a page for people."""
-    for_programs = request.path_info.startswith("/api/") or PROGRAMS.search(request.path_info)
-    if for_programs or not request.accepts("text/html"):
+    if for_programs(request) or not request.accepts("text/html"):
         return JsonResponse(problem(status, detail), status=status, content_type="application/problem+json")
     context = {
         "status": status,
@@ -154,6 +158,9 @@ def answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
         "detail": detail,
         "request_id": origin.get().request_id,
     }
+    if status >= 500:
+        # Whose page it is may be just what can't be read.
+        context |= {"theme": "system", "tenant": None}
     return render(request, "error.html", context, status=status)
 
 
@@ -174,8 +181,9 @@ class ErrorMiddleware:
         status = status_of(error)
         if status in {404, 500}:
             return None
-        detail = SIGN_IN if isinstance(error, SignInNeeded) else str(error)
-        return answer(request, status, detail)
+        if isinstance(error, SignInNeeded):
+            return sign_in_first(request) if request.accepts("text/html") else answer(request, status, SIGN_IN)
+        return answer(request, status, str(error))
 
 
 class Discreet(SafeExceptionReporterFilter):
@@ -200,7 +208,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
-    return answer(request, 403, "This form is too old or came from elsewhere. Reload the page and send it again.")
+    return send_again(request) or answer(request, 403, "This form is too old or came from elsewhere. Reload the page and send it again.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -9,10 +9,12 @@ import os
 import secrets
 import sys
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from csp.constants import NONCE
 from django.core.exceptions import ImproperlyConfigured
 
 from tenants.secret_files import read_or_make
@@ -91,6 +93,46 @@ def database(url: str) -> dict[str, Any]:
     }
 
 
+def mail_server(url: str) -> dict[str, Any]:
+    """smtp://user:password@host:587 (with STARTTLS; `?tls=0` without) or smtps://host:465, as Django's settings. No error repeats it."""
+    wrong = "PORTICO_SMTP_URL is an address such as smtp://user:password@mail.example.com:587 or smtps://mail.example.com:465, but "
+    escape = " Write /, ?, # and @ in a password as %2F, %3F, %23 and %40."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        # Its words may hold the password.
+        raise ImproperlyConfigured(f"{wrong}this one's host or port can't be read.{escape}") from None
+    if parts.scheme not in {"smtp", "smtps"}:
+        raise ImproperlyConfigured(f"{wrong}this one doesn't begin with smtp:// or smtps://.")
+    if not parts.hostname:
+        raise ImproperlyConfigured(f"{wrong}this one names no host.")
+    if parts.path not in {"", "/"} or parts.fragment:
+        raise ImproperlyConfigured(f"{wrong}this one goes on after the port.{escape}")
+    if (parts.username is None) != (parts.password is None):
+        raise ImproperlyConfigured(f"{wrong}this one has a user without a password.")
+    if parts.query not in {"", "tls=0", "tls=1"} or (parts.scheme == "smtps" and parts.query == "tls=0"):
+        raise ImproperlyConfigured(f"{wrong}this one asks for something else than ?tls=0, which smtp:// alone knows.")
+    implicit = parts.scheme == "smtps"
+    return {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": port or (465 if implicit else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": implicit,
+        "EMAIL_USE_TLS": not implicit and parts.query != "tls=0",
+    }
+
+
+def sender(name: str, default: str) -> str:
+    """An address that mails come from, with or without a name."""
+    found = env(name) or default
+    local, _, host = parseaddr(found)[1].rpartition("@")
+    if not local or not host or not found.isprintable():
+        raise ImproperlyConfigured(f"{name} is an address such as Portico <portico@example.com>, not {found!r}.")
+    return found
+
+
 # Where Portico is reached, and by what names.
 PORTAL_PORT = int(env("PORTICO_PORT", "8000"))
 GATEWAY_PORT = int(env("PORTICO_GATEWAY_PORT", "8080"))
@@ -142,8 +184,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django.forms",
+    "django_htmx",
+    "heroicons",
+    "csp",
+    "allauth",
+    "allauth.account",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
@@ -156,13 +205,19 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tenants.middleware.OriginMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "portal.middleware.PersonMiddleware",
     "portal.errors.ErrorMiddleware",
     "tenants.middleware.TenantMiddleware",
 ]
@@ -180,22 +235,63 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+                "portal.shell.shell",
+            ]
+        },
     }
 ]
+FORM_RENDERER = "portal.forms.Renderer"
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 USE_TZ = True
 TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+
+# Signing in, by allauth. Tries are counted by Portico, in PostgreSQL: see portal/accounts.py.
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_ADAPTER = "portal.accounts.Adapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS: dict[str, str] = {}
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+# Pages name static files with a digest of what they hold.
+WHITENOISE_MAX_AGE = 86_400
 APPEND_SLASH = False
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": [NONCE],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 SECURE_SSL = PORTAL_URL.startswith("https:")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL
 SESSION_COOKIE_HTTPONLY = True
+if SECURE_SSL:
+    # Bound to this host and to https by their names (RFC 6265bis §4.1.3).
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_SSL else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL
 if SECURE_SSL:
@@ -247,6 +343,15 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.errors.in_schema"],
 }
 
+# Without a mail server every mail is a file in MAIL_FOLDER.
+EMAIL_BACKEND = "portal.outbox.EmailBackend"
+MAIL_FOLDER = VAR / "mail"
+if _smtp := env("PORTICO_SMTP_URL"):
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    globals().update(mail_server(_smtp))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = sender("PORTICO_MAIL_FROM", f"Portico <portico@{urlsplit(PORTAL_URL).hostname}>")
+
 # redis://host:port/db, rediss://… or unix:///path/to/socket; Celery has its own word for the last.
 VALKEY_URL = env("VALKEY_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = VALKEY_URL.replace("unix://", "redis+socket://", 1)
@@ -256,7 +361,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE = {
     "expire-credentials": {"task": "keys.tasks.expire_credentials", "schedule": 30.0},
     "resolve-upstreams": {"task": "apis.tasks.resolve_upstreams", "schedule": 30.0},
+    # A run that waited longer has nothing to do that the next would not.
+    "send-mails": {"task": "portal.tasks.send_mails", "schedule": 5.0, "options": {"expires": 10.0}},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
+    "prune-mails": {"task": "portal.tasks.prune_mails", "schedule": 3600.0},
 }
 
 LOGGING = {

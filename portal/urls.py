@@ -1,10 +1,12 @@
+from allauth.account import views as accounts
+from csp.decorators import csp_replace
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 import apis.urls
 import gateway.urls
 import keys.urls
+import portal.pages.urls
 import tenants.urls
 from portal import health
 from tenants import rest
@@ -17,7 +19,9 @@ handler500 = "portal.errors.server_error"
 in_tenant = [*tenants.urls.urlpatterns, *keys.urls.urlpatterns, *apis.urls.urlpatterns, *gateway.urls.urlpatterns]
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(url="/api/docs/"), name="home"),
+    *portal.pages.urls.urlpatterns,
+    path("accounts/login/", accounts.login, name="account_login"),
+    path("accounts/logout/", accounts.logout, name="account_logout"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     *keys.urls.oauth_urlpatterns,
@@ -27,5 +31,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/tenants/", rest.Tenants.as_view(), name="tenants"),
     path("api/v1/tenants/<str:tenant>/", include(in_tenant)),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    # Swagger UI writes styles into its page as it goes.
+    path(
+        "api/docs/",
+        csp_replace({"script-src": ["'self'"], "style-src": ["'self'", "'unsafe-inline'"]})(
+            SpectacularSwaggerSplitView.as_view(url_name="schema")
+        ),
+        name="docs",
+    ),
 ]

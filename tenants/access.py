@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+SIGNED_IN = "signed in"
 
 
 class SignInNeeded(Exception):  # noqa: N818  (reads as the sentence it is)
@@ -80,6 +81,19 @@ def tenant_view(
     return decorate
 
 
+def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A page outside every tenant, for any signed-in person."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            raise SignInNeeded
+        return view(request, *args, **kwargs)
+
+    guarded.access = SIGNED_IN  # type: ignore[attr-defined]
+    return guarded
+
+
 def open_to_all(reason: str) -> Callable[[F], F]:
     """A view without a gate, and why that is right. Works on functions and on REST views."""
     assert reason
@@ -93,9 +107,10 @@ def open_to_all(reason: str) -> Callable[[F], F]:
 
 # Views of libraries, which can't carry a decorator of ours.
 OPEN_VIEWS: dict[str, str] = {
-    "django.views.generic.base.RedirectView": "it leads from the bare address to the REST documentation, which is public",
     "drf_spectacular.views.SpectacularAPIView": "the schema of the REST API is public documentation",
-    "drf_spectacular.views.SpectacularSwaggerView": "the REST documentation is public",
+    "drf_spectacular.views.SpectacularSwaggerSplitView": "the REST documentation is public",
+    "allauth.account.views.LoginView": "signing in is how one gets in",
+    "allauth.account.views.LogoutView": "it ends the session that there is, and does nothing without one",
 }
 
 
@@ -115,6 +130,3 @@ class Allowed(BasePermission):
         if needed != SIGNED_IN:
             request.permissions = allowed(request.user, needed)  # type: ignore[attr-defined]
         return True
-
-
-SIGNED_IN = "signed in"

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
@@ -45,6 +45,17 @@ def give_back(job: str, tenants: Collection[UUID]) -> None:
     """Tenants that were claimed and not come to are due again at once."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE tenants_due SET at = now() WHERE job = %s AND tenant_id = ANY(%s)", [job, list(tenants)])
+
+
+def postpone(job: str, wait: timedelta) -> None:
+    """Whoever would be due for `job` before `wait` is over is due then: what it needs is away, for all of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE tenants_due SET at = now() + make_interval(secs => %(wait)s) WHERE id IN (
+                   SELECT id FROM tenants_due WHERE job = %(job)s AND at < now() + make_interval(secs => %(wait)s)
+                   FOR UPDATE SKIP LOCKED)""",
+            {"job": job, "wait": wait.total_seconds()},
+        )
 
 
 def run(job: str, work: Work, *, limit: int = 100) -> int:

@@ -25,6 +25,7 @@ class Change:
 
 
 GATEWAY_KINDS: dict[str, Change] = {
+    "api.cors_changed": Change(Part.ROUTES, gives=True),
     "version.published": Change(Part.ROUTES, gives=True),
     "revision.live": Change(Part.ROUTES, gives=True),
     "upstream.resolved": Change(Part.ROUTES, gives=True),
@@ -32,6 +33,7 @@ GATEWAY_KINDS: dict[str, Change] = {
     "subscription.requested": Change(Part.ACCESS, gives=False, gathered=True),
     "subscription.approved": Change(Part.ACCESS, gives=True),
     "subscription.rejected": Change(Part.ACCESS, gives=False),
+    "subscription.decision_undone": Change(Part.ACCESS, gives=False),
     "subscription.suspended": Change(Part.ACCESS, gives=False),
     "subscription.resumed": Change(Part.ACCESS, gives=True),
     "subscription.cancelled": Change(Part.ACCESS, gives=False),
@@ -44,6 +46,7 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "member.added",
     "member.changed",
     "api.created",
+    "api.changed",
     "version.created",
     "revision.created",
     "plan.created",

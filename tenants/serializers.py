@@ -11,6 +11,11 @@ NAMED = 10
 NAMED_CHARACTERS = 40
 
 
+def is_text(text: str) -> bool:
+    """No NUL (PostgreSQL can't hold it), no other control character but line breaks and tabs, no half of a surrogate pair."""
+    return not any((ord(each) < 32 and each not in "\n\r\t") or each == "\x7f" or "\ud800" <= each <= "\udfff" for each in text)
+
+
 class Body(serializers.Serializer[Any]):
     """A request's body. A field that does not exist is an error: a typing error must not pass for consent."""
 
@@ -28,11 +33,11 @@ class Body(serializers.Serializer[Any]):
 
 
 class Text(serializers.CharField):
-    """Text of a person: no NUL (PostgreSQL can't hold it), no other control characters but line breaks and tabs."""
+    """Text of a person."""
 
     def to_internal_value(self, data: Any) -> str:
         text: str = super().to_internal_value(data)
-        if any((ord(character) < 32 and character not in "\n\r\t") or character == "\x7f" for character in text):
+        if not is_text(text):
             raise serializers.ValidationError("Control characters can't be used here.")
         return text
 

@@ -1,11 +1,14 @@
 """What happens to APIs, their versions, revisions and plans."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from apis import upstreams
+from apis import origins, upstreams
 from apis.actions.resolving import RESOLVE_JOB
 from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
 from apis.openapi import Document
@@ -53,6 +56,45 @@ def create_api(*, slug: str, name: str, description: str, by: User | None) -> Ap
     api = Api.objects.create(slug=slug, name=name, description=description, created_by=by)
     events.record("api.created", api, by=by, slug=slug)
     return api
+
+
+@transaction.atomic
+def change_api(
+    api: Api,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    cors_origins: Sequence[str] | None = None,
+    by: User | None,
+) -> Event | None:
+    """Change what is given and differs.
+
+    :returns: the event that gateways hear of, if there is one; else the other one; None if nothing changed.
+    :raises Invalid: in the words of apis.origins.
+    """
+    events.lock()
+    api.refresh_from_db(fields=["name", "description", "cors_origins"])
+    told = _change(api, "api.changed", {"name": name, "description": description}, by=by)
+    wanted = None if cors_origins is None else _origins(cors_origins)
+    return _change(api, "api.cors_changed", {"cors_origins": wanted}, by=by) or told
+
+
+def _change(api: Api, kind: str, given: dict[str, Any], *, by: User | None) -> Event | None:
+    now = {name: value for name, value in given.items() if value not in (None, getattr(api, name))}
+    if not now:
+        return None
+    was = {name: getattr(api, name) for name in now}
+    for name, value in now.items():
+        setattr(api, name, value)
+    api.save(update_fields=list(now))
+    return events.record(kind, api, by=by, was=was, now=now)
+
+
+def _origins(given: Sequence[str]) -> list[str]:
+    try:
+        return origins.normal(given)
+    except origins.OriginRefused as error:
+        raise Invalid({"cors_origins": [_(error.sentence) % error.named]}) from error
 
 
 @transaction.atomic

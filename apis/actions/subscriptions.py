@@ -1,16 +1,21 @@
 """Asking for a subscription, and deciding."""
 
-from django.db import transaction
-from django.db.models import Q
+from datetime import datetime
 
-from apis.models import Api, Plan, Subscription
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext as _
+
+from apis.models import UNDO, Api, Plan, Subscription
 from keys.models import Application
-from tenants import events, limits
+from tenants import due, events, limits
 from tenants.errors import NotAllowed
 from tenants.lifecycle import move
 from tenants.models import Event, User
 
 _Status = Subscription.Status
+# Mails of what happens here; those of a decision wait until it stands.
+MAIL_JOB = "send_mails"
 
 
 @transaction.atomic
@@ -27,14 +32,10 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     standing = Subscription.objects.open().filter(application=application, api=api).first()
     if standing is not None:
         raise NotAllowed(f"{application} has a subscription to {api} already; it is {standing.status}.")
-    if Subscription.objects.open().filter(application=application).count() >= limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:
-        most = f"{limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:,}"
-        raise NotAllowed(f"{application} has {most} open subscriptions, which is as many as an application may have; cancel one first.")
-    if Subscription.objects.open().count() >= limits.OPEN_SUBSCRIPTIONS:
-        most = f"{limits.OPEN_SUBSCRIPTIONS:,}"
-        raise NotAllowed(f"There are {most} open subscriptions here, which is as many as a tenant may have; ask its approvers.")
+    _room_for(application)
     subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose)
+    due.expect(MAIL_JOB, event.at)
     if plan.approval == Plan.Approval.AUTOMATIC and not _left_suspended(application, api):
         event = move(
             subscription,
@@ -54,13 +55,15 @@ def approve(subscription: Subscription, *, by: User) -> Event:
     _four_eyes(subscription, by)
     if subscription.status != _Status.PENDING:
         raise NotAllowed(f"This subscription is {subscription.status}, so there is nothing to approve.")
-    return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now)
+    due.expect(MAIL_JOB, lock.now + UNDO)
+    return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now, undo_until=lock.now + UNDO)
 
 
 @transaction.atomic
 def reject(subscription: Subscription, *, reason: str, by: User) -> Event:
     lock = events.lock()
     _four_eyes(subscription, by)
+    due.expect(MAIL_JOB, lock.now + UNDO)
     return move(
         subscription,
         _Status.REJECTED,
@@ -69,15 +72,49 @@ def reject(subscription: Subscription, *, reason: str, by: User) -> Event:
         reason=reason,
         decided_by=by,
         decided_at=lock.now,
+        undo_until=lock.now + UNDO,
         ended_at=lock.now,
     )
+
+
+@transaction.atomic
+def undo(subscription: Subscription, *, by: User) -> Event:
+    """Take back an approval or rejection: who made it, for ten seconds."""
+    lock = events.lock()
+    # What was read before the lock may have been suspended and resumed since.
+    subscription.refresh_from_db(fields=["status", "decided_by", "undo_until"])
+    if not subscription.undoable_by(by, lock.now):
+        raise NotAllowed(_why_not(subscription, lock.now))
+    if subscription.status == _Status.REJECTED:
+        _not_asked_again(subscription)
+        _room_for(subscription.application)
+    return move(subscription, _Status.PENDING, by=by, reason="", decided_by=None, decided_at=None, undo_until=None, ended_at=None)
+
+
+def _why_not(subscription: Subscription, now: datetime) -> str:
+    """Why a decision can't be undone."""
+    if subscription.undo_until is None:
+        return _("There is nothing to undo: the last that happened here is no approval or rejection by a person.")
+    if now <= subscription.undo_until:
+        return _("Someone else decided this, so only they can undo it.")
+    if subscription.status == _Status.REJECTED:
+        return _("Ten seconds have passed, so this decision stands; the applicant may ask again.")
+    return _("Ten seconds have passed, so this decision stands; suspend or cancel it instead.")
+
+
+def _not_asked_again(subscription: Subscription) -> None:
+    application, api = subscription.application, subscription.api
+    if Subscription.objects.open().filter(application=application, api=api).exists():
+        said = _("%(application)s has asked for %(api)s again meanwhile, so this decision stands; decide the new request.")
+        raise NotAllowed(said % {"application": application, "api": api})
 
 
 @transaction.atomic
 def suspend(subscription: Subscription, *, reason: str, by: User) -> Event:
     """Refuse the application's calls until it is resumed."""
     lock = events.lock()
-    return move(subscription, _Status.SUSPENDED, by=by, why=reason, reason=reason, decided_by=by, decided_at=lock.now)
+    due.expect(MAIL_JOB, lock.now)
+    return move(subscription, _Status.SUSPENDED, by=by, why=reason, reason=reason, decided_by=by, decided_at=lock.now, undo_until=None)
 
 
 @transaction.atomic
@@ -86,6 +123,7 @@ def resume(subscription: Subscription, *, by: User) -> Event:
     _four_eyes(subscription, by)
     if subscription.status != _Status.SUSPENDED:
         raise NotAllowed(f"This subscription is {subscription.status}, so there is nothing to resume.")
+    due.expect(MAIL_JOB, lock.now)
     return move(subscription, _Status.ACTIVE, by=by, reason="", decided_by=by, decided_at=lock.now)
 
 
@@ -93,14 +131,29 @@ def resume(subscription: Subscription, *, by: User) -> Event:
 def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
     """End it for good; a new one may be asked for."""
     lock = events.lock()
-    return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, ended_at=lock.now)
+    due.expect(MAIL_JOB, lock.now)
+    return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, undo_until=None, ended_at=lock.now)
+
+
+def _room_for(application: Application) -> None:
+    """
+    :raises NotAllowed: one more open subscription were too many.
+    """
+    if Subscription.objects.open().filter(application=application).count() >= limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:
+        most = f"{limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:,}"
+        raise NotAllowed(f"{application} has {most} open subscriptions, which is as many as an application may have; cancel one first.")
+    if Subscription.objects.open().count() >= limits.OPEN_SUBSCRIPTIONS:
+        most = f"{limits.OPEN_SUBSCRIPTIONS:,}"
+        raise NotAllowed(f"There are {most} open subscriptions here, which is as many as a tenant may have; ask its approvers.")
 
 
 def _left_suspended(application: Application, api: Api) -> bool:
     """Whether a suspended subscription of these two was cancelled, and no person has approved one since."""
     theirs = Subscription.objects.filter(application=application, api=api).values("pk")
     cancelled = Q(kind="subscription.cancelled", data__was=_Status.SUSPENDED.value)
-    approved = Q(kind="subscription.approved", actor_id__isnull=False)
+    undone = Event.objects.filter(kind="subscription.decision_undone", data__was=_Status.ACTIVE.value)
+    undone_since = undone.filter(subject_id=OuterRef("subject_id"), number__gt=OuterRef("number"))
+    approved = Q(kind="subscription.approved", actor_id__isnull=False) & ~Exists(undone_since)
     last = Event.objects.filter(cancelled | approved, subject_id__in=theirs).order_by("-number").first()
     return last is not None and last.kind == "subscription.cancelled"
 

@@ -1,8 +1,10 @@
 from typing import ClassVar, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apis import origins
 from apis.models.upstream import Upstream
 from tenants.models import SLUG, Steps, TenantManager, TenantModel
 
@@ -39,6 +41,8 @@ class Api(TenantModel):
     slug = models.CharField(max_length=40, validators=[SLUG])
     name = models.CharField(max_length=80)
     description = models.TextField(max_length=5000, blank=True)
+    # The origins whose pages may call it from a browser, as apis.origins writes them.
+    cors_origins = ArrayField(models.CharField(max_length=origins.MAX_LENGTH), default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -46,7 +50,10 @@ class Api(TenantModel):
 
     class Meta:
         verbose_name = "api"
-        constraints = [models.UniqueConstraint(fields=["tenant", "slug"], name="one_api_per_slug")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "slug"], name="one_api_per_slug"),
+            models.CheckConstraint(condition=models.Q(cors_origins__len__lte=origins.MOST), name="few_origins_per_api"),
+        ]
 
     def __str__(self) -> str:
         return self.name

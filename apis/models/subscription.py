@@ -1,5 +1,5 @@
 from collections.abc import Set
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
@@ -12,6 +12,8 @@ from tenants.models import Steps, TenantManager, TenantModel, User
 
 # How long a gateway names the reason why a closed subscription no longer lets calls through.
 REMEMBERED = timedelta(days=30)
+# How long who approved or rejected may take it back.
+UNDO = timedelta(seconds=10)
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -49,6 +51,8 @@ class Subscription(TenantModel):
     STEPS: ClassVar[Steps] = {
         (Status.PENDING, Status.ACTIVE): "approved",
         (Status.PENDING, Status.REJECTED): "rejected",
+        (Status.ACTIVE, Status.PENDING): "decision_undone",
+        (Status.REJECTED, Status.PENDING): "decision_undone",
         (Status.ACTIVE, Status.SUSPENDED): "suspended",
         (Status.SUSPENDED, Status.ACTIVE): "resumed",
         (Status.PENDING, Status.CANCELLED): "cancelled",
@@ -67,6 +71,8 @@ class Subscription(TenantModel):
     requested_at = models.DateTimeField(auto_now_add=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
+    # Until when who approved or rejected may undo it; None where that was not the last that happened.
+    undo_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
     objects: ClassVar[SubscriptionManager["Subscription"]] = SubscriptionManager()
@@ -78,8 +84,17 @@ class Subscription(TenantModel):
                 condition=models.Q(status__in=["pending", "active", "suspended"]),
                 name="one_open_subscription_per_application_and_api",
             ),
+            # So every other step has to clear it: a subscription that was suspended and resumed is active, too.
+            models.CheckConstraint(
+                condition=models.Q(undo_until=None) | models.Q(status__in=["active", "rejected"], decided_by__isnull=False),
+                name="only_a_decision_can_be_undone",
+            ),
         ]
         indexes = [models.Index(fields=["tenant", "status"], name="subscriptions_by_status")]
 
     def __str__(self) -> str:
         return f"{self.application} to {self.api}"
+
+    def undoable_by(self, user: User, now: datetime) -> bool:
+        """Whether the last that happened is this person's approval or rejection, a moment ago."""
+        return self.undo_until is not None and now <= self.undo_until and self.decided_by_id == user.pk

@@ -12,10 +12,12 @@ from apis import openapi
 from apis.actions import publishing
 from apis.models import Api, ApiVersion, Plan, Revision
 from apis.serializers import (
+    ApiChangeIn,
     ApiIn,
     ApiOut,
     PlanIn,
     PlanOut,
+    PublishedApiOut,
     PublishedRevisionOut,
     RevisionDetailOut,
     RevisionIn,
@@ -60,17 +62,25 @@ class ApisView(TenantRestView):
     def context(self) -> dict[str, Any]:
         return {"gateway": tokens.audience(settings.GATEWAY_URL, self.tenant.slug)}
 
+    @property
+    def out(self) -> type[PublishedApiOut]:
+        return ApiOut if "apis.see_all" in self.permissions else PublishedApiOut
+
     def shown(self, api: Api) -> dict[str, Any]:
-        return dict(ApiOut(self.catalogue().get(pk=api.pk), context=self.context()).data)
+        return dict(self.out(self.catalogue().get(pk=api.pk), context=self.context()).data)
+
+
+def _any_api(*, many: bool = False) -> PolymorphicProxySerializer:
+    return PolymorphicProxySerializer("AnyApi", serializers=[ApiOut, PublishedApiOut], resource_type_field_name=None, many=many)
 
 
 class Apis(ApisView):
     access = {"GET": "apis.see_published", "POST": "apis.publish"}
 
-    @extend_schema(responses=ApiOut(many=True))
+    @extend_schema(responses=_any_api(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """The catalogue; publishers see what is not published yet as well."""
-        return self.listed(self.catalogue(), ApiOut, **self.context())
+        return self.listed(self.catalogue(), self.out, **self.context())
 
     @extend_schema(request=ApiIn, responses={201: ApiOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
@@ -78,11 +88,21 @@ class Apis(ApisView):
 
 
 class ApiDetail(ApisView):
-    access = {"GET": "apis.see_published"}
+    access = {"GET": "apis.see_published", "PATCH": "apis.publish"}
 
-    @extend_schema(responses=ApiOut)
+    @extend_schema(responses=_any_api())
     def get(self, request: Request, api: str) -> Response:  # noqa: ARG002
         return Response(self.shown(self.api(api)))
+
+    @extend_schema(
+        request=ApiChangeIn,
+        responses=PolymorphicProxySerializer("ChangedApi", serializers=[decided(ApiOut), ApiOut], resource_type_field_name=None),
+    )
+    def patch(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        """Change its name, its description, or the origins whose pages may call it. Without a difference there is no event."""
+        found = self.api(api)
+        event = publishing.change_api(found, **self.read(ApiChangeIn), by=self.user)
+        return self.decided(self.shown(found), event) if event else Response(self.shown(found))
 
 
 class Versions(ApisView):

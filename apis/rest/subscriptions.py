@@ -94,6 +94,16 @@ class Reject(SubscriptionsView):
         return self.after(found, subscriptions.reject(found, **self.read(ReasonIn), by=self.user))
 
 
+class Undo(SubscriptionsView):
+    access = {"POST": "subscriptions.decide"}
+
+    @extend_schema(request=None, responses=DECIDED)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Take back your approval or rejection, within ten seconds: it is a request again."""
+        found = self.subscription(pk)
+        return self.after(found, subscriptions.undo(found, by=self.user))
+
+
 class Suspend(SubscriptionsView):
     access = {"POST": "subscriptions.decide"}
 

@@ -1,9 +1,10 @@
-"""The one listener: hardened HTTP, tenants loaded on demand, the gate that each tenant's chain fills, and the guard behind it."""
+"""The one listener: hardened HTTP, tenants loaded on demand, preflights, the gate that tenants' chains fill, the guard behind it."""
 
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, grpc_service_pb2, protocol_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2
+from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
@@ -13,7 +14,7 @@ from google.protobuf import duration_pb2, wrappers_pb2
 from gateway.envoy import rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
-from gateway.envoy.names import CALLED, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
+from gateway.envoy.names import CALLED, CORS, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
 from gateway.envoy.refusals import mappers
 
 NAME = "gateway"
@@ -61,6 +62,8 @@ def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
         scoped_routes=_tenants(),
         http_filters=[
             http_filter("on_demand", on_demand_pb2.OnDemand()),
+            # Before the gate: a preflight has no token, and a page has to be able to read what the chain refuses.
+            http_filter(CORS, cors_pb2.Cors()),
             http_filter(GATE, FilterChainConfig()),
             http_filter(GUARD, _guard()),
             http_filter("envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=True)),

@@ -4,6 +4,8 @@
 GATE = "gate"
 # What stands between the gate and the upstream, and lets through only what the chain's last step marked.
 GUARD = "guard"
+# What stands before the gate and answers preflights; under the same name, the policy of each route that it reads.
+CORS = "cors"
 # Filter state.
 PASSED = "portico.passed"
 CALLER = "portico.caller"
@@ -42,6 +44,8 @@ CANARY_STATUS = 204
 # Static in each gateway's bootstrap.
 CONTROL_CLUSTER = "portico-control"
 USAGE_CLUSTER = "portico-usage"
+# No cluster has this name: a tenant's has a slash in it.
+NOWHERE = "nowhere"
 CA_SECRET = "portico-ca"  # noqa: S105
 
 

@@ -82,12 +82,14 @@ def matcher(
     fixed: Sequence[tuple[str, route_pb2.Route]],
     wrong_method: Callable[[str, tuple[str, ...]], route_pb2.Route],
     no_route: route_pb2.Route,
+    below: Sequence[tuple[str, route_pb2.Route]] = (),
 ) -> matcher_pb2.Matcher:
     """The matcher for these operations, the same bytes for every order of them.
 
     `fixed` are exact paths whose route wins over every operation, whatever the method. `wrong_method(template,
     allowed)` answers a path that exists, but not with this method; `allowed` are the methods it has, sorted, for the
-    `Allow` header (RFC 9110, section 15.5.6). `no_route` answers all else. Each route's `match` is written here.
+    `Allow` header (RFC 9110, section 15.5.6). `below` are beginnings of paths, each with what answers there instead of
+    `no_route`, which answers all else. Each route's `match` is written here.
 
     Templates equal but for the names of their parameters are one path. Raises UnsupportedTemplate, and ValueError if
     two entries are one path with one method, or a base isn't the beginning of its template.
@@ -102,6 +104,9 @@ def matcher(
     _act(found.on_no_match, _with_match(no_route))
     if choices:
         _by_prefix(found.matcher_tree, sorted(choices.values(), key=lambda choice: choice.template.precedence))
+    for prefix, route in sorted(below, key=lambda each: each[0]):
+        # No shorter prefix has a template for what begins so: every base ends before its operations' paths begin.
+        _act(found.matcher_tree.prefix_match_map.map[prefix].matcher.on_no_match, _with_match(route))
     return found
 
 

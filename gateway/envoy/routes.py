@@ -9,6 +9,7 @@ from envoy.config.rbac.v3 import rbac_pb2 as action_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
+from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
@@ -18,16 +19,18 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import chain, paths, rbac
+from gateway.envoy import chain, cors, paths, rbac
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
     CANARY,
     CANARY_STATUS,
     CLOSED,
+    CORS,
     GATE,
     GUARD,
     NO_ROUTE,
+    NOWHERE,
     OPERATION_PREFIX,
     OTHER_HOST,
     PASSED,
@@ -43,6 +46,8 @@ M = TypeVar("M", bound=Message)
 # The steps that refuse by one policy each.
 DENIALS = ("token_wrong_kind", "token_wrong_audience")
 OFF = packed(route_pb2.FilterConfig(disabled=True))
+# No cluster has the name, so the router refuses what comes so far.
+LEADS_NOWHERE = route_pb2.RouteAction(cluster=NOWHERE, cluster_not_found_response_code=route_pb2.RouteAction.NOT_FOUND)
 # A route that exists waits for its upstream as long as that may take; the listener's own limit is for calls without a route.
 IDLE_EXTRA_MS = 1_000
 
@@ -91,36 +96,49 @@ def _other_hosts() -> route_pb2.VirtualHost:
 
 def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
+    policies = {_base(tenant, version): _policy(version) for version in tenant.routes if version.cors}
     entries = [
-        paths.Entry(
-            operation.method,
-            f"{_base(tenant, version)}{operation.path}",
-            _route(tenant, version, operation),
-            _base(tenant, version),
-        )
+        paths.Entry(operation.method, f"{base}{operation.path}", _route(tenant, version, operation, policies.get(base)), base)
         for version in tenant.routes
+        for base in (_base(tenant, version),)
         for operation in version.operations
     ]
+    # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
+    below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in policies.items()]
+
+    def wrong_method(template: str, methods: Sequence[str]) -> route_pb2.Route:
+        return _wrong_method(methods, policies.get("/".join(template.split("/")[:4])))
+
     # Under the chain like every operation: what answers here without a token shows a gate that stands open.
     canary = route_pb2.Route(name=CANARY, direct_response=route_pb2.DirectResponseAction(status=CANARY_STATUS))
     no_route = _answer(NO_ROUTE, 404)
-    for route in (canary, no_route, *(entry.route for entry in entries)):
+    for route in (canary, no_route, *(route for _, route in below), *(entry.route for entry in entries)):
         guard_route(route, gated=True)
-    return paths.matcher(entries, fixed=[(canary_path(tenant.slug), canary)], wrong_method=_wrong_method, no_route=no_route)
+    fixed = [(canary_path(tenant.slug), canary)]
+    return paths.matcher(entries, fixed=fixed, wrong_method=wrong_method, no_route=no_route, below=below)
 
 
 def _base(tenant: Tenant, version: Version) -> str:
     return f"/{tenant.slug}/{version.api}/{version.name}"
 
 
-def _route(tenant: Tenant, version: Version, operation: Operation) -> route_pb2.Route:
+def _policy(version: Version) -> cors_pb2.CorsPolicy:
+    """All its methods on each of its paths, so that a page that calls a wrong one can read the refusal."""
+    return cors.policy(version.cors, [operation.method for operation in version.operations])
+
+
+def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:
     said = struct_pb2.Struct()
     said.update({"api": version.api, "version": version.name, "operation": operation.operation_id})
-    return route_pb2.Route(
+    route = route_pb2.Route(
         name=f"{OPERATION_PREFIX}{operation.operation_id}",
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}),
         route=_action(version.upstream, _base(tenant, version), cluster_name(tenant.slug, version.upstream)),
     )
+    if policy is not None:
+        cors.apply(policy, route)
+        route.response_headers_to_remove.extend(cors.ANSWERED)
+    return route
 
 
 def _action(upstream: Upstream, base: str, cluster: str) -> route_pb2.RouteAction:
@@ -138,9 +156,9 @@ def _action(upstream: Upstream, base: str, cluster: str) -> route_pb2.RouteActio
     )
 
 
-def _wrong_method(template: str, methods: Sequence[str]) -> route_pb2.Route:  # noqa: ARG001
+def _wrong_method(methods: Sequence[str], policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:
     """405 says which methods there are (RFC 9110 §15.5.6)."""
-    route = _answer(WRONG_METHOD, 405)
+    route = _answer(WRONG_METHOD, 405) if policy is None else _refusal(WRONG_METHOD, policy)
     header = base_pb2.HeaderValue(key="allow", value=", ".join(methods))
     route.response_headers_to_add.add(header=header)
     guard_route(route, gated=True)
@@ -163,6 +181,13 @@ def _answer(name: str, status: int, match: route_pb2.RouteMatch | None = None) -
     )
 
 
+def _refusal(name: str, policy: cors_pb2.CorsPolicy) -> route_pb2.Route:
+    """The same for an API that other origins may call: Envoy looks at no policy where a route answers by itself."""
+    route = route_pb2.Route(name=name, route=LEADS_NOWHERE, typed_per_filter_config={GATE: OFF, GUARD: OFF})
+    cors.apply(policy, route)
+    return route
+
+
 def guard(whole: configuration_pb2.RouteConfiguration) -> None:
     """Refuse to emit what fails open: routes that reach an upstream without the chain, or any that switch the gate or the guard off.
 
@@ -175,7 +200,7 @@ def guard(whole: configuration_pb2.RouteConfiguration) -> None:
         _guard_chain(whole)
     for host in whole.virtual_hosts:
         # What answers for every host answers alone: outside the chain, and with nothing to give.
-        if "*" in host.domains and (host.HasField("matcher") or not all(route.typed_per_filter_config for route in host.routes)):
+        if "*" in host.domains and (host.HasField("matcher") or not all(map(_answers_alone, host.routes))):
             raise FailsOpen("A virtual host must name its domains.")
         if host.typed_per_filter_config:
             raise FailsOpen("A virtual host may carry no filter configuration.")
@@ -189,15 +214,20 @@ def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
     """
     :raises FailsOpen: the route would pass unchecked.
     """
-    if route.typed_per_filter_config:
-        switches_off_both = {name: value.value for name, value in route.typed_per_filter_config.items()} == {
-            GATE: OFF.value,
-            GUARD: OFF.value,
-        }
-        if not switches_off_both or not route.HasField("direct_response"):
+    if CORS in route.typed_per_filter_config and not cors.is_narrow(_read(route.typed_per_filter_config[CORS], cors_pb2.CorsPolicy)):
+        raise FailsOpen(f"Route {route.name} answers more pages than it names.")
+    if set(route.typed_per_filter_config) - {CORS}:
+        if not _answers_alone(route):
             raise FailsOpen(f"Route {route.name} configures filters of its own.")
     elif not gated:
         raise FailsOpen(f"Route {route.name} stands without the chain.")
+
+
+def _answers_alone(route: route_pb2.Route) -> bool:
+    """Outside the chain, and with nothing behind it."""
+    off = {name for name, value in route.typed_per_filter_config.items() if value == OFF}
+    leads_on = not route.HasField("direct_response") and route.route != LEADS_NOWHERE
+    return off == {GATE, GUARD} == set(route.typed_per_filter_config) - {CORS} and not leads_on
 
 
 def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:

@@ -29,10 +29,13 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Version:
+    """`cors`: the origins whose pages may call it from a browser."""
+
     api: str
     name: str
     upstream: Upstream
     operations: tuple[Operation, ...]
+    cors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

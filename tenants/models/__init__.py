@@ -4,7 +4,7 @@ from tenants.models.due import Due
 from tenants.models.event import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent
 from tenants.models.membership import Membership, Role
 from tenants.models.tenant import MAX_SLUG, RESERVED_SLUGS, SLUG, Tenant
-from tenants.models.user import User, UserManager
+from tenants.models.user import Theme, User, UserManager
 
 __all__ = [
     "MAX_SLUG",
@@ -24,6 +24,7 @@ __all__ = [
     "Tenant",
     "TenantManager",
     "TenantModel",
+    "Theme",
     "User",
     "UserManager",
     "new_id",

@@ -45,6 +45,8 @@ class EventCounter(TenantModel):
 
     number = models.PositiveBigIntegerField(default=0)
     digest = models.CharField(max_length=64, default="0" * 64)
+    # The number up to which mails were made of events: see portal/post.py.
+    mailed = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant"], name="one_counter_per_tenant")]

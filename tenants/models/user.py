@@ -3,8 +3,15 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.base import new_id
+
+
+class Theme(models.TextChoices):
+    SYSTEM = "system", _("As the system has it")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
 
 
 class UserManager(BaseUserManager["User"]):
@@ -26,6 +33,11 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=80, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # An IANA name. Pages and mails tell times in it.
+    time_zone = models.CharField(max_length=64, default="UTC")
+    # "" is what the browser asks for.
+    language = models.CharField(max_length=10, blank=True)
+    theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = UserManager()

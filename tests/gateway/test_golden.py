@@ -15,6 +15,7 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
+from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
@@ -22,12 +23,12 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from gateway.envoy import chain, rbac, routes
+from gateway.envoy import chain, cors, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import GATE, GUARD, PASSED
+from gateway.envoy.names import CORS, GATE, GUARD, PASSED
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
-from gateway.envoy.routes import OFF, FailsOpen, guard
+from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
 from gateway.envoy.state import Access, Grant, Operation, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
@@ -37,9 +38,11 @@ WRITE = os.environ.get("PORTICO_GOLDEN") == "write"
 
 
 def whole_tenant() -> Tenant:
-    """The small tenant, with a second API on an https upstream that gets a secret."""
+    """The small tenant, with a second API on an https upstream that gets a secret, and that pages of another origin may call."""
     target = upstream(8443, key="fedcba9876543210", scheme="https", host="billing.example", path="/base", header="x-key", secret=b"s3cret")
-    billing = replace(orders(target), api="billing", operations=(Operation("getBill", "GET", "/bills/{id}.pdf"),))
+    billing = replace(
+        orders(target), api="billing", operations=(Operation("getBill", "GET", "/bills/{id}.pdf"),), cors=("https://shop.example",)
+    )
     return replace(small_tenant(), routes=(billing, orders(upstream())))
 
 
@@ -172,6 +175,66 @@ def other_filter_on_an_answer(whole: configuration_pb2.RouteConfiguration) -> No
     whole.virtual_hosts[0].routes.append(answer)
 
 
+def shared(change: Callable[[cors_pb2.CorsPolicy], None]) -> Callable[[configuration_pb2.RouteConfiguration], None]:
+    """A route whose policy is one that the compiler makes, but for this."""
+
+    def spoil(whole: configuration_pb2.RouteConfiguration) -> None:
+        policy = cors.policy(["https://shop.example"], ["GET"])
+        change(policy)
+        whole.virtual_hosts[0].routes.append(passed_on(**{CORS: packed(policy)}))
+
+    return spoil
+
+
+def every_origin_by_a_prefix(policy: cors_pb2.CorsPolicy) -> None:
+    policy.allow_origin_string_match[0].prefix = "https://"
+
+
+def no_origin_named(policy: cors_pb2.CorsPolicy) -> None:
+    del policy.allow_origin_string_match[:]
+
+
+def credentials_lent(policy: cors_pb2.CorsPolicy) -> None:
+    policy.allow_credentials.value = True
+
+
+def into_private_networks(policy: cors_pb2.CorsPolicy) -> None:
+    policy.allow_private_network_access.value = True
+
+
+def every_method(policy: cors_pb2.CorsPolicy) -> None:
+    policy.allow_methods = "*"
+
+
+def every_header(policy: cors_pb2.CorsPolicy) -> None:
+    policy.allow_headers = "*"
+
+
+def strangers_answered(policy: cors_pb2.CorsPolicy) -> None:
+    policy.forward_not_matching_preflights.value = False
+
+
+def watched_only(policy: cors_pb2.CorsPolicy) -> None:
+    policy.shadow_enabled.default_value.numerator = 100
+
+
+def nowhere_that_leads_on(whole: configuration_pb2.RouteConfiguration) -> None:
+    found = refused_nowhere()
+    found.route.cluster = "acme/0123456789abcdef"
+    whole.virtual_hosts[0].routes.append(found)
+
+
+def nowhere_with_a_mirror(whole: configuration_pb2.RouteConfiguration) -> None:
+    found = refused_nowhere()
+    found.route.request_mirror_policies.add(cluster="acme/0123456789abcdef")
+    whole.virtual_hosts[0].routes.append(found)
+
+
+def refused_nowhere() -> route_pb2.Route:
+    policy = packed(cors.policy(["https://shop.example"], ["GET"]))
+    return route(route=LEADS_NOWHERE, typed_per_filter_config={GATE: OFF, GUARD: OFF, CORS: policy})
+
+
 def change_steps(change: Callable[[list[Any]], None]) -> Callable[[configuration_pb2.RouteConfiguration], None]:
     def spoil(whole: configuration_pb2.RouteConfiguration) -> None:
         found = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
@@ -267,6 +330,16 @@ SABOTAGE: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "both off with a cluster": both_off_with_a_cluster,
     "gate off on a route": gate_off_on_a_route,
     "another filter on an answer": other_filter_on_an_answer,
+    "every origin by a prefix": shared(every_origin_by_a_prefix),
+    "no origin named": shared(no_origin_named),
+    "credentials lent": shared(credentials_lent),
+    "into private networks": shared(into_private_networks),
+    "every method": shared(every_method),
+    "every header": shared(every_header),
+    "strangers answered": shared(strangers_answered),
+    "watched only": shared(watched_only),
+    "nowhere that leads on": nowhere_that_leads_on,
+    "nowhere with a mirror": nowhere_with_a_mirror,
     "empty chain": change_steps(lambda steps: steps.clear()),
     "mark first": change_steps(lambda steps: steps.insert(0, steps.pop())),
     **SPOILT,
@@ -279,6 +352,17 @@ def test_what_the_compiler_makes_passes() -> None:
     guard(compiled())
     guard(routes.configuration(replace(small_tenant(), routes=())))
     guard(routes.configuration(replace(small_tenant(), routes=None)))
+
+
+def test_pages_of_other_origins_need_the_chain_too() -> None:
+    whole = compiled()
+    shared(lambda _: None)(whole)
+    whole.virtual_hosts[0].routes.append(refused_nowhere())
+    guard(whole)
+    without_gate(whole)
+    whole.virtual_hosts[0].ClearField("matcher")
+    with pytest.raises(FailsOpen):
+        guard(whole)
 
 
 @pytest.mark.parametrize("name", SABOTAGE)

@@ -24,12 +24,13 @@ def route(name: str) -> route_pb2.Route:
     return route_pb2.Route(name=name, direct_response=route_pb2.DirectResponseAction(status=200))
 
 
-def build(entries: Sequence[Entry], fixed: Sequence[str] = ()) -> matcher_pb2.Matcher:
+def build(entries: Sequence[Entry], fixed: Sequence[str] = (), below: Sequence[str] = ()) -> matcher_pb2.Matcher:
     return matcher(
         entries,
         fixed=[(path, route("fixed")) for path in fixed],
         wrong_method=lambda template, allowed: route(f"405 {','.join(allowed)} {template}"),
         no_route=route("404"),
+        below=[(prefix, route(f"404 below {prefix}")) for prefix in below],
     )
 
 
@@ -368,3 +369,15 @@ def test_a_thousand_operations_are_built_in_150_ms() -> None:
         build(entries)
         durations.append(time.process_time() - started)
     assert min(durations) < 0.150
+
+
+@pytest.mark.parametrize("operations", [["GET /acme/a/v1/x"], ["GET /acme/a/v1/x", "GET /acme/a/v1/{id}", "GET /acme/a/v1/x/{id}"]])
+def test_what_no_template_has_may_be_answered_by_its_beginning(operations: list[str]) -> None:
+    found = build([*document_of(*operations), *document_of("GET /acme/b/v1/x", "GET /acme/a/v10/x")], below=["/acme/a/v1/", "/acme/c/v1/"])
+    for path in ("/acme/a/v1/", "/acme/a/v1/none/at/all", "/acme/a/v1/x/y/z", "/acme/a/v1/?x=1"):
+        assert answer(found, "GET", path) == "404 below /acme/a/v1/"
+    assert answer(found, "GET", "/acme/c/v1/x") == "404 below /acme/c/v1/"
+    assert answer(found, "GET", "/acme/a/v1/x") == "GET /acme/a/v1/x"
+    assert answer(found, "PUT", "/acme/a/v1/x") == "405 GET /acme/a/v1/x"
+    for path in ("/acme/a/v1", "/acme/a/v10/y", "/acme/b/v1/y", "/acme/a/", "/"):
+        assert answer(found, "GET", path) == "404"

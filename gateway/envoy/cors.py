@@ -1,0 +1,61 @@
+"""Which pages of other origins may call an API from a browser: a policy per route, read by the filter before the gate.
+
+Envoy's filter passes over answers that a route gives by itself, so what answers 404 and 405 for such an API is a route to
+a cluster that does not exist: the filter sees its policy, and it reaches nothing.
+
+Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/cors_filter
+"""
+
+from collections.abc import Sequence
+
+from envoy.config.core.v3 import base_pb2
+from envoy.config.route.v3 import route_components_pb2 as route_pb2
+from envoy.extensions.filters.http.cors.v3 import cors_pb2
+from envoy.type.matcher.v3 import string_pb2
+from google.protobuf import wrappers_pb2
+
+from gateway.envoy.extensions import packed
+from gateway.envoy.names import CORS, REFUSAL_HEADER
+
+# What a page may send, and what it may read, besides what every page may (Fetch Standard, CORS-safelisted headers).
+ALLOWED = ("accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id")
+EXPOSED = ("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", REFUSAL_HEADER, "x-request-id")
+MAX_AGE = 600
+# Taken off what an upstream answers: for such an API only the gateway says who may read.
+ANSWERED = (
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
+)
+
+
+def policy(origins: Sequence[str], methods: Sequence[str]) -> cors_pb2.CorsPolicy:
+    """:param origins: in their normal form; "*" alone is every origin, which Envoy takes for that as well."""
+    return cors_pb2.CorsPolicy(
+        allow_origin_string_match=[string_pb2.StringMatcher(exact=origin) for origin in sorted(origins)],
+        allow_methods=", ".join(sorted(set(methods))),
+        allow_headers=", ".join(ALLOWED),
+        expose_headers=", ".join(EXPOSED),
+        max_age=str(MAX_AGE),
+        allow_credentials=wrappers_pb2.BoolValue(value=False),
+    )
+
+
+def apply(policy: cors_pb2.CorsPolicy, route: route_pb2.Route) -> None:
+    """The route answers pages of the policy's origins. Answers differ by origin, and caches have to know."""
+    route.typed_per_filter_config[CORS].CopyFrom(packed(policy))
+    route.response_headers_to_add.add(header=base_pb2.HeaderValue(key="vary", value="Origin"))
+
+
+def is_narrow(policy: cors_pb2.CorsPolicy) -> bool:
+    """It names origins and methods one by one, lends no credentials, and answers nobody else's preflight."""
+    lenient = policy.allow_credentials.value or policy.allow_private_network_access.value
+    switched = policy.HasField("filter_enabled") or policy.HasField("shadow_enabled")
+    keeps = policy.HasField("forward_not_matching_preflights") and not policy.forward_not_matching_preflights.value
+    named = all(matcher.exact for matcher in policy.allow_origin_string_match) and bool(policy.allow_origin_string_match)
+    listed = policy.allow_methods and "*" not in policy.allow_methods and "*" not in policy.allow_headers
+    return bool(named and listed) and not (lenient or switched or keeps)

@@ -1,0 +1,65 @@
+"""Asking once before something is done: a page of its own, and the same fragment in a dialog."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django_htmx.http import HttpResponseLocation, trigger_client_event
+
+from portal.forms import PageForm
+from tenants.errors import Invalid, NotAllowed
+from tenants.models import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """`says` names what will happen before it does; `done` is told afterwards, at `back`."""
+
+    title: str
+    says: str
+    button: str
+    back: str
+    done: str
+    danger: bool = False
+
+
+def in_dialog(request: HttpRequest) -> bool:
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx) and htmx.target == "dialog"
+
+
+def ask(request: HttpRequest, question: Question, form: PageForm, act: Callable[[dict[str, Any]], Event | None]) -> HttpResponse:
+    """GET asks; POST does it, or asks again with what is wrong and all that was typed.
+
+    :param act: gets the form's data; returns the event whose receipt the page then shows.
+    """
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                with transaction.atomic():
+                    form.claim()
+                    event = act(form.cleaned_data)
+            except NotAllowed as refusal:
+                status = 409
+                form.refuse(refusal)
+            except Invalid as refusal:
+                form.refuse(refusal)
+            else:
+                return finished(request, back=question.back, said=question.done, event=event)
+    template = "components/ask.html" if in_dialog(request) else "ask.html"
+    return render(request, template, {"question": question, "form": form, "in_dialog": in_dialog(request)}, status=status)
+
+
+def finished(request: HttpRequest, *, back: str, said: str, event: Event | None = None) -> HttpResponse:
+    """Go to `back` and say what was done, with its receipt."""
+    messages.success(request, said, extra_tags=f"event-{event.number}" if event else "")
+    if in_dialog(request):
+        answer = HttpResponseLocation(back, target="#app", select="#app", swap="outerHTML show:none")
+        return trigger_client_event(answer, "close-dialog")
+    return redirect(back)

@@ -1,0 +1,15 @@
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import path
+
+from tenants.access import TenantRequest, tenant_view
+
+
+@tenant_view("members.see")
+def console_members(request: TenantRequest, **_: object) -> HttpResponse:
+    return render(request, "base.html")
+
+
+urlpatterns = [
+    path("t/<str:tenant>/console/members/", console_members, name="console-members"),
+]

@@ -1,0 +1,123 @@
+"""What templates need to draw the components: icons, states, times, receipts, samples."""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+
+from babel.dates import format_datetime, format_timedelta
+from django import template
+from django.contrib.staticfiles import finders
+from django.template import Context
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+
+register = template.Library()
+
+# Each state's word, and how it stands: ok, wait, bad, info, or "" for what is over or has not begun.
+STATES: dict[str, tuple[str | Promise, str]] = {
+    "active": (_("Active"), "ok"),
+    "published": (_("Published"), "ok"),
+    "live": (_("Live"), "ok"),
+    "subscribed": (_("Subscribed"), "ok"),
+    "enforced": (_("Enforced"), "ok"),
+    "in_step": (_("In step"), "ok"),
+    "pending": (_("Pending"), "wait"),
+    "waiting": (_("Waiting"), "wait"),
+    "expiring": (_("In grace"), "wait"),
+    "held": (_("Older routes"), "wait"),
+    "suspended": (_("Suspended"), "bad"),
+    "rejected": (_("Rejected"), "bad"),
+    "refused": (_("Refused"), "bad"),
+    "closed": (_("Closed"), "bad"),
+    "open": (_("Open"), "info"),
+    "needs_approval": (_("Needs approval"), ""),
+    "cancelled": (_("Cancelled"), ""),
+    "created": (_("Draft"), ""),
+    "staging": (_("Staging"), ""),
+    "expired": (_("Expired"), ""),
+    "revoked": (_("Revoked"), ""),
+    "not_loaded": (_("Not loaded yet"), ""),
+    "gone": (_("Not connected"), ""),
+}
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16) -> SafeString:
+    """An icon of heroicons; decoration, so hidden from screen readers."""
+    draw = heroicon_mini if size == 20 else heroicon_outline
+    return mark_safe(draw(name, size=size, aria_hidden="true", stroke_width="1.7") if draw is heroicon_outline else draw(name, size=size))  # noqa: S308
+
+
+@register.simple_tag
+def state(name: str, word: str = "") -> SafeString:
+    """A state as a badge; `word` in place of its own."""
+    label, tone = STATES[name]
+    return format_html('<span class="badge {}">{}</span>', tone, word or label)
+
+
+@register.simple_tag
+def asset(name: str) -> str:
+    """A static file's address, with a digest of what it holds: it may be kept for long, and is asked for anew when it changes."""
+    return f"{static(name)}?v={_digest(name)}"
+
+
+@cache
+def _digest(name: str) -> str:
+    found = finders.find(name)
+    assert isinstance(found, str), name
+    with open(found, "rb") as file:  # noqa: PTH123
+        return hashlib.file_digest(file, "sha256").hexdigest()[:10]
+
+
+def _locale() -> str:
+    return translation.to_locale(translation.get_language() or "en")
+
+
+@register.simple_tag
+def exact(at: datetime) -> str:
+    """The time in the reader's zone, to the second."""
+    return str(format_datetime(timezone.localtime(at), "d MMM y, HH:mm:ss z", locale=_locale()))
+
+
+@register.simple_tag
+def when(at: datetime | None) -> SafeString | str:
+    """How long ago or ahead; the exact time is its tooltip."""
+    if at is None:
+        return ""
+    away = at - timezone.now()
+    days = abs(away.days)
+    text = (
+        format_timedelta(away, add_direction=True, format="short" if days < 1 else "long", locale=_locale(), threshold=1.2)
+        if days < 30
+        else format_datetime(timezone.localtime(at), "d MMM y", locale=_locale())
+    )
+    if abs(away.total_seconds()) < 5:
+        text = translation.gettext("just now")
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact(at), text)
+
+
+@register.simple_tag
+def code(lang: str, text: str) -> SafeString:
+    """Source with its words marked by class, never by style."""
+    marked = highlight(text, get_lexer_by_name(lang), HtmlFormatter(nowrap=True))
+    return mark_safe(marked.rstrip("\n"))  # noqa: S308  (Pygments escapes)
+
+
+@register.simple_tag(takes_context=True)
+def receipt_of_tag(context: Context, tag: str) -> str:
+    """The receipt that a message names as `event-<number>`: loaded as soon as the page stands."""
+    number = tag.removeprefix("event-")
+    if not number.isdigit() or "tenant" not in context:
+        return ""
+    address = reverse("receipt-page", args=[context["tenant"].slug, number])
+    return render_to_string("components/receipt_soon.html", {"address": address, "number": number})
