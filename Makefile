@@ -11,7 +11,7 @@ CHECKS := check-style check-types check-imports check-templates check-django
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long check $(CHECKS) fmt lock bench clean
+.PHONY: help setup demo up test test-long browser messages visual check $(CHECKS) fmt lock bench clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,11 +42,32 @@ demo: setup ## do the main job on a stack of its own, show each step with its ti
 up: setup ## start everything on this machine, until Ctrl-C
 	@$(PY) manage.py up
 
-test: setup ## run all tests
-	@$(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS)
+# The tests of one group, those with a browser, share a worker and what it started.
+PYTEST := $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadgroup
 
-test-long: setup ## run all tests, property tests with twenty times as many examples
-	@$(PY) -m pytest -q -p tests.long -n $(WORKERS) --maxprocesses 8 $(ARGS)
+test: setup browser ## run all tests
+	@$(PYTEST) $(ARGS)
+
+test-long: setup browser ## run all tests, property tests with twenty times as many examples
+	@$(PYTEST) -p tests.long $(ARGS)
+
+browser: ## install Chromium where this may be done; else say how
+	@if [ -n "$$PORTICO_CHROMIUM" ]; then exit 0; fi; \
+	for each in chromium chromium-browser google-chrome; do if command -v "$$each" >/dev/null; then exit 0; fi; done; \
+	may=; if [ "$$(id -u)" != 0 ]; then may="sudo -n"; fi; \
+	if command -v apt-get >/dev/null && $$may true 2>/dev/null; then \
+		echo "Installing Chromium for the tests …"; \
+		$$may apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$may apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi; \
+	if ! command -v chromium >/dev/null; then \
+		echo "The tests need Chromium: apt-get install chromium (or name one: PORTICO_CHROMIUM=/path/to/it make test)" >&2; exit 1; \
+	fi
+
+messages: setup ## gather the texts of pages into locale/, and compile what is translated
+	@$(PY) manage.py messages
+
+visual: setup browser ## take pictures of every page into docs/img
+	@$(PY) -m tests.e2e.visual
 
 check: setup ## check style, types, imports, templates, migrations and Django's own rules
 	@$(MAKE) --no-print-directory -k -j 2 $(CHECKS)

@@ -7,7 +7,7 @@ operation that leads to it. The work grows with the size of the documents, not w
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -125,10 +125,11 @@ class _Comparison:
                 continue
             if was.get("name") != now.get("name") and key[0] == "path":
                 yield gettext("The path parameter %(was)s is called %(name)s now.") % {**named, "was": text(was.get("name"))}
-            if (required := now.get("required") is True) != (was.get("required") is True):
-                said = "The parameter %(name)s (%(where)s) is required now." if required else "The parameter %(name)s (%(where)s) is optional now."
-                yield gettext(said) % named
-            if self.old.of(_without_name(was)) != self.new.of(_without_name(now)):
+            if was.get("required") is not True and now.get("required") is True:
+                yield gettext("The parameter %(name)s (%(where)s) is required now.") % named
+            if was.get("required") is True and now.get("required") is not True:
+                yield gettext("The parameter %(name)s (%(where)s) is optional now.") % named
+            if self.old.parameter(was) != self.new.parameter(now):
                 yield gettext("The parameter %(name)s (%(where)s) changed.") % named
 
     def _came_or_went(self, named: dict[str, str], now: Content | None) -> str:
@@ -168,21 +169,19 @@ class _Comparison:
             yield gettext("What a caller has to prove changed.")
 
 
-def _without_name(parameter: Content) -> dict[str, Any]:
-    return {key: value for key, value in parameter.items() if key not in {"name", "required"}}
-
-
 class _Side:
     """A document whose parts have digests: equal ones mean the same to callers, whichever references they are written with."""
 
     def __init__(self, document: Content) -> None:
         self.document = document
+        # By the identity of what the document holds, whether its keys are names, and the circle where that matters.
         self._known: dict[tuple[int, bool, int], tuple[str, bool]] = {}
         self._digests: dict[Path, str] = {}
-        self._circle: frozenset[Path] = frozenset()
+        self._circle: Set[Path] = frozenset()
+        self._number = 1
         self._targets: dict[str, Path | None] = {}
-        for circle, targets in _circles(self._edges()):
-            self._add(frozenset(circle), targets)
+        for places, circular in _circles(self._edges()):
+            self._add(places, circular=circular)
 
     def _edges(self) -> dict[Path, set[Path]]:
         """From each place that is referred to, to those that it refers to."""
@@ -197,14 +196,17 @@ class _Side:
                         edges[at[:length]].add(target)
         return edges
 
-    def _add(self, circle: frozenset[Path], circular: bool) -> None:  # noqa: FBT001
-        """The digests of places that refer to one another; of those that they refer to beside, they are known already."""
-        self._circle = circle if circular else frozenset()
-        bodies = {path: self.of(value_at(self.document, path)) for path in circle}
+    def _add(self, places: Set[Path], *, circular: bool) -> None:
+        """Digests of places that refer to one another; of what they refer to beside, they are known already."""
+        self._circle = places if circular else frozenset()
+        bodies = {path: self.of(value_at(self.document, path)) for path in places}
         self._circle = frozenset()
-        # Within a circle a place is known by its name: what is unfolded has no end.
-        whole = _digest(sorted((repr(path), body) for path, body in bodies.items())) if circular else ""
-        self._digests.update({path: _digest([whole, repr(path)]) if circular else body for path, body in bodies.items()})
+        self._number += 1
+        if circular:
+            # Unfolded it had no end, so within the circle a place is known by its name.
+            whole = _digest(sorted((repr(path), body) for path, body in bodies.items()))
+            bodies = {path: _digest([whole, repr(path)]) for path in bodies}
+        self._digests.update(bodies)
 
     def of(self, node: Any) -> str:
         return self._of(node, names=False)[0]
@@ -213,11 +215,11 @@ class _Side:
         """The digest, and whether it holds in the present circle alone. `names`: keys are the author's, not words of OpenAPI."""
         if not isinstance(node, (dict, list)):
             return json.dumps(node), False
-        for circle in (0, id(self._circle)):
-            if known := self._known.get((id(node), names, circle)):
+        for number in (0, self._number):
+            if known := self._known.get((id(node), names, number)):
                 return known
         found = self._mapping(node, names=names) if isinstance(node, dict) else self._list(node)
-        self._known[id(node), names, id(self._circle) if found[1] else 0] = found
+        self._known[id(node), names, self._number if found[1] else 0] = found
         return found
 
     def _list(self, node: list[Any]) -> tuple[str, bool]:
@@ -229,10 +231,10 @@ class _Side:
         for key, value in node.items():
             if key == "$ref" and isinstance(value, str) and not names:
                 digest, here = self._reference(value)
-            elif not names and (key in DATA or key.startswith("x-")):
-                digest, here = _digest(value), False
             elif not names and key in SETS and isinstance(value, list):
-                digest, here = _digest(sorted(map(json.dumps, value))), False
+                digest, here = _digest(sorted(map(_digest, value))), False
+            elif not names and (key in DATA or key.startswith("x-") or (key == "examples" and isinstance(value, list))):
+                digest, here = _digest(value), False
             else:
                 digest, here = self._of(value, names=not names and key in NAME_MAPS)
             members[key] = digest
@@ -258,6 +260,11 @@ class _Side:
             found[where, name.lower() if where == "header" else name] = parameter
         return found
 
+    def parameter(self, parameter: Content) -> str:
+        """But for its name and whether it is required."""
+        rest = {key: value for key, value in parameter.items() if key not in {"name", "required"}}
+        return self._mapping(rest, names=False)[0]
+
     def security(self, operation: Described) -> list[str]:
         """Alternatives, without the order in which they stand."""
         schemes = mapping(mapping(self.document.get("components")).get("securitySchemes"))
@@ -271,7 +278,7 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _circles(edges: Mapping[Path, Iterable[Path]]) -> Iterator[tuple[list[Path], bool]]:
+def _circles(edges: Mapping[Path, Set[Path]]) -> Iterator[tuple[Set[Path], bool]]:
     """Places that refer to one another together, and whether they do, after all that they refer to: Tarjan's algorithm."""
     number: dict[Path, int] = {}
     low: dict[Path, int] = {}
@@ -300,8 +307,8 @@ def _circles(edges: Mapping[Path, Iterable[Path]]) -> Iterator[tuple[list[Path],
                 low[place] = min(low[place], number[child])
 
 
-def _until(place: Path, open_: dict[Path, None]) -> list[Path]:
-    circle = []
+def _until(place: Path, open_: dict[Path, None]) -> Set[Path]:
+    circle = set()
     while place in open_:
-        circle.append(open_.popitem()[0])
+        circle.add(open_.popitem()[0])
     return circle

@@ -2,6 +2,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apis.differences import Changed, Differences, Operation
 from apis.models import Api, ApiVersion, Plan, Revision, Subscription, Upstream
 from tenants.models import SLUG
 from tenants.serializers import Body, Choice, Text
@@ -127,6 +128,39 @@ class PublishedRevisionOut(serializers.ModelSerializer[Revision]):
     class Meta:
         model = Revision
         fields = ["id", "number", "created_at", "document", "operations"]
+
+
+class DifferentOperationOut(serializers.Serializer[Operation]):
+    method = serializers.CharField()
+    path = serializers.CharField()
+    operation_id = serializers.CharField()
+    summary = serializers.CharField()
+
+
+class ChangedOperationOut(serializers.Serializer[Changed]):
+    method = serializers.CharField(source="operation.method")
+    path = serializers.CharField(source="operation.path")
+    operation_id = serializers.CharField(source="operation.operation_id")
+    summary = serializers.CharField(source="operation.summary")
+    changes = serializers.ListField(child=serializers.CharField())
+
+
+class DifferencesOut(serializers.Serializer[Differences]):
+    """The context brings the `number` of the revision, and the `other` one, if there is one."""
+
+    number = serializers.SerializerMethodField()
+    compared_with = serializers.SerializerMethodField()
+    added = DifferentOperationOut(many=True)
+    removed = DifferentOperationOut(many=True)
+    changed = ChangedOperationOut(many=True)
+
+    def get_number(self, _: Differences) -> int:
+        number: int = self.context["number"]
+        return number
+
+    def get_compared_with(self, _: Differences) -> int | None:
+        other: Revision | None = self.context["other"]
+        return other.number if other else None
 
 
 class PlanIn(Body):

@@ -20,6 +20,11 @@ urlpatterns = [
         publishing.RevisionLive.as_view(),
         name="revision-live",
     ),
+    path(
+        "apis/<str:api>/versions/<str:version>/revisions/<int:number>/differences/",
+        publishing.RevisionDifferences.as_view(),
+        name="revision-differences",
+    ),
     path("apis/<str:api>/plans/", publishing.Plans.as_view(), name="plans"),
     path("apis/<str:api>/plans/<str:plan>/publish/", publishing.PlanPublish.as_view(), name="plan-publish"),
     path("subscriptions/", subscriptions.Subscriptions.as_view(), name="subscriptions"),

@@ -1,16 +1,20 @@
 """Whether a decision is enforced, and where: the promise that the state on the screen is the state at the gateway."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
+from apis.models import Subscription
 from gateway.models import Deployment, GatewayNode, Loaded
+from keys.models import Application, Credential
 from tenants.event_kinds import GATEWAY_KINDS, Change, Part
-from tenants.models import Event
+from tenants.models import Event, User
 from tenants.scope import current_tenant_id
 
 
@@ -62,19 +66,50 @@ class Receipt:
         return max(times) if times and self.complete else None
 
     @property
+    def refused(self) -> NodeReceipt | None:
+        """The first gateway that refused."""
+        return next((each for each in self.gateways if each.state is State.REFUSED), None)
+
+    @property
+    def waiting_for(self) -> str:
+        """The gateways that have not answered, by name."""
+        return ", ".join(each.gateway for each in self.gateways if each.state is State.WAITING)
+
+    @property
     def sentence(self) -> str:
         if not self.concerns_gateways:
-            return "Nothing changes at the gateways."
+            return _("Nothing changes at the gateways.")
         if not self.gateways:
-            return "No gateway is connected; each will load this when it connects."
+            return _("No gateway is connected; each will load this when it connects.")
+        counted = {"enforced": self.enforced, "total": self.total}
+        if self.complete and self.ms is not None:
+            return _("Enforced on %(enforced)s/%(total)s gateways in %(ms)s ms.") % {**counted, "ms": self.ms}
         if self.complete:
-            took = f" in {self.ms} ms" if self.ms is not None else ""
-            return f"Enforced on {self.enforced}/{self.total} gateways{took}."
-        refused = next((each for each in self.gateways if each.state is State.REFUSED), None)
-        if refused is not None:
-            return f"{refused.gateway} refused the configuration."
-        waiting = ", ".join(each.gateway for each in self.gateways if each.state is State.WAITING)
-        return f"Enforced on {self.enforced}/{self.total} gateways; waiting for {waiting}."
+            return _("Enforced on %(enforced)s/%(total)s gateways.") % counted
+        if self.refused is not None:
+            return _("%(gateway)s refused the configuration.") % {"gateway": self.refused.gateway}
+        return _("Enforced on %(enforced)s/%(total)s gateways; waiting for %(waiting)s.") % {**counted, "waiting": self.waiting_for}
+
+
+# With any of these one sees the receipts of all decisions.
+_SEES_ALL = frozenset({"audit.read", "subscriptions.see_all", "gateways.see"})
+
+
+def visible_to(user: User, permissions: Set[str]) -> QuerySet[Event]:
+    """The events whose receipts a person may see: all of them, else those of their own decisions and about their own applications."""
+    if permissions & _SEES_ALL:
+        return Event.objects.all()
+    about = Q(subject_id__in=Application.objects.filter(owner=user).values("pk"))
+    for part in (Subscription, Credential):
+        about |= Q(subject_id__in=part.objects.filter(application__owner=user).values("pk"))
+    return Event.objects.filter(Q(actor_id=user.pk) | about)
+
+
+def as_told_to(permissions: Set[str], told: Receipt) -> Receipt:
+    """Without the gateways' own words for who may not see gateways: they name hosts and paths inside."""
+    if "gateways.see" in permissions:
+        return told
+    return replace(told, gateways=tuple(replace(each, detail="") for each in told.gateways))
 
 
 def receipt(event: Event) -> Receipt:
@@ -118,7 +153,8 @@ def _standings(nodes: Sequence[GatewayNode]) -> list[_Standing]:
     if not nodes:
         return []
     loaded = set(Loaded.objects.filter(tenant_id=current_tenant_id(), node__in=nodes).values_list("node_id", flat=True))
-    deployments = {row.node_id: row for row in Deployment.objects.filter(node__in=nodes)}
+    # All routes of a tenant stand beside it, and a receipt that is under way is asked for often.
+    deployments = {row.node_id: row for row in Deployment.objects.filter(node__in=nodes).defer("good_routes")}
     return [_Standing(node, node.pk in loaded, deployments.get(node.pk)) for node in nodes]
 
 

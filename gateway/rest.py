@@ -1,4 +1,3 @@
-from dataclasses import replace
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -10,7 +9,6 @@ from gateway import receipts
 from gateway.models import Deployment, GatewayNode, Refusal
 from gateway.serializers import GatewayOut, ReceiptOut, RefusalOut
 from keys.models import Application
-from tenants.models import Event
 from tenants.rest import TenantRestView
 
 
@@ -19,14 +17,9 @@ class Receipt(TenantRestView):
 
     @extend_schema(responses=ReceiptOut)
     def get(self, request: Request, number: int) -> Response:  # noqa: ARG002
-        """Where a decision is enforced by now. For who made it, and for who may see all decisions."""
-        rows = Event.objects.filter(number=number)
-        if not self.permissions & {"audit.read", "subscriptions.see_all", "gateways.see"}:
-            rows = rows.filter(actor_id=self.user.pk)
-        found = receipts.receipt(get_object_or_404(rows))
-        if "gateways.see" not in self.permissions:
-            # A gateway's own words name hosts and paths inside.
-            found = replace(found, gateways=tuple(replace(each, detail="") for each in found.gateways))
+        """Where a decision is enforced by now. For who made it, whose application it is about, and who may see all decisions."""
+        event = get_object_or_404(receipts.visible_to(self.user, self.permissions), number=number)
+        found = receipts.as_told_to(self.permissions, receipts.receipt(event))
         return Response(ReceiptOut(found).data)
 
 

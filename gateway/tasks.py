@@ -7,7 +7,8 @@ from tenants import throttle
 
 @shared_task
 def prune() -> None:
-    """What has had its time: sign-in counts, REST sessions that ended, receipts that newer ones cover."""
+    """What has had its time: sign-in counts, sessions that ended, receipts that newer ones cover."""
     throttle.prune()
     pruning.prune_receipts()
     call_command("flushexpiredtokens")
+    call_command("clearsessions")

@@ -1,15 +1,11 @@
-"""REST inside a tenant, below /api/v1/tenants/<tenant>/; and pages."""
+"""REST inside a tenant, below /api/v1/tenants/<tenant>/."""
 
 from django.urls import path
 
-from gateway import rest, views
+from gateway import rest
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
     path("gateways/", rest.Gateways.as_view(), name="gateways"),
     path("applications/<uuid:pk>/refusals/", rest.Refusals.as_view(), name="refusals"),
-]
-page_urlpatterns = [
-    path("refusals/<str:code>/", views.refusal, name="refusal-page"),
-    path("t/<str:tenant>/receipts/<int:number>/", views.receipt, name="receipt-page"),
 ]

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from keys import tokens
 from keys.envelope import seal
@@ -47,9 +49,10 @@ def create_tenant(*, slug: str, name: str, by: User | None) -> Tenant:
 def register_application(*, name: str, purpose: str, environment: str, by: User) -> Application:
     events.lock()
     if Application.objects.filter(owner=by, name=name).exists():
-        raise NotAllowed(f"You have an application called “{name}” already.")
+        raise NotAllowed(_("You have an application called “%(name)s” already.") % {"name": name})
     if Application.objects.filter(owner=by).count() >= limits.APPLICATIONS_PER_PERSON:
-        raise NotAllowed(f"You have {limits.APPLICATIONS_PER_PERSON:,} applications here, which is as many as one person may have.")
+        said = _("You have %(most)s applications here, which is as many as one person may have.")
+        raise NotAllowed(said % {"most": number_format(limits.APPLICATIONS_PER_PERSON, force_grouping=True)})
     application = Application.objects.create(name=name, purpose=purpose, environment=environment, owner=by, client_id=new_client_id())
     events.record("application.created", application, by=by, purpose=purpose, environment=environment)
     return application
@@ -62,7 +65,7 @@ def create_credential(
     """A new client secret. The second value is the secret itself: show it once, it is stored nowhere."""
     events.lock()
     if expires_at is not None and expires_at <= events.now():
-        raise Invalid({"expires_at": ["This time has passed; choose a later one."]})
+        raise Invalid({"expires_at": [_("This time has passed; choose a later one.")]})
     _room_for_another(application)
     return _add_credential(application, kind="credential.created", by=by, label=label, expires_at=expires_at)
 
@@ -71,7 +74,7 @@ def create_credential(
 def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Credential, str]:
     """Replace a credential; the old one works on for `grace` (0, 1h, 24h or 7d), then both it and its tokens end."""
     if grace not in GRACES:
-        raise Invalid({"grace": [f"Choose from {', '.join(GRACES)}."]})
+        raise Invalid({"grace": [_("Choose from %(graces)s.") % {"graces": ", ".join(GRACES)}]})
     lock = events.lock()
     until = lock.now + GRACES[grace]
     if credential.expires_at is not None:
@@ -81,6 +84,7 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
         move(credential, Credential.Status.EXPIRING, by=by, expires_at=until)
         due.expect(EXPIRE_JOB, until)
     else:
+        # Written down in English whoever does it, see portal/words.py.
         move(credential, Credential.Status.REVOKED, by=by, why="Rolled without grace.", ended_at=lock.now)
     return _add_credential(credential.application, kind="credential.created", by=by, label=credential.label, replaces=credential)
 
@@ -105,7 +109,8 @@ def expire_credentials() -> datetime | None:
 
 def _room_for_another(application: Application) -> None:
     if application.credentials.usable().count() >= MAX_CREDENTIALS:
-        raise NotAllowed(f"{application.name} has {MAX_CREDENTIALS} working credentials; revoke one that is not used.")
+        said = _("%(application)s has %(most)s working credentials; revoke one that is not used.")
+        raise NotAllowed(said % {"application": application, "most": MAX_CREDENTIALS})
 
 
 def _add_credential(

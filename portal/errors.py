@@ -2,31 +2,53 @@
 
 import re
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.debug import SafeExceptionReporterFilter
+from django_htmx.http import reselect, reswap, retarget
 from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 from rest_framework_simplejwt.exceptions import InvalidToken
 
-from portal.kept import send_again, sign_in_first
+from portal.kept import came_from_here, repeatable, send_again, sign_in_first
 from tenants.access import SignInNeeded
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.origin import origin
 from tenants.throttle import TooMany
 
-NOT_FOUND = "There is nothing here, or nothing that you may see."
+NOT_FOUND = _("There is nothing here, or nothing that you may see.")
 # Addresses below a tenant that no person opens.
 PROGRAMS = re.compile(r"/oauth/|/\.well-known/")
-SIGN_IN = "Sign in first."
-AWAY = "Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds."
-BROKEN = "Something broke on our side. Try again; if it stays, tell your operator the request id."
+SIGN_IN = _("Sign in first.")
+AWAY = _("Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds.")
+BROKEN = _("Something broke on our side. Try again; if it stays, tell your operator the request id.")
+# What a page is headed with.
+TITLES = {
+    400: _("This can't be understood"),
+    401: _("Sign in first"),
+    403: _("You may not do this"),
+    404: _("Nothing here"),
+    409: _("This can't be done as things are"),
+    413: _("This is too large"),
+    422: _("This can't be used as it is"),
+    429: _("Too much at once"),
+    500: _("Something broke"),
+    503: _("Back in a moment"),
+}
+# After which the same may be sent once more.
+PASSING = {429, 500, 503}
 
 
 def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
@@ -78,7 +100,7 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
         if challenge := getattr(error, "auth_header", None):
             headers = {"WWW-Authenticate": challenge}
         if isinstance(error, NotAuthenticated):
-            detail = SIGN_IN
+            detail = str(SIGN_IN)
         elif isinstance(error, InvalidToken):
             detail = "This access token has ended, or is not one of this portal's. Refresh it, or sign in again."
         else:
@@ -87,7 +109,7 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
         status = status_of(error)
         if status == 500:
             return None
-        detail = NOT_FOUND if status == 404 else _too_large(view.max_body) if status == 413 else str(error)
+        detail = str(NOT_FOUND) if status == 404 else _too_large(view.max_body) if status == 413 else str(error)
         if isinstance(error, Invalid):
             more = {"errors": error.problems}
         if isinstance(error, TooMany | Busy):
@@ -95,7 +117,7 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
     return Response(problem(status, detail, **more), status=status, headers=headers, content_type="application/problem+json")
 
 
-def in_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def in_schema(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa: ARG001
     """A hook of drf-spectacular: every operation may answer with a problem."""
     text = {"type": "string"}
     result["components"]["schemas"]["Problem"] = {
@@ -145,23 +167,45 @@ def _sentences(detail: Any, path: str = "") -> dict[str, list[str]]:
 
 
 def for_programs(request: HttpRequest) -> bool:
+    """Whether nobody reads what stands at this address."""
     return request.path_info.startswith("/api/") or bool(PROGRAMS.search(request.path_info))
 
 
-def answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
-    """A problem for programs, a page for people."""
-    if for_programs(request) or not request.accepts("text/html"):
-        return JsonResponse(problem(status, detail), status=status, content_type="application/problem+json")
-    context = {
-        "status": status,
-        "title": HTTPStatus(status).phrase,
-        "detail": detail,
-        "request_id": origin.get().request_id,
-    }
+def reads_pages(request: HttpRequest) -> bool:
+    """Whether a person reads the answer: in their language, and a refusal as a page."""
+    return not for_programs(request) and request.accepts("text/html")
+
+
+def answer(request: HttpRequest, status: int, detail: str | Promise, *, wait: int = 0) -> HttpResponse:
+    """A problem for programs, a page for people; to what htmx sent, a note beside what was typed.
+
+    :param wait: after how many seconds to try again.
+    """
+    response: HttpResponse
+    if reads_pages(request):
+        response = _for_people(request, status, detail)
+    else:
+        response = JsonResponse(problem(status, str(detail)), status=status, content_type="application/problem+json")
+    if wait:
+        response["Retry-After"] = str(wait)
+    return response
+
+
+def _for_people(request: HttpRequest, status: int, detail: str | Promise) -> HttpResponse:
+    htmx: Any = getattr(request, "htmx", None)
+    sent = request.method == "POST"
+    context = {"status": status, "title": TITLES[status], "detail": detail, "request_id": origin.get().request_id}
     if status >= 500:
         # Whose page it is may be just what can't be read.
-        context |= {"theme": "system", "tenant": None}
-    return render(request, "error.html", context, status=status)
+        context |= {"theme": "system", "tenant": None, "away": True}
+    if htmx and sent:
+        response = render(request, "components/trouble.html", context, status=status)
+        in_dialog = htmx.target == "dialog"
+        return reselect(reswap(retarget(response, "#dialog" if in_dialog else "#toasts"), "afterbegin"), ".trouble")
+    if sent and status in PASSING:
+        context["again"] = repeatable(request)
+    response = render(request, "error.html", context, status=status)
+    return reselect(reswap(retarget(response, "#app"), "outerHTML"), "#app") if htmx else response
 
 
 class ErrorMiddleware:
@@ -173,7 +217,7 @@ class ErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             # No name here holds one, and PostgreSQL can't be asked for it.
-            return answer(request, 400, "An address can't hold a NUL character.")
+            return answer(request, 400, gettext("An address can't hold a NUL character."))
         response: HttpResponse = self.get_response(request)
         return response
 
@@ -182,8 +226,22 @@ class ErrorMiddleware:
         if status in {404, 500}:
             return None
         if isinstance(error, SignInNeeded):
-            return sign_in_first(request) if request.accepts("text/html") else answer(request, status, SIGN_IN)
-        return answer(request, status, str(error))
+            return _or_wait(request, sign_in_first) if request.accepts("text/html") else answer(request, status, SIGN_IN)
+        if status == 413:
+            return _too_large_page(request)
+        return answer(request, status, str(error), wait=getattr(error, "seconds", 0))
+
+
+def _or_wait(request: HttpRequest, way: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
+    try:
+        return way(request)
+    except TooMany as refusal:
+        return answer(request, 429, str(refusal), wait=refusal.seconds)
+
+
+def _too_large_page(request: HttpRequest) -> HttpResponse:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // (1024 * 1024)
+    return answer(request, 413, gettext("This is more than the %(most)s MB that a form can carry.") % {"most": most})
 
 
 class Discreet(SafeExceptionReporterFilter):
@@ -199,21 +257,25 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
     return answer(request, 404, NOT_FOUND)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    return answer(request, 400, "This request can't be understood.")
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return _too_large_page(request)
+    return answer(request, 400, gettext("This request can't be understood."))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return answer(request, 403, str(exception) or "You may not do this.")
+    return answer(request, 403, str(exception) or gettext("You may not do this."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
-    return send_again(request) or answer(request, 403, "This form is too old or came from elsewhere. Reload the page and send it again.")
+    if came_from_here(request):
+        return _or_wait(request, send_again)
+    return answer(request, 403, gettext("This form came from elsewhere. Open the page here and send it again."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if isinstance(sys.exc_info()[1], OperationalError):
-        response = answer(request, 503, AWAY)
-        response["Retry-After"] = "5"
-        return response
-    return answer(request, 500, BROKEN)
+    # Without the database nobody can be asked for their profile; their browser has said what they read.
+    with translation.override(getattr(request, "LANGUAGE_CODE", "en")):
+        if isinstance(sys.exc_info()[1], OperationalError):
+            return answer(request, 503, AWAY, wait=5)
+        return answer(request, 500, BROKEN)

@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.validators import MaxLengthValidator
 from django.forms.renderers import TemplatesSetting
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -38,6 +39,9 @@ class Text(forms.CharField):
         return text
 
 
+WITH_A_FRAME = (forms.TextInput, forms.PasswordInput, forms.Textarea, forms.Select, forms.NumberInput, forms.ClearableFileInput)
+
+
 class PageForm(forms.Form):
     """`once` makes the second of two equal submissions a refusal, see `claim`."""
 
@@ -48,7 +52,7 @@ class PageForm(forms.Form):
         self.fields["once"].initial = uuid4().hex
         for field in self.fields.values():
             field.error_messages["required"] = _("Fill this in.")
-            if isinstance(field.widget, forms.TextInput | forms.Textarea | forms.Select | forms.NumberInput | forms.ClearableFileInput):
+            if isinstance(field.widget, WITH_A_FRAME):
                 field.widget.attrs["class"] = f"{field.widget.attrs.get('class', '')} input".strip()
             # Silently cut by the browser, pasted text would be lost.
             field.widget.attrs.pop("maxlength", None)
@@ -64,6 +68,12 @@ class PageForm(forms.Form):
                 throttle.attempt(f"form {token}", limit=1, seconds=3600)
         except TooMany:
             raise NotAllowed(_("This was sent twice, and done once.")) from None
+
+    def put(self, name: str, text: str) -> None:
+        """Show this in place of what was sent."""
+        assert isinstance(self.data, QueryDict)
+        self.data = self.data.copy()
+        self.data[name] = text
 
     def refuse(self, refusal: NotAllowed | Invalid) -> None:
         """Show what a rule answered, at the fields it names where they are."""

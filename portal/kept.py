@@ -1,6 +1,8 @@
-"""What was typed into a form whose sender had no session any more: kept until they have signed in and are back at it."""
+"""What was typed into a form that could not be taken: kept until its sender has signed in and is back at it, or sends it again."""
 
+import time
 from urllib.parse import parse_qsl, urlencode
+from uuid import uuid4
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -12,22 +14,51 @@ from tenants import throttle
 from tenants.origin import origin
 
 KEY = "kept_form"
-# Anybody can leave one in the session table, so they are short and few.
+# Anybody can leave one in the session table, so they are short, few and soon gone.
 MOST_BYTES = 256 * 1024
 MOST_PER_ADDRESS, WINDOW = 30, 300
-# Neither comes back: the one is secret, the other must be fresh.
-LEFT_OUT = ("password", "secret", "csrfmiddlewaretoken", "once")
+SECONDS = 3600
+# What has one of these in its name never comes back.
+SECRET = ("password", "secret")
 
 
-def keep(request: HttpRequest) -> bool:
-    """Keep what was sent to this address. False where it is too much, or nothing."""
-    fields = [(name, text) for name, texts in request.POST.lists() for text in texts if not any(word in name for word in LEFT_OUT)]
+def fields_of(request: HttpRequest) -> list[tuple[str, str]]:
+    """What was sent, in its order."""
+    return [(name, text) for name, texts in request.POST.lists() for text in texts if name != "csrfmiddlewaretoken"]
+
+
+def is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET)
+
+
+def repeatable(request: HttpRequest) -> list[tuple[str, str]]:
+    """All that was sent, for a button that sends it once more; nothing where something would be missing then."""
+    fields = fields_of(request)
+    whole = not request.FILES and not any(is_secret(name) for name, text in fields) and len(urlencode(fields)) <= MOST_BYTES
+    return fields if whole else []
+
+
+def keep(request: HttpRequest, *, why: str) -> str:
+    """Keep what was sent to this address, and tell `why` when it is there again. Returns what is lost, as a sentence.
+
+    Whose it is can't be known where the session is lost: it belongs to this browser's session, so it goes to who signs in there
+    next, at the same address and if they may open it, and ends with the session of anybody.
+
+    :raises TooMany: this address keeps too many.
+    """
+    request.session.pop(KEY, None)
+    # What `once` names may have been done.
+    fields = [(name, text) for name, text in fields_of(request) if name != "once" and not is_secret(name)]
     packed = urlencode(fields)
-    if not fields or len(packed) > MOST_BYTES:
-        return False
-    throttle.attempt(f"kept form {origin.get().ip}", limit=MOST_PER_ADDRESS, seconds=WINDOW, called="forms")
-    request.session[KEY] = {"path": request.path, "fields": packed}
-    return True
+    if len(packed) > MOST_BYTES:
+        return _("What you typed is too long to be kept.")
+    lost = _("Choose the file again; files are not kept.") if request.FILES else ""
+    if fields:
+        throttle.attempt(f"kept form {origin.get().ip}", limit=MOST_PER_ADDRESS, seconds=WINDOW, called=_("forms"))
+        request.session[KEY] = {"path": request.path, "fields": packed, "said": f"{why} {lost}".strip(), "at": time.time()}
+        if not request.user.is_authenticated:
+            request.session.set_expiry(SECONDS)
+    return lost
 
 
 def given(request: HttpRequest) -> QueryDict | None:
@@ -38,9 +69,13 @@ def given(request: HttpRequest) -> QueryDict | None:
     if not kept or kept["path"] != request.path:
         return None
     del request.session[KEY]
+    if kept["at"] < time.time() - SECONDS:
+        return None
+    messages.info(request, kept["said"])
     data = QueryDict(mutable=True)
     for name, text in parse_qsl(kept["fields"], keep_blank_values=True):
         data.appendlist(name, text)
+    data["once"] = uuid4().hex
     return data
 
 
@@ -48,19 +83,26 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
     """To the sign-in page, and back: to the same address with what was typed, or to the page that a fragment stands on."""
     back = request.get_full_path()
     if request.method == "POST":
-        back = request.path
-        if keep(request):
-            messages.info(request, _("You were signed out. Sign in, and what you typed is there again."))
+        lost = keep(request, why=_("You were signed out before this was sent. Look at it once more, then send it."))
+        messages.info(request, f"{_('You were signed out.')} {lost or _('Sign in, and what you typed is there again.')}")
     elif getattr(request, "htmx", False) and request.htmx.current_url_abs_path:  # type: ignore[attr-defined]
         back = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
-    address = f"{reverse('account_login')}?{urlencode({'next': back})}"
+    return _go(request, f"{reverse('account_login')}?{urlencode({'next': back})}")
+
+
+def came_from_here(request: HttpRequest) -> bool:
+    return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
+
+
+def send_again(request: HttpRequest) -> HttpResponse:
+    """For a form of ours whose token is too old: the same form again, filled in."""
+    old = _("This form had grown old, so nothing was done. Look at it once more, then send it.")
+    lost = keep(request, why=old)
+    if KEY not in request.session:
+        # Nothing else would tell it.
+        messages.info(request, f"{old} {lost}".strip())
+    return _go(request, request.get_full_path())
+
+
+def _go(request: HttpRequest, address: str) -> HttpResponse:
     return HttpResponseClientRedirect(address) if getattr(request, "htmx", False) else HttpResponseRedirect(address)
-
-
-def send_again(request: HttpRequest) -> HttpResponse | None:
-    """For a form whose token is too old: the same form again, filled in. None where it came from elsewhere."""
-    ours = request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
-    if not ours or not request.user.is_authenticated or not keep(request):
-        return None
-    messages.info(request, _("This form had grown old. Look at it once more and send it again."))
-    return HttpResponseClientRedirect(request.path) if getattr(request, "htmx", False) else HttpResponseRedirect(request.path)

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
@@ -101,24 +102,25 @@ def recipients(event: Event, subscription: Subscription, members: Iterable[Membe
     return [each.user for each in members if each.user_id in wanted and each.user.is_active]
 
 
-def compose(event: Event, subscription: Subscription, *, tenant: Tenant, to: User) -> EmailMultiAlternatives:
+def compose(event: Event, subscription: Subscription, *, tenant: Tenant, link: str, to: User) -> EmailMultiAlternatives:
     """One event's mail to one person, in their language and time zone."""
     subject, sentence = WORDS[event.kind]
     things = {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name}
     names = {name: tame(str(thing)) for name, thing in things.items()}
     asked = event.kind == REQUESTED
-    with translation.override(to.language or "en"), timezone.override(to.time_zone):
+    language = to.language_or("en")
+    with translation.override(language), timezone.override(to.time_zone):
         shown = {name: unlinked(text) for name, text in names.items()}
         context: dict[str, Any] = {
             **shown,
-            "language": to.language or "en",
+            "language": language,
             "subject": str(subject) % shown,
             "sentence": str(sentence) % shown,
             "tenant": unlinked(tame(tenant.name)),
             "at": event.at,
             "asked": asked,
             "quote": [unlinked(tame(line)) for line in event.data.get("purpose" if asked else "reason", "").splitlines()],
-            "address": address(event, subscription, tenant),
+            "link": link,
         }
         host = urlsplit(settings.PORTAL_URL).hostname
         message = EmailMultiAlternatives(
@@ -136,11 +138,11 @@ def compose(event: Event, subscription: Subscription, *, tenant: Tenant, to: Use
     return message
 
 
-def address(event: Event, subscription: Subscription, tenant: Tenant) -> str:
+def link(event: Event, subscription: Subscription, tenant: Tenant) -> str:
     """Where a mail leads: approvers to the request, applicants to their application."""
     if event.kind == REQUESTED:
-        return f"{settings.PORTAL_URL}/t/{tenant.slug}/console/requests/{subscription.pk}/"
-    return f"{settings.PORTAL_URL}/t/{tenant.slug}/apps/{subscription.application_id}/?tab=subscriptions"
+        return settings.PORTAL_URL + reverse("console-request", args=[tenant.slug, subscription.pk])
+    return settings.PORTAL_URL + reverse("app", args=[tenant.slug, subscription.application_id]) + "?tab=subscriptions"
 
 
 def tame(text: str) -> str:

@@ -85,9 +85,10 @@ def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
     failed = None
     done = 0
     for item in batch.items:
+        link = mails.link(item.event, item.subscription, batch.tenant)
         try:
             for person in item.people:
-                _send(post, item, batch.tenant, person)
+                _send(post, item, batch.tenant, link, person)
         except Away as away:
             log.warning("No mail can be sent (%s); event %s waits.", away, item.event.number)
             failed = item
@@ -162,13 +163,13 @@ def _members(subscriptions: Any) -> Iterator[Membership]:
     return found.select_related("user").order_by("user_id").iterator()
 
 
-def _send(post: Any, item: Item, tenant: Tenant, person: User) -> None:
+def _send(post: Any, item: Item, tenant: Tenant, link: str, person: User) -> None:
     """Hand one mail over, or log why nobody ever can.
 
     :raises Away: no mail can be handed over.
     """
     try:
-        message = mails.compose(item.event, item.subscription, tenant=tenant, to=person)
+        message = mails.compose(item.event, item.subscription, tenant=tenant, link=link, to=person)
         message.message()
     except Exception:
         # One that can't be written must not hold up the others.

@@ -60,7 +60,7 @@ def secret(name: str, file: str) -> str:
     if found := os.environ.get(name):
         return found
     if f"{name}_FILE" not in os.environ:
-        return read_or_make(VAR / "secrets" / file, lambda: secrets.token_urlsafe(32))
+        return read_or_make(VAR / "secrets" / file, lambda: secrets.token_urlsafe(48))
     if found := named_file(f"{name}_FILE"):
         return found
     raise ImproperlyConfigured(f"{name}_FILE names {os.environ[f'{name}_FILE']}, which is empty. Put the secret into it.")
@@ -124,12 +124,11 @@ def mail_server(url: str) -> dict[str, Any]:
     }
 
 
-def sender(name: str, default: str) -> str:
+def sender(found: str) -> str:
     """An address that mails come from, with or without a name."""
-    found = env(name) or default
     local, _, host = parseaddr(found)[1].rpartition("@")
     if not local or not host or not found.isprintable():
-        raise ImproperlyConfigured(f"{name} is an address such as Portico <portico@example.com>, not {found!r}.")
+        raise ImproperlyConfigured(f"PORTICO_MAIL_FROM is an address such as Portico <portico@example.com>, not {found!r}.")
     return found
 
 
@@ -205,6 +204,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tenants.middleware.OriginMiddleware",
@@ -214,7 +214,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portal.middleware.PersonMiddleware",
@@ -261,7 +260,7 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_RATE_LIMITS: dict[str, str] = {}
+ACCOUNT_RATE_LIMITS = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 STATIC_URL = "static/"
@@ -294,10 +293,15 @@ if SECURE_SSL:
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_SSL else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL
+# The proxy that ends TLS leads http to https; being on browsers' preload lists is for the domain's owner to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 if SECURE_SSL:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # A body larger than the largest OpenAPI document is refused before it is read.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024
+# Files count apart, and anybody can send one: no more than one at a time, and none to the disk.
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
+FILE_UPLOAD_HANDLERS = ["portal.uploads.BoundedUpload"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
@@ -350,7 +354,7 @@ if _smtp := env("PORTICO_SMTP_URL"):
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     globals().update(mail_server(_smtp))
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = sender("PORTICO_MAIL_FROM", f"Portico <portico@{urlsplit(PORTAL_URL).hostname}>")
+DEFAULT_FROM_EMAIL = sender(env("PORTICO_MAIL_FROM") or f"Portico <portico@{urlsplit(PORTAL_URL).hostname}>")
 
 # redis://host:port/db, rediss://… or unix:///path/to/socket; Celery has its own word for the last.
 VALKEY_URL = env("VALKEY_URL", "redis://127.0.0.1:6379/0")
@@ -364,6 +368,7 @@ CELERY_BEAT_SCHEDULE = {
     # A run that waited longer has nothing to do that the next would not.
     "send-mails": {"task": "portal.tasks.send_mails", "schedule": 5.0, "options": {"expires": 10.0}},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
+    "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},
     "prune-mails": {"task": "portal.tasks.prune_mails", "schedule": 3600.0},
 }
 

@@ -49,7 +49,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     waiting = _later(lambda: _waiting(permissions or frozenset()))
     return {
         "tenant": getattr(request, "tenant", None) if permissions is not None else None,
-        "tenants": _later(lambda: tenants_of(request.user)),
+        "tenants": _later(lambda: tenants_of(request.user) if isinstance(request.user, User) else []),
         "waiting": waiting,
         "rail": _later(lambda: list(_worlds(request, permissions or frozenset(), waiting))),
         "theme": _later(lambda: _theme(request)),
@@ -74,6 +74,8 @@ def _waiting(permissions: frozenset[str]) -> int:
 
 
 def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int) -> Iterator[dict[str, Any]]:
+    if not permissions:
+        return
     here = (request.resolver_match.url_name or "") if request.resolver_match else ""
     tenant = request.tenant.slug  # type: ignore[attr-defined]
     for name, entries in WORLDS:

@@ -1,4 +1,4 @@
-from allauth.account import views as accounts
+from allauth.account.views import logout
 from csp.decorators import csp_replace
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -8,7 +8,7 @@ import gateway.urls
 import keys.urls
 import portal.pages.urls
 import tenants.urls
-from portal import health
+from portal import accounts, health
 from tenants import rest
 
 handler400 = "portal.errors.bad_request"
@@ -20,12 +20,11 @@ in_tenant = [*tenants.urls.urlpatterns, *keys.urls.urlpatterns, *apis.urls.urlpa
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *portal.pages.urls.urlpatterns,
-    path("accounts/login/", accounts.login, name="account_login"),
-    path("accounts/logout/", accounts.logout, name="account_logout"),
+    path("accounts/login/", accounts.sign_in, name="account_login"),
+    path("accounts/logout/", logout, name="account_logout"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     *keys.urls.oauth_urlpatterns,
-    *gateway.urls.page_urlpatterns,
     path("api/v1/session/", rest.Session.as_view(), name="session"),
     path("api/v1/session/refresh/", rest.SessionRefresh.as_view(), name="session-refresh"),
     path("api/v1/tenants/", rest.Tenants.as_view(), name="tenants"),

@@ -1,18 +1,21 @@
 """Who may enter. Every view says so on its first line; check E004 finds the one that does not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from tenants.models import Membership, Tenant, User
 from tenants.roles import PERMISSIONS, permissions_of
-from tenants.scope import in_scope
+from tenants.scope import in_scope, tenant_scope
 
 if TYPE_CHECKING:
     # The REST framework's views import this module by the name in the settings.
@@ -54,7 +57,7 @@ def allowed(user: User | AnonymousUser, permission: str) -> frozenset[str]:
     """
     held = permissions_in_scope(user)
     if permission not in held:
-        raise PermissionDenied(f"Your roles here don't include “{permission}”.")
+        raise PermissionDenied(_("Your roles here don't include “%(permission)s”.") % {"permission": permission})
     return held
 
 
@@ -71,7 +74,9 @@ def tenant_view(
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
                 raise SignInNeeded
-            request.permissions = allowed(request.user, permission)  # type: ignore[attr-defined]
+            tenant: Tenant | None = getattr(request, "tenant", None)
+            with nullcontext() if tenant is None or in_scope() else tenant_scope(tenant.pk):
+                request.permissions = allowed(request.user, permission)  # type: ignore[attr-defined]
             kwargs.pop("tenant", None)
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
@@ -79,6 +84,20 @@ def tenant_view(
         return guarded
 
     return decorate
+
+
+def own_scope(view: F) -> F:
+    """For a page that works outside any transaction for a while: the middleware leaves the scope to it, see `inside`."""
+    view.opens_its_own_scope = True  # type: ignore[attr-defined]
+    return transaction.non_atomic_requests(view)
+
+
+@contextmanager
+def inside(request: TenantRequest, permission: str) -> Iterator[None]:
+    """The tenant's scope, in a page that opens it itself, for as long as the person still may: seconds may have passed."""
+    with tenant_scope(request.tenant.pk):
+        request.permissions = allowed(request.user, permission)
+        yield
 
 
 def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
@@ -109,7 +128,6 @@ def open_to_all(reason: str) -> Callable[[F], F]:
 OPEN_VIEWS: dict[str, str] = {
     "drf_spectacular.views.SpectacularAPIView": "the schema of the REST API is public documentation",
     "drf_spectacular.views.SpectacularSwaggerSplitView": "the REST documentation is public",
-    "allauth.account.views.LoginView": "signing in is how one gets in",
     "allauth.account.views.LogoutView": "it ends the session that there is, and does nothing without one",
 }
 

@@ -1,9 +1,12 @@
-"""What happens to tenants and their members."""
+"""What happens to tenants, their members, and people."""
 
 from collections.abc import Collection
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
@@ -20,9 +23,9 @@ def add_tenant(*, slug: str, name: str, by: User | None) -> Tenant:
     except ValidationError as error:
         raise Invalid(error.message_dict) from error
     if slug in RESERVED_SLUGS:
-        raise Invalid({"slug": [f"“{slug}” is reserved; choose another slug."]})
+        raise Invalid({"slug": [_("“%(slug)s” is reserved; choose another slug.") % {"slug": slug}]})
     if Tenant.objects.filter(slug=slug).exists():
-        raise NotAllowed(f"A tenant “{slug}” exists already; slugs are never given twice.")
+        raise NotAllowed(_("A tenant “%(slug)s” exists already; slugs are never given twice.") % {"slug": slug})
     tenant.save(force_insert=True)
     with tenant_scope(tenant.pk):
         EventCounter.objects.create()
@@ -37,7 +40,8 @@ def add_member(user: User, *, roles: Collection[str], by: User | None) -> Member
     """Give a person roles in the tenant in scope; their roles become exactly these."""
     unknown = sorted(set(roles) - set(Role.values))
     if unknown or not roles:
-        raise Invalid({"roles": [f"Choose from {', '.join(Role.values)}." + (f" “{unknown[0]}” is no role." if unknown else "")]})
+        said = _("Choose from %(roles)s. “%(unknown)s” is no role.") if unknown else _("Choose from %(roles)s.")
+        raise Invalid({"roles": [said % {"roles": ", ".join(Role.values), "unknown": next(iter(unknown), "")}]})
     events.lock()
     membership, created = Membership.objects.get_or_create(user=user, defaults={"roles": sorted(roles)})
     was = [] if created else membership.roles
@@ -46,3 +50,24 @@ def add_member(user: User, *, roles: Collection[str], by: User | None) -> Member
         membership.save(update_fields=["roles"])
     events.record("member.added" if created else "member.changed", user, by=by, was=was, roles=membership.roles)
     return membership
+
+
+@transaction.atomic
+def change_profile(user: User, *, name: str, time_zone: str, language: str, theme: str) -> User:
+    """A person's own settings. The name is what events call them by, so another one is an event."""
+    was = User.objects.select_for_update().get(pk=user.pk)
+    user.name, user.time_zone, user.language, user.theme = name, time_zone, language, theme
+    user.save(update_fields=["name", "time_zone", "language", "theme"])
+    if name != was.name:
+        events.record_platform("person.renamed", user, by=was, was=was.name, now=name)
+    return user
+
+
+@transaction.atomic
+def change_password(user: User, *, password: str) -> None:
+    """Whoever knew the old one is out: other sessions end with it, and so do refresh tokens."""
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    tokens = OutstandingToken.objects.filter(user=user, expires_at__gt=timezone.now(), blacklistedtoken=None).order_by("pk")
+    BlacklistedToken.objects.bulk_create([BlacklistedToken(token=token) for token in tokens], ignore_conflicts=True)
+    events.record_platform("login.password_changed", user, by=user)

@@ -66,5 +66,7 @@ PLATFORM_KINDS: frozenset[str] = frozenset(
         "gateway.node_lost",
         "login.succeeded",
         "login.refused",
+        "login.password_changed",
+        "person.renamed",
     }
 )

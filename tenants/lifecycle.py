@@ -3,6 +3,8 @@
 from typing import Any, ClassVar, Protocol
 
 from django.db import transaction
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from tenants import events
 from tenants.errors import NotAllowed
@@ -10,8 +12,9 @@ from tenants.models import Event, Steps, User
 
 
 class Stateful(Protocol):
-    """A tenant model with a status. STEPS maps (from, to) to the verb that names the event."""
+    """A tenant model with a status. STEPS maps (from, to) to the verb that names the event; THIS is how sentences call it."""
 
+    THIS: ClassVar[Any]
     STEPS: ClassVar[Steps]
     status: Any
 
@@ -33,14 +36,22 @@ def move(thing: Stateful, to: str, *, by: User | None, why: str = "", gathered: 
     events.require_lock()
     was = thing.status
     verb = thing.STEPS.get((was, to))
-    noun = thing._meta.verbose_name  # noqa: SLF001  (Django's documented model API)
     if verb is None:
-        raise NotAllowed(f"This {noun} is {was}, so it can't become {to}.")
+        said = _("%(this)s is %(was)s, so it can't become %(to)s.")
+        raise NotAllowed(capfirst(said % {"this": thing.THIS, "was": in_words(thing, was), "to": in_words(thing, to)}))
     changed = type(thing).objects.filter(pk=thing.pk, status=was).update(status=to, **fields)  # type: ignore[attr-defined]
     if not changed:
-        raise NotAllowed(f"Someone else has just changed this {noun}. Look again before you decide.")
+        said = _("Someone else has just changed %(this)s. Look again before you decide.")
+        raise NotAllowed(capfirst(said % {"this": thing.THIS}))
     thing.status = to
     for name, value in fields.items():
         setattr(thing, name, value)
     reason = {"reason": why} if why else {}
+    noun = thing._meta.verbose_name  # noqa: SLF001  (Django's documented model API)
     return events.record(f"{str(noun).replace(' ', '_')}.{verb}", thing, by=by, gathered=gathered, was=str(was), **reason)
+
+
+def in_words(thing: Stateful, state: str) -> str:
+    """A state as it stands in a sentence: “suspended”."""
+    label: object = dict(thing._meta.get_field("status").choices)[state]  # noqa: SLF001  (Django's documented model API)
+    return str(label).lower()

@@ -99,9 +99,9 @@ class TenantMiddleware:
 
 
 def _opens_its_own(path: str) -> bool:
-    """Whether the view is one that works outside any transaction for a while, see `tenants.rest.OwnScope`."""
+    """Whether the view is one that works outside any transaction for a while: `tenants.rest.OwnScope`, `tenants.access.own_scope`."""
     try:
         view = resolve(path).func
     except Resolver404:
         return False
-    return bool(getattr(getattr(view, "cls", None), "opens_its_own_scope", False))
+    return bool(getattr(getattr(view, "cls", view), "opens_its_own_scope", False))

@@ -1,13 +1,11 @@
 """REST: what every endpoint shares, sessions, and the tenants of a person."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth import authenticate
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -25,26 +23,16 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from tenants import events, throttle
+from tenants import signing_in, throttle
 from tenants.access import SIGNED_IN, open_to_all
-from tenants.errors import Busy, Invalid
+from tenants.errors import Invalid
 from tenants.event_kinds import KINDS
 from tenants.models import Event, Membership, Tenant, User
-from tenants.origin import origin
 from tenants.paging import NewestFirst
 from tenants.scope import tenant_scope, user_scope
 from tenants.serializers import EventOut, MemberOut, RefreshIn, SessionIn, SessionOut, TenantOut
 
-# Refused sign-ins in one window: few from one address, so that guessing is slow; many for an account from everywhere, so that
-# a stranger's guesses don't lock its person out.
-SIGN_INS_PER_ACCOUNT_AND_ADDRESS = 10
-SIGN_INS_PER_ACCOUNT = 100
-SIGN_INS_PER_ADDRESS = 50
-SIGN_IN_WINDOW = 300
 WRITE_WINDOW = 60
-# Each takes 100 MB and a core for a tenth of a second.
-_checks = threading.BoundedSemaphore(2)
-CHECK_WAIT = 5.0
 
 
 class RestView(APIView):
@@ -147,23 +135,9 @@ class Session(RestView):
     def post(self, request: Request) -> Response:
         """Sign in. The access token lives 5 minutes, the refresh token a day."""
         given = self.read(SessionIn)
-        email = given["email"].strip().lower()
-        address = origin.get().ip
-        pair, account, place = f"sign-in {email} {address}", f"sign-in account {email}", f"sign-in address {address}"
-        # Counted before the password is looked at, or many guesses at once would not be.
-        throttle.attempt(place, limit=SIGN_INS_PER_ADDRESS, seconds=SIGN_IN_WINDOW)
-        throttle.attempt(pair, limit=SIGN_INS_PER_ACCOUNT_AND_ADDRESS, seconds=SIGN_IN_WINDOW)
-        throttle.attempt(account, limit=SIGN_INS_PER_ACCOUNT, seconds=SIGN_IN_WINDOW)
-        user = _check_password(request, email, given["password"])
-        if not isinstance(user, User):
-            known = User.objects.filter(email=email).first()
-            if known is not None:
-                events.record_platform("login.refused", known, by=None)
+        user = signing_in.sign_in(request, given["email"], given["password"])
+        if user is None:
             raise AuthenticationFailed("This e-mail address and password don't belong together.")
-        throttle.forget(pair)
-        throttle.forgive(account)
-        throttle.forgive(place)
-        events.record_platform("login.succeeded", user, by=user)
         refresh = RefreshToken.for_user(user)
         return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
 
@@ -175,15 +149,6 @@ class Session(RestView):
         except TokenError as error:
             raise AuthenticationFailed("This refresh token has ended or is not one.") from error
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-def _check_password(request: Request, email: str, password: str) -> Any:
-    if not _checks.acquire(timeout=CHECK_WAIT):
-        raise Busy("Many people sign in just now. Try again in a few seconds.")
-    try:
-        return authenticate(request, username=email, password=password)
-    finally:
-        _checks.release()
 
 
 @open_to_all("the refresh token is the proof")

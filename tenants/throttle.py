@@ -3,17 +3,22 @@
 import hashlib
 
 from django.db import connection
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+TRIES = gettext_lazy("tries")
 
 
 class TooMany(Exception):  # noqa: N818  (reads as the sentence it is)
     """Tried too often (429)."""
 
-    def __init__(self, seconds: int, what: str = "tries") -> None:
-        super().__init__(f"Too many {what}. Wait {seconds} seconds and try again.")
+    def __init__(self, seconds: int, what: str | Promise = TRIES) -> None:
+        super().__init__(_("Too many %(what)s. Wait %(seconds)s seconds and try again.") % {"what": what, "seconds": seconds})
         self.seconds = seconds
 
 
-def attempt(what: str, *, limit: int, seconds: int, called: str = "tries") -> None:
+def attempt(what: str, *, limit: int, seconds: int, called: str | Promise = TRIES) -> None:
     """Count one try of `what`. In a transaction it counts once that commits: what is rolled back has not happened.
 
     :param called: what the refusal calls them.

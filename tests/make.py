@@ -5,8 +5,8 @@ from itertools import count
 from typing import Any
 
 from apis import openapi
-from apis.actions import publishing, subscriptions
-from apis.models import Api, Plan, Subscription
+from apis.actions import drafts, publishing, subscriptions
+from apis.models import Api, Draft, Plan, Subscription
 from keys import actions
 from keys.models import Application, Credential
 from tenants.actions import add_member
@@ -84,6 +84,17 @@ def api(
     version.refresh_from_db()
     if published:
         publishing.publish(version, by=None)
+    return found
+
+
+def draft(owner: User | None = None, *, slug: str = "orders", upstream: str = "http://127.0.0.1:9", secret: str = "") -> Draft:
+    """One that waits for its last step."""
+    owner = owner or somebody(Role.PUBLISHER)
+    found = drafts.write(document=json.dumps(DOCUMENT), read=document(), by=owner)
+    drafts.describe(found, name=slug.title(), slug=slug, description="")
+    aimed = publishing.check_target(upstream, header="x-key" if secret else "", secret=secret)
+    drafts.aim(found, url=upstream, target=aimed)
+    found.refresh_from_db()
     return found
 
 

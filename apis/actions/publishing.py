@@ -6,13 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis import origins, upstreams
 from apis.actions.resolving import RESOLVE_JOB
 from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
 from apis.openapi import Document
-from keys.envelope import seal
+from keys.envelope import seal, unseal
 from keys.kek import kek
 from tenants import due, events, limits
 from tenants.errors import Invalid, NotAllowed
@@ -30,29 +31,50 @@ class Target:
     timeout_ms: int = 30_000
     header: str = ""
     secret: str = field(default="", repr=False)
+    # In place of a secret: the upstream whose own stays.
+    kept: Upstream | None = None
 
 
-def check_target(url: str, *, connect_timeout_ms: int = 5_000, timeout_ms: int = 30_000, header: str = "", secret: str = "") -> Target:
+def check_target(
+    url: str,
+    *,
+    connect_timeout_ms: int = 5_000,
+    timeout_ms: int = 30_000,
+    header: str = "",
+    secret: str = "",
+    kept: Upstream | None = None,
+) -> Target:
     """
+    :param kept: without a new secret, the upstream that the header's was given for; it goes nowhere else.
+
     :raises Invalid: in the words of apis.upstreams.
     """
     try:
         address = upstreams.parse(url)
-        if header or secret:
+        keeps = not secret and kept is not None and kept.sealed != "" and kept.header == header.lower()
+        if (header or secret) and not keeps:
             upstreams.check_header(header, secret)
         found = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS)
     except upstreams.UpstreamRefused as error:
         raise Invalid({"upstream": [str(error)]}) from error
-    return Target(address, found, connect_timeout_ms, timeout_ms, header, secret)
+    if not keeps or kept is None:
+        return Target(address, found, connect_timeout_ms, timeout_ms, header, secret)
+    if (address.scheme, address.host, address.port) != (kept.scheme, kept.host, kept.port):
+        # Else whoever may publish could have it sent to themselves, and read it.
+        said = _("The secret was given for %(host)s; type it again to send it elsewhere.")
+        raise Invalid({"secret": [said % {"host": kept.host}]})
+    return Target(address, found, connect_timeout_ms, timeout_ms, header, kept=kept)
 
 
 @transaction.atomic
 def create_api(*, slug: str, name: str, description: str, by: User | None) -> Api:
     events.lock()
     if Api.objects.filter(slug=slug).exists():
-        raise NotAllowed(f"An API with the slug “{slug}” exists already. Slugs are never given twice; choose another.")
+        said = _("An API with the slug “%(slug)s” exists already. Slugs are never given twice; choose another.")
+        raise NotAllowed(said % {"slug": slug})
     if Api.objects.count() >= limits.APIS:
-        raise NotAllowed(f"There are {limits.APIS:,} APIs here, which is as many as a tenant may have.")
+        said = _("There are %(most)s APIs here, which is as many as a tenant may have.")
+        raise NotAllowed(said % {"most": number_format(limits.APIS, force_grouping=True)})
     api = Api.objects.create(slug=slug, name=name, description=description, created_by=by)
     events.record("api.created", api, by=by, slug=slug)
     return api
@@ -101,9 +123,10 @@ def _origins(given: Sequence[str]) -> list[str]:
 def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
     events.lock()
     if ApiVersion.objects.filter(api=api, name=name).exists():
-        raise NotAllowed(f"{api} has a version “{name}” already.")
+        raise NotAllowed(_("%(api)s has a version “%(name)s” already.") % {"api": api, "name": name})
     if api.versions.count() >= limits.VERSIONS_PER_API:
-        raise NotAllowed(f"{api} has {limits.VERSIONS_PER_API:,} versions, which is as many as an API may have.")
+        said = _("%(api)s has %(most)s versions, which is as many as an API may have.")
+        raise NotAllowed(said % {"api": api, "most": number_format(limits.VERSIONS_PER_API, force_grouping=True)})
     version = ApiVersion.objects.create(api=api, name=name)
     events.record("version.created", version, by=by, api=api.slug, version=name)
     return version
@@ -124,8 +147,8 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
         addresses=list(target.addresses),
         resolved_at=lock.now,
     )
-    if target.secret:
-        upstream.sealed = seal(target.secret.encode(), upstream.sealed_for, kek())
+    if secret := _secret(target):
+        upstream.sealed = seal(secret, upstream.sealed_for, kek())
     upstream.save(force_insert=True)
     last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
     revision = Revision.objects.create(
@@ -146,16 +169,27 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
     return revision
 
 
+def _secret(target: Target) -> bytes:
+    """A sealed one opens for its own row alone, so it is sealed anew."""
+    return unseal(target.kept.sealed, target.kept.sealed_for, kek()) if target.kept else target.secret.encode()
+
+
 @transaction.atomic
-def make_live(revision: Revision, *, by: User | None) -> Event:
-    """Serve this revision from now on; an older one works as well, that is what rolling back is."""
+def make_live(revision: Revision, *, instead_of: int | None = None, by: User | None) -> Event:
+    """Serve this revision from now on; an older one works as well, that is what rolling back is.
+
+    :param instead_of: the number of the one that the person took for live, 0 for none; None where they didn't look.
+    """
     lock = events.lock()
     version = ApiVersion.objects.select_related("live_revision").get(pk=revision.version_id)
     if version.live_revision_id == revision.pk:
-        raise NotAllowed(f"{revision} is live already.")
+        raise NotAllowed(_("Revision %(number)s is live already.") % {"number": revision.number})
+    was = version.live_revision.number if version.live_revision else None
+    if instead_of is not None and instead_of != (was or 0):
+        said = _("Revision %(number)s was made live meanwhile. Look at what changes against it, then decide again.")
+        raise NotAllowed(said % {"number": was})
     if version.status == ApiVersion.Status.PUBLISHED:
         _room_for(revision)
-    was = version.live_revision.number if version.live_revision else None
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
     # The addresses of an older revision may have grown old with it.
@@ -168,7 +202,8 @@ def publish(version: ApiVersion, *, by: User | None) -> Event:
     """Open a version to callers with a subscription."""
     events.lock()
     if version.live_revision is None:
-        raise NotAllowed(f"{version} has no live revision; import its OpenAPI document first.")
+        said = _("%(version)s has no live revision; import its OpenAPI document first.")
+        raise NotAllowed(said % {"version": version})
     _room_for(version.live_revision)
     return move(version, ApiVersion.Status.PUBLISHED, by=by)
 
@@ -181,15 +216,17 @@ def _room_for(revision: Revision) -> None:
     others = Operation.objects.filter(revision__in=published.values("live_revision")).count()
     own = Operation.objects.filter(revision=revision).count()
     if others + own > limits.LIVE_OPERATIONS:
-        most = f"together at most {limits.LIVE_OPERATIONS:,} may be"
-        raise NotAllowed(f"{revision} has {own:,} operations, and {others:,} of this tenant are live; {most}.")
+        said = _("Revision %(number)s has %(own)s operations, and %(others)s of this tenant are live; together at most %(most)s may be.")
+        counts = {"own": own, "others": others, "most": limits.LIVE_OPERATIONS}
+        shown = {name: number_format(count, force_grouping=True) for name, count in counts.items()}
+        raise NotAllowed(said % {"number": revision.number, **shown})
 
 
 @transaction.atomic
 def create_plan(api: Api, *, name: str, calls: int, seconds: int, approval: str, by: User | None) -> Plan:
     events.lock()
     if Plan.objects.filter(api=api, name=name).exists():
-        raise NotAllowed(f"{api} has a plan “{name}” already.")
+        raise NotAllowed(_("%(api)s has a plan “%(name)s” already.") % {"api": api, "name": name})
     plan = Plan.objects.create(api=api, name=name, calls=calls, seconds=seconds, approval=approval)
     events.record("plan.created", plan, by=by, api=api.slug, calls=calls, seconds=seconds, approval=approval)
     return plan

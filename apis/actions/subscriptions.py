@@ -4,13 +4,14 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis.models import UNDO, Api, Plan, Subscription
 from keys.models import Application
 from tenants import due, events, limits
 from tenants.errors import NotAllowed
-from tenants.lifecycle import move
+from tenants.lifecycle import in_words, move
 from tenants.models import Event, User
 
 _Status = Subscription.Status
@@ -26,12 +27,13 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     """
     events.lock()
     if not Api.objects.published().filter(pk=api.pk).exists():
-        raise NotAllowed(f"{api} is not published yet, so nothing can subscribe to it.")
+        raise NotAllowed(_("%(api)s is not published yet, so nothing can subscribe to it.") % {"api": api})
     if plan.api_id != api.pk or plan.status != Plan.Status.PUBLISHED:
-        raise NotAllowed(f"{api} offers no plan “{plan}”.")
+        raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % {"api": api, "plan": plan})
     standing = Subscription.objects.open().filter(application=application, api=api).first()
     if standing is not None:
-        raise NotAllowed(f"{application} has a subscription to {api} already; it is {standing.status}.")
+        said = _("%(application)s has a subscription to %(api)s already; it is %(state)s.")
+        raise NotAllowed(said % {"application": application, "api": api, "state": in_words(standing, standing.status)})
     _room_for(application)
     subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose)
@@ -41,6 +43,7 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
             subscription,
             _Status.ACTIVE,
             by=None,
+            # Written down in English whoever asks, see portal/words.py.
             why=f"The plan {plan} approves by itself.",
             # A developer causes it, as often as they like.
             gathered=True,
@@ -54,7 +57,8 @@ def approve(subscription: Subscription, *, by: User) -> Event:
     lock = events.lock()
     _four_eyes(subscription, by)
     if subscription.status != _Status.PENDING:
-        raise NotAllowed(f"This subscription is {subscription.status}, so there is nothing to approve.")
+        said = _("This subscription is %(state)s, so there is nothing to approve.")
+        raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
     due.expect(MAIL_JOB, lock.now + UNDO)
     return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now, undo_until=lock.now + UNDO)
 
@@ -122,7 +126,8 @@ def resume(subscription: Subscription, *, by: User) -> Event:
     lock = events.lock()
     _four_eyes(subscription, by)
     if subscription.status != _Status.SUSPENDED:
-        raise NotAllowed(f"This subscription is {subscription.status}, so there is nothing to resume.")
+        said = _("This subscription is %(state)s, so there is nothing to resume.")
+        raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
     due.expect(MAIL_JOB, lock.now)
     return move(subscription, _Status.ACTIVE, by=by, reason="", decided_by=by, decided_at=lock.now)
 
@@ -140,11 +145,12 @@ def _room_for(application: Application) -> None:
     :raises NotAllowed: one more open subscription were too many.
     """
     if Subscription.objects.open().filter(application=application).count() >= limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:
-        most = f"{limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION:,}"
-        raise NotAllowed(f"{application} has {most} open subscriptions, which is as many as an application may have; cancel one first.")
+        most = number_format(limits.OPEN_SUBSCRIPTIONS_PER_APPLICATION, force_grouping=True)
+        said = _("%(application)s has %(most)s open subscriptions, which is as many as an application may have; cancel one first.")
+        raise NotAllowed(said % {"application": application, "most": most})
     if Subscription.objects.open().count() >= limits.OPEN_SUBSCRIPTIONS:
-        most = f"{limits.OPEN_SUBSCRIPTIONS:,}"
-        raise NotAllowed(f"There are {most} open subscriptions here, which is as many as a tenant may have; ask its approvers.")
+        said = _("There are %(most)s open subscriptions here, which is as many as a tenant may have; ask its approvers.")
+        raise NotAllowed(said % {"most": number_format(limits.OPEN_SUBSCRIPTIONS, force_grouping=True)})
 
 
 def _left_suspended(application: Application, api: Api) -> bool:
@@ -159,5 +165,5 @@ def _left_suspended(application: Application, api: Api) -> bool:
 
 
 def _four_eyes(subscription: Subscription, by: User) -> None:
-    if by.pk in {subscription.requested_by_id, subscription.application.owner_id}:
-        raise NotAllowed("You can't decide a request of your own; another approver has to.")
+    if subscription.is_own_of(by):
+        raise NotAllowed(_("You can't decide a request of your own; another approver has to."))

@@ -3,6 +3,9 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from apis import origins
 from apis.models.upstream import Upstream
@@ -63,9 +66,10 @@ class ApiVersion(TenantModel):
     """`v1`, `v2`: what breaks callers is a new version. Each has a lifecycle of its own."""
 
     class Status(models.TextChoices):
-        CREATED = "created", "Created"
-        PUBLISHED = "published", "Published"
+        CREATED = "created", gettext_lazy("Created")
+        PUBLISHED = "published", gettext_lazy("Published")
 
+    THIS: ClassVar = gettext_lazy("this version")
     STEPS: ClassVar[Steps] = {(Status.CREATED, Status.PUBLISHED): "published"}
 
     api = models.ForeignKey(Api, models.CASCADE, related_name="versions")
@@ -121,13 +125,14 @@ class Plan(TenantModel):
     """Terms of use of an API: how many calls in how many seconds, and who decides."""
 
     class Status(models.TextChoices):
-        STAGING = "staging", "Staging"
-        PUBLISHED = "published", "Published"
+        STAGING = "staging", gettext_lazy("Staging")
+        PUBLISHED = "published", gettext_lazy("Published")
 
     class Approval(models.TextChoices):
-        MANUAL = "manual", "An approver decides"
-        AUTOMATIC = "automatic", "Approved at once"
+        MANUAL = "manual", gettext_lazy("An approver decides")
+        AUTOMATIC = "automatic", gettext_lazy("Approved at once")
 
+    THIS: ClassVar = gettext_lazy("this plan")
     STEPS: ClassVar[Steps] = {(Status.STAGING, Status.PUBLISHED): "published"}
 
     api = models.ForeignKey(Api, models.CASCADE, related_name="plans")
@@ -146,3 +151,36 @@ class Plan(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def terms(self) -> str:
+        """Its limit in words: “60 calls a minute”."""
+        return limit_in_words(self.calls, self.seconds)
+
+
+def limit_in_words(calls: int, seconds: int) -> str:
+    """“60 calls a minute”, “1,000 calls in 10 seconds”."""
+    many = ngettext("%(many)s call", "%(many)s calls", calls) % {"many": number_format(calls, force_grouping=True)}
+    match seconds:
+        case 1:
+            said = _("%(calls)s a second")
+        case 60:
+            said = _("%(calls)s a minute")
+        case 3_600:
+            said = _("%(calls)s an hour")
+        case 86_400:
+            said = _("%(calls)s a day")
+        case _:
+            said = _("%(calls)s in %(time)s")
+    return said % {"calls": many, "time": _time_in_words(seconds)}
+
+
+def _time_in_words(seconds: int) -> str:
+    """In the largest unit that is whole."""
+    if not seconds % 86_400:
+        return ngettext("%(many)s day", "%(many)s days", seconds // 86_400) % {"many": seconds // 86_400}
+    if not seconds % 3_600:
+        return ngettext("%(many)s hour", "%(many)s hours", seconds // 3_600) % {"many": seconds // 3_600}
+    if not seconds % 60:
+        return ngettext("%(many)s minute", "%(many)s minutes", seconds // 60) % {"many": seconds // 60}
+    return ngettext("%(many)s second", "%(many)s seconds", seconds) % {"many": number_format(seconds, force_grouping=True)}

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from apis.models.api import Api, Plan
 from keys.models import Application
@@ -41,13 +42,14 @@ class Subscription(TenantModel):
     """An application's right to call an API under a plan: the grant."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Pending"
-        ACTIVE = "active", "Active"
-        SUSPENDED = "suspended", "Suspended"
-        REJECTED = "rejected", "Rejected"
-        CANCELLED = "cancelled", "Cancelled"
+        PENDING = "pending", _("Pending")
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+        REJECTED = "rejected", _("Rejected")
+        CANCELLED = "cancelled", _("Cancelled")
 
     OPEN: ClassVar = (Status.PENDING, Status.ACTIVE, Status.SUSPENDED)
+    THIS: ClassVar = _("this subscription")
     STEPS: ClassVar[Steps] = {
         (Status.PENDING, Status.ACTIVE): "approved",
         (Status.PENDING, Status.REJECTED): "rejected",
@@ -94,6 +96,10 @@ class Subscription(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.application} to {self.api}"
+
+    def is_own_of(self, user: User) -> bool:
+        """Whether this person asked for it, or for whose application it is: four eyes see each decision."""
+        return user.pk in {self.requested_by_id, self.application.owner_id}
 
     def undoable_by(self, user: User, now: datetime) -> bool:
         """Whether the last that happened is this person's approval or rejection, a moment ago."""

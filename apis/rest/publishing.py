@@ -1,20 +1,25 @@
 import json
+import re
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from django.utils.translation import gettext
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis import openapi
 from apis.actions import publishing
+from apis.differences import differences
 from apis.models import Api, ApiVersion, Plan, Revision
 from apis.serializers import (
     ApiChangeIn,
     ApiIn,
     ApiOut,
+    DifferencesOut,
     PlanIn,
     PlanOut,
     PublishedApiOut,
@@ -166,6 +171,27 @@ class RevisionDetail(ApisView):
             get_object_or_404(ApiVersion.objects, live_revision=found)
             return Response(PublishedRevisionOut(found).data)
         return Response(RevisionDetailOut(found).data)
+
+
+class RevisionDifferences(ApisView):
+    access = {"GET": "apis.see_all"}
+
+    @extend_schema(responses=DifferencesOut, parameters=[OpenApiParameter("from", int)])
+    def get(self, request: Request, api: str, version: str, number: int) -> Response:
+        """What a revision changes for callers, against the live one or `?from=<number>`. Where nothing is live, all is new."""
+        found = self.revision(api, version, number)
+        other = self.other(found.version, request.query_params.get("from"))
+        changes = differences(other.document if other else None, found.document, gettext=gettext)
+        return Response(DifferencesOut(changes, context={"number": number, "other": other}).data)
+
+    def other(self, version: ApiVersion, given: str | None) -> Revision | None:
+        """The one to compare with."""
+        if given is None:
+            return version.live_revision
+        found = version.revisions.filter(number=int(given)).first() if re.fullmatch("[0-9]{1,9}", given) else None
+        if found is None:
+            raise Invalid({"from": [_("%(version)s has no such revision.") % {"version": version}]})
+        return found
 
 
 class RevisionLive(ApisView):

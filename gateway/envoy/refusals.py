@@ -13,6 +13,11 @@ from gateway.envoy.extensions import packed
 from gateway.envoy.names import CLOSED, NO_ROUTE, OTHER_HOST, REFUSAL_HEADER, WRONG_METHOD
 
 
+def _(sentence: str) -> str:
+    """Marks a sentence for translation: gateways answer in English, pages in the reader's language."""
+    return sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """:param when: a CEL expression over Envoy's attributes that tells this refusal apart."""
@@ -39,34 +44,34 @@ def _denied(code: str, status: int, sentence: str, fix: str) -> Refusal:
 
 # The first that fits answers.
 REFUSALS: tuple[Refusal, ...] = (
-    _denied("NOT_READY", 503, "This gateway does not know this tenant, or has not loaded it yet.", "Check the address. If it is right, try again in a second."),
-    _denied("TOKEN_WRONG_KIND", 401, "This is not an access token for calling APIs.", "Ask the tenant's token endpoint for an access token and send that."),
-    _denied("TOKEN_WRONG_AUDIENCE", 401, "This token was issued for something else.", "Ask the token endpoint of the tenant that owns the API."),
-    _denied("TOKEN_REVOKED", 401, "The credential that earned this token was revoked.", "Ask for a token with a credential that still works."),
-    _denied("SUBSCRIPTION_PENDING", 403, "Your application's subscription waits for an approver.", "Wait for the decision, or ask the tenant's approvers."),
-    _denied("SUBSCRIPTION_SUSPENDED", 403, "Your application's subscription is suspended.", "Read the reason at the subscription and ask the tenant's approvers."),
-    _denied("SUBSCRIPTION_REJECTED", 403, "Your application's request for this API was rejected.", "Read the reason at the subscription; you may ask again."),
-    _denied("SUBSCRIPTION_CANCELLED", 403, "Your application's subscription was cancelled.", "Subscribe the application again."),
-    _denied("SUBSCRIPTION_REQUIRED", 403, "Your application has no subscription to this API.", "Subscribe the application to the API."),
-    Refusal("TOKEN_EXPIRED", 401, "This token has expired.", "Ask the token endpoint for a new one.", _says("Jwt_is_expired")),
-    Refusal("TOKEN_MISSING", 401, "Send an access token in the header Authorization: Bearer.", "Get one from the tenant's token endpoint.", _says("Jwt_is_missing")),
-    Refusal("TOKEN_INVALID", 401, "This token is not valid here.", "Check that it is whole, and that it comes from this tenant's token endpoint.", _says("jwt_authn_access_denied")),
-    Refusal("RATE_LIMITED", 429, "Your plan's limit is reached.", "Wait as long as Retry-After says, or ask for a larger plan.", _says("local_rate_limited")),
-    Refusal("METHOD_NOT_ALLOWED", 405, "This path is published with other methods.", "Look up the operation in the API's document.", _on(WRONG_METHOD)),
-    Refusal("NO_SUCH_ROUTE", 404, "No published operation has this path.", "Look up the path in the API's document; letters and slashes count.", _on(NO_ROUTE)),
-    Refusal("HOST_UNKNOWN", 421, "This gateway does not answer for the host that the call names.", "Call the address that the portal shows for the API.", _on(OTHER_HOST)),
-    Refusal("HEADERS_TOO_LARGE", 431, "The call's headers are too large or too many.", "Send at most 100 headers of 16 KiB together.", f"{_says('headers_too_large')} || {_says('too_many_headers')}"),
-    Refusal("REQUEST_TIMEOUT", 408, "The call did not come in whole in time.", "Send the headers within 5 seconds and the body within 30, without long pauses.", f"{_says('request_header_timeout')} || {_says('request_overall_timeout')} || ({_says('stream_idle_timeout')} && !has(request.path))"),
-    Refusal("BODY_TOO_LARGE", 413, "The call's body is larger than the gateway can hold back.", "Send a smaller body.", _says("request_payload_too_large")),
-    Refusal("UPGRADE_NOT_SUPPORTED", 501, "The gateway does not change protocols.", "Call without the header Upgrade and without CONNECT; WebSockets don't pass.", _says("upgrade_failed")),
-    Refusal("REQUEST_INVALID", 400, "The gateway takes no request of this form.", "Send well-formed HTTP: no %2F or %5C in the path, no header with an underscore in its name.", f"{_says('path_normalization_failed')} || {_says('missing_host')} || {_says('missing_path')} || {_says('low_version')} || (response.code_details.startsWith('http') && !{_says('upstream')})"),
-    Refusal("OVERLOADED", 503, "This gateway is short of memory.", "Try again in a few seconds.", 'response.code_details == "overload"'),
-    Refusal("NOT_READY", 503, "This gateway does not know this tenant, or has not loaded it yet.", "Check the address. If it is right, try again in a second.", f'{_on(CLOSED)} || !has(xds.route_name) || xds.route_name == ""'),
-    Refusal("REQUEST_TIMEOUT", 408, "The call did not come in whole in time.", "Send the headers within 5 seconds and the body within 30, without long pauses.", f"{_says('stream_idle_timeout')} && response.code == 408"),
-    Refusal("UPSTREAM_TIMEOUT", 504, "The API behind the gateway did not answer in time.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('response_timeout')} || {_says('stream_idle_timeout')} || {_says('per_try')}"),
-    Refusal("UPSTREAM_UNAVAILABLE", 503, "The API behind the gateway does not answer.", "Try again; if it stays, tell the API's publisher the request id.", f"{_says('upstream')} || {_says('no_healthy')} || {_says('cluster_not_found')}"),
+    _denied("NOT_READY", 503, _("This gateway does not know this tenant, or has not loaded it yet."), _("Check the address. If it is right, try again in a second.")),
+    _denied("TOKEN_WRONG_KIND", 401, _("This is not an access token for calling APIs."), _("Ask the tenant's token endpoint for an access token and send that.")),
+    _denied("TOKEN_WRONG_AUDIENCE", 401, _("This token was issued for something else."), _("Ask the token endpoint of the tenant that owns the API.")),
+    _denied("TOKEN_REVOKED", 401, _("The credential that earned this token was revoked."), _("Ask for a token with a credential that still works.")),
+    _denied("SUBSCRIPTION_PENDING", 403, _("Your application's subscription waits for an approver."), _("Wait for the decision, or ask the tenant's approvers.")),
+    _denied("SUBSCRIPTION_SUSPENDED", 403, _("Your application's subscription is suspended."), _("Read the reason at the subscription and ask the tenant's approvers.")),
+    _denied("SUBSCRIPTION_REJECTED", 403, _("Your application's request for this API was rejected."), _("Read the reason at the subscription; you may ask again.")),
+    _denied("SUBSCRIPTION_CANCELLED", 403, _("Your application's subscription was cancelled."), _("Subscribe the application again.")),
+    _denied("SUBSCRIPTION_REQUIRED", 403, _("Your application has no subscription to this API."), _("Subscribe the application to the API.")),
+    Refusal("TOKEN_EXPIRED", 401, _("This token has expired."), _("Ask the token endpoint for a new one."), _says("Jwt_is_expired")),
+    Refusal("TOKEN_MISSING", 401, _("Send an access token in the header Authorization: Bearer."), _("Get one from the tenant's token endpoint."), _says("Jwt_is_missing")),
+    Refusal("TOKEN_INVALID", 401, _("This token is not valid here."), _("Check that it is whole, and that it comes from this tenant's token endpoint."), _says("jwt_authn_access_denied")),
+    Refusal("RATE_LIMITED", 429, _("Your plan's limit is reached."), _("Wait as long as Retry-After says, or ask for a larger plan."), _says("local_rate_limited")),
+    Refusal("METHOD_NOT_ALLOWED", 405, _("This path is published with other methods."), _("Look up the operation in the API's document."), _on(WRONG_METHOD)),
+    Refusal("NO_SUCH_ROUTE", 404, _("No published operation has this path."), _("Look up the path in the API's document; letters and slashes count."), _on(NO_ROUTE)),
+    Refusal("HOST_UNKNOWN", 421, _("This gateway does not answer for the host that the call names."), _("Call the address that the portal shows for the API."), _on(OTHER_HOST)),
+    Refusal("HEADERS_TOO_LARGE", 431, _("The call's headers are too large or too many."), _("Send at most 100 headers of 16 KiB together."), f"{_says('headers_too_large')} || {_says('too_many_headers')}"),
+    Refusal("REQUEST_TIMEOUT", 408, _("The call did not come in whole in time."), _("Send the headers within 5 seconds and the body within 30, without long pauses."), f"{_says('request_header_timeout')} || {_says('request_overall_timeout')} || ({_says('stream_idle_timeout')} && !has(request.path))"),
+    Refusal("BODY_TOO_LARGE", 413, _("The call's body is larger than the gateway can hold back."), _("Send a smaller body."), _says("request_payload_too_large")),
+    Refusal("UPGRADE_NOT_SUPPORTED", 501, _("The gateway does not change protocols."), _("Call without the header Upgrade and without CONNECT; WebSockets don't pass."), _says("upgrade_failed")),
+    Refusal("REQUEST_INVALID", 400, _("The gateway takes no request of this form."), _("Send well-formed HTTP: no %2F or %5C in the path, no header with an underscore in its name."), f"{_says('path_normalization_failed')} || {_says('missing_host')} || {_says('missing_path')} || {_says('low_version')} || (response.code_details.startsWith('http') && !{_says('upstream')})"),
+    Refusal("OVERLOADED", 503, _("This gateway is short of memory."), _("Try again in a few seconds."), 'response.code_details == "overload"'),
+    Refusal("NOT_READY", 503, _("This gateway does not know this tenant, or has not loaded it yet."), _("Check the address. If it is right, try again in a second."), f'{_on(CLOSED)} || !has(xds.route_name) || xds.route_name == ""'),
+    Refusal("REQUEST_TIMEOUT", 408, _("The call did not come in whole in time."), _("Send the headers within 5 seconds and the body within 30, without long pauses."), f"{_says('stream_idle_timeout')} && response.code == 408"),
+    Refusal("UPSTREAM_TIMEOUT", 504, _("The API behind the gateway did not answer in time."), _("Try again; if it stays, tell the API's publisher the request id."), f"{_says('response_timeout')} || {_says('stream_idle_timeout')} || {_says('per_try')}"),
+    Refusal("UPSTREAM_UNAVAILABLE", 503, _("The API behind the gateway does not answer."), _("Try again; if it stays, tell the API's publisher the request id."), f"{_says('upstream')} || {_says('no_healthy')} || {_says('cluster_not_found')}"),
     # Whatever is left: no answer of the gateway's own goes without a code.
-    Refusal("GATEWAY_ERROR", 500, "The gateway could not answer this call.", "Try again; if it stays, tell the operator the request id.", "response.code >= 400"),
+    Refusal("GATEWAY_ERROR", 500, _("The gateway could not answer this call."), _("Try again; if it stays, tell the operator the request id."), "response.code >= 400"),
 )  # fmt: skip
 
 CODES: tuple[str, ...] = tuple(dict.fromkeys(refusal.code for refusal in REFUSALS))

@@ -1,4 +1,5 @@
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from gateway.models.node import GatewayNode
 from tenants.models import TenantModel
@@ -41,9 +42,9 @@ class Deployment(TenantModel):
     """How one gateway stands to one tenant: what it fell back to and what it refused. A tenant's row: a refusal's text names its paths."""
 
     class State(models.TextChoices):
-        IN_STEP = "in_step", "In step"
-        HELD = "held", "Older routes, today's access"
-        CLOSED = "closed", "Closed"
+        IN_STEP = "in_step", _("In step")
+        HELD = "held", _("Older routes, today's access")
+        CLOSED = "closed", _("Closed")
 
     node = models.ForeignKey(GatewayNode, models.CASCADE, related_name="+")
     state = models.CharField(max_length=10, choices=State, default=State.IN_STEP)

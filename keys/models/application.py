@@ -3,6 +3,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models import TenantManager, TenantModel, User
 
@@ -20,11 +21,11 @@ class Application(TenantModel):
     """A developer's program. Its client id stands in tokens and in the gateway's grant table."""
 
     class Environment(models.TextChoices):
-        LIVE = "live", "Live"
-        TEST = "test", "Test"
+        LIVE = "live", _("Live")
+        TEST = "test", _("Test")
 
     class Status(models.TextChoices):
-        ACTIVE = "active", "Active"
+        ACTIVE = "active", _("Active")
 
     name = models.CharField(max_length=80)
     purpose = models.CharField(max_length=500)

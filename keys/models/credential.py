@@ -2,6 +2,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from keys.models.application import Application
 from tenants.models import Steps, TenantManager, TenantModel
@@ -23,11 +24,12 @@ class Credential(TenantModel):
     """How an application proves itself: an OAuth client secret, of which only an HMAC is kept."""
 
     class Status(models.TextChoices):
-        ACTIVE = "active", "Active"
-        EXPIRING = "expiring", "Expiring"
-        EXPIRED = "expired", "Expired"
-        REVOKED = "revoked", "Revoked"
+        ACTIVE = "active", _("Active")
+        EXPIRING = "expiring", _("Expiring")
+        EXPIRED = "expired", _("Expired")
+        REVOKED = "revoked", _("Revoked")
 
+    THIS: ClassVar = _("this credential")
     STEPS: ClassVar[Steps] = {
         (Status.ACTIVE, Status.EXPIRING): "rolled",
         (Status.ACTIVE, Status.EXPIRED): "expired",

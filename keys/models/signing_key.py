@@ -1,6 +1,7 @@
 from typing import ClassVar, Self
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from keys.envelope import Purpose
 from tenants.models import TenantManager, TenantModel
@@ -20,15 +21,15 @@ class SigningKey(TenantModel):
     """A tenant's key pair for one purpose and one algorithm. The private half is sealed, and gone once it may not sign."""
 
     class Use(models.TextChoices):
-        ACCESS_TOKEN = "access_token", "Access tokens"
+        ACCESS_TOKEN = "access_token", _("Access tokens")
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Pending"
-        PUBLISHED = "published", "Published"
-        ACTIVE = "active", "Active"
-        RETIRED = "retired", "Retired"
-        REMOVED = "removed", "Removed"
-        COMPROMISED = "compromised", "Compromised"
+        PENDING = "pending", _("Pending")
+        PUBLISHED = "published", _("Published")
+        ACTIVE = "active", _("Active")
+        RETIRED = "retired", _("Retired")
+        REMOVED = "removed", _("Removed")
+        COMPROMISED = "compromised", _("Compromised")
 
     purpose = models.CharField(max_length=20, choices=Use, default=Use.ACCESS_TOKEN)
     alg = models.CharField(max_length=10)

@@ -2,5 +2,6 @@
 
 from pathlib import Path
 
-# What the demo's APIs are made from; httpbin stands behind it.
-DOCUMENT = Path(__file__).with_name("echo.yaml")
+# What the demo's APIs are made from; httpbin stands behind them.
+DOCUMENTS = Path(__file__).with_name("documents")
+ECHO = DOCUMENTS / "echo.yaml"

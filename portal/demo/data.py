@@ -1,15 +1,17 @@
-"""The demo's people, tenants and APIs. Made through the same actions as everything else."""
+"""The demo's people, tenants, APIs and applications. Made through the same actions as everything else."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
 from apis import openapi
 from apis.actions import publishing, subscriptions
-from apis.models import Api
-from keys.actions import create_tenant, register_application
-from portal.demo import DOCUMENT
+from apis.models import Api, Subscription
+from keys.actions import create_credential, create_tenant, register_application, roll
+from keys.models import Application
+from portal.demo import DOCUMENTS
 from tenants.actions import add_member
 from tenants.models import Role, Tenant, User
 from tenants.scope import tenant_scope
@@ -19,58 +21,137 @@ from tenants.scope import tenant_scope
 class Person:
     email: str
     name: str
-    tenant: str
-    roles: tuple[str, ...]
+    tenants: Mapping[str, tuple[str, ...]]
+    is_staff: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An API with its plans: a name, calls, seconds and who decides. Without plans it stays a draft."""
+
+    slug: str
+    name: str
+    plans: tuple[tuple[str, int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A subscription, and what became of it."""
+
+    application: str
+    api: str
+    plan: str
+    purpose: str
+    then: str = ""
+    reason: str = ""
 
 
 TENANTS = {"acme": "Acme", "globex": "Globex"}
 PEOPLE = (
-    Person("ada@acme.example", "Ada", "acme", (Role.ADMIN, Role.APPROVER)),
-    Person("pam@acme.example", "Pam", "acme", (Role.PUBLISHER,)),
-    Person("carl@acme.example", "Carl", "acme", (Role.DEVELOPER,)),
-    Person("eve@globex.example", "Eve", "globex", (Role.ADMIN,)),
+    Person("olga@portico.example", "Olga", {}, is_staff=True),
+    Person("ada@acme.example", "Ada", {"acme": (Role.ADMIN, Role.APPROVER), "globex": (Role.AUDITOR,)}),
+    Person("pam@acme.example", "Pam", {"acme": (Role.PUBLISHER,)}),
+    Person("carl@acme.example", "Carl", {"acme": (Role.DEVELOPER,)}),
+    Person("dora@acme.example", "Dora", {"acme": (Role.DEVELOPER,)}),
+    Person("ugo@acme.example", "Ugo", {"acme": (Role.AUDITOR,)}),
+    Person("eve@globex.example", "Eve", {"globex": (Role.ADMIN,)}),
 )
-OPERATOR = "olga@portico.example"
+OPERATOR = PEOPLE[0].email
+OFFERS = {
+    "acme": (
+        Offer("echo", "Echo", (("free", 60, 60, "manual"),)),
+        Offer("orders", "Orders", (("gold", 1000, 1, "manual"), ("silver", 100, 60, "manual"))),
+        Offer("payments", "Payments", (("gold", 200, 1, "manual"),)),
+        Offer("stock", "Stock", (("open", 600, 60, "automatic"),)),
+        Offer("customers", "Customers", ()),
+    ),
+    "globex": (Offer("echo", "Echo", (("free", 60, 60, "manual"),)),),
+}
+APPLICATIONS = (
+    ("carl@acme.example", "Checkout", "Takes orders in the shop.", "live"),
+    ("carl@acme.example", "Storefront", "Shows what there is, and what was bought.", "live"),
+    ("carl@acme.example", "Storefront, nightly tests", "Tries the storefront each night.", "test"),
+    ("dora@acme.example", "Warehouse scanner", "Counts what comes and goes.", "live"),
+)
+WISHES = (
+    Wish("Checkout", "echo", "free", "Echo each order once."),
+    Wish("Storefront", "orders", "gold", "Show people their orders.", "approve"),
+    Wish("Storefront", "stock", "open", "Say whether it can be had."),
+    Wish("Storefront", "payments", "gold", "Refund from the order's page.", "reject", "Refunds are made by Checkout alone."),
+    Wish("Warehouse scanner", "stock", "open", "Count parcels."),
+    Wish("Warehouse scanner", "orders", "silver", "Print what is to be packed.", "suspend", "It calls ten times a second at night."),
+    Wish("Storefront, nightly tests", "orders", "silver", "The same as the storefront, on test data."),
+    Wish("Warehouse scanner", "payments", "gold", "Know what is paid before it leaves."),
+)
 
 
 def seed(upstream_url: str) -> list[dict[str, str]]:
-    """Tenants, people, a published API each and a request that waits. Returns the sign-ins, with fresh passwords; call it once."""
-    document = openapi.read(DOCUMENT.read_text())
+    """Tenants, people, published APIs, applications, and requests that wait. Returns the sign-ins, with fresh passwords; call it once."""
+    slugs = sorted({offer.slug for offers in OFFERS.values() for offer in offers})
+    documents = {slug: openapi.read((DOCUMENTS / f"{slug}.yaml").read_text()) for slug in slugs}
     target = publishing.check_target(upstream_url)
     with transaction.atomic():
-        sign_ins = [_person(OPERATOR, "Olga", tenant="", role="operator", is_staff=True)]
         tenants = {slug: create_tenant(slug=slug, name=name, by=None) for slug, name in TENANTS.items()}
-        for person in PEOPLE:
-            sign_ins.append(_person(person.email, person.name, tenant=person.tenant, role=", ".join(person.roles)))
-            with tenant_scope(tenants[person.tenant].pk):
-                add_member(User.objects.get(email=person.email), roles=person.roles, by=None)
+        sign_ins = [_person(person, tenants) for person in PEOPLE]
         for slug, publisher in (("acme", "pam@acme.example"), ("globex", "eve@globex.example")):
-            _publish(tenants[slug], document, target, by=User.objects.get(email=publisher))
-        _ask(tenants["acme"], by=User.objects.get(email="carl@acme.example"))
+            with tenant_scope(tenants[slug].pk):
+                for offer in OFFERS[slug]:
+                    _publish(offer, documents[offer.slug], target, by=_user(publisher))
+        with tenant_scope(tenants["acme"].pk):
+            _subscribe(decider=_user("ada@acme.example"))
     return sign_ins
 
 
-def _person(email: str, name: str, *, tenant: str, role: str, is_staff: bool = False) -> dict[str, str]:
+def _user(email: str) -> User:
+    return User.objects.get(email=email)
+
+
+def _person(person: Person, tenants: Mapping[str, Tenant]) -> dict[str, str]:
     password = secrets.token_urlsafe(12)
-    User.objects.create_user(email, password, name=name, is_staff=is_staff)
-    return {"role": role, "email": email, "password": password, "tenant": tenant}
+    user = User.objects.create_user(person.email, password, name=person.name, is_staff=person.is_staff)
+    for slug, roles in person.tenants.items():
+        with tenant_scope(tenants[slug].pk):
+            add_member(user, roles=roles, by=None)
+    first = next(iter(person.tenants), "")
+    return {"role": ", ".join(person.tenants.get(first, ["operator"])), "email": person.email, "password": password, "tenant": first}
 
 
-def _publish(tenant: Tenant, document: openapi.Document, target: publishing.Target, *, by: User) -> None:
-    with tenant_scope(tenant.pk):
-        api = publishing.create_api(slug="echo", name="Echo", description="Says back what it was sent.", by=by)
-        version = publishing.add_version(api, name="v1", by=by)
-        revision = publishing.add_revision(version, document=document, target=target, note="First import", by=by)
-        publishing.make_live(revision, by=by)
-        version.refresh_from_db()
-        publishing.publish(version, by=by)
-        plan = publishing.create_plan(api, name="free", calls=60, seconds=60, approval="manual", by=by)
-        publishing.publish_plan(plan, by=by)
+def _publish(offer: Offer, document: openapi.Document, target: publishing.Target, *, by: User) -> None:
+    description = str(document.content["info"].get("description", ""))
+    api = publishing.create_api(slug=offer.slug, name=offer.name, description=description, by=by)
+    version = publishing.add_version(api, name="v1", by=by)
+    if offer.slug != "echo":
+        # httpbin answers to any path below this one.
+        target = replace(target, address=replace(target.address, path="/anything"))
+    revision = publishing.add_revision(version, document=document, target=target, note="First import", by=by)
+    publishing.make_live(revision, by=by)
+    version.refresh_from_db()
+    if not offer.plans:
+        return
+    publishing.publish(version, by=by)
+    for name, calls, seconds, approval in offer.plans:
+        publishing.publish_plan(publishing.create_plan(api, name=name, calls=calls, seconds=seconds, approval=approval, by=by), by=by)
 
 
-def _ask(tenant: Tenant, *, by: User) -> None:
-    with tenant_scope(tenant.pk):
-        application = register_application(name="Checkout", purpose="Takes orders in the shop.", environment="live", by=by)
-        from_api = Api.objects.get(slug="echo")
-        plan = from_api.plans.get(name="free")
-        subscriptions.request(application, api=from_api, plan=plan, purpose="Echo each order once.", by=by)
+def _subscribe(*, decider: User) -> None:
+    applications: dict[str, Application] = {}
+    for owner, name, purpose, environment in APPLICATIONS:
+        applications[name] = register_application(name=name, purpose=purpose, environment=environment, by=_user(owner))
+    for wish in WISHES:
+        application = applications[wish.application]
+        plan = Api.objects.get(slug=wish.api).plans.get(name=wish.plan)
+        asked, _ = subscriptions.request(application, api=plan.api, plan=plan, purpose=wish.purpose, by=application.owner)
+        _decide(asked, wish, by=decider)
+    storefront = applications["Storefront"]
+    # Nobody ever sees these two secrets; Carl can roll them.
+    old, _ = create_credential(storefront, label="Shop servers", by=storefront.owner)
+    roll(old, grace="24h", by=storefront.owner)
+
+
+def _decide(subscription: Subscription, wish: Wish, *, by: User) -> None:
+    if wish.then in {"approve", "suspend"}:
+        subscriptions.approve(subscription, by=by)
+    if wish.then == "suspend":
+        subscriptions.suspend(subscription, reason=wish.reason, by=by)
+    if wish.then == "reject":
+        subscriptions.reject(subscription, reason=wish.reason, by=by)

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from portal.demo import DOCUMENT
+from portal.demo import ECHO
 
 # A plan that the demo can exhaust in a blink.
 PLAN = {"name": "demo", "calls": 20, "seconds": 1, "approval": "manual"}
@@ -147,7 +147,7 @@ class Job:
             201,
         )
         _expect(pam.post(f"{api}/versions/", json={"name": "v1"}), 201)
-        revision = {"document": DOCUMENT.read_text(), "upstream": {"url": self.upstream}, "note": "First import"}
+        revision = {"document": ECHO.read_text(), "upstream": {"url": self.upstream}, "note": "First import"}
         _expect(pam.post(f"{api}/versions/v1/revisions/", json=revision), 201)
         _expect(pam.post(f"{api}/versions/v1/revisions/1/live/"), 200)
         _expect(pam.post(f"{api}/plans/", json=PLAN), 201)

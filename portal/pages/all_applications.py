@@ -1,15 +1,54 @@
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.urls import path
+"""Everyone's applications, for those who look after the tenant: read only, but for secrets that have to end."""
 
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path
+from django.views.decorators.http import require_safe
+
+from keys.models import Application
+from portal.pages.application_tabs import chosen_tab
+from portal.pages.applications import rows_of
+from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
+
+_Environment = Application.Environment
+
+
+def everyones(request: TenantRequest) -> QuerySet[Application]:
+    return Application.objects.visible_to(request.user, request.permissions).select_related("owner")
+
+
+def matching(applications: QuerySet[Application], text: str) -> QuerySet[Application]:
+    """Those whose name or client id has this text in it, or whose owner's name or e-mail."""
+    owner = Q(owner__name__icontains=text) | Q(owner__email__icontains=text)
+    return applications.filter(Q(name__icontains=text) | Q(client_id__icontains=text) | owner)
 
 
 @tenant_view("applications.see_all")
-def console_applications(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_safe
+def console_applications(request: TenantRequest) -> HttpResponse:
+    rows, q, environment = everyones(request), sought(request), chosen(request, "environment", _Environment.values)
+    if q:
+        rows = matching(rows, q)
+    if environment:
+        rows = rows.filter(environment=environment)
+    page = page_of(request, rows)
+    context = {"page": page, "rows": rows_of(page.rows), "q": q, "environment": environment}
+    return render(request, "all_applications/list.html", context)
+
+
+@tenant_view("applications.see_all")
+@require_safe
+def console_application(request: TenantRequest, pk: UUID) -> HttpResponse:
+    application = get_object_or_404(everyones(request), pk=pk)
+    context = {"own": application.owner_id == request.user.pk and "applications.own" in request.permissions}
+    return render(request, "all_applications/application.html", {**chosen_tab(request, application), **context})
 
 
 urlpatterns = [
     path("t/<str:tenant>/console/applications/", console_applications, name="console-applications"),
+    path("t/<str:tenant>/console/applications/<uuid:pk>/", console_application, name="console-application"),
 ]

@@ -1,15 +1,248 @@
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.urls import path
+"""The APIs as their publishers see them: versions, revisions, what is live, and what may be changed."""
 
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Prefetch, Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apis import origins
+from apis.actions import publishing
+from apis.models import Api, ApiVersion, Draft, Operation, Plan
+from apis.serializers import VersionIn
+from gateway.models import GatewayNode
+from keys import tokens
+from portal import markdown
+from portal.forms import PageForm, Text
+from portal.kept import given
+from portal.pages import asking
+from portal.pages.listing import page_of, sought
+from portal.pages.plans import open_subscriptions, rows_of
 from tenants.access import TenantRequest, tenant_view
+from tenants.errors import Invalid, NotAllowed
+
+# So many operations of the live revision stand on the page; its document has all.
+SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An API of the list, and how many subscriptions to it are open."""
+
+    api: Api
+    active: int
+    pending: int
+
+
+def _versions() -> QuerySet[ApiVersion]:
+    """Without the documents, which are large."""
+    return ApiVersion.objects.select_related("live_revision__upstream").defer("live_revision__document").order_by("id")
+
+
+def api_page(request: TenantRequest, api: Api, version: str = "") -> str:
+    query = f"?version={version}" if version else ""
+    return f"{reverse('console-api', args=[request.tenant.slug, api.slug])}{query}"
+
+
+def address_of(request: TenantRequest, version: ApiVersion) -> str:
+    return f"{tokens.audience(settings.GATEWAY_URL, request.tenant.slug)}/{version.api.slug}/{version.name}"
 
 
 @tenant_view("apis.see_all")
-def console_apis(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_safe
+def console_apis(request: TenantRequest) -> HttpResponse:
+    q = sought(request)
+    rows = Api.objects.prefetch_related(Prefetch("versions", _versions()), Prefetch("plans", Plan.objects.order_by("id")))
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q))
+    page = page_of(request, rows)
+    held = open_subscriptions("api", page.rows)
+    context = {
+        "page": page,
+        "rows": [Row(each, *held.get(each.pk, (0, 0))) for each in page.rows],
+        "q": q,
+        "may_publish": "apis.publish" in request.permissions,
+        "draft": Draft.objects.of(request.user).only("name", "changed_at").first(),
+    }
+    return render(request, "apis/list.html", context)
+
+
+@tenant_view("apis.see_all")
+@require_safe
+def console_api(request: TenantRequest, api: str) -> HttpResponse:
+    """One API; `?version=` chooses among its versions, else the first that callers reach."""
+    found: Api = get_object_or_404(Api.objects.prefetch_related(Prefetch("versions", _versions())), slug=api)
+    versions = list(found.versions.all())
+    context: dict[str, Any] = {
+        "api": found,
+        "versions": versions,
+        "description": markdown.to_html(found.description),
+        "plans": rows_of(found.plans.order_by("id")),
+        "may_publish": "apis.publish" in request.permissions,
+        "subscriptions_url": _subscriptions_url(request, found),
+    }
+    if versions:
+        published = [each for each in versions if each.status == ApiVersion.Status.PUBLISHED]
+        asked = [each for each in versions if each.name == request.GET.get("version")]
+        context |= _shown(request, (asked or published[-1:] or versions)[0])
+    return render(request, "apis/api.html", context)
+
+
+def _subscriptions_url(request: TenantRequest, api: Api) -> str:
+    """Where its subscriptions are listed, "" for who may not see them."""
+    if "subscriptions.see_all" not in request.permissions:
+        return ""
+    return f"{reverse('console-subscriptions', args=[request.tenant.slug])}?q={api.slug}"
+
+
+def _shown(request: TenantRequest, version: ApiVersion) -> dict[str, Any]:
+    """What the page tells of one version."""
+    page = page_of(request, version.revisions.select_related("created_by").defer("document"), size=10)
+    many = dict(Operation.objects.filter(revision__in=page.rows).values_list("revision").annotate(Count("pk")))
+    live = version.live_revision
+    return {
+        "version": version,
+        "address": address_of(request, version),
+        "live": live,
+        "operations": list(live.operations.order_by("path", "method")[: SHOWN + 1]) if live else [],
+        "shown": SHOWN,
+        "page": page,
+        "revisions": [(each, many.get(each.pk, 0)) for each in page.rows],
+    }
+
+
+class ApiForm(PageForm):
+    name = Text(most=80, label=gettext_lazy("Name"), help_text=gettext_lazy("As developers read it in the catalogue."))
+    description = Text(
+        most=5000,
+        lines=8,
+        empty=True,
+        label=gettext_lazy("Description"),
+        help_text=gettext_lazy("What it is good for, in Markdown."),
+    )
+    cors_origins = Text(
+        most=10_000,
+        lines=5,
+        empty=True,
+        label=gettext_lazy("Browser pages that may call it (CORS)"),
+        help_text=gettext_lazy("One origin per line, such as https://shop.example; * alone is every page. Without any, browsers refuse."),
+    )
+
+    def clean_cors_origins(self) -> list[str]:
+        """Each line is judged by itself, so that all that are wrong are named at once."""
+        given_lines = list(enumerate(self.cleaned_data["cors_origins"].split("\n"), 1))
+        problems = [said for number, line in given_lines if line.strip() and (said := _wrong_with(line, number))]
+        if problems:
+            self.add_error("cors_origins", problems)
+        return [line for _number, line in given_lines if line.strip()]
+
+
+def _wrong_with(line: str, number: int) -> str:
+    if line.strip() == origins.EVERY:
+        return ""
+    try:
+        origins.origin(line)
+    except origins.OriginRefused as refused:
+        return _("Line %(line)s: %(sentence)s") % {"line": number, "sentence": _(refused.sentence) % refused.named}
+    return ""
+
+
+@tenant_view("apis.publish")
+@require_http_methods(["GET", "HEAD", "POST"])
+def api_edit(request: TenantRequest, api: str) -> HttpResponse:
+    found: Api = get_object_or_404(Api.objects, slug=api)
+    now = {"name": found.name, "description": found.description, "cors_origins": "\n".join(found.cors_origins)}
+    form, status = ApiForm(given(request), initial=now), 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            told = {name: form.cleaned_data[name] for name in ("name", "description", "cors_origins")}
+            try:
+                with transaction.atomic():
+                    form.claim()
+                    event = publishing.change_api(found, **told, by=request.user)
+            except NotAllowed as refusal:
+                status = 409
+                form.refuse(refusal)
+            except Invalid as refusal:
+                form.refuse(refusal)
+            else:
+                said = _("%(api)s is changed.") % {"api": found} if event else _("Nothing was changed.")
+                return asking.finished(request, back=api_page(request, found), said=said, event=event)
+    return render(request, "apis/edit.html", {"form": form, "api": Api.objects.get(pk=found.pk)}, status=status)
+
+
+class VersionForm(PageForm):
+    name = Text(most=20, label=gettext_lazy("Name"), help_text=gettext_lazy("v1, v2 or v1.1: part of the address, and never changed."))
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        given_name = VersionIn(data={"name": name})
+        if not given_name.is_valid():
+            self.add_error("name", _("Name a version v1, v2 or v1.1."))
+        return name
+
+
+@tenant_view("apis.publish")
+@require_http_methods(["GET", "HEAD", "POST"])
+def version_new(request: TenantRequest, api: str) -> HttpResponse:
+    found: Api = get_object_or_404(Api.objects, slug=api)
+    question = asking.Question(
+        title=_("Add a version to %(api)s") % {"api": found},
+        says=_(
+            "For changes that break callers: they stay on the version they use until they move. Nothing is public before you publish it."
+        ),
+        button=_("Add the version"),
+        back=api_page(request, found),
+        done=_("The version is there. Import its OpenAPI document next."),
+    )
+    form = VersionForm(given(request), initial={"name": f"v{found.versions.count() + 1}"})
+
+    def act(data: dict[str, Any]) -> None:
+        publishing.add_version(found, name=data["name"], by=request.user)
+
+    return asking.ask(request, question, form, act)
+
+
+@tenant_view("apis.publish")
+@require_http_methods(["GET", "HEAD", "POST"])
+def version_publish(request: TenantRequest, api: str, version: str) -> HttpResponse:
+    rows = ApiVersion.objects.select_related("api", "live_revision").defer("live_revision__document")
+    found: ApiVersion = get_object_or_404(rows, api__slug=api, name=version)
+    question = asking.Question(
+        title=_("Publish %(version)s?") % {"version": found},
+        says=_what_publishing_does(request, found),
+        button=_("Publish it"),
+        back=api_page(request, found.api, found.name),
+        done=_("%(version)s is published.") % {"version": found},
+    )
+    return asking.ask(request, question, PageForm(given(request)), lambda _data: publishing.publish(found, by=request.user))
+
+
+def _what_publishing_does(request: TenantRequest, version: ApiVersion) -> str:
+    gateways = GatewayNode.objects.connected().count()
+    answers = ngettext(
+        "%(many)s gateway answers at %(address)s within a second.", "%(many)s gateways answer at %(address)s within a second.", gateways
+    )
+    sentences = (
+        _("It stands in the catalogue from now on."),
+        answers if gateways else _("No gateway is connected; each answers at %(address)s once it is."),
+        _("It can't be taken back to a draft."),
+    )
+    return " ".join(sentences) % {"many": gateways, "address": address_of(request, version)}
 
 
 urlpatterns = [
     path("t/<str:tenant>/console/apis/", console_apis, name="console-apis"),
+    path("t/<str:tenant>/console/apis/<str:api>/", console_api, name="console-api"),
+    path("t/<str:tenant>/console/apis/<str:api>/edit/", api_edit, name="console-api-edit"),
+    path("t/<str:tenant>/console/apis/<str:api>/add-version/", version_new, name="console-api-version-new"),
+    path("t/<str:tenant>/console/apis/<str:api>/<str:version>/publish/", version_publish, name="console-api-version-publish"),
 ]

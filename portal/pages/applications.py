@@ -1,21 +1,184 @@
+"""A person's own applications: register one, look at it, end its subscriptions."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from uuid import UUID
+
+from django import forms
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.urls import path
+from django.shortcuts import get_object_or_404, render
+from django.urls import Resolver404, path, resolve
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods, require_safe
 
+from apis.actions import subscriptions
+from apis.models import Subscription
+from gateway.models import GatewayNode
+from keys import actions
+from keys.models import Application, Credential
+from portal.forms import OptionalReasonForm, PageForm, Text
+from portal.kept import given
+from portal.pages import asking
+from portal.pages.application_tabs import by_state, chosen_tab, page_address
+from portal.pages.listing import page_of, sought
 from tenants.access import TenantRequest, tenant_view
+from tenants.errors import Invalid, NotAllowed
+
+CREDENTIALS = {"active": gettext_lazy("%(many)s active"), "expiring": gettext_lazy("%(many)s in grace")}
+SUBSCRIPTIONS = {
+    "active": gettext_lazy("%(many)s active"),
+    "pending": gettext_lazy("%(many)s pending"),
+    "suspended": gettext_lazy("%(many)s suspended"),
+}
+ENVIRONMENTS = [("live", gettext_lazy("Live")), ("test", gettext_lazy("Test"))]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An application of a list; what it has by state, as badges."""
+
+    application: Application
+    credentials: list[tuple[str, str]]
+    subscriptions: list[tuple[str, str]]
+
+
+def rows_of(applications: list[Application]) -> list[Row]:
+    credentials = by_state(Credential.objects.filter(application__in=applications), CREDENTIALS)
+    held = by_state(Subscription.objects.filter(application__in=applications), SUBSCRIPTIONS)
+    return [Row(each, credentials.get(each.pk, []), held.get(each.pk, [])) for each in applications]
+
+
+def matching(applications: QuerySet[Application], text: str) -> QuerySet[Application]:
+    """Those whose name, purpose or client id has this text in it."""
+    return (
+        applications.filter(Q(name__icontains=text) | Q(purpose__icontains=text) | Q(client_id__icontains=text)) if text else applications
+    )
+
+
+def own(request: TenantRequest) -> QuerySet[Application]:
+    return Application.objects.filter(owner=request.user).select_related("owner")
 
 
 @tenant_view("applications.own")
-def apps(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_safe
+def apps(request: TenantRequest) -> HttpResponse:
+    """My applications."""
+    q = sought(request)
+    page = page_of(request, matching(own(request), q))
+    return render(request, "applications/list.html", {"page": page, "rows": rows_of(page.rows), "q": q})
+
+
+class ApplicationForm(PageForm):
+    name = Text(most=80, label=gettext_lazy("Name"), help_text=gettext_lazy("Approvers know it by this name."))
+    purpose = Text(most=500, lines=3, label=gettext_lazy("Purpose"), help_text=gettext_lazy("What it does, in a sentence or two."))
+    environment = forms.ChoiceField(
+        choices=ENVIRONMENTS,
+        initial="live",
+        widget=forms.RadioSelect,
+        label=gettext_lazy("Environment"),
+        help_text=gettext_lazy("Tells approvers whether people depend on it. Both reach the same APIs; limits are those of the plan."),
+        error_messages={"invalid_choice": gettext_lazy("Choose Live or Test.")},
+    )
+    next = forms.CharField(widget=forms.HiddenInput, required=False)
 
 
 @tenant_view("applications.own")
-def app(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_http_methods(["GET", "HEAD", "POST"])
+def app_new(request: TenantRequest) -> HttpResponse:
+    """Register an application; `?next=` leads on afterwards."""
+    form = ApplicationForm(given(request), initial={"next": request.GET.get("next", "")})
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            typed = {name: form.cleaned_data[name] for name in ("name", "purpose", "environment")}
+            try:
+                with transaction.atomic():
+                    form.claim()
+                    made = actions.register_application(**typed, by=request.user)
+            except NotAllowed as refusal:
+                status = 409
+                form.refuse(refusal)
+            except Invalid as refusal:
+                form.refuse(refusal)
+            else:
+                back = _onward(request, form.cleaned_data["next"], made) or page_address(request, made)
+                return asking.finished(request, back=back, said=_("%(application)s is registered.") % {"application": made})
+    return render(request, "applications/new.html", {"form": form}, status=status)
+
+
+def _onward(request: TenantRequest, address: str, made: Application) -> str:
+    """Where a `next` leads, with the new application chosen there; "" where that is no page of this tenant."""
+    parts = urlsplit(address) if url_has_allowed_host_and_scheme(address, allowed_hosts=None) else urlsplit("")
+    # Browsers take dots, also written as %2e, and backslashes for steps on the way.
+    if not parts.path or "\\" in parts.path or {".", ".."} & set(unquote(parts.path).split("/")):
+        return ""
+    try:
+        leads_to = resolve(parts.path)
+    except Resolver404:
+        return ""
+    if leads_to.kwargs.get("tenant") != request.tenant.slug or leads_to.url_name == "app-new":
+        return ""
+    query = {**dict(parse_qsl(parts.query)), "application": str(made.pk)}
+    return f"{parts.path}?{urlencode(query)}"
+
+
+@tenant_view("applications.own")
+@require_safe
+def app(request: TenantRequest, pk: UUID) -> HttpResponse:
+    """One's own application, all of it."""
+    application = get_object_or_404(own(request), pk=pk)
+    return render(request, "applications/application.html", chosen_tab(request, application))
+
+
+@tenant_view("applications.own")
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: TenantRequest, pk: UUID) -> HttpResponse:
+    """Ask, then end a subscription of one's own application for good."""
+    rows = Subscription.objects.filter(application__owner=request.user).for_list()
+    subscription = get_object_or_404(rows, pk=pk)
+    names = {"application": subscription.application, "api": subscription.api}
+    question = asking.Question(
+        title=_("Cancel the subscription to %(api)s?") % names,
+        says=_what_cancelling_does(subscription, names),
+        button=_("Cancel the subscription"),
+        back=page_address(request, subscription.application, "subscriptions"),
+        done=_("%(application)s's subscription to %(api)s is cancelled.") % names,
+        danger=True,
+    )
+    form = OptionalReasonForm(given(request))
+    return asking.ask(request, question, form, lambda data: subscriptions.cancel(subscription, reason=data["reason"], by=request.user))
+
+
+def _what_cancelling_does(subscription: Subscription, names: dict[str, Any]) -> str:
+    match subscription.status:
+        case Subscription.Status.PENDING:
+            return _("The request is withdrawn; nobody has to decide it. %(application)s may ask for %(api)s again.") % names
+        case Subscription.Status.SUSPENDED:
+            return _("Its calls stay refused. If %(application)s asks for %(api)s again, an approver decides.") % names
+        case Subscription.Status.ACTIVE:
+            many = GatewayNode.objects.connected().count()
+            said = ngettext(
+                "%(application)s's calls to %(api)s are refused on %(many)s gateway within a second.",
+                "%(application)s's calls to %(api)s are refused on %(many)s gateways within a second.",
+                many,
+            )
+            if not many:
+                said = _(
+                    "%(application)s's calls to %(api)s are refused; no gateway is connected now, and each learns it when it connects."
+                )
+            return f"{said % {**names, 'many': many}} {_('To call it again, ask for a new subscription.')}"
+    return _("This subscription has ended already.")
 
 
 urlpatterns = [
     path("t/<str:tenant>/apps/", apps, name="apps"),
+    path("t/<str:tenant>/apps/new/", app_new, name="app-new"),
     path("t/<str:tenant>/apps/<uuid:pk>/", app, name="app"),
+    path("t/<str:tenant>/apps/subscriptions/<uuid:pk>/cancel/", cancel, name="app-subscription-cancel"),
 ]

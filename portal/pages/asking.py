@@ -29,7 +29,7 @@ class Question:
 
 def in_dialog(request: HttpRequest) -> bool:
     htmx = getattr(request, "htmx", None)
-    return bool(htmx) and htmx.target == "dialog"
+    return htmx is not None and bool(htmx) and htmx.target == "dialog"
 
 
 def ask(request: HttpRequest, question: Question, form: PageForm, act: Callable[[dict[str, Any]], Event | None]) -> HttpResponse:
@@ -60,6 +60,6 @@ def finished(request: HttpRequest, *, back: str, said: str, event: Event | None 
     """Go to `back` and say what was done, with its receipt."""
     messages.success(request, said, extra_tags=f"event-{event.number}" if event else "")
     if in_dialog(request):
-        answer = HttpResponseLocation(back, target="#app", select="#app", swap="outerHTML show:none")
+        answer = HttpResponseLocation(back, target="#app", select="#app", swap="outerHTML")
         return trigger_client_event(answer, "close-dialog")
     return redirect(back)

@@ -1,15 +1,302 @@
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.urls import path
+"""The audit: everything that happened in a tenant, in words, narrowed as one likes, and each event with all that was written down."""
 
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from apis.models import ApiVersion, Plan, Subscription
+from gateway import receipts
+from keys.models import Credential
+from portal.forms import Text
+from portal.pages.listing import page_of
+from portal.templatetags.ui import STATES
+from portal.words import added, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
+from tenants.event_kinds import GATEWAY_KINDS
+from tenants.events import digest_of
+from tenants.models import Event, Membership, Steps
+
+# Every kind, grouped by what it is about.
+KINDS: dict[str | Promise, dict[str, str | Promise]] = {
+    gettext_lazy("Tenant"): {"tenant.created": gettext_lazy("Tenant created")},
+    gettext_lazy("Members"): {
+        "member.added": gettext_lazy("Member added"),
+        "member.changed": gettext_lazy("Roles changed"),
+    },
+    gettext_lazy("APIs"): {
+        "api.created": gettext_lazy("API created"),
+        "api.changed": gettext_lazy("API changed"),
+        "api.cors_changed": gettext_lazy("Browser pages that may call it changed"),
+        "version.created": gettext_lazy("Version begun"),
+        "version.published": gettext_lazy("Version published"),
+        "revision.created": gettext_lazy("Revision imported"),
+        "revision.live": gettext_lazy("Revision made live"),
+        "upstream.resolved": gettext_lazy("Upstream's addresses changed"),
+    },
+    gettext_lazy("Plans"): {
+        "plan.created": gettext_lazy("Plan made"),
+        "plan.published": gettext_lazy("Plan published"),
+    },
+    gettext_lazy("Applications"): {
+        "application.created": gettext_lazy("Application registered"),
+        "credential.created": gettext_lazy("Secret made"),
+        "credential.rolled": gettext_lazy("Secret rolled"),
+        "credential.revoked": gettext_lazy("Secret revoked"),
+        "credential.expired": gettext_lazy("Secret expired"),
+    },
+    gettext_lazy("Subscriptions"): {
+        "subscription.requested": gettext_lazy("Subscription asked for"),
+        "subscription.approved": gettext_lazy("Subscription approved"),
+        "subscription.rejected": gettext_lazy("Subscription rejected"),
+        "subscription.decision_undone": gettext_lazy("Decision undone"),
+        "subscription.suspended": gettext_lazy("Subscription suspended"),
+        "subscription.resumed": gettext_lazy("Subscription resumed"),
+        "subscription.cancelled": gettext_lazy("Subscription cancelled"),
+    },
+    gettext_lazy("Gateways and keys"): {
+        "gateway.rejected_config": gettext_lazy("Configuration refused"),
+        "signing_key.activated": gettext_lazy("Signing key in use"),
+    },
+}
+# Who did what nobody in particular did.
+PORTICO = "portico"
+MOST_PEOPLE = 500
+# Names are looked for in so many events: row security keeps an index from answering, so each has to be read.
+LOOKED_THROUGH = 50_000
+# Numbers follow the database's clock; this allows for a clock that was set back.
+CLOCK = timedelta(minutes=5)
+# What an event's verb leads to, by what it is about: (from, to) -> verb, as on the model.
+STEPS: dict[str, Steps] = {
+    "subscription": Subscription.STEPS,
+    "credential": Credential.STEPS,
+    "plan": Plan.STEPS,
+    "version": ApiVersion.STEPS,
+}
+
+
+class Day(forms.DateField):
+    def __init__(self, **more: Any) -> None:
+        widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+        wrong = {"invalid": gettext_lazy("Write a date such as 2027-03-31.")}
+        super().__init__(required=False, input_formats=["%Y-%m-%d"], widget=widget, error_messages=wrong, **more)
+
+    def clean(self, value: Any) -> date | None:
+        day: date | None = super().clean(value)
+        if day is not None and not 1970 <= day.year < 3000:
+            raise forms.ValidationError(_("Choose a year from 1970 to 2999."))
+        return day
+
+
+class Filter(forms.Form):
+    """How the list is narrowed: all that is given has to hold."""
+
+    q = Text(most=100, empty=True, label=gettext_lazy("Names of who and what"))
+    kind = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("What happened"),
+        choices=[("", gettext_lazy("Anything")), *((group, [*kinds.items()]) for group, kinds in KINDS.items())],
+        error_messages={"invalid_choice": gettext_lazy("There is no such kind of event.")},
+    )
+    who = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Who"),
+        error_messages={"invalid_choice": gettext_lazy("Choose somebody of the list.")},
+    )
+    subject = Text(most=200, empty=True, label=gettext_lazy("About"), help_text=gettext_lazy("A name, or an id."))
+    since = Day(label=gettext_lazy("From"))
+    until = Day(label=gettext_lazy("To"))
+    ip = Text(most=45, empty=True, label=gettext_lazy("IP address"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        members = Membership.objects.select_related("user").order_by("user__name", "user__email")[:MOST_PEOPLE]
+        people = [(str(each.user_id), str(each.user)) for each in members]
+        self.fields["who"].choices = [("", _("Anybody")), (PORTICO, "Portico"), *people]  # type: ignore[attr-defined]
+        for name, field in self.fields.items():
+            field.widget.attrs |= {"placeholder": field.label, "aria-label": field.label} if name == "q" else {"class": "input"}
+
+    def clean_ip(self) -> str:
+        typed: str = self.cleaned_data["ip"]
+        try:
+            return str(ipaddress.ip_address(typed)) if typed else ""
+        except ValueError:
+            raise forms.ValidationError(_("This is no IP address.")) from None
+
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        if given.get("since") and given.get("until") and given["since"] > given["until"]:
+            self.add_error("until", _("This day is before the first one."))
+        return given
+
+    def narrow(self, events: QuerySet[Event]) -> "Narrowed":
+        given = self.cleaned_data
+        if kind := given["kind"]:
+            events = events.filter(kind=kind)
+        if who := given["who"]:
+            events = events.filter(actor_id=None if who == PORTICO else who)
+        if ip := given["ip"]:
+            events = events.filter(ip=ip)
+        events = _between(events, given["since"], given["until"])
+        names = Q()
+        if subject := given["subject"]:
+            found = _id(subject)
+            events = events.filter(subject_id=found) if found else events
+            names &= Q() if found else Q(subject_name__icontains=subject)
+        if q := given["q"]:
+            names &= Q(subject_name__icontains=q) | Q(actor_name__icontains=q)
+        return _named(events, names) if names else Narrowed(events)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """The events, and from which number on names were looked for; 0 where all of them are."""
+
+    events: QuerySet[Event]
+    looked_from: int = 0
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _between(events: QuerySet[Event], since: date | None, until: date | None) -> QuerySet[Event]:
+    """From the beginning of one day to the end of another, in the person's time zone. Numbers find the place in a long chain at once."""
+    if since:
+        start = _midnight(since)
+        before = Event.objects.filter(at__lt=start - CLOCK).order_by("-at").values_list("number", flat=True).first()
+        events = events.filter(at__gte=start, number__gt=before or 0)
+    if until:
+        end = _midnight(until + timedelta(days=1))
+        after = Event.objects.filter(at__gte=end + CLOCK).order_by("at").values_list("number", flat=True).first()
+        events = events.filter(at__lt=end, **{"number__lt": after} if after else {})
+    return events
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=timezone.get_current_timezone())
+
+
+def _named(events: QuerySet[Event], names: Q) -> Narrowed:
+    newest = events.order_by("-number").values_list("number", flat=True).first() or 0
+    looked_from = max(0, newest - LOOKED_THROUGH)
+    return Narrowed(events.filter(names, number__gt=looked_from), looked_from)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    event: Event
+    sentence: str
+    added: str
+
+
+def _row(event: Event) -> Row:
+    person = event.actor_id is not None
+    sentence = happened(event.kind, event.data, actor=event.actor_name, subject=subject_of(event), by_a_person=person)
+    return Row(event, sentence, added(event.data))
 
 
 @tenant_view("audit.read")
-def console_events(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_safe
+def console_events(request: TenantRequest) -> HttpResponse:
+    """What happened, the newest first."""
+    form = Filter(request.GET)
+    narrowed = form.narrow(Event.objects.all()) if form.is_valid() else Narrowed(Event.objects.none())
+    page = page_of(request, narrowed.events, by="number", size=50)
+    filtered = any(request.GET.get(name) for name in form.fields)
+    context = {
+        "form": form,
+        "more": [form[name] for name in form.fields if name != "q"],
+        "page": page,
+        "rows": [_row(each) for each in page.rows],
+        "filtered": filtered,
+        "many_filters": any(request.GET.get(name) for name in form.fields if name != "q"),
+        "looked_from": narrowed.looked_from,
+        "looked_through": LOOKED_THROUGH,
+        "zone": timezone.get_current_timezone_name(),
+    }
+    return render(request, "audit/list.html", context, status=200 if form.is_valid() else 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not as it was."""
+
+    name: str
+    was: str
+    now: str
+
+
+@tenant_view("audit.read")
+@require_safe
+def console_event(request: TenantRequest, number: int) -> HttpResponse:
+    """One event, with all that was written down."""
+    near = {each.number: each for each in Event.objects.filter(number__in=[number - 1, number, number + 1])}
+    event = near.get(number) or get_object_or_404(Event, number=number)
+    before, after = near.get(number - 1), near.get(number + 1)
+    told = receipts.as_told_to(request.permissions, receipts.receipt(event)) if event.kind in GATEWAY_KINDS else None
+    context = {
+        "event": event,
+        "subject": subject_of(event),
+        "row": _row(event),
+        "changes": _changes(event),
+        "facts": [(name, _text(value)) for name, value in event.data.items() if name not in _TOLD_AS_CHANGE],
+        "before": before,
+        "after": after,
+        "whole": event.digest == digest_of(event, chain=str(event.tenant_id)),
+        "linked": before is None or before.digest == event.previous,
+        "receipt": told,
+        "word": next(kinds[event.kind] for kinds in KINDS.values() if event.kind in kinds),
+    }
+    return render(request, "audit/event.html", context)
+
+
+_TOLD_AS_CHANGE = {"was", "now", "roles"}
+
+
+def _changes(event: Event) -> list[Change]:
+    was, now = event.data.get("was"), event.data.get("now")
+    if isinstance(was, Mapping) or isinstance(now, Mapping):
+        was, now = was or {}, now or {}
+        return [Change(name, _text(was.get(name)), _text(now.get(name))) for name in {**was, **now}]
+    if "roles" in event.data:
+        return [Change(_("Roles"), _text(was), _text(event.data["roles"]))]
+    if event.kind == "revision.live":
+        return [Change(_("Live revision"), _text(was), _text(event.data.get("number")))]
+    noun, verb = event.kind.split(".")
+    to = next((step[1] for step, name in STEPS.get(noun, {}).items() if name == verb and step[0] == was), None)
+    if to is not None:
+        return [Change(_("State"), str(STATES[str(was)][0]), str(STATES[to][0]))]
+    return [Change(_("Value"), _text(was), _text(now))] if "was" in event.data else []
+
+
+def _text(value: Any) -> str:
+    """A value of an event's data for people."""
+    if value in (None, [], ""):
+        return "—"
+    if isinstance(value, list) and all(isinstance(each, str | int) for each in value):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 urlpatterns = [
     path("t/<str:tenant>/console/audit/", console_events, name="console-events"),
+    path("t/<str:tenant>/console/audit/<int:number>/", console_event, name="console-event"),
 ]

@@ -1,21 +1,247 @@
-from django.http import HttpResponse
-from django.shortcuts import render
+"""The catalogue: what can be called, how, and asking for it."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db.models import Case, CharField, Exists, OuterRef, Prefetch, Q, QuerySet, Value, When
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.urls import path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
+from apis import reference
+from apis.examples import is_json
+from apis.models import Api, ApiVersion, Operation, Plan, Revision, Subscription
+from apis.openapi import METHODS
+from keys import tokens
+from portal import samples
+from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
+from tenants.models import User
+
+_Status = Subscription.Status
+SIZE = 24
+# What an API is to the reader, by which the list can be narrowed.
+STANDINGS = {
+    "subscribed": gettext_lazy("Subscribed"),
+    "pending": gettext_lazy("Pending"),
+    "needs_approval": gettext_lazy("Needs approval"),
+    "open": gettext_lazy("Open"),
+}
+TABS = ("overview", "reference", "plans")
+# So many operations of a long list are drawn; searching finds the others.
+OPERATIONS_SHOWN = 200
+OPERATIONS_SEARCHED = 12
+# In place of the client id, for who has no subscribed application yet.
+NO_CLIENT = "YOUR_CLIENT_ID"
+
+
+def offered() -> QuerySet[Api]:
+    """What the catalogue shows, to publishers too: what is still being made stands in their console."""
+    return Api.objects.published()
+
+
+def versions_of(api: Api) -> list[ApiVersion]:
+    """Those that can be called, the newest last."""
+    return list(api.versions.filter(status=ApiVersion.Status.PUBLISHED).order_by("id"))
+
+
+def plans_of(api: Api) -> QuerySet[Plan]:
+    return api.plans.filter(status=Plan.Status.PUBLISHED).order_by("id")
+
+
+def own_subscriptions(api: Api, user: User) -> list[Subscription]:
+    """The last of each of a person's applications to this API, those in force first."""
+    last = Subscription.objects.filter(api=api, application__owner=user).order_by("application", "-id").distinct("application")
+    order = [_Status.ACTIVE, _Status.SUSPENDED, _Status.PENDING, _Status.REJECTED, _Status.CANCELLED]
+    return sorted(last.select_related("application", "plan"), key=lambda each: (order.index(_Status(each.status)), each.pk))
+
+
+def with_standing(apis: QuerySet[Api], user: User) -> QuerySet[Any]:
+    """Annotate what each is to this person: a key of STANDINGS, `suspended`, or "" where nobody can subscribe."""
+    mine = Subscription.objects.filter(api=OuterRef("pk"), application__owner=user)
+    plans = Plan.objects.filter(api=OuterRef("pk"), status=Plan.Status.PUBLISHED)
+    steps = [
+        (mine.filter(status=_Status.ACTIVE), "subscribed"),
+        (mine.filter(status=_Status.PENDING), "pending"),
+        (mine.filter(status=_Status.SUSPENDED), "suspended"),
+        (plans.filter(approval=Plan.Approval.AUTOMATIC), "open"),
+        (plans, "needs_approval"),
+    ]
+    whens = [When(Exists(rows), then=Value(name)) for rows, name in steps]
+    return apis.annotate(standing=Case(*whens, default=Value(""), output_field=CharField()))
 
 
 @tenant_view("apis.see_published")
-def catalogue(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_safe
+def catalogue(request: TenantRequest) -> HttpResponse:
+    """What can be called here."""
+    q, status = sought(request), chosen(request, "status", [*STANDINGS])
+    everything = offered()
+    rows = with_standing(everything, request.user)
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q) | Q(description__icontains=q))
+    if status:
+        rows = rows.filter(standing=status)
+    live = ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED).order_by("id")
+    page = page_of(request, rows.prefetch_related(Prefetch("versions", live)), size=SIZE)
+    context = {
+        "page": page,
+        "q": q,
+        "status": status,
+        "filters": [("", _("All")), *STANDINGS.items()],
+        "narrowed": bool(q or status),
+        "total": everything.count(),
+        "may_register": "applications.own" in request.permissions,
+        "may_publish": "apis.publish" in request.permissions,
+    }
+    return render(request, "catalogue/list.html", context)
 
 
 @tenant_view("apis.see_published")
-def catalogue_api(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_safe
+def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
+    """One API: what it is, its operations, its plans, and a call that works."""
+    found = get_object_or_404(offered(), slug=api)
+    versions = versions_of(found)
+    version = chosen_version(request, versions)
+    tab = chosen(request, "tab", [*TABS]) or "overview"
+    plans = list(plans_of(found))
+    owns = "applications.own" in request.permissions
+    mine = own_subscriptions(found, request.user) if owns else []
+    context: dict[str, Any] = {
+        "api": found,
+        "versions": versions,
+        "version": version,
+        "tab": tab,
+        "plans": plans,
+        "owns": owns,
+        "mine": mine,
+        "address": address_of(request, found, version),
+    }
+    if tab != "plans":
+        context |= _told(request, found, version, mine, all_of_it=tab == "reference")
+    return render(request, f"catalogue/{tab}.html", context)
+
+
+def chosen_version(request: TenantRequest, versions: list[ApiVersion]) -> ApiVersion:
+    """
+    :raises Http404: the address names one that can't be called.
+    """
+    name = request.GET.get("version", "")
+    if not name:
+        return versions[-1]
+    version = next((each for each in versions if each.name == name), None)
+    if version is None:
+        raise Http404
+    return version
+
+
+def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
+    """Where gateways answer."""
+    return f"{settings.GATEWAY_URL}/{request.tenant.slug}/{api.slug}/{quote(version.name)}"
+
+
+def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
+    """What a version's document says: the operations, the one that was chosen, and a call of it."""
+    document = Revision.objects.get(live_in=version).document
+    operations = list(Operation.objects.filter(revision__live_in=version).order_by("id"))
+    wanted = request.GET.get("operation", "")
+    operation = next((each for each in operations if each.operation_id == wanted), operations[0])
+    described = reference.describe(document, operation, gettext=_)
+    callers = [each for each in mine if each.status in Subscription.OPEN]
+    caller = next((each for each in callers if str(each.application_id) == request.GET.get("as")), callers[0] if callers else None)
+    told: dict[str, Any] = {
+        "description": api.description or document["info"].get("description", ""),
+        "operation": described,
+        "callers": callers,
+        "caller": caller,
+    }
+    if described is not None:
+        told["samples"] = samples.samples(_call(request, address_of(request, api, version), described, caller))
+    if all_of_it:
+        q = sought(request)
+        matching = [each for each in operations if q.lower() in f"{each.method} {each.path} {each.summary}".lower()]
+        told |= {
+            "groups": reference.groups(document, matching[:OPERATIONS_SHOWN]),
+            "left_out": max(0, len(matching) - OPERATIONS_SHOWN),
+            "searched": len(operations) > OPERATIONS_SEARCHED,
+            "q": q,
+        }
+    return told
+
+
+def _call(request: TenantRequest, base: str, operation: reference.Operation, caller: Subscription | None) -> samples.Call:
+    """The operation as this caller would call it: with what must be given, filled in by examples."""
+    needed = [each for each in operation.parameters if each.required]
+    return samples.Call(
+        token_url=f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token",
+        client_id=caller.application.client_id if caller else NO_CLIENT,
+        method=operation.method,
+        url=samples.address(
+            base,
+            operation.path,
+            path_values={each.name: _example(each) for each in operation.parameters if each.where == "path"},
+            query=[(each.name, _example(each)) for each in needed if each.where == "query"],
+        ),
+        headers=tuple((each.name, samples.told(_example(each))) for each in needed if each.where == "header"),
+        body=_body(operation.body),
+    )
+
+
+def _example(parameter: reference.Parameter) -> Any:
+    return json.loads(parameter.example) if parameter.example else None
+
+
+def _body(body: reference.Body | None) -> samples.Body | None:
+    if body is None or not body.example:
+        return None
+    if is_json(body.media_type):
+        return samples.Body(samples.JSON if "*" in body.media_type else body.media_type, json.loads(body.example))
+    return samples.Body("text/plain" if "*" in body.media_type else body.media_type, body.example)
+
+
+@tenant_view("apis.see_published")
+@require_safe
+def catalogue_openapi(request: TenantRequest, api: str) -> HttpResponse:
+    """The document of a version, for tools: its server is the gateway."""
+    found = get_object_or_404(offered(), slug=api)
+    version = chosen_version(request, versions_of(found))
+    document = Revision.objects.get(live_in=version).document
+    content = json.dumps(_served_at(address_of(request, found, version), document), ensure_ascii=False, indent=2)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{found.slug}-{version.name}")
+    return HttpResponse(
+        content, content_type="application/json", headers={"Content-Disposition": f'attachment; filename="{name}.openapi.json"'}
+    )
+
+
+def _served_at(address: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The same document without the publisher's own servers, wherever they stand (OpenAPI 3.1.1 §4.8.5)."""
+
+    def bare(item: Any) -> Any:
+        if not isinstance(item, dict):
+            return item
+        kept = {name: value for name, value in item.items() if name != "servers"}
+        return {name: bare(value) if name.upper() in METHODS else value for name, value in kept.items()}
+
+    def bare_items(items: Any) -> Any:
+        return {name: bare(item) for name, item in items.items()} if isinstance(items, dict) else items
+
+    found = {**document, "servers": [{"url": address}]}
+    if "paths" in found:
+        found["paths"] = bare_items(found["paths"])
+    if isinstance(components := found.get("components"), dict) and "pathItems" in components:
+        found["components"] = {**components, "pathItems": bare_items(components["pathItems"])}
+    return found
 
 
 urlpatterns = [
     path("t/<str:tenant>/", catalogue, name="catalogue"),
     path("t/<str:tenant>/apis/<str:api>/", catalogue_api, name="catalogue-api"),
+    path("t/<str:tenant>/apis/<str:api>/openapi.json", catalogue_openapi, name="catalogue-openapi"),
 ]

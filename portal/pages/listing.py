@@ -4,33 +4,43 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 M = TypeVar("M", bound=Model)
 SIZE = 25
+# Further nobody counts: a list says that there are more.
+MOST_COUNTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
-    """`newer` and `older` are queries that lead to the neighbours, "" where there are none."""
+    """`newer` and `older` are queries that lead to the neighbours, "" where there are none; `total` is counted up to MOST_COUNTED."""
 
     rows: list[M]
     total: int
     newer: str
     older: str
 
+    @property
+    def uncounted(self) -> bool:
+        """Whether there are more than were counted."""
+        return self.total > MOST_COUNTED
 
-def page_of(request: HttpRequest, rows: QuerySet[M], *, size: int = SIZE) -> Page[M]:
-    """One page of `rows`; `?before=<id>` is the one with older rows, `?after=<id>` with newer. A cursor that is none begins anew."""
-    before, after = _id(request, "before"), _id(request, "after")
-    total = rows.count()
+
+def page_of(request: HttpRequest, rows: QuerySet[M], *, by: str = "pk", size: int = SIZE) -> Page[M]:
+    """One page of `rows`; `?before=<id>` is the one with older rows, `?after=<id>` with newer. A cursor that is none begins anew.
+
+    :param by: the column that says how new a row is.
+    """
+    before, after = _cursor(request, "before", rows, by), _cursor(request, "after", rows, by)
+    total = rows.order_by()[: MOST_COUNTED + 1].count()
     if after:
-        found = list(rows.filter(pk__gt=after).order_by("pk")[: size + 1])
+        found = list(rows.filter(_beyond(by, "gt", after)).order_by(by, "pk")[: size + 1])
         more_newer, more_older = len(found) > size, True
         found = found[:size][::-1]
     else:
-        found = list((rows.filter(pk__lt=before) if before else rows).order_by("-pk")[: size + 1])
+        found = list((rows.filter(_beyond(by, "lt", before)) if before else rows).order_by(f"-{by}", "-pk")[: size + 1])
         more_newer, more_older = before is not None, len(found) > size
         found = found[:size]
     return Page(
@@ -41,11 +51,19 @@ def page_of(request: HttpRequest, rows: QuerySet[M], *, size: int = SIZE) -> Pag
     )
 
 
-def _id(request: HttpRequest, name: str) -> UUID | None:
+def _cursor(request: HttpRequest, name: str, rows: QuerySet[M], by: str) -> tuple[Any, UUID] | None:
+    """The row that a page begins after, by its place and id."""
     try:
-        return UUID(request.GET.get(name, ""))
+        pk = UUID(request.GET.get(name, ""))
     except ValueError:
         return None
+    return (pk, pk) if by == "pk" else rows.filter(pk=pk).values_list(by, "pk").first()
+
+
+def _beyond(by: str, side: str, cursor: tuple[Any, UUID]) -> Q:
+    place, pk = cursor
+    # The first says nothing that the second doesn't, but an index can answer it.
+    return Q(**{f"{by}__{side}e": place}) & (Q(**{f"{by}__{side}": place}) | Q(**{by: place, f"pk__{side}": pk}))
 
 
 def _query(request: HttpRequest, **changed: Any) -> str:

@@ -1,15 +1,210 @@
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.urls import path
+"""Plans: what an API may be called for, how often, and who decides."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.validators import RegexValidator
+from django.db import transaction
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apis.actions import publishing
+from apis.models import Api, Plan, Subscription
+from apis.serializers import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
+from portal.forms import PageForm, Text
+from portal.kept import given
+from portal.pages import asking
+from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
+from tenants.errors import NotAllowed
+from tenants.models import SLUG
+
+# In seconds; OWN is a time of one's own.
+OWN = "own"
+PERIODS = [
+    ("1", gettext_lazy("a second")),
+    ("10", gettext_lazy("in 10 seconds")),
+    ("60", gettext_lazy("a minute")),
+    ("3600", gettext_lazy("an hour")),
+    ("86400", gettext_lazy("a day")),
+    (OWN, gettext_lazy("in another time…")),
+]
+APPROVAL = [
+    (Plan.Approval.MANUAL, gettext_lazy("An approver decides each request")),
+    (Plan.Approval.AUTOMATIC, gettext_lazy("Each request is approved at once")),
+]
+
+
+def number(least: int, most: int, **more: Any) -> forms.IntegerField:
+    """A field for a whole number; what is none, too small or too large comes back with the range."""
+    said = gettext_lazy("Give a number from %(least)s to %(most)s.")
+    field = forms.IntegerField(**more, widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}))
+
+    def check(value: int) -> None:
+        if not least <= value <= most:
+            raise forms.ValidationError(sentence())
+
+    def sentence() -> str:
+        return str(said) % {"least": number_format(least, force_grouping=True), "most": number_format(most, force_grouping=True)}
+
+    field.validators.append(check)
+    field.error_messages["invalid"] = gettext_lazy("Give a whole number.")
+    return field
+
+
+class PlanForm(PageForm):
+    """`cleaned_data["terms"]` is what `publishing.create_plan` takes beside the API."""
+
+    name = Text(
+        most=40,
+        label=gettext_lazy("Name of the plan"),
+        help_text=gettext_lazy("Lower-case letters, digits and hyphens, such as free or gold. It can't be changed later."),
+        validators=[RegexValidator(SLUG.regex, gettext_lazy("Use lower-case letters, digits and single hyphens."))],
+    )
+    calls = number(1, MAX_PLAN_CALLS, initial=60, label=gettext_lazy("Calls"))
+    period = forms.ChoiceField(choices=PERIODS, initial="60", label=gettext_lazy("In what time"))
+    seconds = number(
+        1,
+        MAX_PLAN_SECONDS,
+        required=False,
+        label=gettext_lazy("Seconds"),
+        help_text=gettext_lazy("Counts where “in another time” is chosen."),
+    )
+    approval = forms.ChoiceField(
+        choices=APPROVAL, initial=Plan.Approval.MANUAL, widget=forms.RadioSelect, label=gettext_lazy("Who decides")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if data.get("period") == OWN and "seconds" in data and data["seconds"] is None:
+            self.add_error("seconds", _("Give the time in seconds, or choose one from the list."))
+        return data
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        return {
+            "name": data["name"],
+            "calls": data["calls"],
+            "seconds": data["seconds"] if data["period"] == OWN else int(data["period"]),
+            "approval": data["approval"],
+        }
+
+
+class NewPlanForm(PlanForm):
+    api: "forms.ModelChoiceField[Api]" = forms.ModelChoiceField(
+        queryset=None, to_field_name="slug", label=gettext_lazy("API"), empty_label=gettext_lazy("Choose one")
+    )
+
+    field_order = ["api"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Asked for here: which tenant's is known in a request alone.
+        self.fields["api"].queryset = Api.objects.order_by("name")  # type: ignore[attr-defined]
+        self.fields["api"].error_messages["invalid_choice"] = _("There is no such API.")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A plan of a list, and how many subscriptions to it are open."""
+
+    plan: Plan
+    active: int
+    pending: int
+
+
+def rows_of(plans: Iterable[Plan]) -> list[Row]:
+    found = list(plans)
+    held = open_subscriptions("plan", found)
+    return [Row(each, *held.get(each.pk, (0, 0))) for each in found]
+
+
+def open_subscriptions(by: str, among: Iterable[Api | Plan]) -> dict[UUID, tuple[int, int]]:
+    """How many are active and how many pending, of each API or plan that has any."""
+    rows = Subscription.objects.filter(**{f"{by}__in": list(among)}, status__in=["active", "pending"]).values(by)
+    counted = rows.annotate(active=Count("pk", filter=Q(status="active")), pending=Count("pk", filter=Q(status="pending")))
+    return {each[by]: (each["active"], each["pending"]) for each in counted.order_by(by)}
 
 
 @tenant_view("apis.see_all")
-def console_plans(request: TenantRequest, **_: object) -> HttpResponse:
-    return render(request, "base.html")
+@require_safe
+def console_plans(request: TenantRequest) -> HttpResponse:
+    """All plans, the newest first; `?api=` is those of one API."""
+    q, status = sought(request), chosen(request, "status", Plan.Status.values)
+    rows = Plan.objects.select_related("api")
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(api__name__icontains=q) | Q(api__slug__icontains=q))
+    if api := request.GET.get("api", ""):
+        rows = rows.filter(api__slug=api[:40])
+    if status:
+        rows = rows.filter(status=status)
+    page = page_of(request, rows)
+    context = {
+        "page": page,
+        "rows": rows_of(page.rows),
+        "q": q,
+        "status": status,
+        "filtered": bool(q or api or status),
+        "may_publish": "apis.publish" in request.permissions,
+    }
+    return render(request, "plans/list.html", context)
+
+
+@tenant_view("apis.publish")
+@require_http_methods(["GET", "HEAD", "POST"])
+def plan_new(request: TenantRequest) -> HttpResponse:
+    form = NewPlanForm(given(request), initial={"api": request.GET.get("api", "")})
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                with transaction.atomic():
+                    form.claim()
+                    plan = publishing.create_plan(form.cleaned_data["api"], **form.terms, by=request.user)
+            except NotAllowed as refusal:
+                status = 409
+                form.refuse(refusal)
+            else:
+                said = _("The plan %(plan)s of %(api)s is made. Publish it when subscribers may choose it.")
+                back = reverse("console-plans", args=[request.tenant.slug])
+                return asking.finished(request, back=back, said=said % {"plan": plan, "api": plan.api})
+    return render(request, "plans/new.html", {"form": form}, status=status)
+
+
+@tenant_view("apis.publish")
+@require_http_methods(["GET", "HEAD", "POST"])
+def plan_publish(request: TenantRequest, pk: UUID) -> HttpResponse:
+    plan: Plan = get_object_or_404(Plan.objects.select_related("api"), pk=pk)
+    names = {"plan": plan, "api": plan.api, "terms": plan.terms}
+    automatic = plan.approval == Plan.Approval.AUTOMATIC
+    question = asking.Question(
+        title=_("Publish the plan %(plan)s of %(api)s?") % names,
+        says=(
+            _("Subscribers of %(api)s can choose it from now on: %(terms)s, approved at once. It can't be taken back to staging.")
+            if automatic
+            else _("Subscribers of %(api)s can choose it from now on: %(terms)s. It can't be taken back to staging.")
+        )
+        % names,
+        button=_("Publish the plan"),
+        back=reverse("console-plans", args=[request.tenant.slug]),
+        done=_("The plan %(plan)s of %(api)s is published.") % names,
+    )
+    return asking.ask(request, question, PageForm(given(request)), lambda _data: publishing.publish_plan(plan, by=request.user))
 
 
 urlpatterns = [
     path("t/<str:tenant>/console/plans/", console_plans, name="console-plans"),
+    path("t/<str:tenant>/console/plans/new/", plan_new, name="console-plan-new"),
+    path("t/<str:tenant>/console/plans/<uuid:pk>/publish/", plan_publish, name="console-plan-publish"),
 ]

@@ -1,20 +1,30 @@
 """Where one comes in: the tenants to choose from."""
 
+from uuid import UUID
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_safe
 
+from portal.pages.listing import sought
+from portal.words import ROLES
 from tenants.access import signed_in
 from tenants.models import Membership, Tenant, User
 from tenants.scope import user_scope
 
+# More than these are looked through by name.
+MANY = 8
+
 
 def tenants_of(user: User) -> list[Tenant]:
     """The tenants that a person is a member of, by name."""
+    return list(Tenant.objects.filter(pk__in=_roles_of(user)).order_by("name"))
+
+
+def _roles_of(user: User) -> dict[UUID, list[str]]:
     with user_scope(user.pk):
-        ids = list(Membership.mine.filter(user=user).values_list("tenant_id", flat=True))
-    return list(Tenant.objects.filter(pk__in=ids).order_by("name"))
+        return dict(Membership.mine.filter(user=user).values_list("tenant_id", "roles"))
 
 
 @signed_in
@@ -29,9 +39,12 @@ def home(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_safe
 def tenants(request: HttpRequest) -> HttpResponse:
-    """Choose a tenant."""
+    """Choose a tenant; `?q=` seeks one by its name."""
     assert isinstance(request.user, User)
-    return render(request, "start/tenants.html", {"found": tenants_of(request.user)})
+    roles = _roles_of(request.user)
+    rows, q = Tenant.objects.filter(pk__in=roles).order_by("name", "slug"), sought(request)
+    found = [(tenant, [ROLES[role] for role in roles[tenant.pk]]) for tenant in (rows.filter(name__icontains=q) if q else rows)]
+    return render(request, "start/tenants.html", {"found": found, "q": q, "total": len(roles), "many": len(roles) > MANY})
 
 
 urlpatterns = [

@@ -6,19 +6,25 @@ from portal.pages import (
     applications,
     audit,
     catalogue,
+    credentials,
     gallery,
     gateways,
     members,
     plans,
     profile,
+    receipts,
+    refusals,
     requests,
+    revisions,
     search,
     start,
+    subscribing,
     subscriptions,
+    wizard,
 )
 
 MODULES = (
-    start, profile, gallery, catalogue, applications, requests, subscriptions, apis, plans, all_applications, gateways,
-    members, audit, search,
+    start, profile, gallery, catalogue, subscribing, applications, credentials, requests, subscriptions, apis, wizard,
+    revisions, plans, all_applications, gateways, members, audit, search, receipts, refusals,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -1,6 +1,7 @@
 """What templates need to draw the components: icons, states, times, receipts, samples."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
@@ -20,6 +21,8 @@ from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
+
+from gateway.receipts import Receipt
 
 register = template.Library()
 
@@ -47,6 +50,7 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "expired": (_("Expired"), ""),
     "revoked": (_("Revoked"), ""),
     "not_loaded": (_("Not loaded yet"), ""),
+    "connected": (_("Connected"), "ok"),
     "gone": (_("Not connected"), ""),
 }
 
@@ -97,7 +101,7 @@ def when(at: datetime | None) -> SafeString | str:
     away = at - timezone.now()
     days = abs(away.days)
     text = (
-        format_timedelta(away, add_direction=True, format="short" if days < 1 else "long", locale=_locale(), threshold=1.2)
+        format_timedelta(away, add_direction=True, locale=_locale(), threshold=1.2)
         if days < 30
         else format_datetime(timezone.localtime(at), "d MMM y", locale=_locale())
     )
@@ -111,6 +115,29 @@ def code(lang: str, text: str) -> SafeString:
     """Source with its words marked by class, never by style."""
     marked = highlight(text, get_lexer_by_name(lang), HtmlFormatter(nowrap=True))
     return mark_safe(marked.rstrip("\n"))  # noqa: S308  (Pygments escapes)
+
+
+# A receipt that is under way is asked for again after so many milliseconds, then every two seconds: for five minutes, or for
+# fifteen seconds where a gateway refused, whose words want to be read in peace.
+DELAYS, EVERY = (150, 300, 600), 2000
+MOST_STEPS, MOST_STEPS_REFUSED = 150, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """After how many milliseconds to ask for a receipt again, and as which time."""
+
+    delay: int
+    step: int
+
+
+@register.simple_tag
+def again(receipt: Receipt, step: int | str) -> Again | None:
+    """When to look again at a receipt that was looked at `step` times; None once it is complete, or has taken too long."""
+    step = int(step or 0)
+    if receipt.complete or step >= (MOST_STEPS_REFUSED if receipt.refused else MOST_STEPS):
+        return None
+    return Again(DELAYS[step] if step < len(DELAYS) else EVERY, step + 1)
 
 
 @register.simple_tag(takes_context=True)

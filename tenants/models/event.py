@@ -37,7 +37,15 @@ class Event(EventFields, TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "number"], name="one_event_per_number")]
-        indexes = [models.Index(fields=["tenant", "subject_id"], name="events_of_a_subject")]
+        indexes = [
+            models.Index(fields=["tenant", "subject_id"], name="events_of_a_subject"),
+            models.Index(fields=["tenant", "kind", "number"], name="events_of_a_kind"),
+            models.Index(fields=["tenant", "actor_id", "number"], name="events_of_a_person"),
+            # That nobody did it is no equality, so the one above would not give them in order.
+            models.Index(fields=["tenant", "number"], condition=models.Q(actor_id=None), name="events_of_nobody"),
+            models.Index(fields=["tenant", "ip", "number"], name="events_from_an_address"),
+            models.Index(fields=["tenant", "at"], name="events_of_a_day"),
+        ]
 
 
 class EventCounter(TenantModel):

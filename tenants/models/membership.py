@@ -3,16 +3,17 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.base import TenantManager, TenantModel
 
 
 class Role(models.TextChoices):
-    ADMIN = "admin", "Admin"
-    PUBLISHER = "publisher", "Publisher"
-    APPROVER = "approver", "Approver"
-    DEVELOPER = "developer", "Developer"
-    AUDITOR = "auditor", "Auditor"
+    ADMIN = "admin", _("Admin")
+    PUBLISHER = "publisher", _("Publisher")
+    APPROVER = "approver", _("Approver")
+    DEVELOPER = "developer", _("Developer")
+    AUDITOR = "auditor", _("Auditor")
 
 
 class Membership(TenantModel):

@@ -1,12 +1,13 @@
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models.base import new_id
 
 # A slug stands in addresses and issuers: lower case, digits and single hyphens, so that it needs no escaping anywhere.
 SLUG = RegexValidator(
     r"^[a-z0-9](?:-?[a-z0-9])*\Z",
-    "Use lower-case letters, digits and single hyphens, for example “orders-eu”.",
+    _("Use lower-case letters, digits and single hyphens, for example “orders-eu”."),
     "invalid_slug",
 )
 MAX_SLUG = 40
@@ -17,9 +18,9 @@ class Tenant(models.Model):
     """An organisation with its own members, APIs, applications, keys, policies and audit. Its slug never changes."""
 
     class Status(models.TextChoices):
-        ACTIVE = "active", "Active"
-        SUSPENDED = "suspended", "Suspended"
-        CLOSING = "closing", "Closing"
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+        CLOSING = "closing", _("Closing")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=MAX_SLUG, unique=True, validators=[SLUG])

@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import get_supported_language_variant
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models.base import new_id
@@ -51,3 +52,10 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def language_or(self, otherwise: str) -> str:
+        """The language they chose, if there is one and Portico still speaks it."""
+        try:
+            return get_supported_language_variant(self.language)
+        except LookupError:
+            return otherwise

@@ -108,9 +108,12 @@ def test_the_readme_has_a_sentence_for_each_dependency(extra: str, heading: str)
 IMPORTED_AS = {
     "PyJWT": "jwt",
     "PyYAML": "yaml",
+    "django-allauth": "allauth",
+    "django-csp": "csp",
     "djangorestframework": "rest_framework",
     "djangorestframework-simplejwt": "rest_framework_simplejwt",
     "grpcio": "grpc",
+    "markdown-it-py": "markdown_it",
     "protobuf": "google",
     "pytest-django": "pytest_django",
     "xds-protos": "envoy",

@@ -10,7 +10,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from tenants import rest as tenant_rest
+from tenants import signing_in
 from tenants.models import Role, User
 from tests import make
 from tests.portal.test_rest_sessions import PASSWORD, refused, sign_in
@@ -27,23 +27,23 @@ def carl(transactional_db: None) -> User:
 
 
 def test_a_stranger_does_not_lock_a_person_out(carl: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT_AND_ADDRESS", 3)
-    for _ in range(tenant_rest.SIGN_INS_PER_ACCOUNT_AND_ADDRESS + 5):
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ACCOUNT_AND_ADDRESS", 3)
+    for _ in range(signing_in.SIGN_INS_PER_ACCOUNT_AND_ADDRESS + 5):
         sign_in(password="wrong", REMOTE_ADDR="198.51.100.1")
     refused(sign_in(REMOTE_ADDR="198.51.100.1"), 429, "Too many tries")
     assert sign_in(REMOTE_ADDR="203.0.113.9").status_code == 200
 
 
 def test_many_addresses_together_do_not_guess_for_long(carl: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT", 6)
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ACCOUNT", 6)
     for number in range(6):
         assert sign_in(password="wrong", REMOTE_ADDR=f"198.51.100.{number}").status_code == 401
     refused(sign_in(password="wrong", REMOTE_ADDR="198.51.100.99"), 429, "Too many tries")
 
 
 def test_signing_in_does_not_count_against_the_address_or_the_account(carl: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ADDRESS", 3)
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT", 3)
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ADDRESS", 3)
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ACCOUNT", 3)
     for _ in range(6):
         assert sign_in().status_code == 200
     for _ in range(3):
@@ -52,7 +52,7 @@ def test_signing_in_does_not_count_against_the_address_or_the_account(carl: User
 
 
 def test_a_success_clears_no_guesses_made_elsewhere(carl: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT", 4)
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ACCOUNT", 4)
     for number in range(3):
         sign_in(password="wrong", REMOTE_ADDR=f"198.51.100.{number}")
     assert sign_in().status_code == 200
@@ -61,7 +61,7 @@ def test_a_success_clears_no_guesses_made_elsewhere(carl: User, monkeypatch: Any
 
 
 def test_behind_a_proxy_each_client_has_a_count_of_its_own(carl: User, settings: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ADDRESS", 3)
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ADDRESS", 3)
 
     def through(forwarded: str, password: str = PASSWORD) -> Any:
         return sign_in(password=password, REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": forwarded})
@@ -74,8 +74,8 @@ def test_behind_a_proxy_each_client_has_a_count_of_its_own(carl: User, settings:
 
 
 def test_two_passwords_are_looked_at_at_once_and_others_wait_for_so_long(carl: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tenant_rest, "CHECK_WAIT", 0.1)
-    held = [tenant_rest._checks.acquire(timeout=1) for _ in range(2)]
+    monkeypatch.setattr(signing_in, "CHECK_WAIT", 0.1)
+    held = [signing_in._checks.acquire(timeout=1) for _ in range(2)]
     assert held == [True, True]
     try:
         response = sign_in()
@@ -83,12 +83,12 @@ def test_two_passwords_are_looked_at_at_once_and_others_wait_for_so_long(carl: U
         assert response["Retry-After"] == "5"
     finally:
         for _ in held:
-            tenant_rest._checks.release()
+            signing_in._checks.release()
     assert sign_in(password="wrong").status_code == 401
     assert sign_in().status_code == 200
-    assert [tenant_rest._checks.acquire(blocking=False) for _ in range(2)] == [True, True], "given back"
+    assert [signing_in._checks.acquire(blocking=False) for _ in range(2)] == [True, True], "given back"
     for _ in held:
-        tenant_rest._checks.release()
+        signing_in._checks.release()
 
 
 def test_a_refresh_token_used_four_times_at_once_gives_one_pair(carl: User, monkeypatch: Any) -> None:

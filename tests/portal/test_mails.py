@@ -29,10 +29,11 @@ from apis.actions.subscriptions import MAIL_JOB
 from apis.models import Plan, Subscription
 from keys.models import Application
 from portal import outbox, post, tasks
+from portal.celery import app as celery_app
 from portal.settings import DATABASE_OWNER_URL, mail_server, sender
 from portal.stack.ports import Ports, choose
-from tenants import due, events
-from tenants.models import Due, EventCounter, Membership, Tenant, User
+from tenants import due
+from tenants.models import Due, Event, EventCounter, Membership, Tenant, User
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, as_owner, make_cast
@@ -87,7 +88,7 @@ def pass_time(seconds: float) -> None:
 
 def sent() -> list[tuple[str, str]]:
     """Who got which subject since the last look, in order."""
-    found = [(message.to[0].partition("@")[0], message.subject) for message in mail.outbox]
+    found = [(message.to[0].partition("@")[0], str(message.subject)) for message in mail.outbox]
     mail.outbox.clear()
     return found
 
@@ -99,7 +100,7 @@ def run() -> list[tuple[str, str]]:
 
 def next_try(tenant: Tenant) -> float | None:
     at = Due.objects.filter(tenant=tenant, job=MAIL_JOB).values_list("at", flat=True).first()
-    return at and (at - timezone.now()).total_seconds()
+    return (at - timezone.now()).total_seconds() if at else None
 
 
 def parts(message: Any) -> tuple[str, str]:
@@ -311,6 +312,11 @@ def test_two_workers_at_once_send_once(cast: Cast, asked: Subscription) -> None:
     assert sent() == [("ada", "Checkout asks for Orders: gold")]
 
 
+def test_the_worker_knows_every_job_on_the_schedule() -> None:
+    celery_app.loader.import_default_modules()
+    assert {each["task"] for each in settings.CELERY_BEAT_SCHEDULE.values()} <= set(celery_app.tasks)
+
+
 def test_nothing_is_locked_while_a_mail_is_under_way(cast: Cast, asked: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
@@ -349,7 +355,7 @@ def test_a_mail_says_who_asks_what_for_and_leads_to_the_request(cast: Cast, aske
 
 def number_of(tenant: Tenant, subscription: Subscription) -> int:
     with tenant_scope(tenant.pk):
-        return events.Event.objects.get(kind="subscription.requested", subject_id=subscription.pk).number
+        return Event.objects.get(kind="subscription.requested", subject_id=subscription.pk).number
 
 
 def test_each_mail_has_an_id_of_its_own_that_stays(cast: Cast, asked: Subscription) -> None:
@@ -366,7 +372,7 @@ def test_each_mail_has_an_id_of_its_own_that_stays(cast: Cast, asked: Subscripti
     assert [message.extra_headers["Message-ID"] for message in mail.outbox] == first
 
 
-HOSTILE = "Evil\r\nBcc: eve@globex.example\u2028<img src=x>\u202egnp.exe https://evil.example/ www.evil.example"
+HOSTILE = "Evil\x07\r\nBcc: eve@globex.example\u2028<img src=x>\u202egnp.exe https://evil.example/ www.evil.example"
 
 
 def test_hostile_names_stay_words(cast: Cast, gold: Plan) -> None:
@@ -385,7 +391,7 @@ def test_hostile_names_stay_words(cast: Cast, gold: Plan) -> None:
     assert wire["Bcc"] is None
     assert wire["To"] == cast.ada.email
     assert message.recipients() == [cast.ada.email]
-    name = "Evil Bcc: eve@globex.example <img src=x>gnp.exe https://evil.example/ www.evil"
+    name = "Evil Bcc: eve@globex.example <img src=x>gnp.exe https://evil.example/ www.evi"
     assert wire["Subject"].strip() == f"{name} asks for Orders: \u2068זהב\u2069"
     text, html = parts(message)
     assert "<img" not in html
@@ -397,7 +403,7 @@ def test_hostile_names_stay_words(cast: Cast, gold: Plan) -> None:
         assert "eve@globex" not in body
         assert "\u2068זהב\u2069" in body
     assert text.count("\n-- ") == 0, "what follows looks like ours"
-    assert "\n> Click https://\u200bevil" in text
+    assert "\n> Click https://\u200bevil.\u200bexample/ & win\n" in text
 
 
 def test_a_person_whose_mail_cannot_be_written_holds_nobody_up(cast: Cast, asked: Subscription, caplog: Any) -> None:
@@ -641,10 +647,9 @@ def test_a_wrong_address_of_the_mail_server_is_explained_without_its_password(ur
 
 
 @pytest.mark.parametrize("given", ["Portico", "Portico <portico>", "@example.com", "Portico <a@b.example>\r\nBcc: x@y.example"])
-def test_a_sender_that_no_mail_can_have_is_an_error_at_start(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    monkeypatch.setenv("PORTICO_MAIL_FROM", given)
+def test_a_sender_that_no_mail_can_have_is_an_error_at_start(given: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="PORTICO_MAIL_FROM is an address such as"):
-        sender("PORTICO_MAIL_FROM", "Portico <portico@127.0.0.1>")
+        sender(given)
 
 
 def test_the_mail_servers_address_may_stand_in_a_file(tmp_path: Path) -> None:

@@ -341,7 +341,8 @@ def test_what_a_single_read_or_decision_takes(cast: Cast, rest: Rest) -> None:
         number = Event.objects.latest("number").number
         application = subscription.application_id
     for path in [
-        "", "apis/orders/", "apis/orders/versions/v1/revisions/1/", f"applications/{application}/",
+        "", "apis/orders/", "apis/orders/versions/v1/revisions/1/", "apis/orders/versions/v1/revisions/1/differences/",
+        f"applications/{application}/",
         f"applications/{application}/credentials/", f"applications/{application}/refusals/",
         f"subscriptions/{subscription.pk}/", f"receipts/{number}/", "gateways/",
     ]:  # fmt: skip
@@ -352,6 +353,9 @@ def test_what_a_single_read_or_decision_takes(cast: Cast, rest: Rest) -> None:
     ada = rest(cast.ada)
     with queries("approve"):
         assert ada.post(f"{at}/subscriptions/{subscription.pk}/approve/").status_code == 200
+    with queries("undo"):
+        assert ada.post(f"{at}/subscriptions/{subscription.pk}/undo/").status_code == 200
+    ada.post(f"{at}/subscriptions/{subscription.pk}/approve/")
     with queries("suspend"):
         assert ada.post(f"{at}/subscriptions/{subscription.pk}/suspend/", {"reason": "x"}).status_code == 200
     with queries("tenants/"):

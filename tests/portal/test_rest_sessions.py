@@ -14,7 +14,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from tenants import rest as tenant_rest
+from tenants import signing_in
 from tenants.models import Attempt, PlatformEvent, Role, Tenant, User
 from tenants.scope import tenant_scope
 from tests import make
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hashing a password is slow on purpose."""
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ACCOUNT_AND_ADDRESS", 3)
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ACCOUNT_AND_ADDRESS", 3)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_person_signs_in_and_works(carl: User) -> None:
     assert PlatformEvent.objects.latest("number").kind == "login.succeeded"
     claims = pyjwt.decode(response.json()["access"], options={"verify_signature": False})
     assert (claims["iss"], claims["aud"]) == (settings.PORTAL_URL, f"{settings.PORTAL_URL}/api/v1")
-    assert claims["exp"] - claims["iat"] == 300
+    assert 299 <= claims["exp"] - claims["iat"] <= 300, "each reads the clock"
     assert set(claims) == {"portico_session", "exp", "iat", "jti", "sub", "aud", "iss"}
 
 
@@ -111,16 +111,16 @@ def test_an_access_token_is_no_refresh_token_and_the_other_way_round(carl: User)
 
 
 def test_an_account_is_not_guessed_at_for_long(carl: User) -> None:
-    for _ in range(tenant_rest.SIGN_INS_PER_ACCOUNT_AND_ADDRESS):
+    for _ in range(signing_in.SIGN_INS_PER_ACCOUNT_AND_ADDRESS):
         assert sign_in(password="wrong").status_code == 401
     response = sign_in()
     refused(response, 429, "Too many tries. Wait ")
-    assert 1 <= int(response["Retry-After"]) <= tenant_rest.SIGN_IN_WINDOW
+    assert 1 <= int(response["Retry-After"]) <= signing_in.SIGN_IN_WINDOW
     assert Attempt.objects.count() >= 2, "the count is kept although the tries were refused"
 
 
 def test_signing_in_forgets_the_tries_before(carl: User) -> None:
-    for _ in range(tenant_rest.SIGN_INS_PER_ACCOUNT_AND_ADDRESS - 1):
+    for _ in range(signing_in.SIGN_INS_PER_ACCOUNT_AND_ADDRESS - 1):
         sign_in(password="wrong")
     assert sign_in().status_code == 200
     assert sign_in(password="wrong").status_code == 401
@@ -128,7 +128,7 @@ def test_signing_in_forgets_the_tries_before(carl: User) -> None:
 
 
 def test_many_accounts_are_not_tried_from_one_address(carl: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(tenant_rest, "SIGN_INS_PER_ADDRESS", 3)
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ADDRESS", 3)
     for number in range(3):
         assert sign_in(f"person{number}@acme.example").status_code == 401
     refused(sign_in(), 429, "Too many tries")

@@ -65,6 +65,18 @@ def test_what_is_not_due_yet_is_left_alone(acme: Tenant) -> None:
     assert due.claim(JOB, 10) == []
 
 
+def test_what_is_away_for_all_is_waited_for_by_all(acme: Tenant) -> None:
+    globex, later = make.tenant("globex"), ago(minutes=-5)
+    expect(acme, ago(seconds=1))
+    expect(globex, later)
+    due.postpone(JOB, timedelta(seconds=30))
+    wait = at(acme)
+    assert wait is not None
+    assert timedelta(seconds=25) < wait - timezone.now() <= timedelta(seconds=30)
+    assert at(globex) == later
+    assert due.claim(JOB, 10) == []
+
+
 def test_a_job_runs_in_the_tenants_scope_under_its_lock(acme: Tenant) -> None:
     globex = make.tenant("globex")
     seen = []

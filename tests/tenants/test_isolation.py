@@ -45,6 +45,7 @@ def _fill(owner: User) -> dict[str, Any]:
     application = make.application(owner)
     credential, _ = make.credential(application)
     subscription, event = subscriptions.request(application, api=api, plan=plan, purpose="A test.", by=owner)
+    make.draft(owner, slug="draft-of-" + owner.name.lower())
     node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
     Deployment.objects.create(node=node)
     Refusal.objects.create(
@@ -56,8 +57,9 @@ def _fill(owner: User) -> dict[str, Any]:
         "version": "v1",
         "plan": plan.name,
         "number": 1,
-        "pk": {"applications": application.pk, "subscriptions": subscription.pk},
+        "pk": {"applications": application.pk, "subscriptions": subscription.pk, "plans": plan.pk},
         "credential": credential.pk,
+        "gateway": node.name,
     }
 
 
@@ -99,14 +101,15 @@ WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant"}]
 
 
 def address(path: str, slug: str, ids: dict[str, Any]) -> str:
-    pk = ids["pk"]["subscriptions" if "subscriptions/" in path else "applications"]
-    return path.format(**{**ids, "pk": pk, "tenant": slug})
+    kinds = {"subscriptions/": "subscriptions", "requests/": "subscriptions", "plans/": "plans"}
+    kind = next((kind for part, kind in kinds.items() if part in path), "applications")
+    return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
 
 
 def unknown_ids() -> dict[str, Any]:
     return {
-        "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(),
-        "pk": {"applications": uuid4(), "subscriptions": uuid4()},
+        "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(), "gateway": "no-such",
+        "pk": {"applications": uuid4(), "subscriptions": uuid4(), "plans": uuid4()},
     }  # fmt: skip
 
 
@@ -138,8 +141,8 @@ def test_a_tenant_looks_to_strangers_as_if_it_did_not_exist(db: None, world: Wor
 
 @pytest.mark.parametrize("name,path", [(name, path) for name, path, _ in WITH_IDS])  # fmt: skip
 def test_another_tenants_ids_are_as_unknown_as_invented_ones(db: None, world: World, rest: Rest, name: str, path: str) -> None:
-    # Numbers count from one in every tenant, so there is no such thing as another tenant's number.
-    theirs = {**world.ids[world.cast.acme.pk], "number": 987_654}
+    # Numbers count from one in every tenant, so there is no such thing as another tenant's number; and gateways serve all tenants.
+    theirs = {**world.ids[world.cast.acme.pk], "number": 987_654, "gateway": "no-such"}
     slug = world.cast.globex.slug
     for who, user in [each for each in world.strangers.items() if each[0] != "operator"]:
         client = rest(user)

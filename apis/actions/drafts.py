@@ -1,0 +1,120 @@
+"""An API on its way, until it is published all at once.
+
+A draft is its author's alone and nothing follows from it, so writing one is no event.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apis.actions import publishing
+from apis.actions.publishing import Target
+from apis.models import Api, Draft
+from apis.openapi import Document, Problem
+from keys.envelope import seal, unseal
+from keys.kek import kek
+from tenants import due, events
+from tenants.errors import NotAllowed
+from tenants.models import Event, User
+
+EXPIRE_JOB = "expire_drafts"
+KEPT = timedelta(days=7)
+FIRST_VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Of the first plan."""
+
+    name: str
+    calls: int
+    seconds: int
+    approval: str
+
+
+@transaction.atomic
+def write(*, document: str, read: Document | None, problems: tuple[Problem, ...] = (), by: User) -> Draft:
+    """Begin a draft with this document, or give it to the one there is.
+
+    :param read: the same, read; None where that found problems.
+    """
+    lock = events.lock()
+    told = {"document": document, "outline": _outline(read) if read else None, "problems": [asdict(each) for each in problems]}
+    draft, _made = Draft.objects.update_or_create(owner=by, defaults={**told, "changed_at": lock.now})
+    due.expect(EXPIRE_JOB, lock.now + KEPT)
+    return draft
+
+
+@transaction.atomic
+def describe(draft: Draft, *, name: str, slug: str, description: str) -> None:
+    _change(draft, name=name, slug=slug, description=description)
+
+
+@transaction.atomic
+def aim(draft: Draft, *, url: str, target: Target) -> None:
+    """Say where calls will go."""
+    sealed = seal(target.secret.encode(), draft.sealed_for, kek()) if target.secret else ""
+    _change(
+        draft,
+        upstream=url,
+        connect_timeout_ms=target.connect_timeout_ms,
+        timeout_ms=target.timeout_ms,
+        header=target.header,
+        sealed=sealed,
+        addresses=list(target.addresses),
+    )
+
+
+def secret_of(draft: Draft) -> str:
+    return unseal(draft.sealed, draft.sealed_for, kek()).decode() if draft.sealed else ""
+
+
+@transaction.atomic
+def discard(*, by: User) -> None:
+    events.lock()
+    Draft.objects.of(by).delete()
+
+
+@transaction.atomic
+def publish(draft: Draft, *, document: Document, target: Target, plan: Terms, by: User) -> tuple[Api, Event]:
+    """All of it at once: the API, its first version, revision and plan, open to subscribers.
+
+    :returns: the event of which gateways hear last.
+    """
+    events.lock()
+    if not Draft.objects.of(by).filter(pk=draft.pk, changed_at=draft.changed_at).exists():
+        raise NotAllowed(_("This draft was changed or published meanwhile."))
+    api = publishing.create_api(slug=draft.slug, name=draft.name, description=draft.description, by=by)
+    version = publishing.add_version(api, name=FIRST_VERSION, by=by)
+    revision = publishing.add_revision(version, document=document, target=target, by=by)
+    publishing.make_live(revision, by=by)
+    version.refresh_from_db()
+    offered = publishing.create_plan(api, name=plan.name, calls=plan.calls, seconds=plan.seconds, approval=plan.approval, by=by)
+    publishing.publish_plan(offered, by=by)
+    event = publishing.publish(version, by=by)
+    draft.delete()
+    return api, event
+
+
+def expire() -> datetime | None:
+    """Remove the tenant's drafts that nobody has touched for a week; returns when the next one's time comes. Runs under the lock."""
+    Draft.objects.filter(changed_at__lte=events.now() - KEPT).delete()
+    oldest = Draft.objects.order_by("changed_at").values_list("changed_at", flat=True).first()
+    return oldest + KEPT if oldest else None
+
+
+def _change(draft: Draft, **told: Any) -> None:
+    lock = events.lock()
+    if not Draft.objects.filter(pk=draft.pk).update(**told, changed_at=lock.now):
+        raise NotAllowed(_("This draft was published or thrown away meanwhile."))
+    due.expect(EXPIRE_JOB, lock.now + KEPT)
+
+
+def _outline(document: Document) -> dict[str, Any]:
+    """As much of it as the next steps show."""
+    operations = [{"method": each.method, "path": each.path, "summary": each.summary[:200]} for each in document.operations]
+    description = document.content["info"].get("description", "")
+    return {"openapi": document.openapi, "title": document.title, "description": description, "operations": operations}

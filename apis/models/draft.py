@@ -1,0 +1,59 @@
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from keys.envelope import Purpose
+from tenants.models import TenantManager, TenantModel, User
+
+
+class DraftQuerySet(models.QuerySet["Draft"]):
+    def of(self, user: User) -> Self:
+        return self.filter(owner=user)
+
+
+DraftManager = TenantManager.from_queryset(DraftQuerySet)
+
+
+class Draft(TenantModel):
+    """An API that is being made: what its author has told so far. Each person has one at most, and sees nobody else's."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    changed_at = models.DateTimeField()
+    document = models.TextField()
+    # What is wrong with the document, as {line, column, message}; and what it offers once nothing is.
+    problems = models.JSONField(default=list)
+    outline = models.JSONField(null=True)
+    name = models.CharField(max_length=80, blank=True)
+    slug = models.CharField(max_length=40, blank=True)
+    description = models.TextField(max_length=5000, blank=True)
+    upstream = models.CharField(max_length=800, blank=True)
+    connect_timeout_ms = models.PositiveIntegerField(default=5_000)
+    timeout_ms = models.PositiveIntegerField(default=30_000)
+    header = models.CharField(max_length=80, blank=True)
+    sealed = models.TextField(blank=True)
+    addresses = ArrayField(models.GenericIPAddressField(), default=list)
+
+    objects: ClassVar[DraftManager["Draft"]] = DraftManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "owner"], name="one_draft_per_person"),
+            models.CheckConstraint(
+                condition=models.Q(header="", sealed="") | ~models.Q(header="") & ~models.Q(sealed=""),
+                name="a_drafts_header_has_its_secret",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or "…"
+
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.outline["operations"] if self.outline else []
+        return found
+
+    @property
+    def sealed_for(self) -> Purpose:
+        return Purpose(self.owning_tenant, self.pk, "draft_header", "none")

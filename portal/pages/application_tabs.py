@@ -1,0 +1,213 @@
+"""What an application's page shows on its tabs, for its owner and, read only, for who may see everyone's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apis.models import Subscription
+from gateway.envoy.refusals import REFUSALS
+from gateway.models import Refusal
+from gateway.receipts import Receipt, as_told_to, newest_decisions, receipts_of
+from keys.models import Application, Credential
+from portal import words
+from portal.pages.listing import Page, chosen, page_of
+from tenants.access import TenantRequest
+from tenants.models import Event
+
+NAMES: dict[str, Promise] = {
+    "credentials": gettext_lazy("Credentials"),
+    "subscriptions": gettext_lazy("Subscriptions"),
+    "refusals": gettext_lazy("Refusals"),
+    "activity": gettext_lazy("Activity"),
+}
+_MEANINGS = {refusal.code: refusal.sentence for refusal in reversed(REFUSALS)}
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRow:
+    """`roll` and `revoke` lead there, "" for who may not."""
+
+    credential: Credential
+    state: str
+    word: str
+    replaced_by: Credential | None
+    roll: str
+    revoke: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRow:
+    """`decision` is the last that happened, with its receipt; `cancel` and `ask_again` lead there, "" for who may not."""
+
+    subscription: Subscription
+    decision: Event | None
+    receipt: Receipt | None
+    cancel: str
+    ask_again: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalRow:
+    refusal: Refusal
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A line of the activity: a sentence, and what was said with it."""
+
+    event: Event
+    sentence: str
+    added: str
+
+
+def owns(request: TenantRequest, application: Application) -> bool:
+    return application.owner_id == request.user.pk and "applications.own" in request.permissions
+
+
+def page_address(request: TenantRequest, application: Application, tab: str = "") -> str:
+    """An application's page as this person opens it: their own, or one of the tenant's."""
+    name = "app" if owns(request, application) else "console-application"
+    return reverse(name, args=[request.tenant.slug, application.pk]) + (f"?tab={tab}" if tab else "")
+
+
+def chosen_tab(request: TenantRequest, application: Application) -> dict[str, Any]:
+    """The context of applications/_tabs.html: the tabs with their counts, and what the chosen one shows."""
+    tab = chosen(request, "tab", list(NAMES)) or "credentials"
+    counts = {
+        "credentials": application.credentials.count(),
+        "subscriptions": application.subscriptions.count(),
+        "refusals": Refusal.objects.filter(application=application).count(),
+    }
+    read = {"credentials": _credentials, "subscriptions": _subscriptions, "refusals": _refusals, "activity": _activity}
+    return {
+        "application": application,
+        "tab": tab,
+        "tabs": [(name, word, counts.get(name)) for name, word in NAMES.items()],
+        "fragment": f"applications/_{tab}.html",
+        **read[tab](request, application),
+    }
+
+
+def _credentials(request: TenantRequest, application: Application) -> dict[str, Any]:
+    page = page_of(request, application.credentials.all())
+    owner, now, replaced = owns(request, application), timezone.now(), _replacements(application)
+    may_revoke = owner or "applications.revoke_any" in request.permissions
+    slug = request.tenant.slug
+    rows = []
+    for each in page.rows:
+        state, word = _state(each, now)
+        ids = [slug, application.pk, each.pk]
+        rows.append(
+            CredentialRow(
+                each,
+                state,
+                word,
+                replaced.get(each.pk),
+                reverse("app-credential-roll", args=ids) if owner and state == Credential.Status.ACTIVE else "",
+                reverse("app-credential-revoke", args=ids) if may_revoke and state in {"active", "expiring"} else "",
+            )
+        )
+    add = reverse("app-credential-new", args=[slug, application.pk]) if owner else ""
+    return {"page": page, "rows": rows, "add": add}
+
+
+def _state(credential: Credential, now: datetime) -> tuple[str, str]:
+    """Its state as it is now, and what the badge says where that is more than the state's own word.
+
+    Tokens end at the minute; the job that writes it down comes a little later.
+    """
+    if credential.expires_at is None or credential.status not in {Credential.Status.ACTIVE, Credential.Status.EXPIRING}:
+        return credential.status, ""
+    if credential.expires_at <= now:
+        return Credential.Status.EXPIRED, ""
+    if credential.status == Credential.Status.ACTIVE:
+        return credential.status, ""
+    return credential.status, _("In grace, %(time)s left") % {"time": words.duration(credential.expires_at - now)}
+
+
+def _replacements(application: Application) -> dict[UUID, Credential]:
+    """Of each rolled credential the one that came in its place: the events know."""
+    mine = {each.pk: each for each in application.credentials.all()}
+    made = Event.objects.filter(kind="credential.created", subject_id__in=list(mine), data__has_key="replaces")
+    return {UUID(event.data["replaces"]): mine[event.subject_id] for event in made.only("subject_id", "data")}
+
+
+def _subscriptions(request: TenantRequest, application: Application) -> dict[str, Any]:
+    page = page_of(request, application.subscriptions.select_related("api", "plan"))
+    decisions = newest_decisions([each.pk for each in page.rows])
+    receipts = receipts_of(list(decisions.values()))
+    owner = owns(request, application)
+    standing = set(application.subscriptions.open().values_list("api_id", flat=True))
+    rows = []
+    for each in page.rows:
+        decision = decisions.get(each.pk)
+        again = owner and each.status in {"rejected", "cancelled"} and each.api_id not in standing
+        rows.append(
+            SubscriptionRow(
+                each,
+                decision,
+                as_told_to(request.permissions, receipts[decision.number]) if decision else None,
+                reverse("app-subscription-cancel", args=[request.tenant.slug, each.pk]) if owner and each.status in each.OPEN else "",
+                _ask_again(request, each) if again else "",
+            )
+        )
+    return {"page": page, "rows": rows, "subscribe": reverse("catalogue", args=[request.tenant.slug]) if owner else ""}
+
+
+def _ask_again(request: TenantRequest, subscription: Subscription) -> str:
+    address = reverse("catalogue-subscribe", args=[request.tenant.slug, subscription.api.slug])
+    return f"{address}?application={subscription.application_id}"
+
+
+def _refusals(request: TenantRequest, application: Application) -> dict[str, Any]:
+    wanted = request.GET.get("request_id", "").replace("\x00", "").strip()[:64]
+    found: QuerySet[Refusal] = Refusal.objects.filter(application=application)
+    page: Page[Refusal] = page_of(request, found.filter(request_id=wanted) if wanted else found, size=50)
+    return {"page": page, "rows": [RefusalRow(each, meaning(each)) for each in page.rows], "request_id": wanted}
+
+
+def meaning(refusal: Refusal) -> str:
+    """What one sentence says of its code; "" for a code that is no more."""
+    sentence = _MEANINGS.get(refusal.code)
+    return _(sentence) if sentence else ""
+
+
+def _activity(request: TenantRequest, application: Application) -> dict[str, Any]:
+    subscriptions = {each.pk: each for each in application.subscriptions.select_related("api", "plan")}
+    credentials = application.credentials.values_list("pk", flat=True)
+    about = Event.objects.filter(subject_id__in=[application.pk, *subscriptions, *credentials])
+    page = page_of(request, about)
+    return {"page": page, "rows": [_happening(each, subscriptions) for each in page.rows]}
+
+
+def _happening(event: Event, subscriptions: Mapping[UUID, Subscription]) -> Happening:
+    """Told on its application's page, a subscription is known by its API and plan."""
+    found = subscriptions.get(event.subject_id)
+    subject = f"{found.api} ({found.plan})" if found else words.subject_of(event)
+    person = event.actor_id is not None
+    sentence = words.happened(event.kind, event.data, actor=event.actor_name, subject=subject, by_a_person=person)
+    return Happening(event, sentence, words.added(event.data))
+
+
+def by_state(rows: QuerySet[Any], states: Mapping[str, Promise]) -> dict[UUID, list[tuple[str, str]]]:
+    """Of each application the things in these states, as badges: [("active", "2 active"), …]. One query for all of `rows`."""
+    counts = rows.filter(status__in=list(states)).order_by().values_list("application_id", "status").annotate(many=Count("pk"))
+    counted = {(application, status): many for application, status, many in counts}
+    return {
+        application: [
+            (status, str(word) % {"many": counted[application, status]})
+            for status, word in states.items()
+            if (application, status) in counted
+        ]
+        for application, _status in counted
+    }

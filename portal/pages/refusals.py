@@ -1,0 +1,22 @@
+"""What a gateway's refusal means and how to mend it, for callers: the `type` of its answers leads here."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from gateway.envoy.refusals import REFUSALS
+from tenants.access import open_to_all
+
+
+@open_to_all("every refusal links to its explanation, and callers have no account")
+@require_safe
+def refusal(request: HttpRequest, code: str) -> HttpResponse:
+    found = next((each for each in REFUSALS if each.code == code), None)
+    if found is None:
+        raise Http404
+    return render(request, "refusals/refusal.html", {"refusal": found, "sentence": _(found.sentence), "fix": _(found.fix)})
+
+
+urlpatterns = [path("refusals/<str:code>/", refusal, name="refusal-page")]

@@ -1,0 +1,298 @@
+"""Revisions: a changed document, what it changes for callers, and which one is live."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apis.actions import publishing
+from apis.differences import Differences, Operation, differences
+from apis.models import ApiVersion, Revision, Upstream
+from apis.openapi import Document
+from gateway.models import GatewayNode
+from portal.forms import PageForm, Text
+from portal.kept import given
+from portal.pages import asking, documents
+from portal.pages.documents import DocumentForm, Reading
+from portal.pages.wizard import UpstreamForm
+from tenants.access import TenantRequest, inside, own_scope, tenant_view
+from tenants.errors import Busy, Invalid, NotAllowed
+from tenants.models import Event
+from tenants.scope import tenant_scope
+
+# So many operations are named in a question.
+NAMED = 3
+
+
+class RevisionForm(UpstreamForm, DocumentForm):
+    note = Text(
+        most=500,
+        empty=True,
+        label=gettext_lazy("Note"),
+        help_text=gettext_lazy("What is new in it, for whoever looks at the list of revisions."),
+    )
+    field_order = ["document", "file", "note"]
+
+    def __init__(self, *args: Any, live: Revision | None, **kwargs: Any) -> None:
+        self.may_be_empty = live is not None
+        super().__init__(*args, **kwargs)
+        if live:
+            self.fields["document"].help_text = _("Leave this and the file empty to keep the document of revision %(number)s.") % {
+                "number": live.number
+            }
+            if live.upstream.sealed:
+                self.fields["secret"].help_text = _("Leave it empty to keep the secret as it is.")
+
+
+def _version(api: str, name: str) -> ApiVersion:
+    rows = ApiVersion.objects.select_related("api", "live_revision__upstream")
+    found: ApiVersion = get_object_or_404(rows, api__slug=api, name=name)
+    return found
+
+
+def _address(request: TenantRequest, revision: Revision, page: str = "console-api-revision") -> str:
+    version = revision.version
+    return reverse(page, args=[request.tenant.slug, version.api.slug, version.name, revision.number])
+
+
+@tenant_view("apis.publish")
+@own_scope
+@require_http_methods(["GET", "HEAD", "POST"])
+def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse:
+    """A changed document, or another upstream. As one types, the same form asks what is wrong with the document."""
+    with tenant_scope(request.tenant.pk):
+        found = _version(api, version)
+        live = found.live_revision
+        if request.method != "POST":
+            form = RevisionForm(given(request), live=live, initial=_as_it_is(live.upstream) if live else {})
+            return render(request, "apis/revision_new.html", {"form": form, "version": found})
+    if documents.as_typed(request):
+        return _as_typed(request)
+    form, status, reading = RevisionForm(request.POST, request.FILES, live=live), 422, None
+    if form.is_valid():
+        try:
+            reading = _read(form.cleaned_data["text"], live)
+            if reading.document is not None:
+                return _add(request, found, form, reading.document)
+            # What a file held can be mended where it is shown.
+            form.put("document", reading.text)
+        except Busy as busy:
+            status = 503
+            form.add_error("document", str(busy))
+        except NotAllowed as refusal:
+            status = 409
+            form.refuse(refusal)
+        except Invalid as refusal:
+            form.refuse(refusal)
+    form.says_secret_is_gone()
+    with tenant_scope(request.tenant.pk):
+        return render(request, "apis/revision_new.html", {"form": form, "version": found, "reading": reading}, status=status)
+
+
+def _as_typed(request: TenantRequest) -> HttpResponse:
+    form = DocumentForm(request.POST)
+    try:
+        context: dict[str, Any] = {"reading": documents.read(form.cleaned_data["text"])} if form.is_valid() else {"form": form}
+    except Busy as busy:
+        form.add_error("document", str(busy))
+        context = {"form": form}
+    with inside(request, "apis.publish"):
+        return render(request, "documents/_problems.html", context)
+
+
+def _as_it_is(upstream: Upstream) -> dict[str, Any]:
+    return {
+        "upstream": str(upstream),
+        "header": upstream.header,
+        "connect_timeout_ms": upstream.connect_timeout_ms,
+        "timeout_ms": upstream.timeout_ms,
+    }
+
+
+def _read(text: str, live: Revision | None) -> Reading:
+    """What was given, else the live revision's document once more."""
+    return documents.read(text if text.strip() or live is None else json.dumps(live.document))
+
+
+def _add(request: TenantRequest, version: ApiVersion, form: RevisionForm, document: Document) -> HttpResponse:
+    """:raises NotAllowed, Invalid: nothing was added."""
+    told, live = form.cleaned_data, version.live_revision
+    target = publishing.check_target(
+        told["upstream"],
+        connect_timeout_ms=told["connect_timeout_ms"],
+        timeout_ms=told["timeout_ms"],
+        header=told["header"],
+        secret=told["secret"],
+        kept=live.upstream if live else None,
+    )
+    with inside(request, "apis.publish"):
+        form.claim()
+        made = publishing.add_revision(version, document=document, target=target, note=told["note"], by=request.user)
+    said = _("%(revision)s is there. Nothing changes for callers before it is made live.") % {"revision": made}
+    return asking.finished(request, back=_address(request, made), said=said)
+
+
+@tenant_view("apis.see_all")
+@require_safe
+def revision(request: TenantRequest, api: str, version: str, number: int) -> HttpResponse:
+    """What a revision changes for callers: against the live one, or the one that `?against=` names."""
+    found = _revision(api, version, number)
+    live = found.version.live_revision
+    others = list(found.version.revisions.exclude(pk=found.pk).order_by("-number").values_list("number", flat=True))
+    against = _against(request, found, others)
+    context = {
+        "revision": found,
+        "version": found.version,
+        "live": live,
+        "is_live": live is not None and live.pk == found.pk,
+        "is_older": live is not None and found.number < live.number,
+        "others": others,
+        "against": against,
+        "differences": differences(against.document if against else None, found.document, gettext=_),
+        "upstream_changes": _upstream_changes(against.upstream, found.upstream) if against else [],
+        "operations": found.operations.count(),
+        "may_publish": "apis.publish" in request.permissions,
+    }
+    return render(request, "apis/revision.html", context)
+
+
+def _revision(api: str, version: str, number: int) -> Revision:
+    rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by")
+    rows = rows.defer("version__live_revision__document")
+    found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
+    return found
+
+
+def _against(request: TenantRequest, revision: Revision, others: list[int]) -> Revision | None:
+    """The one it is compared with: the one asked for, the live one, or the one before it."""
+    asked, live = request.GET.get("against", ""), revision.version.live_revision
+    earlier = [number for number in others if number < revision.number]
+    if asked.isdecimal() and asked.isascii() and int(asked) in others:
+        number = int(asked)
+    elif live is not None and live.pk != revision.pk:
+        number = live.number
+    elif earlier:
+        number = earlier[0]
+    else:
+        return None
+    return Revision.objects.select_related("upstream").get(version=revision.version_id, number=number)
+
+
+def _upstream_changes(was: Upstream, now: Upstream) -> list[str]:
+    """In sentences. Whether a secret is another one is not told: both are sealed."""
+    said = []
+    if str(was) != str(now):
+        said.append(_("Calls go to %(now)s; they went to %(was)s.") % {"now": now, "was": was})
+    if (was.connect_timeout_ms, was.timeout_ms) != (now.connect_timeout_ms, now.timeout_ms):
+        said.append(
+            _("It has %(connect)s ms to connect and %(answer)s ms to answer; it had %(connect_was)s and %(answer_was)s.")
+            % {
+                "connect": now.connect_timeout_ms,
+                "answer": now.timeout_ms,
+                "connect_was": was.connect_timeout_ms,
+                "answer_was": was.timeout_ms,
+            }
+        )
+    if was.header != now.header:
+        said.append(
+            _("The gateway puts the header %(header)s on each call.") % {"header": now.header}
+            if now.header
+            else _("The gateway no longer puts the header %(header)s on each call.") % {"header": was.header}
+        )
+    return said
+
+
+class LiveForm(PageForm):
+    # The number of the revision that the person sees live; empty while there is none.
+    instead_of = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+
+@tenant_view("apis.publish")
+@require_http_methods(["GET", "HEAD", "POST"])
+def revision_live(request: TenantRequest, api: str, version: str, number: int) -> HttpResponse:
+    """Make it live, which for an older one is going back."""
+    found = _revision(api, version, number)
+    live = found.version.live_revision
+    names = {"number": found.number, "version": found.version}
+    back = live is not None and found.number < live.number
+    question = asking.Question(
+        title=(_("Go back to revision %(number)s of %(version)s?") if back else _("Make revision %(number)s of %(version)s live?")) % names,
+        says=_what_it_does(found),
+        button=_("Go back to revision %(number)s") % names if back else _("Make it live"),
+        back=_address(request, found),
+        done=_("Revision %(number)s of %(version)s is live.") % names,
+    )
+    form = LiveForm(given(request), initial={"instead_of": live.number if live else None})
+
+    def act(data: dict[str, Any]) -> Event:
+        return publishing.make_live(found, instead_of=data["instead_of"] or 0, by=request.user)
+
+    return asking.ask(request, question, form, act)
+
+
+def _what_it_does(revision: Revision) -> str:
+    """What callers will notice, before it happens."""
+    live = revision.version.live_revision
+    if revision.version.status != ApiVersion.Status.PUBLISHED:
+        return _("%(version)s is a draft, so nothing changes for callers before it is published.") % {"version": revision.version}
+    if live is not None and live.pk == revision.pk:
+        return _("It is live already.")
+    was = Revision.objects.get(pk=live.pk).document if live else None
+    found = differences(was, revision.document, gettext=_)
+    sentences = [_disappear(found, revision.document), _counted(found)]
+    return " ".join(filter(None, sentences)) or _("No operation changes for callers.")
+
+
+def _disappear(found: Differences, document: dict[str, Any]) -> str:
+    if not found.removed:
+        return ""
+    gateways = GatewayNode.objects.connected().count()
+    many = len(found.removed)
+    where = ngettext("on %(gateways)s gateway within a second", "on %(gateways)s gateways within a second", gateways)
+    if not gateways:
+        where = _("once a gateway is connected")
+    # A path that goes on with other methods answers that this one isn't allowed.
+    statuses = sorted({"405" if each.path in document["paths"] else "404" for each in found.removed})
+    said = ngettext(
+        "%(many)s operation disappears; callers of %(operations)s get %(status)s %(where)s.",
+        "%(many)s operations disappear; callers of %(operations)s get %(status)s %(where)s.",
+        many,
+    )
+    return said % {
+        "many": many,
+        "operations": _named(found.removed),
+        "status": _(" or ").join(statuses),
+        "where": where % {"gateways": gateways},
+    }
+
+
+def _named(operations: Sequence[Operation]) -> str:
+    named = ", ".join(f"{each.method} {each.path}" for each in operations[:NAMED])
+    more = len(operations) - NAMED
+    if more <= 0:
+        return named
+    return ngettext("%(named)s and %(more)s more", "%(named)s and %(more)s more", more) % {"named": named, "more": more}
+
+
+def _counted(found: Differences) -> str:
+    said = []
+    if many := len(found.added):
+        said.append(ngettext("%(many)s operation is new.", "%(many)s operations are new.", many) % {"many": many})
+    if many := len(found.changed):
+        said.append(ngettext("%(many)s operation changes.", "%(many)s operations change.", many) % {"many": many})
+    return " ".join(said)
+
+
+_PLACE = "t/<str:tenant>/console/apis/<str:api>/<str:version>/revisions/"
+urlpatterns = [
+    path(f"{_PLACE}new/", revision_new, name="console-api-revision-new"),
+    path(f"{_PLACE}<int:number>/", revision, name="console-api-revision"),
+    path(f"{_PLACE}<int:number>/live/", revision_live, name="console-api-revision-live"),
+]

@@ -1,0 +1,170 @@
+"""Asking for an application's right to call an API."""
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods
+
+from apis.actions import subscriptions
+from apis.models import Plan, Subscription
+from keys.models import Application
+from portal.forms import PageForm, Text
+from portal.kept import given
+from portal.pages import asking
+from portal.pages.catalogue import offered, own_subscriptions, plans_of
+from tenants.access import TenantRequest, tenant_view
+from tenants.errors import Invalid, NotAllowed
+from tenants.models import Membership, User
+from tenants.roles import PERMISSIONS
+
+DECIDES = {
+    Plan.Approval.MANUAL: gettext_lazy("an approver decides"),
+    Plan.Approval.AUTOMATIC: gettext_lazy("approved at once"),
+}
+
+
+class Choice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def to_python(self, value: Any) -> Any:
+        """What is no id at all is as unknown as an id that nothing has."""
+        try:
+            return super().to_python(value)
+        except forms.ValidationError:
+            raise forms.ValidationError(self.error_messages["invalid_choice"], code="invalid_choice") from None
+
+
+class PlanChoice(Choice):
+    def label_from_instance(self, obj: Plan) -> SafeString:
+        decides = DECIDES[Plan.Approval(obj.approval)]
+        return format_html('<strong>{}</strong> <span class="sub">{} · {}</span>', obj.name, obj.terms, decides)
+
+
+class SubscribeForm(PageForm):
+    application = Choice(
+        None,
+        empty_label=gettext_lazy("Choose an application"),
+        label=gettext_lazy("Application"),
+        error_messages={"invalid_choice": gettext_lazy("Choose one of your own applications.")},
+    )
+    plan = PlanChoice(
+        None,
+        empty_label=None,
+        widget=forms.RadioSelect,
+        label=gettext_lazy("Plan"),
+        error_messages={"invalid_choice": gettext_lazy("This plan is not offered any more. Choose another.")},
+    )
+    purpose = Text(
+        most=500,
+        lines=4,
+        label=gettext_lazy("Purpose"),
+        help_text=gettext_lazy("What the calls are for. Whoever decides reads it, and it stays with the subscription."),
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None,
+        *,
+        applications: QuerySet[Application],
+        plans: QuerySet[Plan],
+        taken: set[UUID],
+        initial: dict[str, Any],
+        here: str,
+    ) -> None:
+        """:param taken: applications with a subscription here; not offered, and refused by the rule where they are named."""
+        super().__init__(data, initial=initial)
+        own, plan = self.fields["application"], self.fields["plan"]
+        assert isinstance(own, forms.ModelChoiceField)
+        assert isinstance(plan, forms.ModelChoiceField)
+        own.queryset, plan.queryset = applications, plans
+        chosen = str(self["application"].value() or "")
+        self.free = [(str(each.pk), each.name) for each in applications if each.pk not in taken or (data and str(each.pk) == chosen)]
+        # Another choice shows why that one was rejected, where it was.
+        own.widget.attrs |= {"hx-get": here, "hx-trigger": "change", "hx-target": "#before", "hx-select": "#before", "hx-swap": "outerHTML"}
+        own.widget.choices = self.free if len(self.free) == 1 else [("", own.empty_label), *self.free]
+
+
+@tenant_view("applications.own")
+@require_http_methods(["GET", "HEAD", "POST"])
+def subscribe(request: TenantRequest, api: str) -> HttpResponse:
+    """Choose an application and a plan, and say what for."""
+    found = get_object_or_404(offered(), slug=api)
+    mine = own_subscriptions(found, request.user)
+    applications = Application.objects.filter(owner=request.user).order_by("name")
+    taken = {each.application_id for each in mine if each.status in Subscription.OPEN}
+    plans = plans_of(found)
+    typed = given(request)
+    here = reverse("catalogue-subscribe", args=[request.tenant.slug, found.slug])
+    initial = {name: request.GET.get(name, "") for name in ("application", "plan")}
+    if len(plans) == 1:
+        initial["plan"] = str(plans[0].pk)
+    form = SubscribeForm(typed, applications=applications, plans=plans, taken=taken, initial=initial, here=here)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                with transaction.atomic():
+                    form.claim()
+                    wanted = {name: form.cleaned_data[name] for name in ("application", "plan", "purpose")}
+                    made, event = subscriptions.request(wanted.pop("application"), api=found, by=request.user, **wanted)
+            except NotAllowed as refusal:
+                status = 409
+                form.refuse(refusal)
+            except Invalid as refusal:
+                form.refuse(refusal)
+            else:
+                back = f"{reverse('app', args=[request.tenant.slug, made.application_id])}?tab=subscriptions"
+                active = made.status == Subscription.Status.ACTIVE
+                return asking.finished(request, back=back, said=_said(made), event=event if active else None)
+    context = {
+        "api": found,
+        "form": form,
+        "before": _rejected_before(form, mine),
+        "plans": plans,
+        "applications": form.free,
+        "has_some": bool(applications),
+        "new": f"{reverse('app-new', args=[request.tenant.slug])}?{urlencode({'next': here})}",
+    }
+    return render(request, "catalogue/subscribe.html", context, status=status)
+
+
+def _rejected_before(form: SubscribeForm, mine: list[Subscription]) -> list[Subscription]:
+    """Of the application that is chosen its rejected request; while none is, those of all."""
+    rejected = [each for each in mine if each.status == Subscription.Status.REJECTED]
+    chosen = form.free[0][0] if len(form.free) == 1 else str(form["application"].value() or "")
+    return [each for each in rejected if str(each.application_id) == chosen] if chosen else rejected
+
+
+def _said(made: Subscription) -> str:
+    """What happened, and who it waits for."""
+    names = {"application": made.application, "api": made.api}
+    if made.status == Subscription.Status.ACTIVE:
+        return _("%(application)s is subscribed to %(api)s.") % names
+    asked = _("%(application)s asks for %(api)s, and its request is pending.") % names
+    return f"{asked} {_who_decides(made)}"
+
+
+def _who_decides(made: Subscription) -> str:
+    """Four eyes: never who asked."""
+    decides = Membership.objects.filter(roles__overlap=sorted(PERMISSIONS["subscriptions.decide"]), user__is_active=True)
+    people: list[User] = [each.user for each in decides.exclude(user=made.requested_by).select_related("user").order_by("user__name", "id")]
+    if not people:
+        return _("Nobody else here can decide yet; tell an administrator.")
+    others = len(people) - 1
+    if not others:
+        return _("%(person)s can decide.") % {"person": people[0]}
+    said = ngettext("%(person)s and %(others)s other can decide.", "%(person)s and %(others)s others can decide.", others)
+    return said % {"person": people[0], "others": others}
+
+
+urlpatterns = [path("t/<str:tenant>/apis/<str:api>/subscribe/", subscribe, name="catalogue-subscribe")]

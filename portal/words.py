@@ -1,0 +1,186 @@
+"""What happened, in sentences: for an application's activity and for the audit."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from babel.dates import format_datetime, format_timedelta
+from django.utils import timezone, translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from apis.models.api import limit_in_words
+from tenants.models import Event, Role
+
+Data = Mapping[str, Any]
+Say = Callable[[Data], str | Promise]
+
+ROLES: dict[str, Promise] = {
+    Role.ADMIN: gettext_lazy("admin"),
+    Role.PUBLISHER: gettext_lazy("publisher"),
+    Role.APPROVER: gettext_lazy("approver"),
+    Role.DEVELOPER: gettext_lazy("developer"),
+    Role.AUDITOR: gettext_lazy("auditor"),
+}
+
+
+# What Portico itself writes down is English, whoever caused it: an event is the same for all its readers.
+_BY_ITSELF = re.compile(r"The plan (?P<plan>.+) approves by itself\.")
+
+
+def happened(kind: str, data: Data, *, actor: str, subject: str, by_a_person: bool = True) -> str:
+    """One event as a sentence without its full stop: “Ada approved Checkout to Orders”.
+
+    :param subject: what it is about, in the words that fit where the sentence stands; the event's own name else.
+    :param by_a_person: False for what a job or a plan did by itself.
+    """
+    say = ALONE.get(kind) if not by_a_person else None
+    say = say or SENTENCES[kind]
+    sentence = say(data) if callable(say) else say
+    return str(sentence) % {**_named(data), "actor": actor, "subject": subject}
+
+
+def added(data: Data) -> str:
+    """What a person, or a gateway, said about it in their own words; "" where nothing was said."""
+    said = next((str(data[name]) for name in ("reason", "purpose", "note", "text") if data.get(name)), "")
+    if said == "Rolled without grace.":
+        return _("Rolled without grace.")
+    if found := _BY_ITSELF.fullmatch(said):
+        return _("The plan %(plan)s approves by itself.") % {"plan": found["plan"]}
+    return said
+
+
+def subject_of(event: Event) -> str:
+    """What an event is about, by the name that it had then."""
+    name = event.subject_name
+    if event.subject_type == "revision" and name.startswith("Revision "):
+        return _("Revision %(number)s") % {"number": name.removeprefix("Revision ")}
+    if event.subject_type == "subscription" and name.count(" to ") == 1:
+        application, api = name.split(" to ")
+        return _("%(application)s to %(api)s") % {"application": application, "api": api}
+    return name
+
+
+def day_and_time(at: datetime) -> str:
+    """“tomorrow 11:20”, “Fri 3 Oct 11:20”: in the reader's time zone, near enough to plan by."""
+    local, today = timezone.localtime(at), timezone.localdate()
+    clock = _format(local, "HH:mm")
+    if local.date() == today:
+        return _("today %(time)s") % {"time": clock}
+    if local.date() == today + timedelta(days=1):
+        return _("tomorrow %(time)s") % {"time": clock}
+    return _format(local, "EEE d MMM HH:mm" if local.year == today.year else "d MMM y HH:mm")
+
+
+def duration(time: timedelta) -> str:
+    """“23 hr”, rounded."""
+    return str(format_timedelta(time, format="short", threshold=1.2, locale=_locale()))
+
+
+def _format(at: datetime, pattern: str) -> str:
+    return str(format_datetime(at, pattern, locale=_locale()))
+
+
+def _locale() -> str:
+    return translation.to_locale(translation.get_language() or "en")
+
+
+def _named(data: Data) -> dict[str, Any]:
+    """What the sentences may name of an event's data; an old event may lack some of it."""
+    now, was = data.get("now"), data.get("was")
+    return {
+        "api": data.get("api", ""),
+        "application": data.get("application", ""),
+        "version": data.get("version", ""),
+        "number": data.get("number", ""),
+        "many": data.get("operations", 0),
+        "terms": limit_in_words(data["calls"], data["seconds"]) if data.get("calls") and data.get("seconds") else "",
+        "was": was.get("name", "") if isinstance(was, Mapping) else was,
+        "now": ", ".join(map(str, now)) if isinstance(now, list) else now if isinstance(now, str) else "",
+        "roles": ", ".join(str(ROLES.get(role, role)) for role in data.get("roles", [])),
+        "origins": ", ".join(now.get("cors_origins", [])) if isinstance(now, Mapping) else "",
+        "name": now.get("name", "") if isinstance(now, Mapping) else "",
+    }
+
+
+def _api_changed(data: Data) -> str:
+    now = data.get("now", {})
+    if "name" in now and "description" in now:
+        return _("%(actor)s renamed the API %(was)s to %(name)s and changed its description")
+    if "name" in now:
+        return _("%(actor)s renamed the API %(was)s to %(name)s")
+    return _("%(actor)s changed the description of the API %(subject)s")
+
+
+def _cors_changed(data: Data) -> str:
+    if data.get("now", {}).get("cors_origins"):
+        return _("%(actor)s lets browser pages of %(origins)s call %(subject)s")
+    return _("%(actor)s lets no browser page call %(subject)s any more")
+
+
+def _revision_created(data: Data) -> str:
+    return ngettext(
+        "%(actor)s imported %(subject)s of %(version)s, with %(many)s operation",
+        "%(actor)s imported %(subject)s of %(version)s, with %(many)s operations",
+        data.get("operations", 0),
+    )
+
+
+def _revision_live(data: Data) -> str:
+    was, number = data.get("was"), data.get("number")
+    if was is not None and number is not None and number < was:
+        return _("%(actor)s went back to revision %(number)s of %(version)s, from revision %(was)s")
+    if was is not None:
+        return _("%(actor)s made revision %(number)s of %(version)s live, after revision %(was)s")
+    return _("%(actor)s made revision %(number)s of %(version)s live")
+
+
+def _credential_created(data: Data) -> str:
+    if data.get("replaces"):
+        return _("%(actor)s got a new secret for %(application)s, %(subject)s, in place of an older one")
+    return _("%(actor)s got a new secret for %(application)s: %(subject)s")
+
+
+SENTENCES: dict[str, Promise | Say] = {
+    "tenant.created": gettext_lazy("%(actor)s created the tenant %(subject)s"),
+    "member.added": gettext_lazy("%(actor)s made %(subject)s a member: %(roles)s"),
+    "member.changed": gettext_lazy("%(actor)s changed the roles of %(subject)s to %(roles)s"),
+    "signing_key.activated": gettext_lazy("The signing key %(subject)s began to sign access tokens"),
+    "api.created": gettext_lazy("%(actor)s created the API %(subject)s"),
+    "api.changed": _api_changed,
+    "api.cors_changed": _cors_changed,
+    "version.created": gettext_lazy("%(actor)s began the version %(subject)s"),
+    "version.published": gettext_lazy("%(actor)s published %(subject)s"),
+    "revision.created": _revision_created,
+    "revision.live": _revision_live,
+    "upstream.resolved": gettext_lazy("%(subject)s has other addresses now: %(now)s"),
+    "plan.created": gettext_lazy("%(actor)s made the plan %(subject)s of %(api)s: %(terms)s"),
+    "plan.published": gettext_lazy("%(actor)s opened the plan %(subject)s to subscribers"),
+    "application.created": gettext_lazy("%(actor)s registered the application %(subject)s"),
+    "credential.created": _credential_created,
+    "credential.rolled": gettext_lazy("%(actor)s rolled the secret %(subject)s; it works on until its grace ends"),
+    "credential.expired": gettext_lazy("The time of the secret %(subject)s ended"),
+    "credential.revoked": gettext_lazy("%(actor)s revoked the secret %(subject)s"),
+    "subscription.requested": gettext_lazy("%(actor)s asked for a subscription: %(subject)s"),
+    "subscription.approved": gettext_lazy("%(actor)s approved %(subject)s"),
+    "subscription.rejected": gettext_lazy("%(actor)s rejected %(subject)s"),
+    "subscription.decision_undone": gettext_lazy("%(actor)s took the decision about %(subject)s back; it is a request again"),
+    "subscription.suspended": gettext_lazy("%(actor)s suspended %(subject)s"),
+    "subscription.resumed": gettext_lazy("%(actor)s resumed %(subject)s"),
+    "subscription.cancelled": gettext_lazy("%(actor)s cancelled %(subject)s"),
+    "gateway.rejected_config": gettext_lazy("The gateway %(subject)s refused a configuration"),
+    "gateway.registered": gettext_lazy("%(actor)s made the gateway %(subject)s known"),
+    "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new token; the one before ended"),
+    "gateway.node_joined": gettext_lazy("The gateway %(subject)s connected"),
+    "gateway.node_lost": gettext_lazy("The gateway %(subject)s is not connected any more"),
+    "login.succeeded": gettext_lazy("%(subject)s signed in"),
+    "login.refused": gettext_lazy("Somebody tried to sign in as %(subject)s with a wrong password"),
+    "login.password_changed": gettext_lazy("%(actor)s chose another password"),
+    "person.renamed": gettext_lazy("%(actor)s goes by the name %(now)s"),
+}
+# Where nobody in particular did it, and the sentence must not say that somebody did.
+ALONE: dict[str, Promise | Say] = {
+    "subscription.approved": gettext_lazy("%(subject)s was approved at once, by its plan"),
+}

@@ -1,0 +1,77 @@
+"""Signing in with a password: one road for the pages and for REST, on which tries are counted and recorded."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.contrib.auth import authenticate
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from tenants import events, throttle
+from tenants.errors import Busy
+from tenants.models import User
+from tenants.origin import origin
+
+# Refused sign-ins in one window: few from one address, so that guessing is slow; many for an account from everywhere, so that
+# a stranger's guesses don't lock its person out.
+SIGN_INS_PER_ACCOUNT_AND_ADDRESS = 10
+SIGN_INS_PER_ACCOUNT = 100
+SIGN_INS_PER_ADDRESS = 50
+SIGN_IN_WINDOW = 300
+# Of somebody who is signed in, before a new password.
+CONFIRMATIONS = 10
+# Each takes 100 MB and a core for a tenth of a second.
+_checks = threading.BoundedSemaphore(2)
+CHECK_WAIT = 5.0
+
+
+def sign_in(request: HttpRequest, email: str, password: str) -> User | None:
+    """Whose e-mail address and password these are; None for everybody else, whatever the reason. Not in a transaction that may
+    be rolled back: the counts would be, too.
+
+    :raises TooMany: tried too often. :raises Busy: too many passwords are being looked at.
+    """
+    email = email.strip().lower()
+    address = origin.get().ip
+    pair, account, place = f"sign-in {email} {address}", f"sign-in account {email}", f"sign-in address {address}"
+    # Counted before the password is looked at, or many guesses at once would not be.
+    throttle.attempt(place, limit=SIGN_INS_PER_ADDRESS, seconds=SIGN_IN_WINDOW)
+    throttle.attempt(pair, limit=SIGN_INS_PER_ACCOUNT_AND_ADDRESS, seconds=SIGN_IN_WINDOW)
+    throttle.attempt(account, limit=SIGN_INS_PER_ACCOUNT, seconds=SIGN_IN_WINDOW)
+    with _one_of_few():
+        user = authenticate(request, username=email, password=password)
+    if not isinstance(user, User):
+        known = User.objects.filter(email=email).first()
+        if known is not None:
+            events.record_platform("login.refused", known, by=None)
+        return None
+    throttle.forget(pair)
+    throttle.forgive(account)
+    throttle.forgive(place)
+    events.record_platform("login.succeeded", user, by=user)
+    return user
+
+
+def confirm(user: User, password: str) -> bool:
+    """Whether who is signed in knows the password; counted, so that an open session gives it to nobody.
+
+    :raises TooMany: tried too often. :raises Busy: too many passwords are being looked at.
+    """
+    tries = f"confirm {user.pk}"
+    throttle.attempt(tries, limit=CONFIRMATIONS, seconds=SIGN_IN_WINDOW)
+    with _one_of_few():
+        right = user.check_password(password)
+    if right:
+        throttle.forget(tries)
+    return right
+
+
+@contextmanager
+def _one_of_few() -> Iterator[None]:
+    if not _checks.acquire(timeout=CHECK_WAIT):
+        raise Busy(_("Many people sign in just now. Try again in a few seconds."))
+    try:
+        yield
+    finally:
+        _checks.release()

@@ -1,0 +1,52 @@
+"""Every page, light and dark, wide and narrow: axe finds nothing, nothing is wider than the screen, and the browser has no complaint."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from portal.pages.urls import urlpatterns
+from tests.e2e.pages import NO_PAGES, Place, places
+from tests.e2e.world import SIZES, THEMES, World, complaints, settled
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+
+
+@pytest.fixture(scope="module")
+def everywhere(world: World) -> list[Place]:
+    return places(world)
+
+
+def test_every_page_is_in_the_list(everywhere: list[Place]) -> None:
+    listed = {place.name.partition(":")[0] for place in everywhere}
+    assert {pattern.name for pattern in urlpatterns} - listed - set(NO_PAGES) == set()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", SIZES)
+def test_nothing_keeps_people_out(world: World, everywhere: list[Place], theme: str, width: int) -> None:
+    found: dict[str, Any] = {}
+    for email in {place.email for place in everywhere}:
+        with world.person(email, theme=theme, width=width) as page:
+            for place in everywhere:
+                if place.email == email and (wrong := look(page, place)):
+                    found[place.name] = wrong
+    assert found == {}
+
+
+def look(page: Page, place: Place) -> list[str]:
+    """What is wrong with a page, in short."""
+    page.goto(place.path)
+    settled(page)
+    result = Axe().run(page, options=RULES).response
+    wrong = [f"{each['id']}: {said(node)}" for each in result["violations"] for node in each["nodes"][:3]]
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        wrong.append("wider than the screen")
+    wrong += complaints(page)
+    page.complaints.clear()  # type: ignore[attr-defined]
+    return wrong
+
+
+def said(node: dict[str, Any]) -> str:
+    return f"{node['html'][:160]} ({node['failureSummary'][:200]})"

@@ -1,0 +1,56 @@
+"""What a first visit costs: requests, bytes over the wire, and how far things jump."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.e2e.pages import Place, places
+from tests.e2e.world import World, settled
+
+MOST_BYTES = 100_000
+# Layout shift (https://web.dev/articles/cls): of what is there when the page has settled, nothing moved.
+WATCH = """() => { window.shifts = 0; new PerformanceObserver(list => list.getEntries().forEach(each => {
+  if (!each.hadRecentInput) window.shifts += each.value })).observe({ type: 'layout-shift', buffered: true }) }"""
+
+
+@pytest.fixture(scope="module")
+def everywhere(world: World) -> list[Place]:
+    return places(world)
+
+
+def test_a_first_visit_is_light_and_still(world: World, everywhere: list[Place]) -> None:
+    figures = {place.name: visit(world, place) for place in everywhere}
+    width = max(map(len, figures))
+    for name, found in figures.items():
+        print(f"{name:{width}}  {found['requests']:2} requests  {found['bytes'] / 1000:6.1f} kB  shift {found['shift']:.3f}")
+    assert {name: found for name, found in figures.items() if found["bytes"] > MOST_BYTES} == {}
+    assert {name: found for name, found in figures.items() if found["shift"] > 0} == {}
+    assert {name: found for name, found in figures.items() if found["elsewhere"]} == {}
+
+
+def visit(world: World, place: Place) -> dict[str, Any]:
+    """The page with nothing kept from before."""
+    with world.person(place.email) as page:
+        received = measured(page)
+        page.add_init_script(f"({WATCH})()")
+        page.goto(place.path)
+        settled(page)
+        page.wait_for_timeout(50)
+        shift = page.evaluate("window.shifts")
+        elsewhere = [url for url in received if not url.startswith((world.stack.portal_url, "data:"))]
+        return {"requests": len(received), "bytes": sum(received.values()), "shift": shift, "elsewhere": elsewhere}
+
+
+def measured(page: Page) -> dict[str, int]:
+    """Bytes over the wire by address, headers included, filled as answers come."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    address: dict[str, str] = {}
+    received: dict[str, int] = {}
+    session.on("Network.requestWillBeSent", lambda event: address.update({event["requestId"]: event["request"]["url"]}))
+    session.on(
+        "Network.loadingFinished",
+        lambda event: received.update({address.get(event["requestId"], "?"): int(event["encodedDataLength"])}),
+    )
+    return received

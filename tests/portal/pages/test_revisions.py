@@ -1,0 +1,261 @@
+"""A changed document as a new revision: what it changes, making it live, going back."""
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from apis import openapi
+from apis.actions import publishing
+from apis.models import Api, ApiVersion, Revision, Upstream
+from gateway.models import GatewayNode
+from keys.envelope import unseal
+from keys.kek import kek
+from tenants.models import Event
+from tenants.scope import tenant_scope
+from tests import make
+from tests.conftest import Cast, queries
+
+ORDERS = "/t/acme/console/apis/orders/"
+REVISIONS = f"{ORDERS}v1/revisions/"
+NEW = f"{REVISIONS}new/"
+DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
+AIM = {"upstream": "http://127.0.0.1:9", "header": "", "secret": "", "connect_timeout_ms": "5000", "timeout_ms": "30000", "note": "Less"}
+
+
+def changed() -> dict[str, Any]:
+    """Without POST /orders and /orders/{id}, with /invoices and another answer of GET /orders."""
+    found = copy.deepcopy(make.DOCUMENT)
+    del found["paths"]["/orders"]["post"]
+    del found["paths"]["/orders/{id}"]
+    found["paths"]["/orders"]["get"]["responses"]["404"] = {"description": "None"}
+    found["paths"]["/invoices"] = {"get": {"responses": {"200": {"description": "Invoices"}}}}
+    return found
+
+
+CHANGED = json.dumps(changed(), indent=1)
+
+
+@pytest.fixture
+def pam(cast: Cast, client: Client) -> Client:
+    client.force_login(cast.pam)
+    return client
+
+
+@pytest.fixture
+def orders(cast: Cast) -> Api:
+    with tenant_scope(cast.acme.pk):
+        return make.api("orders")
+
+
+def text(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def live_number(cast: Cast) -> int:
+    with tenant_scope(cast.acme.pk):
+        version = ApiVersion.objects.select_related("live_revision").get()
+        assert version.live_revision is not None
+        return version.live_revision.number
+
+
+def add(cast: Cast, content: dict[str, Any] | None = None, **target: Any) -> Revision:
+    with tenant_scope(cast.acme.pk):
+        version = ApiVersion.objects.get()
+        return publishing.add_revision(
+            version, document=make.document(content), target=make.target(target.pop("url", AIM["upstream"]), **target), by=cast.pam
+        )
+
+
+def test_pam_adds_a_revision_sees_what_it_changes_makes_it_live_and_goes_back(cast: Cast, pam: Client, orders: Api) -> None:
+    assert 'value="http://127.0.0.1:9"' in text(pam.get(NEW))
+    assert pam.post(NEW, {**AIM, "document": CHANGED, "once": "a" * 32})["Location"] == f"{REVISIONS}2/"
+    assert live_number(cast) == 1
+    page = text(pam.get(f"{REVISIONS}2/"))
+    for said in (
+        "Revision 2 is there. Nothing changes for callers before it is made live.", "What changes against revision 1, which is live",
+        "2 operations disappear", "1 operation is new", "1 operation changes", "The response 404 is new.", "/invoices", "Make live…",
+    ):  # fmt: skip
+        assert said in page, said
+    question = text(pam.get(f"{REVISIONS}2/live/", headers=DIALOG))
+    assert "2 operations disappear; callers of POST /orders, GET /orders/{id} get 404 or 405 once a gateway is connected." in question
+    assert "1 operation is new. 1 operation changes." in question
+    for name in ("edge-1", "edge-2"):
+        GatewayNode.objects.create(name=name, token_sha256="0" * 64, connected=True, seen_at=timezone.now())
+    assert "get 404 or 405 on 2 gateways within a second." in text(pam.get(f"{REVISIONS}2/live/"))
+    assert pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "once": "b" * 32})["Location"] == f"{REVISIONS}2/"
+    assert live_number(cast) == 2
+    with tenant_scope(cast.acme.pk):
+        event = Event.objects.latest("number")
+        assert (event.kind, event.data["was"], event.data["number"]) == ("revision.live", 1, 2)
+    landed = text(pam.get(f"{REVISIONS}2/"))
+    assert "Revision 2 of Orders v1 is live." in landed
+    assert f"/receipts/{event.number}/" in landed
+    assert "Go back to revision 1…" in text(pam.get(f"{REVISIONS}1/"))
+    back = pam.get(f"{REVISIONS}1/live/")
+    assert "Go back to revision 1 of Orders v1?" in text(back)
+    assert "1 operation disappears; callers of GET /invoices get 404" in text(back)
+    assert pam.post(f"{REVISIONS}1/live/", {"instead_of": "2", "once": "c" * 32}).status_code == 302
+    assert live_number(cast) == 1
+
+
+def test_when_another_was_made_live_meanwhile_pam_has_to_look_again(cast: Cast, pam: Client, orders: Api) -> None:
+    add(cast, changed())
+    three = add(cast)
+    asked = text(pam.get(f"{REVISIONS}2/live/"))
+    assert 'name="instead_of" value="1"' in asked
+    with tenant_scope(cast.acme.pk):
+        publishing.make_live(three, by=cast.ada)
+    answer = pam.post(f"{REVISIONS}2/live/", {"instead_of": "1"})
+    assert answer.status_code == 409
+    assert "Revision 3 was made live meanwhile." in text(answer)
+    assert live_number(cast) == 3
+    # And what is live already isn't made so twice.
+    assert pam.post(f"{REVISIONS}3/live/", {"instead_of": "3"}).status_code == 409
+
+
+def test_any_two_revisions_can_be_compared(cast: Cast, pam: Client, orders: Api) -> None:
+    add(cast, changed(), url="http://127.0.0.1:10/other", timeout_ms=1_000, header="x-key", secret="s")
+    add(cast, changed())
+    page = text(pam.get(f"{REVISIONS}3/?against=2"))
+    assert "What changes against revision 2" in page
+    assert "Calls go to http://127.0.0.1:9; they went to http://127.0.0.1:10/other." in page
+    assert "It has 5000 ms to connect and 30000 ms to answer; it had 5000 and 1000." in page
+    assert "The gateway no longer puts the header x-key on each call." in page
+    assert "disappear" not in page
+    assert "The gateway puts the header x-key on each call." in text(pam.get(f"{REVISIONS}2/?against=3"))
+    for nonsense in ("99", "-1", "x", "²", "9" * 400, "3"):
+        assert "against revision 1, which is live" in text(pam.get(f"{REVISIONS}3/", {"against": nonsense}))
+    assert "The first revision: all of it is new" in text(pam.get(f"{REVISIONS}1/?against=nonsense")) or "against revision" in page
+    same = add(cast)
+    assert "Nothing changes for callers" in text(pam.get(f"{REVISIONS}{same.number}/?against=1"))
+
+
+def test_left_empty_the_document_of_the_live_revision_is_kept(cast: Cast, pam: Client, orders: Api) -> None:
+    assert "Leave this and the file empty to keep the document of revision 1." in text(pam.get(NEW))
+    assert pam.post(NEW, {**AIM, "document": "", "timeout_ms": "900"}).status_code == 302
+    with tenant_scope(cast.acme.pk):
+        one, two = Revision.objects.order_by("number")
+        assert one.document == two.document
+        assert two.upstream.timeout_ms == 900
+
+
+def test_the_secret_stays_for_its_own_host_and_goes_nowhere_else(cast: Cast, pam: Client, orders: Api) -> None:
+    secret = "s3cret-of-acme"
+    with tenant_scope(cast.acme.pk):
+        publishing.make_live(add(cast, header="x-key", secret=secret), by=cast.pam)
+    page = text(pam.get(NEW))
+    assert "Leave it empty to keep the secret as it is." in page
+    assert secret not in page
+    kept = {**AIM, "document": CHANGED, "header": "X-Key", "upstream": "http://127.0.0.1:9/elsewhere"}
+    assert pam.post(NEW, kept).status_code == 302
+    with tenant_scope(cast.acme.pk):
+        upstream = Upstream.objects.latest("id")
+        assert (upstream.header, upstream.path) == ("x-key", "/elsewhere")
+        assert unseal(upstream.sealed, upstream.sealed_for, kek()).decode() == secret
+    for elsewhere in ("http://127.0.0.2:9", "http://127.0.0.1:10", "https://127.0.0.1:9"):
+        answer = pam.post(NEW, {**kept, "upstream": elsewhere})
+        assert answer.status_code == 422
+        assert "The secret was given for 127.0.0.1; type it again to send it elsewhere." in text(answer)
+    assert pam.post(NEW, {**kept, "header": "x-other"}).status_code == 422
+    assert pam.post(NEW, {**kept, "upstream": "http://127.0.0.2:9", "secret": "new"}).status_code == 302
+    assert pam.post(NEW, {**kept, "header": ""}).status_code == 302
+    with tenant_scope(cast.acme.pk):
+        assert Upstream.objects.latest("id").sealed == ""
+        assert Revision.objects.count() == 5
+
+
+def test_problems_come_back_with_their_lines_and_all_that_was_typed(cast: Cast, pam: Client, orders: Api) -> None:
+    wrong = CHANGED.replace('"get"', '"fetch"')
+    answer = pam.post(NEW, {**AIM, "document": wrong, "note": "My note", "secret": "s3cret-of-pam"})
+    assert answer.status_code == 422
+    assert re.search(r"Line \d+, column \d+", text(answer))
+    assert "&quot;fetch&quot;" in text(answer)
+    assert "My note" in text(answer)
+    assert "s3cret-of-pam" not in text(answer)
+    typed = pam.post(NEW, {"document": wrong}, headers={"HX-Request": "true", "HX-Target": "problems"})
+    assert "must be mended" in text(typed)
+    assert "<html" not in text(typed)
+    for field, value, sentence in (
+        ("upstream", "http://10.0.0.1", "is not a public address"),
+        ("upstream", "", "Fill this in."),
+        ("note", "n" * 501, "This has 501 characters; 500 are the most."),
+        ("timeout_ms", "x", "Give a whole number."),
+    ):
+        answer = pam.post(NEW, {**AIM, "document": CHANGED, field: value})
+        assert answer.status_code == 422
+        assert sentence in text(answer)
+        assert "/invoices" in text(answer)
+    with tenant_scope(cast.acme.pk):
+        assert Revision.objects.count() == 1
+
+
+def test_a_version_without_a_revision_needs_a_document(cast: Cast, pam: Client, orders: Api) -> None:
+    with tenant_scope(cast.acme.pk):
+        publishing.add_version(orders, name="v2", by=cast.pam)
+    at = f"{ORDERS}v2/revisions/new/"
+    answer = pam.post(at, {**AIM, "document": ""})
+    assert answer.status_code == 422
+    assert "Paste a document, or choose a file that has one." in text(answer)
+    assert pam.post(at, {**AIM, "document": CHANGED})["Location"] == f"{ORDERS}v2/revisions/1/"
+    page = text(pam.get(f"{ORDERS}v2/revisions/1/"))
+    assert "The first revision: all of it is new" in page
+    asked = text(pam.get(f"{ORDERS}v2/revisions/1/live/"))
+    assert "Orders v2 is a draft, so nothing changes for callers before it is published." in asked
+    assert pam.post(f"{ORDERS}v2/revisions/1/live/", {"instead_of": ""}).status_code == 302
+
+
+def test_sent_twice_it_is_added_once(cast: Cast, pam: Client, orders: Api) -> None:
+    sent = {**AIM, "document": CHANGED, "once": "d" * 32}
+    assert pam.post(NEW, sent).status_code == 302
+    again = pam.post(NEW, sent)
+    assert again.status_code == 409
+    assert "This was sent twice, and done once." in text(again)
+    with tenant_scope(cast.acme.pk):
+        assert Revision.objects.count() == 2
+
+
+def test_when_others_are_read_pam_is_told_kindly(pam: Client, orders: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(_text: str) -> None:
+        raise openapi.TooManyAtOnceError
+
+    monkeypatch.setattr(openapi, "read", busy)
+    answer = pam.post(NEW, {**AIM, "document": CHANGED})
+    assert answer.status_code == 503
+    assert "try again in a few seconds" in text(answer)
+    assert "/invoices" in text(answer)
+
+
+def test_the_pages_make_the_same_queries_whatever_there_is(cast: Cast, pam: Client, orders: Api) -> None:
+    add(cast, changed())
+    pam.get(NEW)
+    with queries("page:revision"):
+        pam.get(f"{REVISIONS}2/")
+    with queries("page:revision-live"):
+        pam.get(f"{REVISIONS}2/live/")
+    with queries("page:revision-new"):
+        pam.get(NEW)
+    for _ in range(5):
+        add(cast, changed())
+    pam.get(NEW)
+    with queries("page:revision"):
+        pam.get(f"{REVISIONS}2/")
+
+
+@pytest.mark.parametrize("at", [NEW, f"{REVISIONS}1/", f"{REVISIONS}1/live/"])
+def test_carl_may_not_and_eve_sees_nothing(cast: Cast, client: Client, orders: Api, at: str) -> None:
+    for who, status in ((cast.carl, 403), (cast.eve, 404), (cast.olga, 404)):
+        client.force_login(who)
+        assert client.get(at).status_code == status
+        assert client.post(at, {**AIM, "document": CHANGED}).status_code in {status, 405}
+    client.force_login(cast.eve)
+    assert client.get(at.replace("acme", "globex")).status_code == 404
+    client.force_login(cast.pam)
+    for unknown in (at.replace("v1", "v7"), at.replace("orders", "none"), at.replace("/1/", "/7/")):
+        assert client.get(unknown).status_code == (200 if unknown == at else 404)
+    with tenant_scope(cast.acme.pk):
+        assert Revision.objects.count() == 1

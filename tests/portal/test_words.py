@@ -1,0 +1,88 @@
+"""Every kind of event reads as a sentence, whatever it is about."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from portal.words import ALONE, ROLES, SENTENCES, added, day_and_time, happened
+from tenants.event_kinds import KINDS, PLATFORM_KINDS
+from tenants.models import Event, Role
+from tests import make
+from tests.conftest import Cast
+
+HOSTILE = "50%(x)s {0} %% <script>alert(1)</script>"
+
+
+def test_no_kind_is_without_a_sentence() -> None:
+    assert set(SENTENCES) == KINDS | PLATFORM_KINDS
+    assert set(ALONE) <= KINDS
+    assert set(ROLES) == set(Role.values)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS | PLATFORM_KINDS))
+@pytest.mark.parametrize("by_a_person", [True, False])
+def test_each_kind_reads_with_names_that_mean_harm_and_with_data_that_lacks_everything(kind: str, by_a_person: bool) -> None:
+    sentence = happened(kind, {}, actor=HOSTILE, subject=HOSTILE, by_a_person=by_a_person)
+    assert HOSTILE in sentence
+    assert sentence.replace(HOSTILE, "").strip()
+    assert "%(" not in sentence.replace(HOSTILE, "")
+
+
+def test_whatever_the_product_records_reads_whole(in_acme: Cast) -> None:
+    for status in ("active", "suspended", "rejected", "cancelled"):
+        make.subscription(status=status)
+    make.credential()
+    for event in Event.objects.all():
+        told = happened(event.kind, event.data, actor=event.actor_name, subject=event.subject_name, by_a_person=event.actor_id is not None)
+        assert event.subject_name in told or event.kind == "revision.live", told
+        assert "%" not in told
+        assert "  " not in told
+
+
+@pytest.mark.parametrize(
+    "kind,data,by_a_person,told",
+    [
+        ("subscription.approved", {"was": "pending"}, True, "Ada approved Orders (gold)"),
+        ("subscription.approved", {"was": "pending"}, False, "Orders (gold) was approved at once, by its plan"),
+        ("member.changed", {"was": ["admin"], "roles": ["auditor", "developer"]}, True,
+         "Ada changed the roles of Orders (gold) to auditor, developer"),
+        ("api.changed", {"was": {"name": "Order"}, "now": {"name": "Orders"}}, True, "Ada renamed the API Order to Orders"),
+        ("api.changed", {"was": {"description": "a"}, "now": {"description": "b"}}, True,
+         "Ada changed the description of the API Orders (gold)"),
+        ("api.cors_changed", {"was": {}, "now": {"cors_origins": ["https://shop.example"]}}, True,
+         "Ada lets browser pages of https://shop.example call Orders (gold)"),
+        ("api.cors_changed", {"was": {}, "now": {"cors_origins": []}}, True, "Ada lets no browser page call Orders (gold) any more"),
+        ("revision.created", {"version": "Orders v1", "operations": 1}, True, "Ada imported Orders (gold) of Orders v1, with 1 operation"),
+        ("revision.created", {"version": "Orders v1", "operations": 5}, True, "Ada imported Orders (gold) of Orders v1, with 5 operations"),
+        ("revision.live", {"version": "Orders v1", "number": 1, "was": None}, True, "Ada made revision 1 of Orders v1 live"),
+        ("revision.live", {"version": "Orders v1", "number": 2, "was": 1}, True, "Ada made revision 2 of Orders v1 live, after revision 1"),
+        ("revision.live", {"version": "Orders v1", "number": 1, "was": 2}, True,
+         "Ada went back to revision 1 of Orders v1, from revision 2"),
+        ("plan.created", {"api": "orders", "calls": 60, "seconds": 60}, True,
+         "Ada made the plan Orders (gold) of orders: 60 calls a minute"),
+        ("upstream.resolved", {"was": [], "now": ["192.0.2.7", "192.0.2.8"]}, False,
+         "Orders (gold) has other addresses now: 192.0.2.7, 192.0.2.8"),
+        ("person.renamed", {"was": "Ada", "now": "Ada L."}, True, "Ada goes by the name Ada L."),
+        ("credential.created", {"application": "Shop"}, True, "Ada got a new secret for Shop: Orders (gold)"),
+        ("credential.created", {"application": "Shop", "replaces": "x"}, True,
+         "Ada got a new secret for Shop, Orders (gold), in place of an older one"),
+    ],
+)  # fmt: skip
+def test_sentences_say_what_changed(kind: str, data: dict[str, object], by_a_person: bool, told: str) -> None:
+    assert happened(kind, data, actor="Ada", subject="Orders (gold)", by_a_person=by_a_person) == told
+
+
+def test_what_people_said_with_it_is_told_apart() -> None:
+    assert added({"was": "active", "reason": "Too many calls."}) == "Too many calls."
+    assert added({"purpose": "Sells.", "environment": "live"}) == "Sells."
+    assert not added({"was": "active", "note": ""})
+
+
+def test_a_time_is_near_enough_to_plan_by_and_in_the_readers_zone() -> None:
+    with timezone.override("Europe/Berlin"):
+        noon = timezone.localtime().replace(hour=12, minute=5)
+        assert day_and_time(noon.astimezone(UTC)) == "today 12:05"
+        assert day_and_time((noon + timedelta(days=1)).astimezone(UTC)) == "tomorrow 12:05"
+        far = datetime(2099, 7, 3, 10, 0, tzinfo=UTC)
+        assert day_and_time(far) == "3 Jul 2099 12:00"
