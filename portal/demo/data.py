@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 
 from apis import openapi
-from apis.actions import publishing, subscriptions
+from apis.actions import drafts, publishing, subscriptions
 from apis.models import Api, Subscription
 from keys.actions import create_credential, create_tenant, register_application, roll
 from keys.models import Application
@@ -67,6 +67,8 @@ OFFERS = {
     ),
     "globex": (Offer("echo", "Echo", (("free", 60, 60, "manual"),)),),
 }
+# Orders as Pam would have it next, and what she began.
+NEXT, DRAFT = "orders-next", "customers"
 APPLICATIONS = (
     ("carl@acme.example", "Checkout", "Takes orders in the shop.", "live"),
     ("carl@acme.example", "Storefront", "Shows what there is, and what was bought.", "live"),
@@ -87,8 +89,8 @@ WISHES = (
 
 def seed(upstream_url: str) -> list[dict[str, str]]:
     """Tenants, people, published APIs, applications, and requests that wait. Returns the sign-ins, with fresh passwords; call it once."""
-    slugs = sorted({offer.slug for offers in OFFERS.values() for offer in offers})
-    documents = {slug: openapi.read((DOCUMENTS / f"{slug}.yaml").read_text()) for slug in slugs}
+    names = sorted({offer.slug for offers in OFFERS.values() for offer in offers} | {NEXT, DRAFT})
+    documents = {name: openapi.read(_text(name)) for name in names}
     target = publishing.check_target(upstream_url)
     with transaction.atomic():
         tenants = {slug: create_tenant(slug=slug, name=name, by=None) for slug, name in TENANTS.items()}
@@ -99,7 +101,12 @@ def seed(upstream_url: str) -> list[dict[str, str]]:
                     _publish(offer, documents[offer.slug], target, by=_user(publisher))
         with tenant_scope(tenants["acme"].pk):
             _subscribe(decider=_user("ada@acme.example"))
+            _go_on(documents, upstream_url, target, by=_user("pam@acme.example"))
     return sign_ins
+
+
+def _text(name: str) -> str:
+    return (DOCUMENTS / f"{name}.yaml").read_text()
 
 
 def _user(email: str) -> User:
@@ -146,6 +153,16 @@ def _subscribe(*, decider: User) -> None:
     # Nobody ever sees these two secrets; Carl can roll them.
     old, _ = create_credential(storefront, label="Shop servers", by=storefront.owner)
     roll(old, grace="24h", by=storefront.owner)
+
+
+def _go_on(documents: Mapping[str, openapi.Document], upstream_url: str, target: publishing.Target, *, by: User) -> None:
+    """What Pam has not finished: a changed document that is not live, and an API that is not published."""
+    orders = Api.objects.get(slug="orders").versions.get(name="v1")
+    target = replace(target, address=replace(target.address, path="/anything"))
+    publishing.add_revision(orders, document=documents[NEXT], target=target, note="Cancelling wants a reason", by=by)
+    draft = drafts.write(document=_text(DRAFT), read=documents[DRAFT], by=by)
+    drafts.describe(draft, name="Customers", slug="customers-2", description=str(documents[DRAFT].content["info"]["description"]))
+    drafts.aim(draft, url=f"{upstream_url}/anything", target=target)
 
 
 def _decide(subscription: Subscription, wish: Wish, *, by: User) -> None:

@@ -1,7 +1,9 @@
 """The gateways as a tenant sees them: who is connected, what each acknowledged, how it stands to this tenant."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
@@ -36,7 +38,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A gateway: `standing` is one of portal.templatetags.ui.STATES."""
+    """A gateway: `standing` is one of portal.templatetags.ui.STATES, "" while it is not connected."""
 
     node: GatewayNode
     connected: bool
@@ -62,7 +64,7 @@ def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:
         Row(
             each,
             each.pk in connected,
-            _standing(deployments.get(each.pk)) if each.pk in loaded else "not_loaded",
+            _standing(each, connected, loaded, deployments.get(each.pk)),
             deployments.get(each.pk),
             _told(last[each.pk]) if each.pk in last else None,
         )
@@ -70,7 +72,11 @@ def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:
     ]
 
 
-def _standing(deployment: Deployment | None) -> str:
+def _standing(node: GatewayNode, connected: Set[UUID], loaded: Set[UUID], deployment: Deployment | None) -> str:
+    if node.pk not in connected:
+        return ""
+    if node.pk not in loaded:
+        return "not_loaded"
     return deployment.state if deployment else "waiting"
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils import translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
@@ -29,15 +30,25 @@ from tenants.errors import Busy
 from tenants.models import Theme, User
 from tenants.throttle import TooMany
 
-REGIONS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
-Groups = list[tuple[str, list[tuple[str, str]]]]
+REGIONS: dict[str, Promise] = {
+    "Africa": gettext_lazy("Africa"),
+    "America": gettext_lazy("America"),
+    "Antarctica": gettext_lazy("Antarctica"),
+    "Asia": gettext_lazy("Asia"),
+    "Atlantic": gettext_lazy("Atlantic"),
+    "Australia": gettext_lazy("Australia"),
+    "Europe": gettext_lazy("Europe"),
+    "Indian": gettext_lazy("Indian Ocean"),
+    "Pacific": gettext_lazy("Pacific"),
+}
+Groups = list[tuple[str | Promise, list[tuple[str, str]]]]
 
 
 @cache
 def zones() -> Groups:
     """The IANA time zones that are places, by region."""
     found = sorted(zoneinfo.available_timezones())
-    places = [(region, [(name, _city(name)) for name in found if name.startswith(f"{region}/")]) for region in REGIONS]
+    places = [(word, [(name, _city(name)) for name in found if name.startswith(f"{region}/")]) for region, word in REGIONS.items()]
     return [("UTC", [("UTC", "UTC")]), *places]
 
 

@@ -113,7 +113,7 @@ def when(at: datetime | None) -> SafeString | str:
 @register.simple_tag
 def code(lang: str, text: str) -> SafeString:
     """Source with its words marked by class, never by style."""
-    marked = highlight(text, get_lexer_by_name(lang), HtmlFormatter(nowrap=True))
+    marked: str = highlight(text, get_lexer_by_name(lang), HtmlFormatter(nowrap=True))
     return mark_safe(marked.rstrip("\n"))  # noqa: S308  (Pygments escapes)
 
 

@@ -41,7 +41,7 @@ def places(world: World) -> list[Place]:
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
     decision = next(row["number"] for row in events if row["kind"] == "subscription.suspended")
-    gold = next(plan["id"] for plan in plans["orders"]["plans"])
+    gold = plans["orders"]["plans"][0]["id"]
     t = f"/t/{TENANT}"
     c = f"{t}/console"
     return [
@@ -82,6 +82,14 @@ def places(world: World) -> list[Place]:
         Place("console-api-edit", f"{c}/apis/orders/edit/", PAM),
         Place("console-api-version-new", f"{c}/apis/orders/add-version/", PAM),
         Place("console-api-version-publish", f"{c}/apis/customers/v1/publish/", PAM),
+        Place("console-api-revision", f"{c}/apis/orders/v1/revisions/2/", PAM),
+        Place("console-api-revision-new", f"{c}/apis/orders/v1/revisions/new/", PAM),
+        Place("console-api-revision-live", f"{c}/apis/orders/v1/revisions/2/live/", PAM),
+        Place("console-api-new", f"{c}/new-api/", PAM),
+        Place("console-api-new-check", f"{c}/new-api/check/", PAM),
+        Place("console-api-new-upstream", f"{c}/new-api/upstream/", PAM),
+        Place("console-api-new-plan", f"{c}/new-api/plan/", PAM),
+        Place("console-api-new-discard", f"{c}/new-api/discard/", PAM),
         Place("console-plans", f"{c}/plans/", PAM),
         Place("console-plan-new", f"{c}/plans/new/", PAM),
         Place("console-plan-publish", f"{c}/plans/{gold}/publish/", PAM),
@@ -91,4 +99,5 @@ def places(world: World) -> list[Place]:
         Place("console-events", f"{c}/audit/", UGO),
         Place("console-event", f"{c}/audit/{decision}/", UGO),
         Place("console-gateways", f"{c}/gateways/", ADA),
+        Place("console-gateway", f"{c}/gateways/gateway-1/", ADA),
     ]

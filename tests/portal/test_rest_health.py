@@ -58,9 +58,9 @@ def test_every_answer_carries_its_request_id_and_the_safe_headers(client: Client
     assert given["Referrer-Policy"] == "same-origin"
 
 
-def test_the_bare_address_leads_to_the_documentation(db: None, client: Client) -> None:
+def test_the_bare_address_leads_to_the_sign_in(db: None, client: Client) -> None:
     response = client.get("/")
-    assert (response.status_code, response["Location"]) == (302, "/api/docs/")
+    assert (response.status_code, response["Location"]) == (302, "/accounts/login/?next=%2F")
 
 
 def test_a_host_that_is_not_ours_is_refused(client: Client) -> None:

@@ -101,7 +101,7 @@ WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant"}]
 
 
 def address(path: str, slug: str, ids: dict[str, Any]) -> str:
-    kinds = {"subscriptions/": "subscriptions", "requests/": "subscriptions", "plans/": "plans"}
+    kinds = {"subscriptions/": "subscriptions", "requests/": "subscriptions", "console/plans/": "plans"}
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
 

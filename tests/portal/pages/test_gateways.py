@@ -66,7 +66,7 @@ def test_how_each_stands(ada: Client, in_acme: Cast) -> None:
         Deployment.objects.create(node=each, state=state, refused_at=timezone.now(), refused_text=WORDS)
     said = text(ada.get(GATEWAYS))
     assert "eu/gateway-1 Connected Not loaded yet" in said
-    assert "lost Not connected last heard of 2 days ago In step" in said
+    assert "lost Not connected last heard of 2 days ago It goes on with what it last acknowledged" in said
     refused = "It refused the newest routes. It serves the ones before, with today's access. What it said (held)"
     assert f"held Connected Older routes {refused} {WORDS}" in said
     assert "closed Connected Closed It lets no call through for this tenant" in said

@@ -1,5 +1,6 @@
 """One field for all: each finds what they may see, and nothing else."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -93,7 +94,7 @@ def test_nothing_is_found_and_the_field_keeps_the_text(in_acme: Cast, shop: Appl
     html = response.content.decode()
     assert "<script>alert" not in html
     if q.startswith("nothing"):
-        assert html.count(f'name="q" value="{q}"') == 3
+        assert len(re.findall(rf'name="q"\s+value="{q}"', html)) == 3
 
 
 def test_ten_of_each_and_the_list_has_the_others(in_acme: Cast) -> None:

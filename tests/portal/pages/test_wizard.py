@@ -15,9 +15,11 @@ from django.utils import timezone
 from apis import openapi
 from apis.actions import drafts, publishing
 from apis.models import Api, ApiVersion, Draft, Plan, Revision, Upstream
+from apis.openapi_source import MAX_BYTES
 from apis.tasks import expire_drafts
 from keys.envelope import unseal
 from keys.kek import kek
+from portal.uploads import BoundedUpload
 from tenants import due
 from tenants.models import Event, Membership
 from tenants.scope import in_scope, tenant_scope
@@ -488,3 +490,12 @@ def test_each_step_makes_the_same_few_queries(cast: Cast, pam: Client) -> None:
         pam.get(at)
         with queries(f"page:new-api-{name}"):
             assert pam.get(at).status_code == 200
+
+
+def test_a_file_is_held_up_to_a_bound_and_its_size_is_told() -> None:
+    handler = BoundedUpload()
+    handler.new_file("file", "big.yaml", "text/yaml", None)
+    for start in range(0, 5 * MAX_BYTES, MAX_BYTES // 2):
+        handler.receive_data_chunk(b"#" * (MAX_BYTES // 2), start)
+    found = handler.file_complete(5 * MAX_BYTES)
+    assert (len(found.read()), found.size) == (MAX_BYTES, 5 * MAX_BYTES)
