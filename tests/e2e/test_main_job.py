@@ -106,7 +106,7 @@ def settles(world: World, token: str, status: int, code: str = "") -> None:
 
 def enforced(page: Page) -> None:
     """The receipt stands beside the decision; without scripts it is asked for by hand."""
-    receipt = page.locator("#request, .head").get_by_text("Enforced on 1/1 gateway")
+    receipt = page.locator("#request, .head").get_by_text("Enforced on 1/1 gateways")
     if page.evaluate("document.documentElement.classList.contains('js')"):
         expect(receipt.first).to_be_visible()
         return

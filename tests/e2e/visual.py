@@ -15,7 +15,7 @@ from tests.e2e.world import SIZES, THEMES, World, settled
 
 IMAGES = Path(__file__).resolve().parent.parent.parent / "docs" / "img"
 # So many colours are enough for pages; the files are a quarter as large.
-COLOURS = 128
+COLOURS = 256
 
 
 def main() -> int:

@@ -234,7 +234,7 @@ def test_a_subscription_says_how_it_stands_and_why(cast: Cast, carl: Client, che
     html = page(carl, f"{APPS}{checkout.pk}/?tab=subscriptions")
     told = text(html)
     assert "Orders gold 60 calls a minute A test. Suspended Ada, just now “Too many calls." in told
-    assert "Enforced on 1/1 gateway" in told
+    assert "Enforced on 1/1 gateways" in told
     assert "<script>alert" not in html
     assert f'href="{APPS}subscriptions/{held.pk}/cancel/"' in html
 

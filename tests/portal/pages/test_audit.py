@@ -208,7 +208,7 @@ def test_an_event_with_all_that_was_written_down(ugo: Client, in_acme: Cast, sto
         "State Active Suspended",
         str(story.pk),
         str(in_acme.ada.pk),
-        "Enforced on 1/1 gateway",
+        "Enforced on 1/1 gateways",
         event.digest,
         event.previous,
         "Intact",

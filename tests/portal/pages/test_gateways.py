@@ -93,7 +93,7 @@ def test_what_it_last_acknowledged_and_after_how_long(ada: Client, in_acme: Cast
     acknowledges(gateway, Event.objects.get(number=event.number - 1), after=timedelta(milliseconds=30))
     acknowledges(gateway, event, after=timedelta(milliseconds=12))
     assert f"Event {event.number} after 12 ms" in text(ada.get(GATEWAYS))
-    assert "The newest decision: Enforced on 1/1 gateway in 12 ms" in text(ada.get(GATEWAYS))
+    assert "The newest decision: Enforced on 1/1 gateways in 12 ms" in text(ada.get(GATEWAYS))
     # It connects anew, and loads the same.
     acknowledges(gateway, event, after=timedelta(hours=3))
     said = text(ada.get(GATEWAYS))

@@ -114,7 +114,7 @@ def test_complete_it_stops_asking(cast: Cast, approval: Event) -> None:
 def test_a_gateway_that_nobody_called_counts_without_a_time(cast: Cast, approval: Event) -> None:
     with tenant_scope(cast.acme.pk):
         node("gateway-1", loaded=False)
-    assert text(fragment(cast.ada, approval.number)) == "Enforced on 1/1 gateway"
+    assert text(fragment(cast.ada, approval.number)) == "Enforced on 1/1 gateways"
     assert "Not loaded yet" in page(cast.ada, approval.number)[1]
 
 
@@ -217,7 +217,7 @@ def test_a_late_acknowledgement_is_told_in_time(cast: Cast, approval: Event) -> 
         receipt = covers(node("gateway-1"), 0, approval.number)
         receipt.at = approval.at + timedelta(milliseconds=1234)
         receipt.save()
-    assert text(fragment(cast.ada, approval.number)) == "Enforced on 1/1 gateway in 1234 ms"
+    assert text(fragment(cast.ada, approval.number)) == "Enforced on 1/1 gateways in 1234 ms"
 
 
 def test_it_takes_as_many_queries_for_many_gateways(cast: Cast, approval: Event) -> None:

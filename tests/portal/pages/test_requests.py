@@ -156,7 +156,7 @@ def test_ada_approves_with_one_click_and_sees_it_enforced(in_acme: Cast, ada: Cl
     assert "Undo" in said
     assert status_of(asked.pk) == "active"
     covers(gateway, 0, Event.objects.latest("number").number)
-    assert "Enforced on 1/1 gateway in" in text(ada.get(at(asked)))
+    assert "Enforced on 1/1 gateways in" in text(ada.get(at(asked)))
 
 
 def test_ada_rejects_and_says_why(in_acme: Cast, ada: Client, asked: Subscription) -> None:

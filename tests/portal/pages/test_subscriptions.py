@@ -93,7 +93,7 @@ def test_the_list_says_where_each_is_enforced(in_acme: Cast, ada: Client, active
     covers(gateway, 0, Event.objects.latest("number").number)
     make.subscription(status="suspended", of=make.application(in_acme.carl, name="Crawler"))
     said = text(ada.get(LIST))
-    assert re.search(r"Checkout → Orders Carl · gold Active \S.*Enforced on 1/1 gateway in \d+ ms", said)
+    assert re.search(r"Checkout → Orders Carl · gold Active \S.*Enforced on 1/1 gateways in \d+ ms", said)
     assert re.search(r"Crawler → \S+ Carl · plan-\d+ Suspended .*Enforcing on 0 of 1 waiting for gateway-1", said)
 
 
