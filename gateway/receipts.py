@@ -91,18 +91,19 @@ class Receipt:
         return _("Enforced on %(enforced)s/%(total)s gateways; waiting for %(waiting)s.") % {**counted, "waiting": self.waiting_for}
 
 
-# With any of these one sees the receipts of all decisions.
-_SEES_ALL = frozenset({"audit.read", "subscriptions.see_all", "gateways.see"})
-
-
 def visible_to(user: User, permissions: Set[str]) -> QuerySet[Event]:
-    """The events whose receipts a person may see: all of them, else those of their own decisions and about their own applications."""
-    if permissions & _SEES_ALL:
+    """The events whose receipts a person may see: all with the audit, else those of their own decisions, about their own applications,
+    and of what else they see: everyone's subscriptions, and what gateways enforce."""
+    if "audit.read" in permissions:
         return Event.objects.all()
-    about = Q(subject_id__in=Application.objects.filter(owner=user).values("pk"))
+    seen = Q(actor_id=user.pk) | Q(subject_id__in=Application.objects.filter(owner=user).values("pk"))
     for part in (Subscription, Credential):
-        about |= Q(subject_id__in=part.objects.filter(application__owner=user).values("pk"))
-    return Event.objects.filter(Q(actor_id=user.pk) | about)
+        seen |= Q(subject_id__in=part.objects.filter(application__owner=user).values("pk"))
+    if "subscriptions.see_all" in permissions:
+        seen |= Q(kind__startswith="subscription.")
+    if "gateways.see" in permissions:
+        seen |= Q(kind__in=list(GATEWAY_KINDS))
+    return Event.objects.filter(seen)
 
 
 def as_told_to(permissions: Set[str], told: Receipt) -> Receipt:

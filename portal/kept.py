@@ -85,9 +85,18 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         lost = keep(request, why=_("You were signed out before this was sent. Look at it once more, then send it."))
         messages.info(request, f"{_('You were signed out.')} {lost or _('Sign in, and what you typed is there again.')}")
-    elif getattr(request, "htmx", False) and request.htmx.current_url_abs_path:  # type: ignore[attr-defined]
-        back = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    elif getattr(request, "htmx", False):
+        back = _stands_on(request) or back
     return _go(request, f"{reverse('account_login')}?{urlencode({'next': back})}")
+
+
+def _stands_on(request: HttpRequest) -> str | None:
+    """The page that a fragment was asked for by, as htmx says; None where that is none of ours."""
+    try:
+        found: str | None = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    except ValueError:
+        return None
+    return found
 
 
 def came_from_here(request: HttpRequest) -> bool:

@@ -1,13 +1,35 @@
-"""Whose page it is: in their language and their time zone."""
+"""What is sent can be read; and whose page it is: in their language and their time zone."""
 
 import zoneinfo
+from typing import Any
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_header_parameters
 
 from portal.errors import for_programs, reads_pages
 from tenants.middleware import GetResponse
+
+
+class Utf8Request(WSGIRequest):
+    """Its text is UTF-8. Django would read it by whatever codec of Python's the header names, before anything can answer for an error."""
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+
+
+class LegibleMiddleware:
+    """PostgreSQL can't be asked for a cookie that holds a NUL, and quoted one can."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        for name in [name for name, value in request.COOKIES.items() if "\x00" in value]:
+            del request.COOKIES[name]
+        return self.get_response(request)
 
 
 class PersonMiddleware:

@@ -156,7 +156,7 @@ GATEWAY_HEAP_MB = int(env("PORTICO_GATEWAY_HEAP_MB", "0"))
 UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 # Token requests per minute that one client may make from one address, counted in each web process.
 TOKEN_RATE = int(env("PORTICO_TOKEN_RATE", "600"))
-# Changes per minute that one person may make in one tenant over REST.
+# Changes per minute that one person may send to one tenant, over REST and by pages together.
 WRITE_RATE = int(env("PORTICO_WRITE_RATE", "120"))
 # Proxies that are believed when they say for whom they ask (X-Forwarded-For).
 TRUSTED_PROXIES = networks("PORTICO_TRUSTED_PROXIES")
@@ -208,6 +208,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tenants.middleware.OriginMiddleware",
+    "portal.middleware.LegibleMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

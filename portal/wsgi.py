@@ -8,8 +8,10 @@ from django.db import connection
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 application = get_wsgi_application()
 
-# Only with Django set up can the check be loaded.
+# Only with Django set up can these be loaded.
+from portal.middleware import Utf8Request  # noqa: E402
 from tenants.checks import insist_on_row_security  # noqa: E402
 
+application.request_class = Utf8Request
 insist_on_row_security()
 connection.close()

@@ -10,9 +10,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from tenants import throttle
 from tenants.models import Membership, Tenant, User
 from tenants.roles import PERMISSIONS, permissions_of
 from tenants.scope import in_scope, tenant_scope
@@ -77,6 +78,7 @@ def tenant_view(
             tenant: Tenant | None = getattr(request, "tenant", None)
             with nullcontext() if tenant is None or in_scope() else tenant_scope(tenant.pk):
                 request.permissions = allowed(request.user, permission)  # type: ignore[attr-defined]
+                _count(request, at=tenant)
             kwargs.pop("tenant", None)
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
@@ -84,6 +86,13 @@ def tenant_view(
         return guarded
 
     return decorate
+
+
+def _count(request: HttpRequest, *, at: Tenant | None) -> None:
+    """What pages send counts with what REST does, refused forms too: people send few."""
+    if request.method not in SAFE_METHODS:
+        assert isinstance(request.user, User)
+        throttle.change(request.user.pk, at=at.pk if at else None)
 
 
 def own_scope(view: F) -> F:
@@ -107,6 +116,7 @@ def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Call
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             raise SignInNeeded
+        _count(request, at=None)
         return view(request, *args, **kwargs)
 
     guarded.access = SIGNED_IN  # type: ignore[attr-defined]

@@ -69,7 +69,7 @@ class OriginMiddleware:
         request_id = given if _REQUEST_ID.match(given) else str(uuid7())
         peer, forwarded = request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
         ip = client_address(peer, forwarded, settings.TRUSTED_PROXIES)[:45]
-        token = origin.set(Origin(ip, request.headers.get("User-Agent", "")[:200], request_id))
+        token = origin.set(Origin(ip, request.headers.get("User-Agent", "").replace("\x00", "")[:200], request_id))
         try:
             response = self.get_response(request)
         finally:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -31,8 +30,6 @@ from tenants.models import Event, Membership, Tenant, User
 from tenants.paging import NewestFirst
 from tenants.scope import tenant_scope, user_scope
 from tenants.serializers import EventOut, MemberOut, RefreshIn, SessionIn, SessionOut, TenantOut
-
-WRITE_WINDOW = 60
 
 
 class RestView(APIView):
@@ -81,8 +78,7 @@ class TenantRestView(RestView):
         """
         super().initial(request, *args, **kwargs)
         if request.method not in SAFE_METHODS:
-            who = f"write {self.tenant.pk} {self.user.pk}"
-            throttle.attempt(who, limit=settings.WRITE_RATE, seconds=WRITE_WINDOW, called="changes")
+            throttle.change(self.user.pk, at=self.tenant.pk)
 
     @property
     def permissions(self) -> frozenset[str]:

@@ -1,13 +1,15 @@
 """Counting in PostgreSQL what may happen only so often: the count must hold in every process, and when Valkey is away."""
 
 import hashlib
+from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-TRIES = gettext_lazy("tries")
+TRIES, CHANGES = gettext_lazy("tries"), gettext_lazy("changes")
 
 
 class TooMany(Exception):  # noqa: N818  (reads as the sentence it is)
@@ -37,6 +39,14 @@ def attempt(what: str, *, limit: int, seconds: int, called: str | Promise = TRIE
         count, left = cursor.fetchone()
     if count > limit:
         raise TooMany(left, called)
+
+
+def change(by: UUID, *, at: UUID | None) -> None:
+    """Count what a person sends to change a tenant, or with None themselves: each can be work for every gateway.
+
+    :raises TooMany: see PORTICO_WRITE_RATE.
+    """
+    attempt(f"write {at} {by}", limit=settings.WRITE_RATE, seconds=60, called=CHANGES)
 
 
 def forgive(what: str) -> None:

@@ -8,8 +8,8 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth import password_validation, update_session_auth_hash
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import translation
 from django.utils.functional import Promise
@@ -135,7 +135,8 @@ def theme(request: HttpRequest) -> HttpResponse:
     chosen = request.POST.get("theme")
     if chosen in Theme.values:
         User.objects.filter(pk=user.pk).update(theme=chosen)
-    return redirect(back if ours(request, back) else "profile")
+    # Not `redirect`, which takes a word for the name of a page.
+    return HttpResponseRedirect(back if ours(request, back) else reverse("profile"))
 
 
 @sensitive_post_parameters("old_password", "password", "password_again")

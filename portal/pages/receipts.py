@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from gateway import receipts
 from portal.words import added, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
+from tenants.models import Event
 
 
 @tenant_view("tenant.see")
@@ -21,8 +22,16 @@ def receipt(request: TenantRequest, number: int) -> HttpResponse:
         return render(request, "components/receipt.html", shown)
     subject = subject_of(event)
     sentence = happened(event.kind, event.data, actor=event.actor_name, subject=subject, by_a_person=bool(event.actor_id))
-    told = {"event": event, "subject": subject, "sentence": sentence, "said": added(event.data)}
+    told = {"event": event, "subject": subject, "sentence": sentence, "said": _said(request, event)}
     return render(request, "receipts/receipt.html", {**shown, **told})
+
+
+def _said(request: TenantRequest, event: Event) -> str:
+    """What was said with it: about an application, for its owner and those who see such things, not for who sees gateways alone."""
+    said, theirs = added(event.data), request.permissions - {"gateways.see"}
+    if not said or event.subject_type not in {"subscription", "credential"} or "audit.read" in theirs:
+        return said
+    return said if receipts.visible_to(request.user, theirs).filter(pk=event.pk).exists() else ""
 
 
 def _step(request: TenantRequest) -> int:

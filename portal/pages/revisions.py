@@ -174,8 +174,8 @@ def _against(request: TenantRequest, revision: Revision, others: list[int]) -> R
     """The one it is compared with: the one asked for, the live one, or the one before it."""
     asked, live = request.GET.get("against", ""), revision.version.live_revision
     earlier = [number for number in others if number < revision.number]
-    if asked.isdecimal() and asked.isascii() and int(asked) in others:
-        number = int(asked)
+    if chosen := [number for number in others if str(number) == asked]:
+        number = chosen[0]
     elif live is not None and live.pk != revision.pk:
         number = live.number
     elif earlier:

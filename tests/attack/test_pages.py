@@ -2,13 +2,20 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from typing import Any
-from urllib.parse import urlsplit
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, reverse
 
@@ -17,13 +24,17 @@ from apis.actions import drafts, subscriptions
 from apis.models import Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.models import Application
-from tenants.models import Event, Role, Tenant, User
+from portal import kept
+from portal.middleware import Utf8Request
+from tenants.event_kinds import GATEWAY_KINDS, KINDS
+from tenants.models import Event, Membership, Role, Tenant, User
 from tenants.origin import Origin, origin
 from tenants.roles import permissions_of
 from tenants.scope import tenant_scope
 from tests import make
-from tests.conftest import Cast
+from tests.conftest import Cast, Rest, base
 
+T = TypeVar("T")
 # It ends whatever text, attribute or element it stands in.
 EVIL = "'\"></code></textarea></title></script><evil on=1>{{7*7}}\u202e"
 # What each page needs, written down by hand; "" is any signed-in person, None anybody.
@@ -49,13 +60,23 @@ NEEDS: dict[str, str | None] = {
     "console-gateways": "gateways.see", "console-gateway": "gateways.see", "console-members": "members.see",
     "console-events": "audit.read", "console-event": "audit.read", "search": "tenant.see", "receipt-page": "tenant.see",
 }  # fmt: skip
-# Every parameter that a page reads from its query, with a value that leads further in.
-QUERIES = (
+# What leads further into a page, and every parameter that any page reads.
+LEADS = (
     "", "tab=subscriptions", "tab=refusals", "tab=activity", "tab=reference", "tab=plans", "show=decided", "show=all", "part=1&step=1",
-    f"q={EVIL}", f"version={EVIL}", f"operation={EVIL}&as={EVIL}", f"tab={EVIL}&status={EVIL}&show={EVIL}&role={EVIL}&environment={EVIL}",
-    f"before={EVIL}&after={EVIL}&against={EVIL}&step={EVIL}&next={EVIL}", f"application={EVIL}&plan={EVIL}&api={EVIL}&request_id={EVIL}",
-    f"kind={EVIL}&who={EVIL}&subject={EVIL}&since={EVIL}&until={EVIL}&ip={EVIL}",
 )  # fmt: skip
+PARAMETERS = (
+    "q", "tab", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after", "against",
+    "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme",
+)  # fmt: skip
+SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
+FIELDS = (
+    "name", "purpose", "environment", "label", "last_day", "grace", "reason", "description", "cors_origins", "slug", "calls", "period",
+    "seconds", "approval", "api", "application", "plan", "document", "upstream", "header", "secret", "note", "theme",
+    "time_zone", "language", "next", "instead_of", "seen", "once", "connect_timeout_ms", "timeout_ms", "old_password", "password",
+    "password_again", "login",
+)  # fmt: skip
+# By GET they lead elsewhere, or give a file.
+LEADS_ON = {"home", "profile-theme", "catalogue-openapi", "console-request-approve", "console-request-reject", "console-request-undo"}
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 
 
@@ -65,7 +86,10 @@ def pages() -> list[URLPattern]:
 
 @dataclass(frozen=True)
 class World:
+    """`roles` has one member of Acme for each role, who has no other."""
+
     cast: Cast
+    roles: dict[str, User]
     ids: dict[str, Any]
     secret: str
 
@@ -73,7 +97,9 @@ class World:
         pattern = next(each for each in pages() if each.name == name)
         kinds = {"console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription"}
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
-        known = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
+        known: dict[str, Any] = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
+        if "revision" in name:
+            known["number"] = self.ids.get("revision", 1)
         return reverse(name, kwargs={each: known[each] for each in pattern.pattern.converters})
 
 
@@ -85,10 +111,26 @@ def client_of(user: User | None, **more: Any) -> Client:
 
 
 def hostile_document() -> dict[str, Any]:
-    parameter = {"name": EVIL, "in": "query", "required": True, "description": EVIL, "schema": {"type": "string", "example": EVIL, "enum": [EVIL]}}
-    body = {"description": EVIL, "content": {"application/json": {"schema": {"type": "object", "properties": {EVIL: {"type": "string", "description": EVIL, "default": EVIL}}}, "example": {EVIL: EVIL}}}}
+    parameter = {
+        "name": EVIL,
+        "in": "query",
+        "required": True,
+        "description": EVIL,
+        "schema": {"type": "string", "example": EVIL, "enum": [EVIL]},
+    }
+    body = {
+        "description": EVIL,
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "properties": {EVIL: {"type": "string", "description": EVIL, "default": EVIL}}},
+                "example": {EVIL: EVIL},
+            }
+        },
+    }
     answers = {"200": {"description": EVIL, "content": {"text/plain": {"example": EVIL}}}}
-    link = "[a](javascript:evil) <javascript:evil> [b](  JaVaScRiPt:evil) [c](data:text/html,evil) ![d](javascript:evil) [e]: javascript:evil"
+    link = (
+        "[a](javascript:evil) <javascript:evil> [b](  JaVaScRiPt:evil) [c](data:text/html,evil) ![d](javascript:evil) [e]: javascript:evil"
+    )
     common = {"tags": [EVIL], "summary": EVIL, "description": f"{EVIL}\n\n{link}\n\n```{EVIL}\n{EVIL}\n```", "responses": answers}
     contact = {"name": EVIL, "url": "javascript:evil", "email": EVIL}
     return {
@@ -103,6 +145,12 @@ def hostile_document() -> dict[str, Any]:
             }
         },
     }
+
+
+def tried(cases: Iterable[T]) -> list[T]:
+    """All of them with `make test-long`; else every seventh, which is another one for each page."""
+    found = list(cases)
+    return found if "tests.long" in sys.modules else found[::7]
 
 
 @pytest.fixture
@@ -141,9 +189,9 @@ def world(cast: Cast) -> World:
         read = make.document(hostile_document())
         draft = drafts.write(document=json.dumps(hostile_document(), indent=1), read=read, by=cast.pam)
         drafts.describe(draft, name=EVIL, slug="later", description=EVIL)
-        aimed = make.target(header="x-key", secret="upstream-hunter2")  # noqa: S106
+        aimed = make.target(header="x-key", secret="upstream-hunter2")
         drafts.aim(draft, url="http://127.0.0.1:9", target=aimed)
-        gateway = GatewayNode.objects.create(name=EVIL[:40], token_sha256="0" * 64, connected_at=event.at)
+        gateway = GatewayNode.objects.create(name=EVIL[:40], token_sha256="0" * 64, connected=True, seen_at=event.at)
         Deployment.objects.create(node=gateway)
         Refusal.objects.create(
             application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id=EVIL[:30], method="GET", path="/" + EVIL,
@@ -154,4 +202,564 @@ def world(cast: Cast) -> World:
         "api": "orders", "version": "v1", "number": event.number, "credential": credential.pk, "gateway": gateway.name,
         "application": application.pk, "subscription": subscription.pk, "plan": plan.pk,
     }  # fmt: skip
-    return World(cast, {**ids, "number": 1}, secret)
+    roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}
+    return World(cast, roles, ids, secret)
+
+
+# --- what is stored or sent is only text ------------------------------------------------------------------------------
+
+
+class Found(HTMLParser):
+    """What a browser would do for whoever wrote the text: elements, handlers, styles and addresses that are not ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+        self.seen = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag in {"evil", "style", "iframe", "object", "embed", "base", "math"} or (tag == "script" and not given.get("nonce")):
+            self.wrong.append(self.get_starttag_text() or tag)
+        for name, value in given.items():
+            if name.startswith(("on", "hx-on")) or name in {"style", "srcdoc"}:
+                self.wrong.append(f"{tag} {name}={value}")
+            if name in {"href", "src", "action", "formaction", "hx-get", "hx-post"} and urlsplit(value.strip()).scheme not in {
+                "",
+                "http",
+                "https",
+                "mailto",
+            }:
+                self.wrong.append(f"{tag} {name}={value}")
+            if name in {"hx-vals", "hx-headers"}:
+                json.loads(value)
+            self.seen += "<evil on=1>" in value
+
+    handle_startendtag = handle_starttag
+
+    def handle_data(self, data: str) -> None:
+        self.seen += "<evil on=1>" in data
+
+
+def looked_at(page: str) -> Found:
+    found = Found()
+    found.feed(page)
+    found.close()
+    return found
+
+
+def test_the_look_finds_what_it_looks_for() -> None:
+    for bad in ("<evil on=1>", '<a href=" javascript:x">', '<p onclick="x">', "<script>x</script>", '<p style="x">', "<svg/onload=x>"):
+        assert looked_at(bad).wrong, bad
+    assert looked_at('<p title="&lt;evil on=1&gt;">&lt;evil on=1&gt;</p>').seen == 2
+
+
+def test_nothing_that_is_stored_or_asked_for_is_markup_on_any_page(world: World) -> None:
+    """Every page, as each of the roles, with each of its parameters: 200 or a refusal, and never more than text."""
+    shown: dict[str, int] = {}
+    people = {"pam": world.cast.pam, "ada": world.cast.ada, "carl": world.cast.carl, "auditor": world.roles["auditor"], "nobody": None}
+    # Asked for a version that there is none of, a page is 404.
+    asked = [name for name in PARAMETERS if name != "version"]
+    queries = (*LEADS, "&".join(f"{name}={EVIL}" for name in asked), f"q={EVIL}", f"version={EVIL}", f"tab=reference&q={EVIL}")
+    for who, user in people.items():
+        client = client_of(user)
+        for page, query in tried(itertools.product(pages(), queries)):
+            name, headers = str(page.name), DIALOG if len(query) % 2 else {}
+            answer = client.get(f"{world.at(name)}?{query}", headers=headers)
+            assert answer.status_code < 500, f"{who} {name} {query}"
+            if "html" in answer.get("Content-Type", ""):
+                found = looked_at(answer.content.decode())
+                assert found.wrong == [], f"{who} {name} {query}"
+                shown[name] = shown.get(name, 0) + found.seen
+    never = {name for name in shown if not shown[name]}
+    leads_on = {"refusal-page"} | {name for name in shown if name in LEADS_ON}
+    # With some of the cases some pages show nothing of it.
+    assert never == leads_on if "tests.long" in sys.modules else len(never - leads_on) < len(shown) / 3, never
+
+
+def test_what_is_refused_comes_back_as_text(world: World, settings: Any) -> None:
+    """Every form, with an evil value in every field; and the note of what was done, wherever it is read."""
+    settings.WRITE_RATE = 1000
+    body = dict.fromkeys(FIELDS, EVIL)
+    refused, noted = set(), 0
+    for user in (world.cast.ada, world.cast.pam, world.cast.carl):
+        client = client_of(user)
+        for page, headers in itertools.product(pages(), ({}, DIALOG)):
+            answer = client.post(world.at(str(page.name)), body, headers=headers)
+            assert answer.status_code < 500, page.name
+            found = looked_at(answer.content.decode())
+            assert found.wrong == [], page.name
+            if answer.status_code in {409, 422}:
+                refused.add(page.name)
+                assert found.seen, page.name
+            told = looked_at(client.get("/tenants/").content.decode())
+            assert told.wrong == [], page.name
+            noted += told.seen
+    assert len(refused) >= 15
+    assert noted > 50
+
+
+# --- who may what -----------------------------------------------------------------------------------------------------
+
+
+def test_every_page_has_its_permission_written_down() -> None:
+    assert {page.name for page in pages()} == set(NEEDS)
+
+
+def own_of(world: World, role: str) -> set[str]:
+    """Pages of one thing that are 404 for a member who may do such things, but not with this one."""
+    personal = {
+        name for name, need in NEEDS.items() if need == "applications.own" and name not in {"apps", "app-new", "catalogue-subscribe"}
+    }
+    mine = personal if role in {"admin", "developer"} else set()
+    if role == "admin":
+        mine = mine - {"app-credential-revoke"}
+    return mine | ({"receipt-page"} if role == "developer" else set())
+
+
+@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_each_role_enters_what_its_permissions_say(world: World, role: str, method: str) -> None:
+    """Also by htmx, whose headers change nothing. Other people's applications are as unknown as none."""
+    client, held = client_of(world.roles[role]), permissions_of([role])
+    with tenant_scope(world.cast.acme.pk):
+        before = Event.objects.count()
+    for headers in ({}, {**DIALOG, "HX-Boosted": "true", "HX-Current-URL": "http://testserver/t/acme/"}):
+        for name, need in NEEDS.items():
+            status = client.generic(method, world.at(name), headers=headers).status_code
+            if need and need not in held:
+                assert status == 403, f"{method} {name}: {status}"
+            elif name in own_of(world, role):
+                assert status in {404, 405} if method == "POST" else status == 404, f"{method} {name}: {status}"
+            else:
+                assert status < 401 or status in {405, 409, 422}, f"{method} {name}: {status}"
+    if method != "POST":
+        with tenant_scope(world.cast.acme.pk):
+            assert Event.objects.count() == before, "looking changes nothing"
+
+
+@pytest.mark.parametrize("who", ["eve", "olga"])
+def test_strangers_and_operators_find_nothing(world: World, who: str) -> None:
+    client = client_of(getattr(world.cast, who))
+    for (name, need), headers in itertools.product(NEEDS.items(), ({}, DIALOG)):
+        if need:
+            for method in ("GET", "POST"):
+                answer = client.generic(method, world.at(name), headers=headers)
+                assert answer.status_code == 404, f"{method} {name}"
+                assert "evil" not in answer.content.decode()
+
+
+def test_who_is_no_longer_active_or_a_member_is_out_with_the_next_click(world: World) -> None:
+    carl, ada = client_of(world.cast.carl), client_of(world.cast.ada)
+    assert carl.get(world.at("app")).status_code == ada.get(world.at("console-events")).status_code == 200
+    User.objects.filter(pk=world.cast.carl.pk).update(is_active=False)
+    with tenant_scope(world.cast.acme.pk):
+        Membership.objects.filter(user=world.cast.ada).delete()
+    for (name, need), method in itertools.product(NEEDS.items(), ("GET", "POST")):
+        if need is not None:
+            answer = carl.generic(method, world.at(name))
+            assert (answer.status_code, answer["Location"][:22]) == (302, "/accounts/login/?next="), name
+        if need:
+            assert ada.generic(method, world.at(name)).status_code == 404, name
+
+
+def test_an_auditor_changes_nothing_and_a_publisher_reads_no_secret(world: World) -> None:
+    with tenant_scope(world.cast.acme.pk):
+        before = Event.objects.count()
+    for role in ("auditor", "publisher"):
+        client = client_of(world.roles[role])
+        for name, need in NEEDS.items():
+            if need and (role == "auditor" or need != "apis.publish"):
+                client.post(world.at(name), {"reason": "x", "name": "x", "purpose": "x"})
+    with tenant_scope(world.cast.acme.pk):
+        assert Event.objects.count() == before
+
+
+def test_a_receipt_tells_no_more_than_its_readers_other_pages(world: World) -> None:
+    """Numbers count up, so anybody can ask for all of them: who sees gateways alone reads neither the audit nor what people wrote."""
+    with tenant_scope(world.cast.acme.pk):
+        kinds = dict(Event.objects.values_list("number", "kind"))
+    assert {"member.added", "application.created", "subscription.requested"} <= set(kinds.values())
+    for role, seen in (("publisher", set(GATEWAY_KINDS)), ("approver", {*GATEWAY_KINDS, *SUBSCRIPTION_KINDS}), ("developer", set())):
+        client = client_of(world.roles[role])
+        for number, kind in kinds.items():
+            answer = client.get(f"/t/acme/receipts/{number}/")
+            assert answer.status_code == (200 if kind in seen else 404), f"{role} {kind}"
+            words = "<blockquote" in answer.content.decode()
+            assert not words or role == "approver", f"{role} {kind}"
+    assert "<blockquote" in client_of(world.cast.carl).get(world.at("receipt-page")).content.decode(), "it is about his application"
+
+
+def test_nobody_decides_their_own_request_by_any_page(world: World) -> None:
+    with tenant_scope(world.cast.acme.pk):
+        application = make.application(world.cast.ada, name="Ada's")
+        plan = Subscription.objects.get(pk=world.ids["subscription"]).plan
+        own, _ = subscriptions.request(application, api=plan.api, plan=plan, purpose="x", by=world.cast.ada)
+    mine = World(world.cast, world.roles, {**world.ids, "subscription": own.pk}, "")
+    client = client_of(world.cast.ada)
+    for name in ("console-request-approve", "console-request-reject", "console-subscription-resume", "console-request-undo"):
+        assert client.post(mine.at(name), {"reason": "x"}).status_code == 409, name
+        with tenant_scope(world.cast.acme.pk):
+            assert Subscription.objects.get(pk=own.pk).status == "pending"
+
+
+# --- from elsewhere ---------------------------------------------------------------------------------------------------
+
+ELSEWHERE: tuple[dict[str, str], ...] = (
+    {}, {"origin": "null"}, {"origin": "https://evil.example"}, {"origin": "https://testserver"}, {"origin": "http://testserver.evil.example"},
+    {"origin": "http://testserver:81"}, {"origin": "http://["}, {"referer": "https://evil.example/"}, {"referer": "http://["},
+    {"origin": "null", "hx-request": "true"}, {"x-csrftoken": "x" * 32}, {"x-csrftoken": "é"}, {"x-forwarded-host": "evil.example"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE, ids=ascii)
+def test_no_form_of_another_site_does_or_keeps_anything(world: World, headers: dict[str, str]) -> None:
+    client = client_of(world.cast.ada, enforce_csrf_checks=True)
+    rows = Session.objects.count()
+    with tenant_scope(world.cast.acme.pk):
+        before = Event.objects.count()
+    for address in [*map(world.at, NEEDS), "/accounts/login/", "/accounts/logout/"]:
+        answer = client.post(address, {"name": "kept-of-elsewhere", "reason": "x"}, headers=headers)
+        assert answer.status_code == 403, address
+        nobody = Client(enforce_csrf_checks=True).post(address, {"name": "kept-of-elsewhere"}, headers=headers)
+        assert nobody.status_code == 403, address
+        assert "sessionid" not in nobody.cookies, address
+    assert client.get("/tenants/").status_code == 200, "nobody was signed out"
+    assert Session.objects.count() == rows
+    assert all("kept_form" not in each.get_decoded() for each in Session.objects.all())
+    with tenant_scope(world.cast.acme.pk):
+        assert Event.objects.count() == before
+
+
+def test_an_old_form_of_ours_only_comes_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`send_again` does nothing by itself: it shows the form, at the same address, which is always this portal's."""
+    monkeypatch.setattr(kept, "MOST_PER_ADDRESS", 1000)
+    client = client_of(world.cast.ada, enforce_csrf_checks=True)
+    with tenant_scope(world.cast.acme.pk):
+        before = Event.objects.count()
+    for name in NEEDS:
+        answer = client.post(world.at(name) + "?x=//evil.example", {"reason": "x"}, headers={"origin": "http://testserver"})
+        assert answer.status_code == 302, name
+        assert answer["Location"] == world.at(name) + "?x=//evil.example", name
+    for path in ("//evil.example/", "/\\evil.example/", "///evil.example", "/%2F/evil.example", "/%5Cevil.example"):
+        answer = client.post(path, {"reason": "x"}, headers={"origin": "http://testserver"})
+        assert leads_here(answer.get("Location", "/")), path
+    with tenant_scope(world.cast.acme.pk):
+        assert Event.objects.count() == before
+
+
+ADDRESSES = (
+    "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example", "https:/evil.example",
+    "http:///evil.example", "https://evil.example", "http://testserver@evil.example/", "http://testserver.evil.example/", "javascript:evil",
+    "data:text/html,evil",
+    "/\t/evil.example", "\t//evil.example", "/%09/evil.example", "%2F%2Fevil.example", "//evil.example\\@testserver/", "http://[",
+    "http://[::1",
+    "\x00//evil.example", "/t/acme/../../..//evil.example", "evil", "evil.example", "home", ".//evil.example",
+    "/;@evil.example", "\U0001f600//evil.example",
+    "x" * 5000, "//" * 2000, " //evil.example", "\u2028//evil.example", "/．．/evil.example", "?//evil.example", "#//evil.example",
+)  # fmt: skip
+
+
+def leads_here(address: str) -> bool:
+    """As a browser reads it: no scheme or host of its own, with backslashes for slashes and without tabs and line ends."""
+    seen = address.translate({ord("\\"): "/", 9: None, 10: None, 13: None}).strip()
+    return not seen.startswith("//") and (not urlsplit(seen).scheme or seen.startswith("http://testserver/"))
+
+
+def test_the_look_at_addresses_finds_those_that_lead_away() -> None:
+    assert not any(map(leads_here, ("//e", "/\\e", "https:e", "/\t/e", "javascript:x", "http://testserver.e/")))
+    assert all(map(leads_here, ("/", "/t/acme/?x=//e", "http://testserver/t")))
+
+
+def test_no_next_leads_away_or_breaks(world: World, settings: Any) -> None:
+    settings.WRITE_RATE = 10_000
+    world.cast.carl.set_password("correct horse battery")
+    world.cast.carl.save()
+    carl = client_of(world.cast.carl)
+    who = {"login": "carl@acme.example", "password": "correct horse battery"}
+    wrong: list[tuple[Any, ...]] = []
+    onward = {"/"}
+    for number, to in enumerate(tried(ADDRESSES)):
+        new = {"purpose": "x", "environment": "live", "next": to}
+        answers = [
+            carl.post("/profile/theme/", {"theme": "dark", "next": to}),
+            carl.post("/t/acme/apps/new/", {**new, "name": f"new {number}"}),
+            carl.post("/t/acme/apps/new/", {**new, "name": f"htmx {number}"}, headers=DIALOG),
+            client_of(None).post("/accounts/login/", {**who, "next": to}),
+            client_of(None).post("/accounts/login/", who, query_params={"next": to}),
+            carl.get("/accounts/login/", query_params={"next": to}),
+            client_of(world.cast.carl).post("/accounts/logout/", {"next": to}),
+            *(client_of(None).get("/t/acme/", headers=each) for each in on_a_page_at(to)),
+        ]
+        for step, answer in enumerate(answers):
+            for header in ("Location", "HX-Redirect", "HX-Location"):
+                given = answer.get(header, "/")
+                given = json.loads(given)["path"] if given.startswith("{") else given
+                onward |= {parse_qs(urlsplit(given).query).get("next", ["/"])[0]}
+                if answer.status_code >= 500 or not leads_here(given):
+                    wrong.append((to[:40], step, answer.status_code, given))
+    for to in onward:
+        answer = client_of(None).post("/accounts/login/", who, query_params={"next": to})
+        if answer.status_code != 302 or not leads_here(answer["Location"]):
+            wrong.append((to[:40], "after the sign-in", answer.status_code, answer.get("Location", "")))
+    assert wrong == []
+
+
+def on_a_page_at(to: str) -> list[dict[str, str]]:
+    """What htmx would say if the page with a fragment stood there."""
+    at = {"hx-request": "true", "hx-current-url": quote(to)}
+    return [at, {**at, "hx-current-url-uri-autoencoded": "true"}, {**at, "hx-current-url": f"http://testserver{quote(to)}"}]
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+def everything_kept() -> str:
+    """Each row of each table that the serving role reads, in every tenant, as text; and each session unpacked."""
+    kept = []
+    for tenant in Tenant.objects.all():
+        with tenant_scope(tenant.pk), connection.cursor() as cursor:
+            for table in connection.introspection.table_names(cursor):
+                cursor.execute(f"SELECT t::text FROM {table} t")
+                kept += [row for (row,) in cursor.fetchall()]
+    return "\n".join([*kept, *(str(each.get_decoded()) for each in Session.objects.all())])
+
+
+def test_secrets_stand_in_one_answer_and_nowhere_else(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    carl, pam = client_of(world.cast.carl), client_of(world.cast.pam)
+    once = {"label": "CI", "once": "one-token"}
+    made = carl.post(world.at("app-credential-new"), once)
+    rolled = carl.post(world.at("app-credential-roll"), {"grace": "24h"})
+    secrets = [world.secret, "upstream-hunter2", "upstream-hunter3"]
+    for answer in (made, rolled):
+        found = re.search(r"ptc_secret_\w{20,}", answer.content.decode())
+        assert answer.status_code == 200
+        assert found is not None
+        secrets.append(found[0])
+        assert "no-store" in answer["Cache-Control"]
+        assert "messages" not in answer.cookies
+    again = carl.post(world.at("app-credential-new"), once)
+    assert again.status_code == 409
+    told = {
+        "upstream": "http://127.0.0.1:9",
+        "header": "x-key",
+        "secret": "upstream-hunter3",
+        "connect_timeout_ms": "5000",
+        "timeout_ms": "9",
+    }
+    refused = pam.post(world.at("console-api-new-upstream"), told)
+    assert refused.status_code == 422
+    lost = client_of(None)
+    lost.post(world.at("console-api-new-upstream"), told)
+    taken = pam.post(world.at("console-api-new-upstream"), {**told, "timeout_ms": "9000"})
+    assert taken.status_code == 302
+    changed = pam.post(world.at("console-api-revision-new"), {**told, "timeout_ms": "9000", "document": json.dumps(make.DOCUMENT)})
+    assert changed.status_code == 302, changed.content
+    seen = [again, refused, taken, changed]
+    for client in (carl, pam, client_of(world.cast.ada), client_of(world.roles["auditor"])):
+        seen += [client.get(f"{world.at(str(page.name))}?{query}") for page, query in itertools.product(pages(), ("", "tab=activity"))]
+    kept = everything_kept()
+    assert "CI" in kept
+    for secret in secrets:
+        assert all(secret not in answer.content.decode() for answer in seen), secret
+        assert all(secret not in str(answer.headers) + answer.cookies.output() for answer in [*seen, made, rolled]), secret
+        assert secret not in kept
+        assert secret not in caplog.text
+
+
+# --- what every answer carries ----------------------------------------------------------------------------------------
+
+
+def test_every_answer_is_private_stored_nowhere_and_under_the_policy(world: World) -> None:
+    clients = {"ada": client_of(world.cast.ada), "eve": client_of(world.cast.eve), "nobody": client_of(None)}
+    for (who, client), page, headers in tried(itertools.product(clients.items(), pages(), ({}, DIALOG, {"HX-Request": "true"}))):
+        for answer in (client.get(world.at(str(page.name)), headers=headers), client.post(world.at(str(page.name)), headers=headers)):
+            about = f"{who} {page.name} {answer.status_code}"
+            assert {"private", "no-store"} <= set(answer["Cache-Control"].replace(" ", "").split(",")), about
+            policy = answer["Content-Security-Policy"]
+            assert "default-src 'none'" in policy, about
+            assert "unsafe" not in policy, about
+            assert re.search(r"script-src(;|$| 'nonce-[^ ]+'(;|$))", policy), about
+            assert answer["X-Frame-Options"] == "DENY", about
+            assert answer["X-Content-Type-Options"] == "nosniff", about
+            assert "Cookie" in answer["Vary"] or who == "nobody", about
+
+
+def test_the_weaker_policy_is_that_of_the_rest_documentation_alone(db: None) -> None:
+    client = client_of(None)
+    weak = client.get("/api/docs/")["Content-Security-Policy"]
+    assert "style-src 'self' 'unsafe-inline'" in weak
+    assert "script-src 'self';" in f"{weak};"
+    assert "default-src 'none'" in weak
+    for answer in (client.get("/api/docs"), client.post("/api/docs/"), client.get("/api/docs/x"), client.get("/accounts/login/")):
+        if answer.status_code != 405:
+            assert "unsafe" not in answer["Content-Security-Policy"]
+
+
+# --- too much, and nonsense -------------------------------------------------------------------------------------------
+
+# %ED%A0%80 is half of a surrogate pair in UTF-8, which it can't be.
+NONSENSE = (
+    "a\x00b", "%ED%A0%80", "%00", "\ufdd0", "9" * 4000, "9" * 5000, "-1", "1e999", "0" * 40, "\u0661\u0662", "NaN",
+    "x" * 20_000, "[]", "{}", "'\"",
+    "01900000-0000-7000-8000-000000000000", "{01900000-0000-7000-8000-000000000000}", "%", "\\", "..", "\u202e\u2066",
+    "é" * 3000, " ", "_%_%",
+    "2027-02-30", "0001-01-01", "9999-12-31", "99999-01-01", "١٩٩٩-01-01", "fe80::1%eth0", "::ffff:1.2.3.4", "1.2.3.4/8", "\u0000",
+)  # fmt: skip
+
+
+def who_may(world: World, name: str) -> User:
+    """Who gets furthest into a page: it is theirs."""
+    people = {"app": world.cast.carl, "cat": world.cast.carl, "console-api-new": world.cast.pam}
+    return next((user for start, user in people.items() if name.startswith(start)), world.cast.ada)
+
+
+def test_no_parameter_breaks_a_page(world: World) -> None:
+    wrong, clients = [], {user.pk: client_of(user) for user in (world.cast.ada, world.cast.pam, world.cast.carl)}
+    for page, text in tried(itertools.product(pages(), NONSENSE)):
+        name = str(page.name)
+        client, given = clients[who_may(world, name).pk], text if text.startswith("%") else quote(text)
+        queries = ["&".join(f"{each}={given}" for each in PARAMETERS if each not in {"version", "tab", "show"})]
+        if name in {"catalogue-api", "console-api"}:
+            queries += [f"version={given}", f"tab=reference&{queries[0]}"]
+        answers = [client.get(world.at(name), QUERY_STRING=query) for query in queries]
+        wrong += [(name, ascii(text[:40])) for answer in answers if answer.status_code >= 500]
+    assert wrong == []
+
+
+def test_no_cursor_or_number_breaks_a_page(world: World) -> None:
+    ada = client_of(world.cast.ada)
+    for number in (0, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, 10**4000):
+        for name in ("receipt-page", "console-event", "console-api-revision", "console-api-revision-live"):
+            huge = World(world.cast, world.roles, {**world.ids, "number": number, "revision": number}, "")
+            for method in ("GET", "POST"):
+                assert ada.generic(method, huge.at(name)).status_code in {404, 405}, f"{name} {str(number)[:9]}"
+    for step in ("9" * 5000, "-1", "\u0663", "1.5", "1" * 6):
+        answer = ada.get(world.at("receipt-page"), {"part": "1", "step": step, "against": step})
+        assert answer.status_code == 200
+
+
+def test_no_field_breaks_a_form(world: World, settings: Any) -> None:
+    settings.WRITE_RATE = 10**6
+    wrong, clients = [], {user.pk: client_of(user) for user in (world.cast.ada, world.cast.pam, world.cast.carl)}
+    for page, text in tried(itertools.product([*pages(), None], NONSENSE)):
+        name = str(page.name) if page else ""
+        client, address = clients[who_may(world, name).pk], world.at(name) if page else "/accounts/login/"
+        raw = "&".join(f"{field}={text if text.startswith('%') else quote(text)}" for field in (*PARAMETERS, *FIELDS))
+        answer = client.post(address, raw, content_type="application/x-www-form-urlencoded")
+        wrong += [(name, ascii(text[:40]))] if answer.status_code >= 500 else []
+    assert wrong == []
+
+
+# One of each way that a page reads what was sent.
+FEW = (
+    "home", "tenants-page", "profile", "profile-theme", "catalogue", "app-new", "app-credential-new", "catalogue-subscribe",
+    "console-plans", "console-events", "console-request-approve", "console-subscription-suspend", "console-api-edit", "console-api-new",
+    "console-api-new-upstream", "console-api-revision-new", "search",
+)  # fmt: skip
+MANY_FILES = b"--x\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\na\r\n" * 200 + b"--x--"
+BODIES: tuple[tuple[str, bytes, str], ...] = (
+    ("many fields", "&".join(f"f{n}=1" for n in range(10_000)).encode(), "application/x-www-form-urlencoded"),
+    ("three megabytes", b"name=" + b"x" * 3_200_000, "application/x-www-form-urlencoded"),
+    ("deep JSON", b"document=" + b"[" * 500_000, "application/x-www-form-urlencoded"),
+    ("no boundary", b"--x", "multipart/form-data"),
+    ("a broken boundary", b"--x", "multipart/form-data; boundary=\xff"),
+    ("a part without end", b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nabc', "multipart/form-data; boundary=x"),
+    ("many files", MANY_FILES, "multipart/form-data; boundary=x"),
+    ("latin-1", b"name=\xe9", "application/x-www-form-urlencoded"),
+    ("JSON", b"[" * 100_000, "application/json"),
+    ("nothing known", b"\xff\xfe", "\xff/\xff"),
+)  # fmt: skip
+
+
+def test_no_body_breaks_a_page(world: World, settings: Any) -> None:
+    settings.WRITE_RATE = 10**6
+    ada, pam, nobody = client_of(world.cast.ada), client_of(world.cast.pam), client_of(None, enforce_csrf_checks=True)
+    wrong = []
+    for address in [*map(world.at, FEW), "/accounts/login/", "/accounts/logout/"]:
+        for about, body, kind in BODIES:
+            for client in (pam if "new-api" in address else ada, nobody):
+                answers = client.generic("POST", f"{address}?q=x&next=x", body, kind), client.generic("GET", f"{address}?q=x", b"", kind)
+                wrong += [(address, about) for answer in answers if answer.status_code >= 500]
+    assert wrong == []
+
+
+CODECS = ("hex", "zlib", "unicode_escape", "utf-7", "idna", "punycode", "undefined", "rot13", "base64", "utf-16", "no-such", "utf-8")
+
+
+@pytest.mark.parametrize("codec", [*CODECS, "utf-8''hex"])
+def test_no_codec_of_pythons_is_asked_for(db: None, codec: str) -> None:
+    """Django reads the header before there is anything that answers for an error, so this asks as the server does."""
+    kind = f"multipart/form-data; boundary=x; charset{'*' if chr(39) in codec else ''}={codec}"
+    body = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n\\ud800+2AA-\r\n--x--'
+    served = WSGIHandler()
+    served.request_class = Utf8Request
+    assert "application.request_class = Utf8Request" in Path("portal/wsgi.py").read_text()
+    many = "&".join(f"f{number}=1" for number in range(2_000))
+    for method, path, query in itertools.product(
+        ("GET", "POST"), ("/accounts/login/", "/refusals/TOKEN_EXPIRED/", "/api/v1/session/"), ("q=x", many)
+    ):
+        about = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "SERVER_NAME": "testserver", "SERVER_PORT": "80"}
+        sent = {**about, "wsgi.input": BytesIO(body), "wsgi.url_scheme": "http", "CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(body))}
+        answer = served(sent, lambda _status, _headers, _error=None: lambda _body: None)
+        assert b"".join(answer), path
+        assert answer.status_code < 500, f"{method} {path}"
+
+
+HEADERS: tuple[dict[str, str], ...] = (
+    {"cookie": 'sessionid="abcdefghij\\000"'}, {"cookie": 'csrftoken="abc\\000"; messages="x\\000"; sessionid="\\377\\376"'},
+    {"cookie": ';;=;a="' * 500},
+    {"cookie": f"sessionid={'x' * 4000}"}, {"accept": ";;;,/,*"}, {"accept": "text/html;q=x"}, {"accept-language": "x" * 5000},
+    {"accept-language": "de;q=9999999999999,\xff"}, {"hx-request": "true", "hx-current-url": "http://["},
+    {"hx-request": "true", "hx-current-url": "http://testserver:99999999/%ff"}, {"hx-request": "true", "hx-target": "dialog' onload=x"},
+    {"x-forwarded-for": "\x00, []"}, {"user-agent": "\x00\xff" * 300}, {"x-request-id": "a\nb"}, {"host": "["}, {"host": "testserver:x"},
+    {"referer": "http://["}, {"origin": "http://["}, {"if-modified-since": "\xff"}, {"range": "bytes=9-1"}, {"accept-encoding": "gzip;q=x"},
+)  # fmt: skip
+
+
+def test_no_header_breaks_a_page(world: World, settings: Any) -> None:
+    settings.WRITE_RATE = 10**6
+    wrong = []
+    for headers, user in itertools.product(HEADERS, (world.cast.ada, None)):
+        client = client_of(user)
+        for address in [*map(world.at, FEW), "/accounts/login/", "/nowhere/", "/t/nowhere/"]:
+            client.cookies.pop("messages", None)
+            answers = client.get(address, headers=headers), client.post(address, {"name": "x"}, headers=headers)
+            wrong += [(address, ascii(headers)[:80]) for answer in answers if answer.status_code >= 500]
+    assert wrong == []
+
+
+# --- how often --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_changes_by_page_and_by_rest_are_counted_together(cast: Cast, rest: Rest, settings: Any) -> None:
+    settings.WRITE_RATE = 3
+    carl, address = client_of(cast.carl), "/t/acme/apps/new/"
+    for number in range(2):
+        assert carl.post(address, {"name": str(number), "purpose": "x", "environment": "live"}).status_code == 302
+    assert rest(cast.carl).post(f"{base(cast.acme)}/applications/", {"name": "rest", "purpose": "x"}).status_code == 201
+    answer = carl.post(address, {"name": "one more", "purpose": "A <b>long</b> story.", "environment": "live"})
+    page = answer.content.decode()
+    assert answer.status_code == 429
+    assert 1 <= int(answer["Retry-After"]) <= 60
+    assert "Too many changes. Wait " in page
+    assert 'value="A &lt;b&gt;long&lt;/b&gt; story."' in page, "what was typed is there to be sent again"
+    by_htmx = carl.post(address, {"name": "x"}, headers={"HX-Request": "true", "HX-Target": "app"})
+    assert (by_htmx.status_code, by_htmx["HX-Retarget"]) == (429, "#toasts"), "the page stays as it is"
+    assert rest(cast.carl).post(f"{base(cast.acme)}/applications/", {"name": "x", "purpose": "x"}).status_code == 429
+    assert carl.get(address).status_code == 200, "reading is no change"
+    assert client_of(cast.ada).post(address, {"name": "Ada's", "purpose": "x", "environment": "live"}).status_code == 302
+    with tenant_scope(cast.acme.pk):
+        assert Application.objects.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_page_is_sent_anything_uncounted(world: World, settings: Any) -> None:
+    settings.WRITE_RATE = 0
+    for name in NEEDS:
+        client = client_of(who_may(world, name))
+        sent, asked = client.post(world.at(name), {"reason": "x"}), client.put(world.at(name))
+        # A page that only shows counts, too: it is asked for its permission first, and refuses then.
+        assert (sent.status_code, asked.status_code) == ((405, 405) if name == "refusal-page" else (429, 429)), name
