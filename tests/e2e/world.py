@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from portal.stack import Stack
 
 TENANT = "acme"
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = {1280: 900, 390: 844}
 
 
