@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from apis.openapi import MAX_REFERENCE_HOPS, METHODS, made_up_id, mapping, pointer, sequence, value_at
+from apis.openapi import METHODS, made_up_id
+from apis.openapi_references import MAX_REFERENCE_HOPS, mapping, pointer, sequence, value_at
 
 # JSON.
 Content: TypeAlias = Mapping[str, Any]

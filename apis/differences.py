@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 
 from apis import contract, paths
 from apis.contract import Content, Described, follow, text
-from apis.openapi import DATA, METHODS, NAME_MAPS, mapping, pointer, references, value_at
+from apis.openapi import METHODS
+from apis.openapi_references import DATA, NAME_MAPS, mapping, pointer, references, value_at
+from apis.openapi_security import Requirement, required, schemes
 from apis.openapi_source import Path
 
 # A sentence in the reader's language: `gettext`, or `str` for English.
@@ -35,10 +37,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An operation as it is in the new document, and a sentence for each thing that differs."""
+    """An operation as it is in the new document, and a sentence for each thing that differs.
+
+    `breaks`: calls that were right before now lack something that is asked for.
+    """
 
     operation: Operation
     changes: tuple[str, ...]
+    breaks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def differences(old: Content | None, new: Content, *, gettext: Translate = str) 
     """From one document to the next; from None, all is added. Where calls go is not compared."""
     before, after = _by_key(old or {}), _by_key(new)
     said = _Comparison(old or {}, new, gettext)
-    changed = [Changed(_shown(after[key]), said.changes(before[key], after[key])) for key in after if key in before]
+    changed = [said.changed(before[key], after[key]) for key in after if key in before]
     return Differences(
         added=_sorted(_shown(after[key]) for key in after if key not in before),
         removed=_sorted(_shown(before[key]) for key in before if key not in after),
@@ -94,14 +100,22 @@ class _Comparison:
     def __init__(self, old: Content, new: Content, gettext: Translate) -> None:
         self.old, self.new, self.gettext = _Side(old), _Side(new), gettext
 
-    def changes(self, before: Described, after: Described) -> tuple[str, ...]:
-        return (
+    def changed(self, before: Described, after: Described) -> Changed:
+        changes = (
             *self._texts(before, after),
             *self._parameters(before, after),
             *self._body(before, after),
             *self._responses(before, after),
             *self._rest(before, after),
+            *self._scopes(before, after),
         )
+        return Changed(_shown(after), changes, self._breaks(before, after))
+
+    def _breaks(self, before: Described, after: Described) -> bool:
+        were, are = self.old.parameters(before), self.new.parameters(after)
+        asks = any(_is_required(now) and not _is_required(were.get(key, {})) for key, now in are.items())
+        body = self.new.body_is_required(after) and not self.old.body_is_required(before)
+        return asks or body or bool(_stricter(self.old.scopes(before), self.new.scopes(after)))
 
     def _texts(self, before: Described, after: Described) -> Iterator[str]:
         gettext = self.gettext
@@ -125,9 +139,9 @@ class _Comparison:
                 continue
             if was.get("name") != now.get("name") and key[0] == "path":
                 yield gettext("The path parameter %(was)s is called %(name)s now.") % {**named, "was": text(was.get("name"))}
-            if was.get("required") is not True and now.get("required") is True:
+            if not _is_required(was) and _is_required(now):
                 yield gettext("The parameter %(name)s (%(where)s) is required now.") % named
-            if was.get("required") is True and now.get("required") is not True:
+            if _is_required(was) and not _is_required(now):
                 yield gettext("The parameter %(name)s (%(where)s) is optional now.") % named
             if self.old.parameter(was) != self.new.parameter(now):
                 yield gettext("The parameter %(name)s (%(where)s) changed.") % named
@@ -136,7 +150,7 @@ class _Comparison:
         gettext = self.gettext
         if now is None:
             return gettext("The parameter %(name)s (%(where)s) is gone.") % named
-        if now.get("required") is True:
+        if _is_required(now):
             return gettext("The parameter %(name)s (%(where)s) is new and required.") % named
         return gettext("The parameter %(name)s (%(where)s) is new.") % named
 
@@ -147,6 +161,8 @@ class _Comparison:
             yield gettext("A request body is new.")
         elif was is not None and now is None:
             yield gettext("The request body is gone.")
+        elif self.new.body_is_required(after) and not self.old.body_is_required(before):
+            yield gettext("The request body is required now.")
         elif self.old.of(was) != self.new.of(now):
             yield gettext("The request body changed.")
 
@@ -168,12 +184,40 @@ class _Comparison:
         if self.old.security(before) != self.new.security(after):
             yield gettext("What a caller has to prove changed.")
 
+    def _scopes(self, before: Described, after: Described) -> Iterator[str]:
+        gettext = self.gettext
+        was, now = self.old.scopes(before), self.new.scopes(after)
+        missing = _stricter(was, now)
+        if len(missing) > 1:
+            yield gettext("Callers need one of these scopes now: %(scopes)s.") % {"scopes": ", ".join(map(" + ".join, missing))}
+        elif missing and len(missing[0]) > 1:
+            yield gettext("Callers need the scopes %(scopes)s now.") % {"scopes": ", ".join(missing[0])}
+        elif missing:
+            yield gettext("Callers need the scope %(scope)s now.") % {"scope": missing[0][0]}
+        elif was != now:
+            yield gettext("Callers need fewer scopes than before.")
+
+
+def _is_required(described: Content) -> bool:
+    return described.get("required") is True
+
+
+def _stricter(was: Requirement, now: Requirement) -> Requirement:
+    """What callers who had enough may lack now, as alternatives; () if all of them still have enough."""
+    had = [frozenset(each) for each in was] or [frozenset()]
+    if not now or all(any(each <= has for each in map(frozenset, now)) for has in had):
+        return ()
+    if len(now) > 1:
+        return now
+    return (tuple(scope for scope in now[0] if not all(scope in has for has in had)),)
+
 
 class _Side:
     """A document whose parts have digests: equal ones mean the same to callers, whichever references they are written with."""
 
     def __init__(self, document: Content) -> None:
         self.document = document
+        self._schemes = schemes(document)
         # By the identity of what the document holds, whether its keys are names, and the circle where that matters.
         self._known: dict[tuple[int, bool, int], tuple[str, bool]] = {}
         self._digests: dict[Path, str] = {}
@@ -266,12 +310,26 @@ class _Side:
         return self._mapping(rest, names=False)[0]
 
     def security(self, operation: Described) -> list[str]:
-        """Alternatives, without the order in which they stand."""
-        schemes = mapping(mapping(self.document.get("components")).get("securitySchemes"))
+        """Alternatives, without the order in which they stand, and without scopes, which are compared by themselves."""
         return sorted(
-            _digest({name: [sorted(map(str, scopes)), self.of(schemes.get(name))] for name, scopes in alternative.items()})
-            for alternative in contract.security(self.document, operation)
+            {
+                _digest({name: self._scheme(name, scopes) for name, scopes in alternative.items()})
+                for alternative in contract.security(self.document, operation)
+            }
         )
+
+    def _scheme(self, name: str, scopes: Any) -> list[Any]:
+        given = mapping(follow(self.document, mapping(mapping(self.document.get("components")).get("securitySchemes")).get(name)))
+        if name not in self._schemes:
+            return [sorted(map(str, scopes)), self.of(given)]
+        flows = {flow: {**mapping(told), "scopes": {}} for flow, told in mapping(given.get("flows")).items()}
+        return [_digest({**given, "flows": flows})]
+
+    def scopes(self, operation: Described) -> Requirement:
+        return required(contract.security(self.document, operation), self._schemes)
+
+    def body_is_required(self, operation: Described) -> bool:
+        return _is_required(mapping(follow(self.document, operation.content.get("requestBody"))))
 
 
 def _digest(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from apis.contract import Content, follow, text
-from apis.openapi import mapping, sequence
+from apis.openapi_references import mapping, sequence
 from apis.schemas import DEPTH, NAMED, SMALL, SMALL_VALUES, WORD, Budget, Schema, Schemas, small
 
 _FORMATS = {

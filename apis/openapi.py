@@ -18,7 +18,8 @@ from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import unquote
 
-from apis import paths
+from apis import openapi_security, paths
+from apis.openapi_references import mapping, references, resolve, sequence, value_at
 from apis.openapi_schema import violations
 from apis.openapi_source import MAX_PROBLEMS, DocumentError, Path, Problem, Source, load, quote, refuse, refuse_large
 
@@ -43,7 +44,6 @@ PATH_ITEM_FIELDS = {"$ref", "summary", "description", "servers", "parameters"}
 
 MAX_OPERATIONS = 2_000
 MAX_OPERATION_ID = 200
-MAX_REFERENCE_HOPS = 32
 
 SECONDS = 5
 # By the clock on the wall it may take longer on a machine that is busy with other things.
@@ -60,35 +60,6 @@ TOO_SLOW = f"The document takes more than {SECONDS} seconds to read. Make it sma
 TOO_BIG = f"The document takes more than {MEMORY_BYTES // 1024 // 1024} MB of memory to read. Make it smaller or simpler."
 UNEXPECTED = "The document could not be read, for a reason that isn't known. The operator's log has the details."
 
-# Members that hold data, where "$ref" is only a word.
-DATA = {"default", "enum", "const", "example", "value"}
-# Members whose own keys are names that the author chose, not words of OpenAPI.
-NAME_MAPS = {
-    *(
-        "callbacks",
-        "content",
-        "definitions",
-        "$defs",
-        "dependentSchemas",
-        "encoding",
-        "examples",
-        "headers",
-        "links",
-        "parameters",
-    ),
-    *(
-        "pathItems",
-        "paths",
-        "patternProperties",
-        "properties",
-        "requestBodies",
-        "responses",
-        "schemas",
-        "securitySchemes",
-        "webhooks",
-    ),
-}
-
 
 class TooManyAtOnceError(Exception):
     """Other documents are being read; this one was not looked at."""
@@ -96,7 +67,10 @@ class TooManyAtOnceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method on one path. `operation_id` is unique in the document; `line` is where the operation starts."""
+    """One method on one path. `operation_id` is unique in the document; `line` is where the operation starts.
+
+    `scopes` are alternatives, of each of which all are needed; () where none is.
+    """
 
     method: str
     path: str
@@ -105,17 +79,22 @@ class Operation:
     deprecated: bool
     tags: tuple[str, ...]
     line: int
+    scopes: openapi_security.Requirement = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A valid document. `openapi` is its version as written, `content` all of it, ready for JSON."""
+    """A valid document. `openapi` is its version as written, `content` all of it, ready for JSON.
+
+    `scopes`: each that it names, with what it allows in the author's words.
+    """
 
     title: str
     version: str
     openapi: str
     operations: tuple[Operation, ...]
     content: dict[str, Any]
+    scopes: dict[str, str]
 
 
 def read(text: str | bytes) -> Document:
@@ -140,8 +119,11 @@ def read(text: str | bytes) -> Document:
     if "problems" in answer:
         raise DocumentError(Problem(**problem) for problem in answer["problems"])
     document = answer["document"]
-    operations = tuple(Operation(**{**operation, "tags": tuple(operation["tags"])}) for operation in document["operations"])
-    return Document(**{**document, "operations": operations})
+    return Document(**{**document, "operations": tuple(map(_operation, document["operations"]))})
+
+
+def _operation(told: dict[str, Any]) -> Operation:
+    return Operation(**{**told, "tags": tuple(told["tags"]), "scopes": tuple(map(tuple, told["scopes"]))})
 
 
 def _why_it_ended(done: subprocess.CompletedProcess[bytes]) -> str:
@@ -170,7 +152,9 @@ def parse(text: str) -> Document:
     if problems:
         raise DocumentError(sorted(problems, key=lambda problem: (problem.line, problem.column))[:MAX_PROBLEMS])
     info = source.value["info"]
-    return Document(info["title"], info["version"], openapi, _operations(checked), source.value)
+    operations = _operations(checked)
+    scopes = openapi_security.named(source.value, (each.scopes for each in operations), checked.schemes)
+    return Document(info["title"], info["version"], openapi, operations, source.value, scopes)
 
 
 def _version(source: Source) -> str:
@@ -225,11 +209,13 @@ class _Check:
         self.found: list[_Found] = []
         # Of each path that a gateway can hold, the form in which gateways compare paths.
         self.pieces: dict[str, paths.Pieces] = {}
+        self.schemes = openapi_security.schemes(source.value)
         self._references()
         self._tags()
         self._paths()
         self._identical_paths()
         self._operation_ids()
+        self._scopes()
 
     def _report(self, path: Path, message: str) -> None:
         self.problems.append(Problem(*self.source.place(path), message))
@@ -344,9 +330,15 @@ class _Check:
                 where = f"{first.method} {quote(first.path)} on line {self._line(first.at)}"
                 self._report((*found.at, "operationId"), f"The operationId {quote(name)} belongs to {where} already.")
 
+    def _scopes(self) -> None:
+        places: list[Path] = [("security",), *((*found.at, "security") for found in self.found)]
+        for path, message in openapi_security.problems(self.source.value, places, self.schemes):
+            self._report(path, message)
+
 
 def _operations(checked: _Check) -> tuple[Operation, ...]:
     taken = {found.content["operationId"] for found in checked.found if found.content.get("operationId")}
+    everywhere = openapi_security.required(checked.source.value.get("security"), checked.schemes)
     operations = []
     for found in checked.found:
         operation_id = found.content.get("operationId") or made_up_id(found.method, found.path, taken)
@@ -361,6 +353,7 @@ def _operations(checked: _Check) -> tuple[Operation, ...]:
                 deprecated=content.get("deprecated", False),
                 tags=tuple(content.get("tags", ())),
                 line=checked.source.place(found.at)[0],
+                scopes=openapi_security.required(content["security"], checked.schemes) if "security" in content else everywhere,
             )
         )
     return tuple(operations)
@@ -378,76 +371,6 @@ def made_up_id(method: str, path: str, taken: Container[str]) -> str:
         number += 1
         unique = f"{slug}_{number}"
     return unique
-
-
-def references(root: Any) -> Iterator[tuple[Path, str]]:
-    """Path and text of every `$ref` that is a reference and not a word in someone's data."""
-    waiting: list[tuple[Any, Path, bool]] = [(root, (), False)]
-    while waiting:
-        node, path, names = waiting.pop()
-        if isinstance(node, list):
-            waiting.extend((entry, (*path, index), False) for index, entry in enumerate(node))
-        elif isinstance(node, dict):
-            if not names and isinstance(node.get("$ref"), str):
-                yield (*path, "$ref"), node["$ref"]
-            waiting.extend(_members(node, path, names=names))
-
-
-def _members(node: dict[str, Any], path: Path, *, names: bool) -> Iterator[tuple[Any, Path, bool]]:
-    for key, child in node.items():
-        is_data = not names and (key in DATA or key.startswith("x-") or (key == "examples" and isinstance(child, list)))
-        if isinstance(child, (dict, list)) and not is_data:
-            yield child, (*path, key), not names and key in NAME_MAPS
-
-
-def resolve(root: Any, path: Path) -> Path | None:
-    """Where a value that may be a reference leads in the end; None: to nothing, to itself or out of the document."""
-    for _ in range(MAX_REFERENCE_HOPS):
-        node = value_at(root, path)
-        reference = node.get("$ref") if isinstance(node, dict) else None
-        if not isinstance(reference, str):
-            return path
-        target = pointer(root, reference)
-        if target is None:
-            return None
-        path = target
-    return None
-
-
-def pointer(root: Any, reference: str) -> Path | None:
-    """The path of a JSON Pointer in a URI fragment (RFC 6901, section 6); None when nothing is there."""
-    if not reference.startswith("#/"):
-        return None
-    path: list[str | int] = []
-    node = root
-    for part in reference[2:].split("/"):
-        step: str | int = unquote(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(node, list) and re.fullmatch("0|[1-9][0-9]{0,8}", str(step)):
-            step = int(step)
-        try:
-            node = node[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-        path.append(step)
-    return tuple(path)
-
-
-def value_at(root: Any, path: Path) -> Any:
-    """The value at a path, None when nothing is there."""
-    for step in path:
-        try:
-            root = root[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return root
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def sequence(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def template_problem(path: str) -> str | None:

@@ -10,7 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from apis import contract
 from apis.contract import Content, Described, follow, text
 from apis.examples import example, is_json
-from apis.openapi import mapping, sequence
+from apis.openapi_references import mapping, sequence
+from apis.openapi_security import Requirement, required, schemes
 from apis.schemas import FIELDS, MORE, NAMED, SHORT, WORD, Budget, Field, Schemas, Translate, cut
 
 # Fields, parameters and answers: of one operation, and of all that are told together.
@@ -72,14 +73,8 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheme:
-    name: str
-    scopes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Operation:
-    """`security`: alternatives, of each all schemes together. Descriptions are Markdown as given."""
+    """`scopes`: alternatives, of each of which all are needed; () where none is. Descriptions are Markdown as given."""
 
     method: str
     path: str
@@ -91,7 +86,7 @@ class Operation:
     parameters: tuple[Parameter, ...]
     body: Body | None
     responses: tuple[Response, ...]
-    security: tuple[tuple[Scheme, ...], ...]
+    scopes: Requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +146,7 @@ class _Reader:
     """Tells operations of one document."""
 
     def __init__(self, document: Content, gettext: Translate) -> None:
-        self.document, self.schemas = document, Schemas(document, gettext)
+        self.document, self.schemas, self.known = document, Schemas(document, gettext), schemes(document)
         self._page = Budget(PER_PAGE)
         self._own = Budget(PER_OPERATION)
 
@@ -172,7 +167,7 @@ class _Reader:
             parameters=tuple(self._parameters(parameters)),
             body=self._body(found, parameters),
             responses=tuple(self._responses(found)),
-            security=tuple(self._security(found)),
+            scopes=required(contract.security(self.document, found), self.known),
         )
 
     def _parameters(self, given: Sequence[Content]) -> Iterator[Parameter]:
@@ -232,13 +227,6 @@ class _Reader:
                 media_type=cut(media_type, WORD),
                 type=self.schemas.type_of(schema) if held is not None else "",
                 fields=self.schemas.fields(schema, hidden="writeOnly", take=self._take) if held is not None else (),
-            )
-
-    def _security(self, found: Described) -> Iterator[tuple[Scheme, ...]]:
-        for alternative in contract.security(self.document, found)[:NAMED]:
-            schemes = sorted(alternative.items())[:NAMED]
-            yield tuple(
-                Scheme(cut(name, WORD), tuple(cut(text(scope), WORD) for scope in sequence(scopes)[:NAMED])) for name, scopes in schemes
             )
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from apis.contract import Content, follow, text
-from apis.openapi import mapping, sequence
+from apis.openapi_references import mapping, sequence
 
 # A sentence in the reader's language: `gettext`, or `str` for English.
 Translate: TypeAlias = Callable[[str], str]

@@ -18,11 +18,12 @@ class ApiIn(Body):
 
 
 class ApiChangeIn(Body):
-    """What is left out stays as it is."""
+    """What is left out stays as it is. `encryption_jwk` is a public JWK, or null for none."""
 
     name = Text(max_length=80, required=False)
     description = Text(max_length=5000, allow_blank=True, required=False)
     cors_origins = serializers.ListField(child=Text(max_length=400, allow_blank=True), max_length=100, required=False)
+    encryption_jwk = serializers.DictField(required=False, allow_null=True)
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
@@ -55,10 +56,12 @@ class PublishedApiOut(serializers.ModelSerializer[Api]):
 
 
 class ApiOut(PublishedApiOut):
-    """`cors_origins`: whose pages may call it from a browser."""
+    """`cors_origins`: whose pages may call it from a browser. `encryption_jwk`: what confidential claims for it are encrypted with."""
+
+    encryption_jwk = serializers.DictField(allow_null=True, read_only=True)
 
     class Meta(PublishedApiOut.Meta):
-        fields = [*PublishedApiOut.Meta.fields, "cors_origins"]
+        fields = [*PublishedApiOut.Meta.fields, "cors_origins", "encryption_jwk"]
 
 
 class VersionIn(Body):
@@ -106,28 +109,35 @@ class RevisionOut(serializers.ModelSerializer[Revision]):
 
 
 class OperationOut(serializers.Serializer[Any]):
+    """`scopes`: alternatives, of each of which a token needs all; none where it needs none."""
+
     operation_id = serializers.CharField()
     method = serializers.CharField()
     path = serializers.CharField()
     summary = serializers.CharField()
     deprecated = serializers.BooleanField()
+    scopes = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
 class RevisionDetailOut(RevisionOut):
+    """`scopes`: each that the document names, with what it allows."""
+
     operations = OperationOut(many=True)
+    scopes = serializers.DictField(child=serializers.CharField(allow_blank=True))
 
     class Meta(RevisionOut.Meta):
-        fields = [*RevisionOut.Meta.fields, "document", "operations"]
+        fields = [*RevisionOut.Meta.fields, "document", "operations", "scopes"]
 
 
 class PublishedRevisionOut(serializers.ModelSerializer[Revision]):
     """What subscribers read."""
 
     operations = OperationOut(many=True)
+    scopes = serializers.DictField(child=serializers.CharField(allow_blank=True))
 
     class Meta:
         model = Revision
-        fields = ["id", "number", "created_at", "document", "operations"]
+        fields = ["id", "number", "created_at", "document", "operations", "scopes"]
 
 
 class DifferentOperationOut(serializers.Serializer[Operation]):
@@ -138,11 +148,14 @@ class DifferentOperationOut(serializers.Serializer[Operation]):
 
 
 class ChangedOperationOut(serializers.Serializer[Changed]):
+    """`breaks`: calls that were right before now lack something that is asked for."""
+
     method = serializers.CharField(source="operation.method")
     path = serializers.CharField(source="operation.path")
     operation_id = serializers.CharField(source="operation.operation_id")
     summary = serializers.CharField(source="operation.summary")
     changes = serializers.ListField(child=serializers.CharField())
+    breaks = serializers.BooleanField()
 
 
 class DifferencesOut(serializers.Serializer[Differences]):

@@ -1,36 +1,20 @@
-"""Addresses of upstreams: one parser, one resolver, one rule about which networks a call may go to. Pure but for the look-up."""
+"""Addresses of upstreams: one parser, and what each resolves to. Pure but for the look-up."""
 
-import ipaddress
-import queue
 import re
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-# Name and port to addresses as text; `look_up` in life, a table in tests.
-Resolver = Callable[[str, int], Sequence[str]]
+from tenants import addresses
 
 MAX_ADDRESSES = 16
-LOOK_UPS = 4
-LOOK_UP_SECONDS = 2.0
-_look_ups = threading.BoundedSemaphore(LOOK_UPS)
 _BRACKETED = re.compile(r"\[[0-9A-Za-z:.%]*:[0-9A-Za-z:.%]*\](?::[0-9]*)?")
-_LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
 _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^`|~-]{1,80}$")
 # Set by the gateway, by HTTP itself, or ours: a tenant must not forge them.
 _RESERVED_HEADERS = {
     "host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive", "expect",
     "proxy-authorization", "proxy-connection", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "forwarded", "via",
 }  # fmt: skip
-# Forms that carry an IPv4 address inside an IPv6 one, or are translated to one on the way.
-_TRANSLATED = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")]
-
-# RFC 4291 §2.4. Site-local, IPv4-translated and other special forms outside it pass for global in Python's tables.
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class UpstreamRefused(ValueError):  # noqa: N818  (reads as the sentence it is)
@@ -73,70 +57,15 @@ def parse(url: str) -> Address:
     return Address(parts.scheme, _host(parts.hostname), port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/"))
 
 
-def _host(host: str) -> str:
-    if "%" in host:
-        raise UpstreamRefused(f"“{host}” names a network interface; leave the zone out.")
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        pass
-    name = host.removesuffix(".")
-    labels = name.split(".")
-    # 0x7f.1, 127.1 and 2130706433 are addresses to some resolvers and names to others.
-    if not all(_LABEL.match(label) for label in labels) or len(name) > 253 or re.fullmatch(r"0x[0-9a-f]*|[0-9]+", labels[-1]):
-        raise UpstreamRefused(f"“{host}” is neither a host name nor an IP address.")
-    return name
+def _host(text: str) -> str:
+    if "%" in text:
+        raise UpstreamRefused(f"“{text}” names a network interface; leave the zone out.")
+    if (found := addresses.host(text)) is None:
+        raise UpstreamRefused(f"“{text}” is neither a host name nor an IP address.")
+    return found
 
 
-def is_name(host: str) -> bool:
-    """Whether there is anything to look up."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return True
-    return False
-
-
-def look_up(host: str, port: int) -> list[str]:
-    """All addresses of a host name, by the system's resolver, within `LOOK_UP_SECONDS`.
-
-    The resolver knows no deadline, so it is asked in a thread that is left behind when it takes longer; as long as
-    `LOOK_UPS` of them are on their way, nothing more is asked.
-
-    :raises OSError: it has none. :raises UpstreamRefused: the resolver takes too long.
-    """
-    if not is_name(host):
-        return [host]
-    deadline = time.monotonic() + LOOK_UP_SECONDS
-    late = UpstreamRefused(f"“{host}” could not be looked up in time. Try again in a moment.")
-    if not _look_ups.acquire(timeout=LOOK_UP_SECONDS):
-        raise late
-    answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
-    try:
-        threading.Thread(target=_ask, args=[host, port, answers], name="look-up", daemon=True).start()
-    except RuntimeError:
-        # No thread to be had.
-        _look_ups.release()
-        raise late from None
-    try:
-        answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-    except queue.Empty:
-        raise late from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def _ask(host: str, port: int, answers: "queue.SimpleQueue[list[str] | Exception]") -> None:
-    try:
-        answers.put([str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
-    except Exception as error:  # noqa: BLE001 - raised by who waits for it
-        answers.put(error)
-    finally:
-        _look_ups.release()
-
-
-def resolve(address: Address, *, allowed: Sequence[str], resolver: Resolver = look_up) -> tuple[str, ...]:
+def resolve(address: Address, *, allowed: Sequence[str], resolver: addresses.Resolver = addresses.look_up) -> tuple[str, ...]:
     """The addresses to pin, sorted.
 
     :param allowed: networks in CIDR notation that the operator allows although they are not public.
@@ -144,11 +73,12 @@ def resolve(address: Address, *, allowed: Sequence[str], resolver: Resolver = lo
     """
     try:
         found = sorted(set(resolver(address.host, address.port)))
+    except TimeoutError:
+        raise UpstreamRefused(f"“{address.host}” could not be looked up in time. Try again in a moment.") from None
     except (OSError, UnicodeError):
         raise UpstreamRefused(f"“{address.host}” does not resolve to an address. Check the name, then try again.") from None
-    networks = [ipaddress.ip_network(network) for network in allowed]
     for text in found:
-        if not _public(ipaddress.ip_address(text), networks):
+        if not addresses.may_be_called(text, allowed=allowed):
             raise UpstreamRefused(
                 f"“{address.host}” resolves to {text}, which is not a public address. The operator can allow its network "
                 "with PORTICO_UPSTREAM_NETWORKS."
@@ -158,23 +88,9 @@ def resolve(address: Address, *, allowed: Sequence[str], resolver: Resolver = lo
     return tuple(found[:MAX_ADDRESSES])
 
 
-def reachable(addresses: Iterable[str], *, allowed: Sequence[str]) -> list[str]:
+def reachable(pinned: Iterable[str], *, allowed: Sequence[str]) -> list[str]:
     """Those of the addresses that calls may go to, by today's rule."""
-    networks = [ipaddress.ip_network(network) for network in allowed]
-    return [text for text in addresses if _public(ipaddress.ip_address(text), networks)]
-
-
-def _public(address: IPAddress, allowed: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return _public(address.ipv4_mapped, allowed)
-        if any(address in network for network in _TRANSLATED) and not any(address in network for network in allowed):
-            return False
-    if any(address.version == network.version and address in network for network in allowed):
-        return True
-    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
-        return False
-    return address.is_global and not address.is_multicast
+    return [text for text in pinned if addresses.may_be_called(text, allowed=allowed)]
 
 
 def check_header(name: str, value: str) -> None:

@@ -25,7 +25,7 @@ from gateway import desired  # noqa: E402
 from gateway.envoy.resources import compile_tenant  # noqa: E402
 from gateway.models import Receipt  # noqa: E402
 from keys import tokens  # noqa: E402
-from keys.actions import create_tenant  # noqa: E402
+from keys.actions.signing import create_tenant  # noqa: E402
 from keys.keyring import signing_key  # noqa: E402
 from keys.models import Application, SigningKey  # noqa: E402
 from keys.secrets import new_client_id  # noqa: E402
@@ -115,7 +115,7 @@ class Large:
 
     def token(self) -> str:
         with tenant_scope(self.tenant.pk):
-            key_id = SigningKey.objects.values_list("pk", flat=True).get()
+            key_id = SigningKey.objects.values_list("pk", flat=True).get(purpose="access_token")
         claims = tokens.claims(
             issuer=tokens.issuer(settings.PORTAL_URL, self.slug),
             audience=tokens.audience(settings.GATEWAY_URL, self.slug),

@@ -34,12 +34,21 @@ def job(of: Stack) -> Job:
     return Job(of.portal_url, of.gateway_url, of.upstream_url, of.sign_ins, say=lambda _: None)
 
 
-def wrk(url: str, *, seconds: float = 3, connections: int = 16, script: str = "", headers: dict[str, str] | None = None) -> float:
-    """Calls per second that were answered with success; raises when any was not."""
+def wrk(
+    url: str,
+    *,
+    seconds: float = 3,
+    connections: int = 16,
+    script: str = "",
+    headers: dict[str, str] | None = None,
+    patience: int = 2,
+) -> float:
+    """Calls per second that were answered with success; raises when any was not, or not within `patience` seconds."""
     binary = shutil.which("wrk")
     if binary is None:
         sys.exit("This measurement needs wrk: apt-get install wrk")
-    command = [binary, "-t1", f"-c{connections}", f"-d{seconds}s", *(f"-H{name}: {value}" for name, value in (headers or {}).items())]
+    command = [binary, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{patience}s"]
+    command += [f"-H{name}: {value}" for name, value in (headers or {}).items()]
     if script:
         path = RESULTS / "wrk.lua"
         path.parent.mkdir(parents=True, exist_ok=True)

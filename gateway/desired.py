@@ -16,12 +16,14 @@ from gateway.envoy import state
 from keys import tokens
 from keys.envelope import unseal
 from keys.kek import kek
-from keys.models import Credential, SigningKey
+from keys.models import Application, Credential, RevokedToken, SigningKey
 from tenants.models import EventCounter, Tenant
 from tenants.scope import tenant_scope
 
-# A revoked credential is denied for as long as a token that it earned may live, with the gateway's allowances.
+# A credential that has ended is denied for as long as a token that it earned may live, with the gateway's allowances; a revoked token
+# until nobody's clock takes it any more.
 TOKENS_LIVE = timedelta(seconds=tokens.MAX_LIFETIME + 120)
+TOKEN_ENDS = timedelta(seconds=65)
 
 # The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}, "cors": [origin]}], what
 # Deployment.good_routes keeps.
@@ -85,9 +87,9 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
         .defer("document")
     }
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
-    rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path")
-    for revision_id, operation_id, method, path in rows:
-        operations[str(revision_id)].append(state.Operation(operation_id, method, path))
+    rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path", "scopes")
+    for revision_id, operation_id, method, path, scopes in rows:
+        operations[str(revision_id)].append(state.Operation(operation_id, method, path, tuple(map(tuple, scopes))))
     found = []
     for item in ref:
         revision = revisions[item["revision"]]
@@ -124,12 +126,33 @@ def _upstream(row: Upstream, addresses: Iterable[str]) -> state.Upstream:
 
 
 def _access() -> state.Access:
-    revoked = Credential.objects.filter(status=Credential.Status.REVOKED, ended_at__gt=Now() - TOKENS_LIVE)
+    jwks: dict[str, list[dict[str, str]]] = {purpose: [] for purpose in SigningKey.Use.values}
+    for key in SigningKey.objects.in_jwks():
+        jwks[key.purpose].append(key.public_jwk)
+    ended = Credential.objects.filter(status__in=[Credential.Status.REVOKED, Credential.Status.EXPIRED], ended_at__gt=Now() - TOKENS_LIVE)
+    revoked = RevokedToken.objects.filter(expires_at__gt=Now() - TOKEN_ENDS)
     return state.Access(
-        jwks=tuple(key.public_jwk for key in SigningKey.objects.in_jwks()),
+        jwks=tuple(jwks[SigningKey.Use.ACCESS_TOKEN]),
+        api_key_jwks=tuple(jwks[SigningKey.Use.API_KEY]),
         grants=_grants(),
-        revoked_credentials=tuple(sorted(str(pk) for pk in revoked.values_list("pk", flat=True))),
+        api_keys=_api_keys(),
+        revoked_credentials=tuple(sorted(str(pk) for pk in ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True))),
+        revoked_tokens=tuple(sorted(revoked.values_list("jti", flat=True))),
     )
+
+
+def _api_keys() -> tuple[state.ApiKey, ...]:
+    """Each whose signature still holds, the ended ones with what their calls are answered with."""
+    rows = Credential.objects.filter(kind=Credential.Kind.API_KEY, signed_until__gt=Now())
+    found = rows.values_list("pk", "status", "application__status")
+    return tuple(sorted((state.ApiKey(str(pk), _key_refusal(*statuses)) for pk, *statuses in found), key=lambda each: each.id))
+
+
+def _key_refusal(status: str, application: str) -> str:
+    if status == Credential.Status.EXPIRED:
+        return "KEY_EXPIRED"
+    works = status in {Credential.Status.ACTIVE, Credential.Status.EXPIRING} and application == Application.Status.ACTIVE
+    return "" if works else "KEY_REVOKED"
 
 
 def _grants() -> tuple[state.Grant, ...]:

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from gateway import pruning
+from gateway import pruning, rotation
 from tenants import throttle
 
 
@@ -12,3 +12,8 @@ def prune() -> None:
     pruning.prune_receipts()
     call_command("flushexpiredtokens")
     call_command("clearsessions")
+
+
+@shared_task
+def advance_signing_keys() -> int:
+    return rotation.advance_all()

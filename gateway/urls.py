@@ -2,10 +2,15 @@
 
 from django.urls import path
 
-from gateway import rest
+from gateway import rest, rest_keys
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
     path("gateways/", rest.Gateways.as_view(), name="gateways"),
     path("applications/<uuid:pk>/refusals/", rest.Refusals.as_view(), name="refusals"),
+    path("signing-keys/", rest_keys.SigningKeys.as_view(), name="signing-keys"),
+    path("signing-keys/rehearse/", rest_keys.Rehearse.as_view(), name="signing-keys-rehearse"),
+    path("signing-keys/rotate/", rest_keys.Rotate.as_view(), name="signing-keys-rotate"),
+    path("signing-keys/<uuid:pk>/", rest_keys.SigningKeyDetail.as_view(), name="signing-key"),
+    path("signing-keys/<uuid:pk>/compromise/", rest_keys.Compromise.as_view(), name="signing-key-compromise"),
 ]

@@ -1,20 +1,20 @@
-"""The usage process: the gateways' access logs (gRPC ALS), of which it keeps the last refusals of each application.
+"""The usage process: the gateways' access logs (gRPC ALS). It counts the calls of each credential, and keeps each application's last
+refusals.
 
 Apart from control, so that a flood of calls never delays a revocation; and best effort: calls never wait for it.
 """
 
 import asyncio
 import logging
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import grpc
-from django.conf import settings
 from django.db import DatabaseError, connection
 from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
@@ -22,14 +22,16 @@ from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from google.protobuf import wrappers_pb2
 
 from gateway.database import AWAY, first_line, fresh_connection
-from gateway.envoy.names import CALLED, JWT, REFUSAL_HEADER, TOKEN
+from gateway.envoy.names import CALLED, CLAIMS, JWT, KEY_HEADER, REFUSAL_HEADER
 from gateway.models import KEPT, Refusal
+from keys import uses
 from keys.models import Application
-from keys.tokens import issuer
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
 
 FLUSH_SECONDS = 1.0
 # What waits while PostgreSQL is away; beyond that the oldest are lost.
@@ -56,15 +58,15 @@ class Refused:
 
 
 def read_entry(entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> Refused | None:
-    """The refusal in an access-log entry; None if it was none, or nobody's: without a verified token there is no application."""
+    """The refusal in an access-log entry; None if it was none, or nobody's."""
     code = entry.response.response_headers.get(REFUSAL_HEADER, "")
-    token = entry.common_properties.metadata.filter_metadata.get(JWT)
-    if not code or entry.response.response_code_details == VIA_UPSTREAM or token is None or TOKEN not in token.fields:
+    caller = caller_of(entry)
+    if not code or entry.response.response_code_details == VIA_UPSTREAM or caller is None:
         return None
-    claims = token.fields[TOKEN].struct_value.fields
+    slug, client_id, _ = caller
     return Refused(
-        slug=claims["iss"].string_value.removeprefix(issuer(settings.PORTAL_URL, ""))[:40],
-        client_id=claims["client_id"].string_value[:40],
+        slug=slug,
+        client_id=client_id,
         at=entry.common_properties.start_time.ToDatetime(tzinfo=UTC),
         request_id=entry.request.request_id[:64],
         code=code[:40],
@@ -75,13 +77,32 @@ def read_entry(entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> Refused
     )
 
 
+def caller_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, str, str] | None:
+    """The tenant's slug, the client id and the credential's id behind a verified access token or API key; None without one.
+
+    The tenant is the one whose chain verified it: the path's first segment, by which the gateway chose that chain.
+    """
+    verified = entry.common_properties.metadata.filter_metadata.get(JWT)
+    slug = _called(entry).split("/")[1:2]
+    if verified is None or CLAIMS not in verified.fields or not slug:
+        return None
+    claims = verified.fields[CLAIMS].struct_value.fields
+    credential = claims["jti" if KEY_HEADER in verified.fields else "cid"]
+    return slug[0][:40], claims["sub"].string_value[:40], credential.string_value[:40]
+
+
 def _path(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
     """The path as it was called: the entry's own is the upstream's once the router ran. Never the query, which may hold secrets."""
+    return (_called(entry) or entry.request.path).partition("?")[0]
+
+
+def _called(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
+    """The path that the chain remembered when it had verified the call; "" before."""
     called = wrappers_pb2.StringValue()
     kept = entry.common_properties.filter_state_objects.get(CALLED)
     if kept is not None:
         kept.Unpack(called)
-    return (called.value or entry.request.path).partition("?")[0]
+    return called.value
 
 
 def store(refusals: Sequence[Refused]) -> list[Refused]:
@@ -142,9 +163,48 @@ def _store_here(refusals: list[Refused]) -> None:
             )
 
 
+# The calls of each credential: by the tenant's slug, and the credential's id as its token or API key has it.
+Calls = Counter[tuple[str, str]]
+
+
+def count(calls: Calls) -> Calls:
+    """Add them to what is known of each credential, one transaction per tenant; returns those that have to wait for PostgreSQL."""
+    waiting: dict[str, dict[UUID, int]] = defaultdict(dict)
+    for (slug, credential), many in calls.items():
+        if (pk := _uuid(credential)) is not None:
+            waiting[slug][pk] = many
+    try:
+        tenants = dict(Tenant.objects.filter(slug__in=waiting).values_list("slug", "pk"))
+        for slug, tenant_id in sorted(tenants.items()):
+            _count_for(tenant_id, waiting[slug])
+            del waiting[slug]
+    except AWAY as error:
+        log.warning("PostgreSQL does not answer (%s); the calls of %s credentials wait.", first_line(error), len(calls))
+        return Counter({(slug, str(pk)): many for slug, counts in waiting.items() for pk, many in counts.items()})
+    return Counter()
+
+
+def _count_for(tenant_id: UUID, calls: dict[UUID, int]) -> None:
+    try:
+        uses.store(tenant_id, calls=calls)
+    except AWAY:
+        raise
+    except DatabaseError as error:
+        # It would be refused again, for ever.
+        log.warning("The calls of %s credentials are lost: %s", len(calls), first_line(error))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
     def __init__(self) -> None:
         self._waiting: deque[Refused] = deque(maxlen=MOST_WAITING)
+        self._calls: Calls = Counter()
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     async def StreamAccessLogs(  # noqa: N802  (the service's name for it)
@@ -156,6 +216,9 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         async for message in requests:
             gateway = message.identifier.node.id or gateway
             for entry in message.http_logs.log_entry:
+                if (caller := caller_of(entry)) is not None:
+                    slug, _, credential = caller
+                    self._calls[slug, credential] += 1
                 if (refused := read_entry(entry, gateway)) is not None:
                     self._waiting.append(refused)
         return als_pb2.StreamAccessLogsResponse()
@@ -176,11 +239,17 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._threads.shutdown(wait=True)
 
     async def flush(self) -> None:
+        if self._calls:
+            calls, self._calls = self._calls, Counter()
+            self._calls.update(await self._ask(count, calls))
         batch = list(self._waiting)
         if not batch:
             return
         self._waiting.clear()
-        left = await asyncio.get_running_loop().run_in_executor(self._threads, fresh_connection(store), batch)
+        left = await self._ask(store, batch)
         if left:
             # Before what came in meanwhile; when that is too much, the beginning goes.
             self._waiting = deque([*left, *self._waiting], maxlen=MOST_WAITING)
+
+    async def _ask(self, work: Callable[[T], R], given: T) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, fresh_connection(work), given)

@@ -1,14 +1,15 @@
-"""The key-encryption key of this installation."""
+"""The key-encryption keys of this installation."""
 
 from functools import cache
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
-from keys.envelope import FileKek, Kek, make_file
+from keys.envelope import Kek
+from keys.keks.ring import Ring
 
 
 @cache
 def kek() -> Kek:
-    if settings.KEK_FILE_IS_OURS:
-        make_file(settings.KEK_FILE)
-    return FileKek(settings.KEK_FILE)
+    """Those that settings name. A keeper is imported only where it is named: the libraries of some are not installed everywhere."""
+    return Ring(tuple(each for named in settings.KEKS for each in import_string(f"keys.keks.{named.module}.keks")(named)))

@@ -1,23 +1,34 @@
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys import actions, tokens
+from keys import tokens
+from keys.actions import applications, credentials
+from keys.fetching import fetch_jwks
+from keys.jwks import JwksRefused
 from keys.models import Application, Credential
+from keys.revocable import with_use
 from keys.serializers import (
+    CREDENTIALS_IN,
+    NEW_OUT,
     ApplicationIn,
     ApplicationOut,
-    CredentialIn,
+    ClientSecretIn,
     CredentialOut,
+    NewApiKeyOut,
+    NewClientSecretOut,
     NewCredentialOut,
     OptionalReasonIn,
     RollIn,
 )
+from tenants.errors import Invalid
 from tenants.rest import TenantRestView
 from tenants.serializers import decided
 
@@ -50,7 +61,7 @@ class Applications(ApplicationsView):
     @extend_schema(request=ApplicationIn, responses={201: ApplicationOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
         """Register an application."""
-        application = actions.register_application(**self.read(ApplicationIn), by=self.user)
+        application = applications.register_application(**self.read(ApplicationIn), by=self.user)
         return Response(ApplicationOut(application).data, status=201)
 
 
@@ -62,15 +73,19 @@ class ApplicationDetail(ApplicationsView):
         return Response(ApplicationOut(self.application(pk)).data)
 
 
+NEW = PolymorphicProxySerializer("NewCredential", [NewClientSecretOut, NewApiKeyOut, NewCredentialOut], resource_type_field_name=None)
+
+
 class CredentialsView(ApplicationsView):
-    def shown_once(self, credential: Credential, secret: str) -> Response:
+    def shown_once(self, credential: Credential, secret: str = "") -> Response:
         endpoint = f"{tokens.issuer(settings.PORTAL_URL, self.tenant.slug)}/oauth/token"
-        answer = Response(NewCredentialOut(credential, context={"secret": secret, "token_endpoint": endpoint}).data, status=201)
+        out = NEW_OUT[credential.kind](credential, context={"secret": secret, "token_endpoint": endpoint})
+        answer = Response(out.data, status=201)
         answer["Cache-Control"] = "no-store"
         return answer
 
     def credential(self, of: Application, pk: UUID) -> Credential:
-        found: Credential = get_object_or_404(of.credentials.select_related("application"), pk=pk)
+        found: Credential = get_object_or_404(with_use(of.credentials.select_related("application")), pk=pk)
         return found
 
 
@@ -79,22 +94,48 @@ class Credentials(CredentialsView):
 
     @extend_schema(responses=CredentialOut(many=True))
     def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
-        return self.listed(self.application(pk).credentials.all(), CredentialOut)
+        """How the application proves itself, what of it is used, and what could go."""
+        return self.listed(with_use(self.application(pk).credentials.all()), CredentialOut)
 
-    @extend_schema(request=CredentialIn, responses={201: NewCredentialOut})
-    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
-        """A new client secret. It is in this answer and nowhere else."""
-        return self.shown_once(*actions.create_credential(self.own_application(pk), **self.read(CredentialIn), by=self.user))
+    @extend_schema(
+        request=PolymorphicProxySerializer(
+            "CredentialIn", {str(kind): each for kind, each in CREDENTIALS_IN.items()}, resource_type_field_name="kind"
+        ),
+        responses={201: NEW},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        """A new credential; its kind says which other fields there are. A secret or an API key is in this answer and nowhere else."""
+        application = self.own_application(pk)
+        kind = request.data.get("kind") if isinstance(request.data, dict) else None
+        given = self.read(CREDENTIALS_IN.get(kind, ClientSecretIn) if isinstance(kind, str) else ClientSecretIn)
+        match given.pop("kind"):
+            case Credential.Kind.API_KEY:
+                return self.shown_once(*credentials.create_api_key(application, **given, by=self.user))
+            case Credential.Kind.KEY_PAIR:
+                return self.shown_once(credentials.add_key_pair(application, **given, by=self.user))
+            case Credential.Kind.ISSUER:
+                return self.shown_once(credentials.trust_issuer(application, **_with_keys(given), by=self.user))
+        return self.shown_once(*credentials.create_credential(application, **given, by=self.user))
+
+
+def _with_keys(given: dict[str, Any]) -> dict[str, Any]:
+    """Fetched from their address, where that was given."""
+    if "jwks_url" not in given:
+        return given
+    try:
+        return {**given, "jwks": fetch_jwks(given["jwks_url"])}
+    except JwksRefused as refusal:
+        raise Invalid({"jwks_url": [_(refusal.sentence) % refusal.named]}) from None
 
 
 class CredentialRoll(CredentialsView):
     access = {"POST": "applications.own"}
 
-    @extend_schema(request=RollIn, responses={201: NewCredentialOut})
+    @extend_schema(request=RollIn, responses={201: NEW})
     def post(self, request: Request, pk: UUID, credential: UUID) -> Response:  # noqa: ARG002
-        """Replace a secret; the old one works on for `grace`: 0, 1h, 24h or 7d."""
+        """Replace a secret or an API key; the old one works on for `grace`: 0, 1h, 24h or 7d."""
         found = self.credential(self.own_application(pk), credential)
-        return self.shown_once(*actions.roll(found, **self.read(RollIn), by=self.user))
+        return self.shown_once(*credentials.roll(found, **self.read(RollIn), by=self.user))
 
 
 class CredentialRevoke(CredentialsView):
@@ -102,8 +143,8 @@ class CredentialRevoke(CredentialsView):
 
     @extend_schema(request=OptionalReasonIn, responses=decided(CredentialOut))
     def post(self, request: Request, pk: UUID, credential: UUID) -> Response:  # noqa: ARG002
-        """End a secret now, and every token it earned: one's own, or anybody's for an admin."""
+        """End a credential now, and every token it earned: one's own, or anybody's for an admin."""
         anybodys = "applications.revoke_any" in self.permissions
         found = self.credential(self.application(pk) if anybodys else self.own_application(pk), credential)
-        event = actions.revoke(found, **self.read(OptionalReasonIn), by=self.user)
+        event = credentials.revoke(found, **self.read(OptionalReasonIn), by=self.user)
         return self.decided(CredentialOut(found).data, event)

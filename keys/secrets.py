@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 
 PREFIX = "ptc_secret_"
+FEED_PREFIX = "ptc_feed_"
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 BODY_CHARACTERS = 43
 CHECK_CHARACTERS = 6
@@ -33,6 +34,11 @@ def new_secret(entropy: Entropy = secrets.token_bytes) -> str:
 
 def new_client_id(entropy: Entropy = secrets.token_bytes) -> str:
     return f"ptc_app_{base62(entropy(16), 22)}"
+
+
+def new_feed_secret(entropy: Entropy = secrets.token_bytes) -> str:
+    """What makes the address of a calendar feed private; known by its prefix, so that logs can leave it out."""
+    return FEED_PREFIX + base62(entropy(32), BODY_CHARACTERS)
 
 
 def well_formed(secret: str) -> bool:

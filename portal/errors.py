@@ -1,9 +1,11 @@
 """Every refusal, translated once: problem+json (RFC 9457) for REST, a page for people."""
 
+import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView
 from http import HTTPStatus
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -22,18 +24,22 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 from rest_framework_simplejwt.exceptions import InvalidToken
 
+from keys.envelope import Unavailable, Unreadable
 from portal.kept import came_from_here, repeatable, send_again, sign_in_first
 from tenants.access import SignInNeeded
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.origin import origin
 from tenants.throttle import TooMany
 
+log = logging.getLogger(__name__)
+
 NOT_FOUND = _("There is nothing here, or nothing that you may see.")
 # Addresses below a tenant that no person opens.
-PROGRAMS = re.compile(r"/oauth/|/\.well-known/")
+PROGRAMS = re.compile(r"/oauth/|/\.well-known/|^/t/[^/]+/feeds/")
 SIGN_IN = _("Sign in first.")
 AWAY = _("Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds.")
 BROKEN = _("Something broke on our side. Try again; if it stays, tell your operator the request id.")
+SEALED = _("Portico can't open a secret that it keeps sealed. Your operator finds the reason in the log.")
 # What a page is headed with.
 TITLES = {
     400: _("This can't be understood"),
@@ -79,7 +85,7 @@ def status_of(error: Exception) -> int:
             return 413
         case TooMany():
             return 429
-        case Busy():
+        case Busy() | Unavailable() | Unreadable():
             return 503
         case _:
             return 500
@@ -109,12 +115,20 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
         status = status_of(error)
         if status == 500:
             return None
-        detail = str(NOT_FOUND) if status == 404 else _too_large(view.max_body) if status == 413 else str(error)
+        detail = str(NOT_FOUND) if status == 404 else _too_large(view.max_body) if status == 413 else _sentence(error)
         if isinstance(error, Invalid):
             more = {"errors": error.problems}
         if isinstance(error, TooMany | Busy):
             headers = {"Retry-After": str(error.seconds)}
     return Response(problem(status, detail, **more), status=status, headers=headers, content_type="application/problem+json")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, Unavailable | Unreadable):
+        # Its own words are for operators: they name keys and files.
+        log.error("%s", error)
+        return str(SEALED)
+    return str(error)
 
 
 def in_schema(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa: ARG001
@@ -229,7 +243,7 @@ class ErrorMiddleware:
             return _or_wait(request, sign_in_first) if request.accepts("text/html") else answer(request, status, SIGN_IN)
         if status == 413:
             return _too_large_page(request)
-        return answer(request, status, str(error), wait=getattr(error, "seconds", 0))
+        return answer(request, status, _sentence(error), wait=getattr(error, "seconds", 0))
 
 
 def _or_wait(request: HttpRequest, way: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
@@ -251,6 +265,10 @@ class Discreet(SafeExceptionReporterFilter):
         SafeExceptionReporterFilter.hidden_settings.pattern + r"|PEPPER|KEK|(?:DATABASE|VALKEY|BROKER|DIRECT|OWNER).*URL|DSN|EMBEDDED",
         re.IGNORECASE,
     )
+
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:  # noqa: ARG002
+        """Nothing: what functions have in hand are private keys, client secrets and passwords, too."""
+        return dict[str, Any]().items()
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001

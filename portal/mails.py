@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,14 +15,19 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from apis.models import UNDO, Subscription
+from keys.models import Credential
+from portal import words
 from tenants.models import Event, Membership, Tenant, User
 from tenants.roles import permissions_of
 
-REQUESTED, UNDONE = "subscription.requested", "subscription.decision_undone"
-# Subject and first sentence of each kind of event that is worth a mail.
+REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
+# What a mail is about.
+About = Subscription | Credential
+# Subject and first sentence of each kind of event about a subscription that is worth a mail.
 WORDS: dict[str, tuple[Promise, Promise]] = {
     REQUESTED: (
         gettext_lazy("%(application)s asks for %(api)s: %(plan)s"),
@@ -49,7 +55,7 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     ),
 }
 # What tells one event's fate from those after it.
-KINDS = frozenset(WORDS) | {UNDONE}
+KINDS = frozenset(WORDS) | {UNDONE, ENDS_SOON}
 
 # Characters that turn a line round (Unicode Standard Annex 9), so that it reads as something else.
 TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -85,47 +91,57 @@ def _final_at(event: Event) -> datetime:
     return event.at + UNDO if by_a_person else event.at
 
 
-def applicants(subscription: Subscription) -> set[UUID]:
-    return {subscription.requested_by_id, subscription.application.owner_id}
+def applicants(about: About) -> set[UUID]:
+    """Those who asked, and who answers for the application."""
+    if isinstance(about, Credential):
+        return {about.application.owner_id}
+    return {about.requested_by_id, about.application.owner_id}
 
 
-def recipients(event: Event, subscription: Subscription, members: Iterable[Membership]) -> list[User]:
+def recipients(event: Event, about: About, members: Iterable[Membership]) -> list[User]:
     """Whom an event concerns, each once; nobody hears what they did themselves, or what was answered while they looked."""
     if event.kind == REQUESTED:
         # Four eyes: applicants can't decide their own.
         deciders = {each.user_id for each in members if "subscriptions.decide" in permissions_of(each.roles)}
-        wanted = deciders - applicants(subscription)
-    elif event.kind == "subscription.approved" and event.actor_id is None:
-        wanted = applicants(subscription) - {subscription.requested_by_id}
+        wanted = deciders - applicants(about)
+    elif event.kind == "subscription.approved" and event.actor_id is None and isinstance(about, Subscription):
+        wanted = applicants(about) - {about.requested_by_id}
     else:
-        wanted = applicants(subscription) - {event.actor_id}
+        wanted = applicants(about) - {event.actor_id}
     return [each.user for each in members if each.user_id in wanted and each.user.is_active]
 
 
-def compose(event: Event, subscription: Subscription, *, tenant: Tenant, link: str, to: User) -> EmailMultiAlternatives:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What one mail says, in its reader's language: `things` are other people's words that subject and sentence name."""
+
+    template: str
+    subject: str
+    sentence: str
+    things: dict[str, object]
+    more: dict[str, Any]
+
+
+def compose(event: Event, about: About, *, tenant: Tenant, link: str, to: User) -> EmailMultiAlternatives:
     """One event's mail to one person, in their language and time zone."""
-    subject, sentence = WORDS[event.kind]
-    things = {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name}
-    names = {name: tame(str(thing)) for name, thing in things.items()}
-    asked = event.kind == REQUESTED
     language = to.language_or("en")
     with translation.override(language), timezone.override(to.time_zone):
+        said = _of_credential(event, about) if isinstance(about, Credential) else _of_subscription(event, about)
+        names = {name: tame(str(thing)) for name, thing in said.things.items()}
         shown = {name: unlinked(text) for name, text in names.items()}
         context: dict[str, Any] = {
             **shown,
+            **said.more,
             "language": language,
-            "subject": str(subject) % shown,
-            "sentence": str(sentence) % shown,
+            "subject": said.subject % shown,
+            "sentence": said.sentence % shown,
             "tenant": unlinked(tame(tenant.name)),
-            "at": event.at,
-            "asked": asked,
-            "quote": [unlinked(tame(line)) for line in event.data.get("purpose" if asked else "reason", "").splitlines()],
             "link": link,
         }
         host = urlsplit(settings.PORTAL_URL).hostname
         message = EmailMultiAlternatives(
-            subject=str(subject) % names,
-            body=render_to_string("mails/subscription.txt", context),
+            subject=said.subject % names,
+            body=render_to_string(f"mails/{said.template}.txt", context),
             to=[to.email],
             headers={
                 # The same at each try, so that a mail program can show once what was sent twice.
@@ -134,15 +150,59 @@ def compose(event: Event, subscription: Subscription, *, tenant: Tenant, link: s
                 "X-Portico-Event": str(event.number),
             },
         )
-        message.attach_alternative(render_to_string("mails/subscription.html", context), "text/html")
+        message.attach_alternative(render_to_string(f"mails/{said.template}.html", context), "text/html")
     return message
 
 
-def link(event: Event, subscription: Subscription, tenant: Tenant) -> str:
+def _of_subscription(event: Event, subscription: Subscription) -> Words:
+    subject, sentence = WORDS[event.kind]
+    asked = event.kind == REQUESTED
+    return Words(
+        "subscription",
+        str(subject),
+        str(sentence),
+        {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name},
+        {
+            "at": event.at,
+            "asked": asked,
+            "quote": [unlinked(tame(line)) for line in event.data.get("purpose" if asked else "reason", "").splitlines()],
+        },
+    )
+
+
+def _of_credential(event: Event, credential: Credential) -> Words:
+    days = event.data["days"]
+    subject = ngettext(
+        "%(application)s: %(credential)s ends in %(days)s day", "%(application)s: %(credential)s ends in %(days)s days", days
+    )
+    return Words(
+        "expiry",
+        subject,
+        _("After that, calls of %(application)s with it are refused."),
+        {
+            "application": credential.application,
+            "credential": words.credential(credential),
+            "days": days,
+        },
+        {"kind": credential.get_kind_display(), "ends": credential.expires_at, "advice": _advice(credential)},
+    )
+
+
+def _advice(credential: Credential) -> str:
+    """What keeps calls going on."""
+    if credential.status == Credential.Status.EXPIRING:
+        return _("It was rolled, but nothing has used its replacement yet. Put that in place before this one ends.")
+    if credential.kind in {Credential.Kind.CLIENT_SECRET, Credential.Kind.API_KEY}:
+        return _("Roll it: you get a new one, and this one works on for as long as you choose, up to its end. Put the new one in place.")
+    return _("Add another credential to the application and put it in place; both work until this one ends.")
+
+
+def link(event: Event, about: About, tenant: Tenant) -> str:
     """Where a mail leads: approvers to the request, applicants to their application."""
     if event.kind == REQUESTED:
-        return settings.PORTAL_URL + reverse("console-request", args=[tenant.slug, subscription.pk])
-    return settings.PORTAL_URL + reverse("app", args=[tenant.slug, subscription.application_id]) + "?tab=subscriptions"
+        return settings.PORTAL_URL + reverse("console-request", args=[tenant.slug, about.pk])
+    tab = "credentials" if isinstance(about, Credential) else "subscriptions"
+    return settings.PORTAL_URL + reverse("app", args=[tenant.slug, about.application_id]) + f"?tab={tab}"
 
 
 def tame(text: str) -> str:

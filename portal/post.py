@@ -6,7 +6,7 @@ Reading, sending and moving the head on are three steps, so that nothing waits f
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,8 +18,8 @@ from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import Q
 
-from apis.actions.subscriptions import MAIL_JOB
 from apis.models import Subscription
+from keys.actions import expiries
 from portal import mails
 from tenants import due, events
 from tenants.models import Event, EventCounter, Membership, Tenant, User
@@ -43,7 +43,7 @@ class Item:
     """An event with mails to send, and everybody who gets one."""
 
     event: Event
-    subscription: Subscription
+    about: mails.About
     people: list[User]
     ready: datetime
 
@@ -65,12 +65,12 @@ def send_mails(*, seconds: float = RUN_SECONDS) -> int:
     until = time.monotonic() + seconds
     served = 0
     with closing(mail.get_connection()) as post:
-        while time.monotonic() < until and (claimed := due.claim(MAIL_JOB, 1)):
+        while time.monotonic() < until and (claimed := due.claim(due.MAIL_JOB, 1)):
             try:
                 answered = _send_tenant(claimed[0], post, until)
             except Exception:
                 # One tenant's trouble must not hold up the others; its row comes back with the lease.
-                log.exception("%s failed for tenant %s.", MAIL_JOB, claimed[0])
+                log.exception("%s failed for tenant %s.", due.MAIL_JOB, claimed[0])
                 continue
             if not answered:
                 break
@@ -85,7 +85,7 @@ def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
     failed = None
     done = 0
     for item in batch.items:
-        link = mails.link(item.event, item.subscription, batch.tenant)
+        link = mails.link(item.event, item.about, batch.tenant)
         try:
             for person in item.people:
                 _send(post, item, batch.tenant, link, person)
@@ -100,11 +100,11 @@ def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
         done = batch.head
     if failed:
         # All tenants have the same server: one try finds out for all.
-        due.postpone(MAIL_JOB, FIRST_RETRY)
+        due.postpone(due.MAIL_JOB, FIRST_RETRY)
     with tenant_scope(tenant_id):
         now = events.lock().now
         EventCounter.objects.filter(mailed__lt=done).update(mailed=done)
-        due.settle(MAIL_JOB, _again(batch, done, failed, now))
+        due.settle(due.MAIL_JOB, _again(batch, done, failed, now))
     return failed is None
 
 
@@ -124,19 +124,22 @@ def _read() -> Batch:
     found = list(unsent[:MOST_EVENTS])
     subscriptions = Subscription.objects.for_list().in_bulk({event.subject_id for event in found})
     stories = _stories(unsent.filter(subject_id__in=subscriptions))
-    members = list(_members(subscriptions.values()))
+    ids = {event.subject_id for event in found if event.kind == mails.ENDS_SOON}
+    # One that was revoked or replaced meanwhile is no news any more.
+    credentials = expiries.worth_a_warning(lock.now).select_related("application").in_bulk(ids) if ids else {}
+    members = list(_members([*subscriptions.values(), *credentials.values()]))
     items: list[Item] = []
     head, again = lock.number, None
     for event in found:
+        about = subscriptions.get(event.subject_id) or credentials.get(event.subject_id)
         ready = mails.ready_at(event, _after(event, stories), now=lock.now)
-        if ready is None:
+        if ready is None or about is None:
             continue
         if ready >= lock.now:
             # Those after it wait, too: mails come in the order of what happened.
             head, again = event.number - 1, ready
             break
-        subscription = subscriptions[event.subject_id]
-        items.append(Item(event, subscription, mails.recipients(event, subscription, members), ready))
+        items.append(Item(event, about, mails.recipients(event, about, members), ready))
     else:
         if len(found) == MOST_EVENTS:
             head, again = found[-1].number, lock.now
@@ -155,9 +158,9 @@ def _after(event: Event, stories: dict[UUID, list[Event]]) -> list[Event]:
     return [each for each in stories[event.subject_id] if each.number > event.number]
 
 
-def _members(subscriptions: Any) -> Iterator[Membership]:
+def _members(concerning: Iterable[mails.About]) -> Iterator[Membership]:
     """Those whom these may concern: nobody who has left, and nobody of another tenant."""
-    concerned = {person for subscription in subscriptions for person in mails.applicants(subscription)}
+    concerned = {person for about in concerning for person in mails.applicants(about)}
     deciders = Q(roles__overlap=list(PERMISSIONS["subscriptions.decide"]))
     found = Membership.objects.filter(deciders | Q(user_id__in=concerned))
     return found.select_related("user").order_by("user_id").iterator()
@@ -169,7 +172,7 @@ def _send(post: Any, item: Item, tenant: Tenant, link: str, person: User) -> Non
     :raises Away: no mail can be handed over.
     """
     try:
-        message = mails.compose(item.event, item.subscription, tenant=tenant, link=link, to=person)
+        message = mails.compose(item.event, item.about, tenant=tenant, link=link, to=person)
         message.message()
     except Exception:
         # One that can't be written must not hold up the others.

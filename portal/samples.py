@@ -17,11 +17,25 @@ from apis.examples import is_json
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+# RFC 7523 §2.2.
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 # What stays as it is in a path or query (RFC 3986 pchar without sub-delims, which shells and forms read in their own ways).
 UNESCAPED = "-._~:@"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 # Numbers beyond it are others in JavaScript (ECMA-262, Number.MAX_SAFE_INTEGER).
 _MAX_SAFE = 2**53 - 1
+
+# A key pair whose public half is printed, for who has none yet.
+KEY_PAIR = """import json
+from pathlib import Path
+
+from joserfc.jwk import ECKey
+
+key = ECKey.generate_key("P-256")
+private = Path("private.pem")
+private.touch(mode=0o600)
+private.write_bytes(key.as_pem(private=True))
+print(json.dumps(key.as_dict(private=False)))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +48,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`url` is a whole address, escaped, see `address`; `headers` without Authorization and Content-Type."""
+    """`url` is a whole address, escaped, see `address`; "" where only a token is asked for; `headers` without Authorization and type."""
 
     token_url: str
     client_id: str
@@ -86,25 +100,70 @@ def _segment(value: Any) -> str:
 
 
 def curl(call: Call) -> str:
+    return _curl(call, [f'-u {shlex.quote(call.client_id)}:"$SECRET"', "-d grant_type=client_credentials"])
+
+
+def curl_by_assertion(call: Call) -> str:
+    """With a JWT in place of the secret (RFC 7523 §2.2): `$ASSERTION`."""
+    assertion = [f"-d client_assertion_type={JWT_BEARER}", '--data-urlencode "client_assertion=$ASSERTION"']
+    return _curl(call, ["-d grant_type=client_credentials", f"-d client_id={shlex.quote(call.client_id)}", *assertion])
+
+
+def curl_by_api_key(call: Call) -> str:
+    """With an API key, which needs no token: `$KEY`."""
+    return _curl_call(call, '-H "X-API-Key: $KEY"')
+
+
+def _curl(call: Call, proof: list[str]) -> str:
+    ask = [f"curl -sS {shlex.quote(call.token_url)}", *proof]
+    if not call.url:
+        return " \\\n  ".join(ask)
+    token = " \\\n  ".join(ask) + r""" | sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p'"""
+    return f"TOKEN=$({token})" + "\n\n" + _curl_call(call, '-H "Authorization: Bearer $TOKEN"')
+
+
+def _curl_call(call: Call, proof: str) -> str:
     header = [f"-H {shlex.quote(line)}" for line in _lines(call)]
     data = [f"--data-raw {shlex.quote(_text(call.body))}"] if call.body else []
     how = ["--head"] if call.method == "HEAD" else [f"-X {call.method}"] if call.method != "GET" or data else []
-    token = [
-        f"TOKEN=$(curl -sS {shlex.quote(call.token_url)}",
-        f'-u {shlex.quote(call.client_id)}:"$SECRET"',
-        r"""-d grant_type=client_credentials | sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p')""",
+    return " \\\n  ".join([f"curl {shlex.quote(call.url)}", *how, proof, *header, *data])
+
+
+def python_by_key_pair(call: Call, *, issuer: str, kid: str, alg: str) -> str:
+    """With a proof that the application signs itself (RFC 7523 §3): iss and sub are its client id, the audience is our issuer."""
+    lines = [
+        "import time",
+        "import uuid",
+        "from pathlib import Path",
+        "",
+        "import httpx",
+        "import jwt  # PyJWT",
+        "",
+        "now = int(time.time())",
+        "claims = {",
+        f'    "iss": {_quoted(call.client_id)},',
+        f'    "sub": {_quoted(call.client_id)},',
+        f'    "aud": {_quoted(issuer)},',
+        '    "iat": now,',
+        '    "exp": now + 30,',
+        '    "jti": str(uuid.uuid4()),',
+        "}",
+        'private = Path("private.pem").read_text()',
+        f'proof = jwt.encode(claims, private, algorithm={_quoted(alg)}, headers={{"kid": {_quoted(kid)}}})',
+        "answer = httpx.post(",
+        f"    {_quoted(call.token_url)},",
+        "    data={",
+        '        "grant_type": "client_credentials",',
+        f'        "client_assertion_type": "{JWT_BEARER}",',
+        '        "client_assertion": proof,',
+        "    },",
+        ")",
+        'token = answer.raise_for_status().json()["access_token"]',
     ]
-    calls = [f"curl {shlex.quote(call.url)}", *how, '-H "Authorization: Bearer $TOKEN"', *header, *data]
-    return " \\\n  ".join(token) + "\n\n" + " \\\n  ".join(calls)
+    return "\n".join([*lines, "", *_python_call(call)] if call.url else [*lines, "print(token)"])
 
 
 def python(call: Call) -> str:
-    headers = ['"Authorization": f"Bearer {token}"', *(f"{_quoted(name)}: {_quoted(value)}" for name, value in _headers(call))]
-    lines = [f"    {_quoted(call.method)},", f"    {_quoted(call.url)},", f"    headers={_braced(headers, ' ' * 4, inner='')},"]
-    if call.body and call.body.content_type == JSON and _tidy(call.body.value) is not None:
-        lines.append(f"    json={_python_value(_tidy(call.body.value), 1)},")
-    elif call.body:
-        lines.append(f"    content={_quoted(_text(call.body))},")
     return "\n".join(
         [
             "import os",
@@ -118,12 +177,19 @@ def python(call: Call) -> str:
             ")",
             'token = answer.raise_for_status().json()["access_token"]',
             "",
-            "answer = httpx.request(",
-            *lines,
-            ")",
-            "print(answer.status_code, answer.text)",
+            *_python_call(call),
         ]
     )
+
+
+def _python_call(call: Call) -> list[str]:
+    headers = ['"Authorization": f"Bearer {token}"', *(f"{_quoted(name)}: {_quoted(value)}" for name, value in _headers(call))]
+    lines = [f"    {_quoted(call.method)},", f"    {_quoted(call.url)},", f"    headers={_braced(headers, ' ' * 4, inner='')},"]
+    if call.body and call.body.content_type == JSON and _tidy(call.body.value) is not None:
+        lines.append(f"    json={_python_value(_tidy(call.body.value), 1)},")
+    elif call.body:
+        lines.append(f"    content={_quoted(_text(call.body))},")
+    return ["answer = httpx.request(", *lines, ")", "print(answer.status_code, answer.text)"]
 
 
 def javascript(call: Call) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from csp.constants import NONCE
 from django.core.exceptions import ImproperlyConfigured
 
+from keys.keks.named import InAwsKms, InFiles, InToken, InVault, Named, Wrong, chosen
 from tenants.secret_files import read_or_make
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -64,6 +65,20 @@ def secret(name: str, file: str) -> str:
     if found := named_file(f"{name}_FILE"):
         return found
     raise ImproperlyConfigured(f"{name}_FILE names {os.environ[f'{name}_FILE']}, which is empty. Put the secret into it.")
+
+
+def renewed_file(name: str) -> Path | None:
+    """The file that holds a secret which somebody else renews, and which is therefore read for each use."""
+    path = os.environ.get(f"{name}_FILE")
+    return Path(path) if path and name not in os.environ else None
+
+
+def key_encryption_keys(provider: str, *named: Named) -> list[Named]:
+    """The keepers whose keys are named, the one that wraps first."""
+    try:
+        return chosen(provider, named)
+    except Wrong as error:
+        raise ImproperlyConfigured(str(error)) from None
 
 
 def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
@@ -152,6 +167,8 @@ GATEWAY_CA_FILE = env("PORTICO_GATEWAY_CA_FILE")
 # How many callers may be connected to a gateway at once, and from 95 % of how much memory on it refuses calls; 0 = no limit.
 GATEWAY_CONNECTIONS = int(env("PORTICO_GATEWAY_CONNECTIONS", "10000"))
 GATEWAY_HEAP_MB = int(env("PORTICO_GATEWAY_HEAP_MB", "0"))
+# A gateway that was lost for longer does not hold up a rotation of signing keys any more.
+GATEWAY_MAX_STALE = timedelta(hours=int(env("PORTICO_GATEWAY_MAX_STALE_HOURS", "24")))
 # Networks in which upstreams may lie although they are private: the operator's word. The embedded stack allows loopback.
 UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 # Token requests per minute that one client may make from one address, counted in each web process.
@@ -164,11 +181,34 @@ TRUSTED_PROXIES = networks("PORTICO_TRUSTED_PROXIES")
 SECRET_KEY = secret("PORTICO_SECRET_KEY", "django")
 SESSION_SIGNING_KEY = secret("PORTICO_SESSION_KEY", "session")
 PEPPER = secret("PORTICO_PEPPER", "pepper")
+# PORTICO_KEK_PROVIDER says whose first key wraps; whatever else is named here opens what it sealed before.
+KEK_PROVIDER = env("PORTICO_KEK_PROVIDER", "file")
 # Made on first use, but only where nobody named a file: see `secret`.
-KEK_FILE_IS_OURS = not env("PORTICO_KEK_FILE")
-KEK_FILE = VAR / "secrets" / "kek" if KEK_FILE_IS_OURS else Path(env("PORTICO_KEK_FILE"))
-if not KEK_FILE_IS_OURS and not KEK_FILE.is_file():
+KEK_FILE_IS_OURS = KEK_PROVIDER == "file" and not env("PORTICO_KEK_FILE")
+KEK_FILE = Path(env("PORTICO_KEK_FILE") or VAR / "secrets" / "kek")
+if env("PORTICO_KEK_FILE") and not KEK_FILE.is_file():
     raise ImproperlyConfigured(f"PORTICO_KEK_FILE names {KEK_FILE}, where there is no file. Put the key-encryption key there.")
+KEKS = key_encryption_keys(
+    KEK_PROVIDER,
+    InFiles(
+        keys=(*([KEK_FILE] if KEK_FILE_IS_OURS or KEK_FILE.is_file() else []), *map(Path, env("PORTICO_KEK_FILE_OLD").split())),
+        ours=KEK_FILE_IS_OURS,
+    ),
+    InVault(
+        keys=(*env("PORTICO_KEK_VAULT_KEY").split(), *env("PORTICO_KEK_VAULT_OLD").split()),
+        url=env("PORTICO_KEK_VAULT_URL"),
+        mount=env("PORTICO_KEK_VAULT_MOUNT", "transit"),
+        token=env("PORTICO_KEK_VAULT_TOKEN"),
+        token_file=renewed_file("PORTICO_KEK_VAULT_TOKEN"),
+    ),
+    InAwsKms(keys=(*env("PORTICO_KEK_AWS_KEY").split(), *env("PORTICO_KEK_AWS_OLD").split())),
+    InToken(
+        keys=(*env("PORTICO_KEK_PKCS11_KEY").split(), *env("PORTICO_KEK_PKCS11_OLD").split()),
+        library=env("PORTICO_KEK_PKCS11_MODULE"),
+        token=env("PORTICO_KEK_PKCS11_TOKEN"),
+        pin=env("PORTICO_KEK_PKCS11_PIN"),
+    ),
+)
 DEBUG = env("PORTICO_DEBUG") == "1"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.errors.Discreet"
 ALLOWED_HOSTS = [urlsplit(PORTAL_URL).hostname or "", *env("PORTICO_HOSTS", "127.0.0.1 localhost").split()]
@@ -203,11 +243,12 @@ INSTALLED_APPS = [
     "portal",
 ]
 MIDDLEWARE = [
+    "tenants.middleware.OriginMiddleware",
+    "portal.middleware.ProgramsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "tenants.middleware.OriginMiddleware",
     "portal.middleware.LegibleMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -319,8 +360,8 @@ REST_FRAMEWORK = {
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
+    # Signed, rotated and ended by tenants/sessions.py.
+    "AUTH_TOKEN_CLASSES": ("tenants.sessions.Access",),
     "SIGNING_KEY": SESSION_SIGNING_KEY,
     "ISSUER": PORTAL_URL,
     "AUDIENCE": f"{PORTAL_URL}/api/v1",
@@ -342,6 +383,7 @@ SPECTACULAR_SETTINGS = {
         "ApplicationStatus": "keys.models.Application.Status",
         "CredentialStatus": "keys.models.Credential.Status",
         "PlanStatus": "apis.models.Plan.Status",
+        "SigningKeyStatus": "keys.models.SigningKey.Status",
         "SubscriptionStatus": "apis.models.Subscription.Status",
         "VersionStatus": "apis.models.ApiVersion.Status",
     },
@@ -364,20 +406,24 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE = {
+    # A key that waits for a gateway is asked about every few seconds; whoever has nothing due costs nothing.
+    "advance-signing-keys": {"task": "gateway.tasks.advance_signing_keys", "schedule": 5.0, "options": {"expires": 10.0}},
     "expire-credentials": {"task": "keys.tasks.expire_credentials", "schedule": 30.0},
+    "warn-expiries": {"task": "keys.tasks.warn_expiries", "schedule": 60.0},
     "resolve-upstreams": {"task": "apis.tasks.resolve_upstreams", "schedule": 30.0},
     # A run that waited longer has nothing to do that the next would not.
     "send-mails": {"task": "portal.tasks.send_mails", "schedule": 5.0, "options": {"expires": 10.0}},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
     "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},
+    "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},
     "prune-mails": {"task": "portal.tasks.prune_mails", "schedule": 3600.0},
 }
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {"line": {"()": "portal.logs.Line", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {"httpx": {"level": "WARNING"}, "botocore": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

@@ -29,6 +29,7 @@ class Entry:
 USE = (
     Entry(_("Catalogue"), "catalogue", "catalogue", "book-open", "c", "apis.see_published"),
     Entry(_("My applications"), "apps", "app", "cube", "a", "applications.own"),
+    Entry(_("Expiries"), "expiries", "expiries", "calendar-days", "x", "applications.own"),
 )
 RUN = (
     Entry(_("Requests"), "console-requests", "console-request", "inbox", "r", "subscriptions.see_all"),
@@ -36,6 +37,8 @@ RUN = (
     Entry(_("APIs"), "console-apis", "console-api", "code-bracket", "i", "apis.see_all"),
     Entry(_("Plans"), "console-plans", "console-plan", "bars-3-bottom-left", "p", "apis.see_all"),
     Entry(_("Applications"), "console-applications", "console-app", "squares-2x2", "l", "applications.see_all"),
+    Entry(_("Expiries"), "console-expiries", "console-expiries", "calendar-days", "e", "applications.see_all"),
+    Entry(_("Keys"), "console-keys", "console-key", "key", "k", "keys.see"),
     Entry(_("Gateways"), "console-gateways", "console-gateway", "server-stack", "w", "gateways.see"),
     Entry(_("Members"), "console-members", "console-member", "users", "m", "members.see"),
     Entry(_("Audit"), "console-events", "console-event", "document-text", "u", "audit.read"),

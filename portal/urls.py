@@ -8,7 +8,7 @@ import gateway.urls
 import keys.urls
 import portal.pages.urls
 import tenants.urls
-from portal import accounts, health
+from portal import accounts, feeds, health
 from tenants import rest
 
 handler400 = "portal.errors.bad_request"
@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     *keys.urls.oauth_urlpatterns,
+    path("t/<str:tenant>/feeds/<str:secret>.ics", feeds.feed, name="calendar-feed"),
     path("api/v1/session/", rest.Session.as_view(), name="session"),
     path("api/v1/session/refresh/", rest.SessionRefresh.as_view(), name="session-refresh"),
     path("api/v1/tenants/", rest.Tenants.as_view(), name="tenants"),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from apis.models.api import limit_in_words
+from keys.models import Credential
 from tenants.models import Event, Role
 
 Data = Mapping[str, Any]
@@ -63,6 +64,11 @@ def subject_of(event: Event) -> str:
     return name
 
 
+def credential(named: Credential) -> str:
+    """“Shop servers …a1b2”, “API key …a1b2”: one that replaced another has the same label, so its last characters are there too."""
+    return f"{named.label or named.get_kind_display()} …{named.last_four}"
+
+
 def day_and_time(at: datetime) -> str:
     """“tomorrow 11:20”, “Fri 3 Oct 11:20”: in the reader's time zone, near enough to plan by."""
     local, today = timezone.localtime(at), timezone.localdate()
@@ -77,6 +83,21 @@ def day_and_time(at: datetime) -> str:
 def duration(time: timedelta) -> str:
     """“23 hr”, rounded."""
     return str(format_timedelta(time, format="short", threshold=1.2, locale=_locale()))
+
+
+def day(at: datetime) -> str:
+    """“Fri 3 Oct”: in the reader's time zone, where the year is known."""
+    return _format(timezone.localtime(at), "EEE d MMM")
+
+
+def month(at: datetime) -> str:
+    """“October 2026”, likewise."""
+    return _format(timezone.localtime(at), "LLLL y")
+
+
+def away(at: datetime) -> str:
+    """“in 5 days”."""
+    return str(format_timedelta(at - timezone.now(), add_direction=True, threshold=1.2, locale=_locale()))
 
 
 def _format(at: datetime, pattern: str) -> str:
@@ -95,6 +116,7 @@ def _named(data: Data) -> dict[str, Any]:
         "application": data.get("application", ""),
         "version": data.get("version", ""),
         "number": data.get("number", ""),
+        "days": data.get("days", 0),
         "many": data.get("operations", 0),
         "terms": limit_in_words(data["calls"], data["seconds"]) if data.get("calls") and data.get("seconds") else "",
         "was": was.get("name", "") if isinstance(was, Mapping) else was,
@@ -137,20 +159,48 @@ def _revision_live(data: Data) -> str:
     return _("%(actor)s made revision %(number)s of %(version)s live")
 
 
+_GOT: dict[str, Promise] = {
+    "client_secret": gettext_lazy("%(actor)s got a new secret for %(application)s: %(subject)s"),
+    "api_key": gettext_lazy("%(actor)s got a new API key for %(application)s: %(subject)s"),
+    "key_pair": gettext_lazy("%(actor)s registered a key pair for %(application)s: %(subject)s"),
+    "issuer": gettext_lazy("%(actor)s lets %(application)s prove itself by its identity provider: %(subject)s"),
+}
+
+
 def _credential_created(data: Data) -> str:
-    if data.get("replaces"):
+    kind = data.get("kind", "client_secret")
+    if data.get("replaces") and kind == "api_key":
+        return _("%(actor)s got a new API key for %(application)s, %(subject)s, in place of an older one")
+    if data.get("replaces") and kind == "client_secret":
         return _("%(actor)s got a new secret for %(application)s, %(subject)s, in place of an older one")
-    return _("%(actor)s got a new secret for %(application)s: %(subject)s")
+    return str(_GOT[kind])
+
+
+def _ends_soon(data: Data) -> str:
+    return ngettext(
+        "The credential %(subject)s of %(application)s ends in %(days)s day",
+        "The credential %(subject)s of %(application)s ends in %(days)s days",
+        data.get("days", 0),
+    )
 
 
 SENTENCES: dict[str, Promise | Say] = {
     "tenant.created": gettext_lazy("%(actor)s created the tenant %(subject)s"),
     "member.added": gettext_lazy("%(actor)s made %(subject)s a member: %(roles)s"),
     "member.changed": gettext_lazy("%(actor)s changed the roles of %(subject)s to %(roles)s"),
-    "signing_key.activated": gettext_lazy("The signing key %(subject)s began to sign access tokens"),
+    "signing_key.published": gettext_lazy("The signing key %(subject)s was announced; it will sign when verifiers know it"),
+    "signing_key.activated": gettext_lazy("The signing key %(subject)s began to sign"),
+    "signing_key.retired": gettext_lazy("The signing key %(subject)s signs no more; its private half was destroyed"),
+    "signing_key.removed": gettext_lazy("The signing key %(subject)s left the JWKS: nothing that it signed is alive"),
+    "signing_key.compromised": gettext_lazy("%(actor)s declared the signing key %(subject)s compromised; what it signed is refused"),
+    "signing_key.brought_forward": gettext_lazy("%(actor)s wants the signing key %(subject)s to sign as soon as it may"),
+    "signing_key.rehearsed": gettext_lazy("%(actor)s rehearsed the rotation to the signing key %(subject)s"),
+    "token_policy.changed": gettext_lazy("%(actor)s changed the token policy"),
+    "token.revoked": gettext_lazy("%(actor)s gave the access token %(subject)s back"),
     "api.created": gettext_lazy("%(actor)s created the API %(subject)s"),
     "api.changed": _api_changed,
     "api.cors_changed": _cors_changed,
+    "api.encryption_key_changed": gettext_lazy("%(actor)s changed the key that confidential claims for %(subject)s are encrypted with"),
     "version.created": gettext_lazy("%(actor)s began the version %(subject)s"),
     "version.published": gettext_lazy("%(actor)s published %(subject)s"),
     "revision.created": _revision_created,
@@ -160,9 +210,13 @@ SENTENCES: dict[str, Promise | Say] = {
     "plan.published": gettext_lazy("%(actor)s opened the plan %(subject)s to subscribers"),
     "application.created": gettext_lazy("%(actor)s registered the application %(subject)s"),
     "credential.created": _credential_created,
-    "credential.rolled": gettext_lazy("%(actor)s rolled the secret %(subject)s; it works on until its grace ends"),
-    "credential.expired": gettext_lazy("The time of the secret %(subject)s ended"),
-    "credential.revoked": gettext_lazy("%(actor)s revoked the secret %(subject)s"),
+    "credential.rolled": gettext_lazy("%(actor)s rolled the credential %(subject)s; it works on until its grace ends"),
+    "credential.expired": gettext_lazy("The time of the credential %(subject)s ended"),
+    "credential.revoked": gettext_lazy("%(actor)s revoked the credential %(subject)s"),
+    "credential.first_used": gettext_lazy("The credential %(subject)s was used for the first time"),
+    "credential.ends_soon": _ends_soon,
+    "calendar_feed.created": gettext_lazy("%(actor)s made an address for the calendar of expiries"),
+    "calendar_feed.revoked": gettext_lazy("%(actor)s ended the address of the calendar of expiries"),
     "subscription.requested": gettext_lazy("%(actor)s asked for a subscription: %(subject)s"),
     "subscription.approved": gettext_lazy("%(actor)s approved %(subject)s"),
     "subscription.rejected": gettext_lazy("%(actor)s rejected %(subject)s"),
@@ -177,6 +231,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "gateway.node_lost": gettext_lazy("The gateway %(subject)s is not connected any more"),
     "login.succeeded": gettext_lazy("%(subject)s signed in"),
     "login.refused": gettext_lazy("Somebody tried to sign in as %(subject)s with a wrong password"),
+    "login.refresh_reused": gettext_lazy("A refresh token of %(subject)s was used twice; the sign-in that it came from ended"),
     "login.password_changed": gettext_lazy("%(actor)s chose another password"),
     "person.renamed": gettext_lazy("%(actor)s goes by the name %(now)s"),
 }

@@ -16,7 +16,7 @@ from tenants.scope import tenant_scope
 
 @transaction.atomic
 def add_tenant(*, slug: str, name: str, by: User | None) -> Tenant:
-    """A new tenant with its event chain. Keys are not its business: see keys.actions.create_tenant."""
+    """A new tenant with its event chain. Keys are not its business: see keys.actions.signing.create_tenant."""
     tenant = Tenant(slug=slug, name=name)
     try:
         tenant.clean_fields()

@@ -8,9 +8,13 @@ from uuid import UUID
 from django.db import connection
 
 from tenants import events
+from tenants.models import Due
 from tenants.scope import current_tenant_id, tenant_scope
 
 log = logging.getLogger(__name__)
+
+# Actions of several apps record what is told by mail.
+MAIL_JOB = "send_mails"
 
 # The job's work on one tenant, in its scope and under its lock; returns when it is due next, None when nothing is left.
 Work = Callable[[], datetime | None]
@@ -24,6 +28,19 @@ def expect(job: str, at: datetime) -> None:
                ON CONFLICT (tenant_id, job) DO UPDATE SET at = LEAST(tenants_due.at, EXCLUDED.at)""",
             [current_tenant_id(), job, at],
         )
+
+
+def is_expected(job: str) -> bool:
+    """Whether the tenant in scope has anything for `job`."""
+    return Due.objects.filter(tenant_id=current_tenant_id(), job=job).exists()
+
+
+def now() -> datetime:
+    """The database's clock, for who decides whether something is due before taking the lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        found: datetime = cursor.fetchone()[0]
+    return found
 
 
 def claim(job: str, limit: int) -> list[UUID]:

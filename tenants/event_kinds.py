@@ -37,8 +37,14 @@ GATEWAY_KINDS: dict[str, Change] = {
     "subscription.suspended": Change(Part.ACCESS, gives=False),
     "subscription.resumed": Change(Part.ACCESS, gives=True),
     "subscription.cancelled": Change(Part.ACCESS, gives=False),
+    "credential.created": Change(Part.ACCESS, gives=True, gathered=True),
+    "credential.expired": Change(Part.ACCESS, gives=False),
     "credential.revoked": Change(Part.ACCESS, gives=False),
+    "token.revoked": Change(Part.ACCESS, gives=False),
+    "signing_key.published": Change(Part.ACCESS, gives=True),
     "signing_key.activated": Change(Part.ACCESS, gives=True),
+    "signing_key.removed": Change(Part.ACCESS, gives=False),
+    "signing_key.compromised": Change(Part.ACCESS, gives=False),
 }
 
 KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
@@ -51,9 +57,16 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "revision.created",
     "plan.created",
     "application.created",
-    "credential.created",
     "credential.rolled",
-    "credential.expired",
+    "credential.first_used",
+    "credential.ends_soon",
+    "signing_key.retired",
+    "signing_key.brought_forward",
+    "signing_key.rehearsed",
+    "token_policy.changed",
+    "api.encryption_key_changed",
+    "calendar_feed.created",
+    "calendar_feed.revoked",
     "gateway.rejected_config",
 }
 
@@ -66,6 +79,7 @@ PLATFORM_KINDS: frozenset[str] = frozenset(
         "gateway.node_lost",
         "login.succeeded",
         "login.refused",
+        "login.refresh_reused",
         "login.password_changed",
         "person.renamed",
     }

@@ -58,7 +58,7 @@ def require_lock() -> Lock:
     return held
 
 
-def record(kind: str, subject: Subject, *, by: User | None, gathered: bool = False, **data: Any) -> Event:
+def record(kind: str, subject: Subject, /, *, by: User | None, gathered: bool = False, **data: Any) -> Event:
     """Write down one thing that happened, beside the change that is it.
 
     :param by: the person, or None for a job of Portico's own.

@@ -1,4 +1,4 @@
-"""States. A model's STEPS is the whole diagram; `move` is the only writer of `status`."""
+"""States. A model's STEPS is the whole diagram; `move` and `step` are the only writers of `status`."""
 
 from typing import Any, ClassVar, Protocol
 
@@ -26,7 +26,12 @@ class Stateful(Protocol):
 
 @transaction.atomic
 def move(thing: Stateful, to: str, *, by: User | None, why: str = "", gathered: bool = False, **fields: Any) -> Event:
-    """Take one allowed step, once, on the record.
+    """`step`, which a caller may see refused and go on."""
+    return step(thing, to, by=by, why=why, gathered=gathered, **fields)
+
+
+def step(thing: Stateful, to: str, *, by: User | None, why: str = "", gathered: bool = False, **fields: Any) -> Event:
+    """Take one allowed step, once, on the record; the transaction is of no use after a refusal.
 
     :param why: the reason, for the event.
     :param gathered: see `events.record`.

@@ -2,6 +2,8 @@
 
 # Operations of the live revisions of published versions: the routes.
 LIVE_OPERATIONS = 10_000
+# Of published APIs: what a token may bear.
+SCOPES = 1_000
 APIS = 500
 VERSIONS_PER_API = 20
 # Of one person in one tenant.

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,14 @@ class NewestFirst(CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 200
+    # Reads what a cursor says of its place, or raises a ValueError.
+    position: Callable[[str], object] = UUID
 
     def decode_cursor(self, request: Request) -> Any:
         try:
             cursor: Cursor | None = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
-                UUID(str(cursor.position))
+                type(self).position(str(cursor.position))
         except (NotFound, ValueError):
             raise Invalid({"cursor": ["This is no page of this list; take the address from “next” as it is."]}) from None
         return cursor

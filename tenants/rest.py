@@ -16,13 +16,8 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.serializers import TokenRefreshSerializer
-from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
-from rest_framework_simplejwt.tokens import RefreshToken
 
-from tenants import signing_in, throttle
+from tenants import sessions, signing_in, throttle
 from tenants.access import SIGNED_IN, open_to_all
 from tenants.errors import Invalid
 from tenants.event_kinds import KINDS
@@ -134,37 +129,34 @@ class Session(RestView):
         user = signing_in.sign_in(request, given["email"], given["password"])
         if user is None:
             raise AuthenticationFailed("This e-mail address and password don't belong together.")
-        refresh = RefreshToken.for_user(user)
-        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+        return _pair(sessions.start(user))
 
     @extend_schema(request=RefreshIn, responses={204: None})
     def delete(self, request: Request) -> Response:  # noqa: ARG002
         """Sign out: the refresh token ends; the access token ends with its five minutes."""
-        try:
-            RefreshToken(self.read(RefreshIn)["refresh"]).blacklist()
-        except TokenError as error:
-            raise AuthenticationFailed("This refresh token has ended or is not one.") from error
+        if not sessions.end(self.read(RefreshIn)["refresh"]):
+            raise AuthenticationFailed("This refresh token has ended or is not one.")
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @open_to_all("the refresh token is the proof")
+# What a token used twice ends stays ended although the answer is a refusal.
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class SessionRefresh(RestView):
     authentication_classes = ()
     permission_classes = ()
 
     @extend_schema(request=RefreshIn, responses=SessionOut)
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> Response:  # noqa: ARG002
         """A new pair for a refresh token, which ends with this."""
-        body = self.read(RefreshIn)
-        given = TokenRefreshSerializer(data=body, context={"request": request})
-        try:
-            # One at a time: two that both find the token unused would both get a pair.
-            jti = RefreshToken(body["refresh"])[api_settings.JTI_CLAIM]
-            list(OutstandingToken.objects.select_for_update().filter(jti=jti))
-            given.is_valid(raise_exception=True)
-        except TokenError as error:
-            raise AuthenticationFailed("This refresh token has ended or is not one. Sign in again.") from error
-        return Response(given.validated_data)
+        refresh = sessions.renew(self.read(RefreshIn)["refresh"])
+        if refresh is None:
+            raise AuthenticationFailed("This refresh token has ended or is not one. Sign in again.")
+        return _pair(refresh)
+
+
+def _pair(refresh: sessions.Refresh) -> Response:
+    return Response({"access": str(refresh.access), "refresh": str(refresh)})
 
 
 class Tenants(RestView):

@@ -15,6 +15,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "applications.own": frozenset({_A, _D}),
     "applications.see_all": frozenset({_A, _V}),
     "applications.revoke_any": frozenset({_A}),
+    "keys.see": frozenset({_A, _U}),
+    "keys.manage": frozenset({_A}),
     "gateways.see": frozenset({_A, _P, _V, _U}),
     "audit.read": frozenset({_A, _U}),
 }

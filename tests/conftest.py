@@ -21,10 +21,10 @@ from rest_framework.test import APIClient
 
 from keys import throttle
 from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
-from tenants import middleware
+from tenants import middleware, sessions
 from tenants.models import Role, Tenant, User
 from tenants.scope import tenant_scope
-from tests import make
+from tests import make, secrets_search
 from tests.live import _gateway, fresh_gateway, gateway, upstream
 
 __all__ = ["_gateway", "fresh_gateway", "gateway", "upstream"]
@@ -51,6 +51,7 @@ def django_db_setup(django_db_blocker: Any) -> None:
     """Each worker's database was made by tests.servers; here it gets its tables."""
     with django_db_blocker.unblock(), as_owner():
         call_command("migrate", verbosity=0)
+        secrets_search.prepare_database(connection.settings_dict["NAME"])
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -156,4 +157,5 @@ def base(tenant: Tenant) -> str:
     return f"/api/v1/tenants/{tenant.slug}"
 
 
+secrets_search.note_signed(sessions.Signed, "encode", "a token of a session over REST")
 assert settings.configured

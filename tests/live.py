@@ -388,7 +388,7 @@ class Client:
             credential_id=str(self.credential.pk),
             token_id=str(UUID(int=next(_numbers))),
             now=now,
-            lifetime=tokens.LIFETIME,
+            lifetime=600,
         )
         return {name: value for name, value in (claims | changed).items() if value is not None}
 
@@ -413,8 +413,11 @@ class Shop:
 
     @property
     def key(self) -> tokens.Key:
+        return self.active_key(SigningKey.Use.ACCESS_TOKEN)
+
+    def active_key(self, purpose: str) -> tokens.Key:
         with self.scope():
-            key_id = SigningKey.objects.get(status=SigningKey.Status.ACTIVE).pk
+            key_id = SigningKey.objects.get(purpose=purpose, status=SigningKey.Status.ACTIVE).pk
         return keyring.signing_key(self.pk, key_id)
 
     def person(self, role: str) -> User:

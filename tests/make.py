@@ -7,7 +7,8 @@ from typing import Any
 from apis import openapi
 from apis.actions import drafts, publishing, subscriptions
 from apis.models import Api, Draft, Plan, Subscription
-from keys import actions
+from keys import tokens
+from keys.actions import applications, credentials, signing
 from keys.models import Application, Credential
 from tenants.actions import add_member
 from tenants.models import Membership, Role, Tenant, User
@@ -30,10 +31,36 @@ DOCUMENT: dict[str, Any] = {
     },
 }
 
+# The same, of which a token needs scopes.
+SCOPED: dict[str, Any] = {
+    **DOCUMENT,
+    "components": {
+        "securitySchemes": {
+            "login": {
+                "type": "oauth2",
+                "flows": {
+                    "clientCredentials": {
+                        "tokenUrl": "https://login.example/token",
+                        "scopes": {"orders:read": "Read orders", "orders:write": "Create orders"},
+                    }
+                },
+            }
+        }
+    },
+    "security": [{"login": ["orders:read"]}],
+    "paths": {
+        **DOCUMENT["paths"],
+        "/orders": {
+            "get": DOCUMENT["paths"]["/orders"]["get"],
+            "post": {**DOCUMENT["paths"]["/orders"]["post"], "security": [{"login": ["orders:write"]}]},
+        },
+    },
+}
+
 
 def tenant(slug: str | None = None, name: str = "") -> Tenant:
     slug = slug or f"tenant-{next(_numbers)}"
-    return actions.create_tenant(slug=slug, name=name or slug.title(), by=None)
+    return signing.create_tenant(slug=slug, name=name or slug.title(), by=None)
 
 
 def user(email: str | None = None, **fields: Any) -> User:
@@ -107,11 +134,29 @@ def plan(of: Api | None = None, *, name: str | None = None, calls: int = 1000, s
 
 def application(owner: User | None = None, **fields: Any) -> Application:
     fields = {"name": f"Application {next(_numbers)}", "purpose": "A test.", "environment": "live", **fields}
-    return actions.register_application(by=owner or somebody(), **fields)
+    return applications.register_application(by=owner or somebody(), **fields)
 
 
 def credential(of: Application | None = None, **fields: Any) -> tuple[Credential, str]:
-    return actions.create_credential(of or application(), by=None, **fields)
+    return credentials.create_credential(of or application(), by=None, **fields)
+
+
+def api_key(of: Application | None = None, **fields: Any) -> tuple[Credential, str]:
+    return credentials.create_api_key(of or application(), by=None, **fields)
+
+
+def jwks() -> dict[str, Any]:
+    """Public keys of somebody else's."""
+    return {"keys": [tokens.public_jwk(tokens.generate())]}
+
+
+def key_pair(of: Application | None = None, **fields: Any) -> Credential:
+    return credentials.add_key_pair(of or application(), by=None, **{"jwks": jwks(), **fields})
+
+
+def issuer(of: Application | None = None, **fields: Any) -> Credential:
+    fields = {"issuer": "https://id.example/acme", "claim": "sub", "claim_value": "shop", "jwks": jwks(), **fields}
+    return credentials.trust_issuer(of or application(), by=None, **fields)
 
 
 def subscription(*, status: str = "active", of: Application | None = None, to: Plan | None = None) -> Subscription:

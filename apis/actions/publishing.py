@@ -10,11 +10,13 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis import origins, upstreams
+from apis.actions import resources
 from apis.actions.resolving import RESOLVE_JOB
 from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
 from apis.openapi import Document
 from keys.envelope import seal, unseal
 from keys.kek import kek
+from keys.models import ProtectedResource
 from tenants import due, events, limits
 from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import move
@@ -76,6 +78,7 @@ def create_api(*, slug: str, name: str, description: str, by: User | None) -> Ap
         said = _("There are %(most)s APIs here, which is as many as a tenant may have.")
         raise NotAllowed(said % {"most": number_format(limits.APIS, force_grouping=True)})
     api = Api.objects.create(slug=slug, name=name, description=description, created_by=by)
+    ProtectedResource.objects.create(name=slug, title=name)
     events.record("api.created", api, by=by, slug=slug)
     return api
 
@@ -97,6 +100,8 @@ def change_api(
     events.lock()
     api.refresh_from_db(fields=["name", "description", "cors_origins"])
     told = _change(api, "api.changed", {"name": name, "description": description}, by=by)
+    if told is not None:
+        ProtectedResource.objects.filter(name=api.slug).update(title=api.name)
     wanted = None if cors_origins is None else _origins(cors_origins)
     return _change(api, "api.cors_changed", {"cors_origins": wanted}, by=by) or told
 
@@ -152,7 +157,13 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
     upstream.save(force_insert=True)
     last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
     revision = Revision.objects.create(
-        version=version, number=last + 1, document=document.content, upstream=upstream, note=note, created_by=by
+        version=version,
+        number=last + 1,
+        document=document.content,
+        scopes=document.scopes,
+        upstream=upstream,
+        note=note,
+        created_by=by,
     )
     Operation.objects.bulk_create(
         Operation(
@@ -162,6 +173,7 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
             path=operation.path,
             summary=operation.summary[:200],
             deprecated=operation.deprecated,
+            scopes=operation.scopes,
         )
         for operation in document.operations
     )
@@ -181,7 +193,7 @@ def make_live(revision: Revision, *, instead_of: int | None = None, by: User | N
     :param instead_of: the number of the one that the person took for live, 0 for none; None where they didn't look.
     """
     lock = events.lock()
-    version = ApiVersion.objects.select_related("live_revision").get(pk=revision.version_id)
+    version = ApiVersion.objects.select_related("api", "live_revision").get(pk=revision.version_id)
     if version.live_revision_id == revision.pk:
         raise NotAllowed(_("Revision %(number)s is live already.") % {"number": revision.number})
     was = version.live_revision.number if version.live_revision else None
@@ -192,6 +204,7 @@ def make_live(revision: Revision, *, instead_of: int | None = None, by: User | N
         _room_for(revision)
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
+    resources.bring_up_to_date(version.api)
     # The addresses of an older revision may have grown old with it.
     due.expect(RESOLVE_JOB, lock.now)
     return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number)
@@ -205,7 +218,9 @@ def publish(version: ApiVersion, *, by: User | None) -> Event:
         said = _("%(version)s has no live revision; import its OpenAPI document first.")
         raise NotAllowed(said % {"version": version})
     _room_for(version.live_revision)
-    return move(version, ApiVersion.Status.PUBLISHED, by=by)
+    event = move(version, ApiVersion.Status.PUBLISHED, by=by)
+    resources.bring_up_to_date(version.api)
+    return event
 
 
 def _room_for(revision: Revision) -> None:

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from apis import upstreams
 from apis.models import Upstream
-from tenants import due, events
+from tenants import addresses, due, events
 from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ Pick = Callable[[Sequence[upstreams.Address], int], Sequence[upstreams.Address]]
 
 
 def resolve_upstreams(
-    *, resolver: upstreams.Resolver = upstreams.look_up, limit: int = 100, seconds: float = RUN_SECONDS, pick: Pick = random.sample
+    *, resolver: addresses.Resolver = addresses.look_up, limit: int = 100, seconds: float = RUN_SECONDS, pick: Pick = random.sample
 ) -> int:
     """Look up the host names of the tenants that are due. Returns how many tenants were served.
 
@@ -50,7 +50,7 @@ def resolve_upstreams(
     return served
 
 
-def _resolve_tenant(tenant_id: UUID, resolver: upstreams.Resolver, until: float, pick: Pick) -> None:
+def _resolve_tenant(tenant_id: UUID, resolver: addresses.Resolver, until: float, pick: Pick) -> None:
     with tenant_scope(tenant_id):
         wanted = _wanted()
     places = sorted({_place(address) for address in wanted.values()}, key=lambda place: (place.host, place.port))
@@ -81,7 +81,7 @@ def _wanted() -> dict[UUID, upstreams.Address]:
     return {
         row.pk: upstreams.Address(row.scheme, row.host, row.port, row.path)
         for row in Upstream.objects.in_use().only("scheme", "host", "port", "path")
-        if upstreams.is_name(row.host)
+        if addresses.is_name(row.host)
     }
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from apis import origins
 from apis.models.upstream import Upstream
+from keys.models import ProtectedResource
 from tenants.models import SLUG, Steps, TenantManager, TenantModel
 
 
@@ -20,6 +21,11 @@ class ApiQuerySet(models.QuerySet["Api"]):
 
     def with_versions(self) -> Self:
         return self._with(ApiVersion.objects.all(), Plan.objects.all())
+
+    def with_encryption_key(self) -> Self:
+        """With `encryption_jwk`, the public key that confidential claims for it are encrypted with."""
+        resource = ProtectedResource.objects.filter(name=models.OuterRef("slug"))
+        return self.annotate(encryption_jwk=models.Subquery(resource.values("encryption_jwk")))
 
     def with_published_versions(self) -> Self:
         """What subscribers may know: no version and no plan that is still being made."""
@@ -94,6 +100,8 @@ class Revision(TenantModel):
     document = models.JSONField()
     upstream = models.ForeignKey(Upstream, models.PROTECT, related_name="revisions")
     note = models.CharField(max_length=500, blank=True)
+    # What its security schemes name: {scope: what it allows}.
+    scopes = models.JSONField(default=dict)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -113,6 +121,8 @@ class Operation(TenantModel):
     path = models.CharField(max_length=1000)
     summary = models.CharField(max_length=200, blank=True)
     deprecated = models.BooleanField(default=False)
+    # Alternatives, each a list of scopes that are needed together; none where no scope is needed.
+    scopes = models.JSONField(default=list)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "revision", "operation_id"], name="one_operation_per_id")]
@@ -172,10 +182,10 @@ def limit_in_words(calls: int, seconds: int) -> str:
             said = _("%(calls)s a day")
         case _:
             said = _("%(calls)s in %(time)s")
-    return said % {"calls": many, "time": _time_in_words(seconds)}
+    return said % {"calls": many, "time": time_in_words(seconds)}
 
 
-def _time_in_words(seconds: int) -> str:
+def time_in_words(seconds: int) -> str:
     """In the largest unit that is whole."""
     if not seconds % 86_400:
         return ngettext("%(many)s day", "%(many)s days", seconds // 86_400) % {"many": seconds // 86_400}

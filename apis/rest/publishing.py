@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis import openapi
-from apis.actions import publishing
+from apis.actions import publishing, resources
 from apis.differences import differences
 from apis.models import Api, ApiVersion, Plan, Revision
 from apis.serializers import (
@@ -45,7 +45,7 @@ class ApisView(TenantRestView):
     def catalogue(self) -> QuerySet[Api]:
         """The same with as much inside as the person may know."""
         if "apis.see_all" in self.permissions:
-            return Api.objects.with_versions()
+            return Api.objects.with_versions().with_encryption_key()
         return Api.objects.published().with_published_versions()
 
     def api(self, slug: str) -> Api:
@@ -104,9 +104,10 @@ class ApiDetail(ApisView):
         responses=PolymorphicProxySerializer("ChangedApi", serializers=[decided(ApiOut), ApiOut], resource_type_field_name=None),
     )
     def patch(self, request: Request, api: str) -> Response:  # noqa: ARG002
-        """Change its name, its description, or the origins whose pages may call it. Without a difference there is no event."""
-        found = self.api(api)
-        event = publishing.change_api(found, **self.read(ApiChangeIn), by=self.user)
+        """Change its name, its description, whose pages may call it, or its encryption key. Without a difference there is no event."""
+        found, given = self.api(api), self.read(ApiChangeIn)
+        keyed = resources.change_encryption_key(found, given.pop("encryption_jwk"), by=self.user) if "encryption_jwk" in given else None
+        event = publishing.change_api(found, **given, by=self.user) or keyed
         return self.decided(self.shown(found), event) if event else Response(self.shown(found))
 
 

@@ -1,10 +1,9 @@
 """The enforcement chain: what every call to a tenant passes, once per tenant, in the route configuration.
 
-In order: scrub, verify, right kind, right audience, who calls, revoked, granted, plan, within limits, identify, mark. What removes
-access is looked up in tables, so that five thousand subscriptions cost no more than one.
+In order: scrub, one credential, verify, who calls, right kind, right audience, in force, granted, scopes, plan, within limits, identify,
+mark. What removes access is looked up in tables, so that five thousand subscriptions or API keys cost no more than one.
 """
 
-import json
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -14,7 +13,6 @@ from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.extensions.common.ratelimit.v3 import ratelimit_pb2
 from envoy.extensions.filters.common.set_filter_state.v3 import value_pb2 as state_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
-from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from envoy.type.metadata.v3 import metadata_pb2
@@ -23,45 +21,46 @@ from google.protobuf import duration_pb2, wrappers_pb2
 from google.protobuf.any_pb2 import Any
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import rbac
+from gateway.envoy import credentials, rbac
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import (
+    API,
     APPLICATION_HEADER,
     CALLED,
     CALLER,
+    CLAIMS,
     CREDENTIAL,
     GRANT_PREFIX,
     IDENTITY_HEADERS,
     JWT,
+    KEY_HEADER,
+    KEY_TYPE,
     PASSED,
     PLAN_HEADER,
     PLAN_PREFIX,
     PORTICO,
     SUBSCRIPTION_HEADER,
     TENANT_HEADER,
-    TOKEN,
-    TOKEN_HEADER,
+    TOKEN_ID,
 )
-from gateway.envoy.state import Access, Grant, Tenant
-from keys.tokens import ALG, MAX_LIFETIME, TYPE
+from gateway.envoy.state import Access, ApiKey, Grant, Tenant
+from keys.tokens import API_KEY_TYPE
 
 Extension: TypeAlias = extension_pb2.TypedExtensionConfig
-# A portal whose clock is a little ahead issues tokens that seem to live longer than they do.
-CLOCK_DIFFERENCE = 60
-CLOCK_SKEW = 5
-JWT_CACHE = 1_000
 # LocalRateLimit.enable_retry_after_header (field 19, bool), which xds-protos does not know yet.
 RETRY_AFTER = bytes([0x98, 0x01, 0x01])
 UNLIMITED = 1_000_000_000
 # Every step, in order; the compiler refuses a chain that is not these.
 STEPS = (
     "scrub",
+    "two_credentials",
     "verify",
+    "caller",
     "token_wrong_kind",
     "token_wrong_audience",
-    "caller",
-    "revoked",
+    "in_force",
     "granted",
+    "scope_missing",
     "planned",
     "limited",
     "identify",
@@ -69,28 +68,40 @@ STEPS = (
 )
 
 
+def _claim(name: str) -> str:
+    return f"%DYNAMIC_METADATA({JWT}:{CLAIMS}:{name})%"
+
+
+# What there is not, as Envoy formats it.
+ABSENT = "-"
+# What is remembered of each verified call. Its path is the one that routes went by, whatever x-envoy-original-path says.
+CALL = {
+    KEY_TYPE: f"%DYNAMIC_METADATA({JWT}:{KEY_HEADER}:typ)%",
+    CREDENTIAL: _claim("cid"),
+    TOKEN_ID: _claim("jti"),
+    CALLER: f"%METADATA(ROUTE:{PORTICO}:{API})%/{_claim('sub')}",
+    CALLED: "%PATH(NQ:PATH)%",
+}
+MARK = {PASSED: "yes"}
+
+
 def chain(tenant: Tenant) -> Any:
     """`FilterChainConfigPerRoute` for the gate, as Any."""
     access = tenant.access
     steps = [
         _scrub(),
-        _verify(tenant),
-        rbac.denial("TOKEN_WRONG_KIND", rbac.negated(_right_kind())),
-        rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(_right_audience(tenant.audience))),
-        _remember(
-            "caller",
-            {
-                CREDENTIAL: _claim("cid"),
-                CALLER: f"%METADATA(ROUTE:{PORTICO}:api)%/{_claim('client_id')}/-",
-                CALLED: "%PATH(NQ)%",
-            },
-        ),
-        _revoked(access),
+        rbac.denial("TWO_CREDENTIALS", credentials.two()),
+        extension("verify", credentials.verification(tenant)),
+        _remember("caller", CALL),
+        rbac.denial("TOKEN_WRONG_KIND", rbac.negated(credentials.of_right_kind(tenant))),
+        rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(credentials.for_audience(tenant))),
+        _in_force(access),
         _granted(access),
+        rbac.denial("SCOPE_MISSING", credentials.lacks_scopes(tenant)),
         _planned(access),
         _limited(access),
         _identify(tenant.slug),
-        _remember("mark", {PASSED: "yes"}),
+        _remember("mark", MARK),
     ]
     per_route = FilterChainConfigPerRoute()
     per_route.filter_chain.filters.extend(steps)
@@ -98,50 +109,28 @@ def chain(tenant: Tenant) -> Any:
 
 
 def caller(grant: Grant) -> str:
-    """The grant table's key: API, client id of an access token, id of an API key; "-" stands for what there is not."""
-    return f"{grant.api}/{grant.client_id}/-"
+    """The grant table's key: API and client id, of an access token as of an API key."""
+    return f"{grant.api}/{grant.client_id}"
 
 
 def _scrub() -> Extension:
     return _headers("scrub", [mutation_rules_pb2.HeaderMutation(remove=name) for name in IDENTITY_HEADERS])
 
 
-def _verify(tenant: Tenant) -> Extension:
-    provider = jwt_pb2.JwtProvider(
-        issuer=tenant.issuer,
-        local_jwks=base_pb2.DataSource(inline_string=json.dumps({"keys": list(tenant.access.jwks)}, sort_keys=True)),
-        from_headers=[jwt_pb2.JwtHeader(name="authorization", value_prefix="Bearer ")],
-        forward=False,
-        require_expiration=True,
-        max_lifetime=duration_pb2.Duration(seconds=MAX_LIFETIME + CLOCK_DIFFERENCE),
-        clock_skew_seconds=CLOCK_SKEW,
-        payload_in_metadata=TOKEN,
-        header_in_metadata=TOKEN_HEADER,
-        jwt_cache_config=jwt_pb2.JwtCacheConfig(jwt_cache_size=JWT_CACHE),
-    )
-    everywhere = jwt_pb2.RequirementRule(match=route_pb2.RouteMatch(prefix="/"), requires=jwt_pb2.JwtRequirement(provider_name=TOKEN))
-    return extension("verify", jwt_pb2.JwtAuthentication(providers={TOKEN: provider}, rules=[everywhere]))
-
-
-def _right_kind() -> rbac.Principal:
-    """What jwt_authn does not look at: the type, the algorithm, a key id, and no critical extension (RFC 8725 §3.1, §3.11)."""
-    return rbac.every(
-        rbac.equals(TOKEN_HEADER, "typ", TYPE),
-        rbac.equals(TOKEN_HEADER, "alg", ALG),
-        rbac.present(TOKEN_HEADER, "kid"),
-        rbac.negated(rbac.present(TOKEN_HEADER, "crit")),
-    )
-
-
-def _right_audience(audience: str) -> rbac.Principal:
-    return rbac.either(rbac.equals(TOKEN, "aud", audience), rbac.holds(TOKEN, "aud", audience))
-
-
-def _revoked(access: Access) -> Extension:
-    verdicts = {cid: rbac.verdict("TOKEN_REVOKED", rbac.DENY) for cid in access.revoked_credentials}
+def _in_force(access: Access) -> Extension:
+    """An API key has to be known and to work; an access token passes unless it, or the credential that earned it, was revoked."""
+    api_keys = {key.id: _api_key(key) for key in access.api_keys}
+    known = rbac.table(TOKEN_ID, api_keys, rbac.verdict("KEY_UNKNOWN", rbac.DENY))
+    revoked = rbac.verdict("TOKEN_REVOKED", rbac.DENY)
     # The explicit ALLOW: without it whatever is in no table would be refused.
-    matcher = rbac.table(CREDENTIAL, verdicts, rbac.verdict("not_revoked"))
-    return extension("revoked", rbac.decision(matcher, "revoked_"))
+    one_by_one = rbac.table(TOKEN_ID, dict.fromkeys(access.revoked_tokens, revoked), rbac.verdict("not_revoked"))
+    tokens = rbac.table(CREDENTIAL, dict.fromkeys(access.revoked_credentials, revoked), rbac.further(one_by_one))
+    kinds = {API_KEY_TYPE: rbac.further(known), ABSENT: rbac.further(tokens)}
+    return extension("in_force", rbac.decision(rbac.table(KEY_TYPE, kinds, rbac.verdict("TOKEN_WRONG_KIND", rbac.DENY)), "in_force_"))
+
+
+def _api_key(key: ApiKey) -> matcher_pb2.Matcher.OnMatch:
+    return rbac.verdict(key.refusal, rbac.DENY) if key.refusal else rbac.verdict("works")
 
 
 def _granted(access: Access) -> Extension:
@@ -174,7 +163,7 @@ def _limited(access: Access) -> Extension:
         token_bucket=_bucket(UNLIMITED, 1),
         always_consume_default_token_bucket=wrappers_pb2.BoolValue(value=False),
         enable_x_ratelimit_headers=ratelimit_pb2.DRAFT_VERSION_03,
-        rate_limits=[route_pb2.RateLimit(actions=[_descriptor("api", _api_of_route()), _descriptor("caller", _client_of_token())])],
+        rate_limits=[route_pb2.RateLimit(actions=[_descriptor("api", _api_of_route()), _descriptor("caller", _client())])],
         descriptors=[
             ratelimit_pb2.LocalRateLimitDescriptor(
                 entries=[
@@ -205,12 +194,12 @@ def _descriptor(key: str, found: route_pb2.RateLimit.Action.MetaData) -> route_p
 
 def _api_of_route() -> route_pb2.RateLimit.Action.MetaData:
     return route_pb2.RateLimit.Action.MetaData(
-        source=route_pb2.RateLimit.Action.MetaData.ROUTE_ENTRY, metadata_key=_metadata_key(PORTICO, "api")
+        source=route_pb2.RateLimit.Action.MetaData.ROUTE_ENTRY, metadata_key=_metadata_key(PORTICO, API)
     )
 
 
-def _client_of_token() -> route_pb2.RateLimit.Action.MetaData:
-    return route_pb2.RateLimit.Action.MetaData(metadata_key=_metadata_key(JWT, TOKEN, "client_id"))
+def _client() -> route_pb2.RateLimit.Action.MetaData:
+    return route_pb2.RateLimit.Action.MetaData(metadata_key=_metadata_key(JWT, CLAIMS, "sub"))
 
 
 def _metadata_key(name: str, *path: str) -> metadata_pb2.MetadataKey:
@@ -221,11 +210,11 @@ def _identify(slug: str) -> Extension:
     """Tell the upstream who calls, and give it neither the token nor the key."""
     told = {
         TENANT_HEADER: slug,
-        APPLICATION_HEADER: _claim("client_id"),
+        APPLICATION_HEADER: _claim("sub"),
         SUBSCRIPTION_HEADER: _verdict(GRANT_PREFIX),
         PLAN_HEADER: _verdict(PLAN_PREFIX),
     }
-    removed = [mutation_rules_pb2.HeaderMutation(remove=name) for name in ("authorization", "x-api-key")]
+    removed = [mutation_rules_pb2.HeaderMutation(remove=name) for name in ("authorization", credentials.API_KEY_HEADER)]
     return _headers("identify", [*removed, *(_put(name, value) for name, value in told.items())])
 
 
@@ -253,10 +242,6 @@ def _remember(name: str, states: dict[str, str]) -> Extension:
         for key, text in states.items()
     ]
     return extension(name, set_filter_state_pb2.Config(on_request_headers=values))
-
-
-def _claim(name: str) -> str:
-    return f"%DYNAMIC_METADATA({JWT}:{TOKEN}:{name})%"
 
 
 def _verdict(prefix: str) -> str:

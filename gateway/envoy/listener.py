@@ -1,7 +1,7 @@
 """The one listener: hardened HTTP, tenants loaded on demand, preflights, the gate that tenants' chains fill, the guard behind it."""
 
 from envoy.config.accesslog.v3 import accesslog_pb2
-from envoy.config.core.v3 import address_pb2, base_pb2, grpc_service_pb2, protocol_pb2
+from envoy.config.core.v3 import address_pb2, grpc_service_pb2, protocol_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
@@ -94,11 +94,7 @@ def _guard() -> rbac_pb2.RBAC:
 
 
 def _access_log() -> accesslog_pb2.AccessLog:
-    """What was refused or failed, streamed to `manage.py usage`; no header of the request but those Envoy names itself."""
-    refused = accesslog_pb2.ComparisonFilter(
-        op=accesslog_pb2.ComparisonFilter.GE,
-        value=base_pb2.RuntimeUInt32(default_value=400, runtime_key="portico.log_from_status"),
-    )
+    """Every call, streamed to `manage.py usage`; no header of the request but those Envoy names itself."""
     usage = grpc_service_pb2.GrpcService(envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=USAGE_CLUSTER))
     config = als_pb2.HttpGrpcAccessLogConfig(
         common_config=als_pb2.CommonGrpcAccessLogConfig(
@@ -110,8 +106,4 @@ def _access_log() -> accesslog_pb2.AccessLog:
         ),
         additional_response_headers_to_log=[REFUSAL_HEADER],
     )
-    return accesslog_pb2.AccessLog(
-        name="envoy.access_loggers.http_grpc",
-        filter=accesslog_pb2.AccessLogFilter(status_code_filter=accesslog_pb2.StatusCodeFilter(comparison=refused)),
-        typed_config=packed(config),
-    )
+    return accesslog_pb2.AccessLog(name="envoy.access_loggers.http_grpc", typed_config=packed(config))

@@ -10,13 +10,23 @@ CORS = "cors"
 PASSED = "portico.passed"
 CALLER = "portico.caller"
 CREDENTIAL = "portico.cid"
+TOKEN_ID = "portico.jti"  # noqa: S105
+# The type of the API key that was verified; "-" for an access token.
+KEY_TYPE = "portico.key"
 # The path as the caller sent it, for the access log: the router rewrites it.
 CALLED = "portico.path"
-# Route metadata, and the metadata of verified tokens.
+# Route metadata, and what it says.
 PORTICO = "portico"
+API = "api"
+SCOPES = "scopes"
+# What verifies access tokens, and what API keys. The claims of whichever was verified stand at one place, its header at one of its own:
+# that says which keys it was verified with.
 JWT = "envoy.filters.http.jwt_authn"
 TOKEN = "token"  # noqa: S105
+KEY = "key"
+CLAIMS = "claims"
 TOKEN_HEADER = "token_h"  # noqa: S105
+KEY_HEADER = "key_h"
 # RBAC writes the subscription that let a call pass, and its plan, under these prefixes.
 GRANT_PREFIX = "grant_"
 PLAN_PREFIX = "plan_"
@@ -26,7 +36,9 @@ TENANT_HEADER = "x-portico-tenant"
 APPLICATION_HEADER = "x-portico-application"
 SUBSCRIPTION_HEADER = "x-portico-subscription"
 PLAN_HEADER = "x-portico-plan"
-IDENTITY_HEADERS = (APPLICATION_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
+# Claims that only the API can read: a JWE (RFC 7516) for its key.
+CLAIMS_HEADER = "x-portico-claims"
+IDENTITY_HEADERS = (APPLICATION_HEADER, CLAIMS_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
 REFUSAL_HEADER = "x-portico-refusal"
 # Taken off whatever an upstream answers: only the gateway itself speaks in these.
 RESPONSE_HEADERS = (*IDENTITY_HEADERS, REFUSAL_HEADER)

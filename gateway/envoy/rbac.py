@@ -1,10 +1,11 @@
 """RBAC filters: one denial per filter, and tables that cost one hash look-up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from envoy.config.core.v3 import extension_pb2
 from envoy.config.rbac.v3 import rbac_pb2
+from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as filter_pb2
 from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
 from envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
@@ -12,23 +13,39 @@ from xds.core.v3 import extension_pb2 as xds_extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
 from gateway.envoy.extensions import extension, packed
-from gateway.envoy.names import JWT
+from gateway.envoy.names import JWT, PORTICO
 
 Principal: TypeAlias = rbac_pb2.Principal
 Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 ALLOW, DENY = rbac_pb2.RBAC.ALLOW, rbac_pb2.RBAC.DENY
 # Envoy refuses an empty exact_match_map, so each carries this entry; no key of ours can be it.
 RESERVED = "!"
+PRESENT = value_pb2.ValueMatcher(present_match=True)
+NOBODY = Principal(not_id=Principal(any=True))
 
 
 def claim(namespace: str, name: str, value: value_pb2.ValueMatcher) -> Principal:
     """A claim (or header) of a verified token, as jwt_authn left it in the metadata."""
-    path = [metadata_pb2.MetadataMatcher.PathSegment(key=key) for key in (namespace, name)]
-    return Principal(metadata=metadata_pb2.MetadataMatcher(filter=JWT, path=path, value=value))
+    return Principal(metadata=_at(JWT, (namespace, name), value))
+
+
+def route_says(name: str, value: value_pb2.ValueMatcher) -> Principal:
+    """What the call's route bears in its metadata."""
+    matcher = _at(PORTICO, (name,), value)
+    return Principal(sourced_metadata=rbac_pb2.SourcedMetadata(metadata_matcher=matcher, metadata_source=rbac_pb2.ROUTE))
+
+
+def _at(namespace: str, path: Sequence[str], value: value_pb2.ValueMatcher) -> metadata_pb2.MetadataMatcher:
+    segments = [metadata_pb2.MetadataMatcher.PathSegment(key=key) for key in path]
+    return metadata_pb2.MetadataMatcher(filter=namespace, path=segments, value=value)
+
+
+def sends(header: str) -> Principal:
+    return Principal(header=route_pb2.HeaderMatcher(name=header, present_match=True))
 
 
 def present(namespace: str, name: str) -> Principal:
-    return claim(namespace, name, value_pb2.ValueMatcher(present_match=True))
+    return claim(namespace, name, PRESENT)
 
 
 def exactly(text: str) -> value_pb2.ValueMatcher:
@@ -49,7 +66,8 @@ def every(*principals: Principal) -> Principal:
 
 
 def either(*principals: Principal) -> Principal:
-    return Principal(or_ids=Principal.Set(ids=principals))
+    """Envoy refuses a choice of nothing, so that is nobody."""
+    return Principal(or_ids=Principal.Set(ids=principals)) if principals else NOBODY
 
 
 def negated(principal: Principal) -> Principal:
@@ -66,6 +84,11 @@ def denial(code: str, when: Principal) -> Extension:
 def verdict(name: str, action: int = ALLOW) -> matcher_pb2.Matcher.OnMatch:
     chosen = rbac_pb2.Action(name=name, action=action)
     return matcher_pb2.Matcher.OnMatch(action=xds_extension_pb2.TypedExtensionConfig(name="verdict", typed_config=packed(chosen)))
+
+
+def further(matcher: matcher_pb2.Matcher) -> matcher_pb2.Matcher.OnMatch:
+    """Another look-up decides."""
+    return matcher_pb2.Matcher.OnMatch(matcher=matcher)
 
 
 def table(key: str, verdicts: Mapping[str, matcher_pb2.Matcher.OnMatch], otherwise: matcher_pb2.Matcher.OnMatch) -> matcher_pb2.Matcher:

@@ -9,6 +9,7 @@ from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from google.protobuf import struct_pb2, wrappers_pb2
 
+from gateway.envoy.credentials import API_KEY_HEADER, BEARER
 from gateway.envoy.extensions import packed
 from gateway.envoy.names import CLOSED, NO_ROUTE, OTHER_HOST, REFUSAL_HEADER, WRONG_METHOD
 
@@ -20,13 +21,14 @@ def _(sentence: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """:param when: a CEL expression over Envoy's attributes that tells this refusal apart."""
+    """:param when: a CEL expression over Envoy's attributes that tells this refusal apart. :param challenge: the header WWW-Authenticate."""
 
     code: str
     status: int
     sentence: str
     fix: str
     when: str
+    challenge: str = ""
 
 
 def _says(text: str) -> str:
@@ -37,9 +39,17 @@ def _on(route: str) -> str:
     return f'xds.route_name == "{route}"'
 
 
-def _denied(code: str, status: int, sentence: str, fix: str) -> Refusal:
+def _named(code: str) -> str:
     """A denial by an RBAC filter whose policy or action bears the code: Envoy puts its name in brackets."""
-    return Refusal(code, status, sentence, fix, _says(f"[{code}]"))
+    return _says(f"[{code}]")
+
+
+def _denied(code: str, status: int, sentence: str, fix: str, challenge: str = "") -> Refusal:
+    return Refusal(code, status, sentence, fix, _named(code), challenge)
+
+
+# What jwt_authn says of an expired token it says of an API key, too.
+_SENDS_A_KEY = f'("{API_KEY_HEADER}" in request.headers || request.headers["authorization"].startsWith("{BEARER}ptc_"))'
 
 
 # The first that fits answers.
@@ -47,15 +57,20 @@ REFUSALS: tuple[Refusal, ...] = (
     _denied("NOT_READY", 503, _("This gateway does not know this tenant, or has not loaded it yet."), _("Check the address. If it is right, try again in a second.")),
     _denied("TOKEN_WRONG_KIND", 401, _("This is not an access token for calling APIs."), _("Ask the tenant's token endpoint for an access token and send that.")),
     _denied("TOKEN_WRONG_AUDIENCE", 401, _("This token was issued for something else."), _("Ask the token endpoint of the tenant that owns the API.")),
-    _denied("TOKEN_REVOKED", 401, _("The credential that earned this token was revoked."), _("Ask for a token with a credential that still works.")),
+    _denied("TOKEN_REVOKED", 401, _("This token was revoked, or the credential that earned it."), _("Ask for a token with a credential that still works.")),
+    _denied("KEY_UNKNOWN", 401, _("This tenant has no such API key."), _("Make a new API key at your application.")),
+    _denied("KEY_REVOKED", 401, _("This API key was revoked."), _("Use the key that replaced it, or make a new one at your application.")),
+    Refusal("KEY_EXPIRED", 401, _("This API key has expired."), _("Make a new API key at your application."), f"{_named('KEY_EXPIRED')} || ({_says('Jwt_is_expired')} && {_SENDS_A_KEY})"),
     _denied("SUBSCRIPTION_PENDING", 403, _("Your application's subscription waits for an approver."), _("Wait for the decision, or ask the tenant's approvers.")),
     _denied("SUBSCRIPTION_SUSPENDED", 403, _("Your application's subscription is suspended."), _("Read the reason at the subscription and ask the tenant's approvers.")),
     _denied("SUBSCRIPTION_REJECTED", 403, _("Your application's request for this API was rejected."), _("Read the reason at the subscription; you may ask again.")),
     _denied("SUBSCRIPTION_CANCELLED", 403, _("Your application's subscription was cancelled."), _("Subscribe the application again.")),
     _denied("SUBSCRIPTION_REQUIRED", 403, _("Your application has no subscription to this API."), _("Subscribe the application to the API.")),
+    _denied("SCOPE_MISSING", 403, _("This token lacks a scope that the operation needs."), _("Look up the operation's scopes in the API's document and ask the token endpoint for a token with them."), 'Bearer error="insufficient_scope"'),
     Refusal("TOKEN_EXPIRED", 401, _("This token has expired."), _("Ask the token endpoint for a new one."), _says("Jwt_is_expired")),
-    Refusal("TOKEN_MISSING", 401, _("Send an access token in the header Authorization: Bearer."), _("Get one from the tenant's token endpoint."), _says("Jwt_is_missing")),
-    Refusal("TOKEN_INVALID", 401, _("This token is not valid here."), _("Check that it is whole, and that it comes from this tenant's token endpoint."), _says("jwt_authn_access_denied")),
+    Refusal("TOKEN_MISSING", 401, _("Send an access token or an API key in the header Authorization: Bearer."), _("Get a token from the tenant's token endpoint, or make an API key at your application; a key may come in X-API-Key, too."), _says("Jwt_is_missing")),
+    Refusal("TOKEN_INVALID", 401, _("This token or API key is not valid here."), _("Check that it is whole, and that it comes from this tenant."), _says("jwt_authn_access_denied")),
+    Refusal("TOKEN_INVALID", 400, _("The call brings two credentials."), _("Send an access token or an API key, and either Authorization or X-API-Key."), _named("TWO_CREDENTIALS")),
     Refusal("RATE_LIMITED", 429, _("Your plan's limit is reached."), _("Wait as long as Retry-After says, or ask for a larger plan."), _says("local_rate_limited")),
     Refusal("METHOD_NOT_ALLOWED", 405, _("This path is published with other methods."), _("Look up the operation in the API's document."), _on(WRONG_METHOD)),
     Refusal("NO_SUCH_ROUTE", 404, _("No published operation has this path."), _("Look up the path in the API's document; letters and slashes count."), _on(NO_ROUTE)),
@@ -102,7 +117,11 @@ def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
     return hcm_pb2.ResponseMapper(
         filter=accesslog_pb2.AccessLogFilter(extension_filter=told),
         status_code=wrappers_pb2.UInt32Value(value=refusal.status),
-        headers_to_add=[base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=REFUSAL_HEADER, value=refusal.code))],
+        headers_to_add=[
+            base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value))
+            for name, value in ((REFUSAL_HEADER, refusal.code), ("www-authenticate", refusal.challenge))
+            if value
+        ],
         body_format_override=substitution_format_string_pb2.SubstitutionFormatString(
             json_format=body, content_type="application/problem+json"
         ),

@@ -19,32 +19,38 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import chain, cors, paths, rbac
+from gateway.envoy import chain, cors, credentials, paths, rbac
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
+    API,
     CANARY,
     CANARY_STATUS,
+    CLAIMS,
     CLOSED,
     CORS,
     GATE,
     GUARD,
+    KEY,
     NO_ROUTE,
     NOWHERE,
     OPERATION_PREFIX,
     OTHER_HOST,
-    PASSED,
     PORTICO,
     RESPONSE_HEADERS,
+    SCOPES,
     TOKEN,
     WRONG_METHOD,
     canary_path,
 )
 from gateway.envoy.state import Operation, Tenant, Upstream, Version
+from keys.tokens import API_KEY_TYPE
 
 M = TypeVar("M", bound=Message)
 # The steps that refuse by one policy each.
-DENIALS = ("token_wrong_kind", "token_wrong_audience")
+DENIALS = ("two_credentials", "token_wrong_kind", "token_wrong_audience", "scope_missing")
+# What is remembered, and where: a table that looks up what nobody remembered lets everything pass.
+REMEMBERED = {"caller": set(chain.CALL), "mark": set(chain.MARK)}
 OFF = packed(route_pb2.FilterConfig(disabled=True))
 # No cluster has the name, so the router refuses what comes so far.
 LEADS_NOWHERE = route_pb2.RouteAction(cluster=NOWHERE, cluster_not_found_response_code=route_pb2.RouteAction.NOT_FOUND)
@@ -72,7 +78,8 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     :raises paths.UnsupportedTemplate: an operation that no route can hold.
     :raises FailsOpen: never, unless this module is wrong.
     """
-    closed = tenant.routes is None
+    # Without any key there is nothing that a call could prove itself with, and Envoy refuses a key set that is empty.
+    closed = tenant.routes is None or not (tenant.access.jwks or tenant.access.api_key_jwks)
     host = route_pb2.VirtualHost(name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")])
     if closed:
         host.routes.append(_answer(CLOSED, 503, match=route_pb2.RouteMatch(prefix="/")))
@@ -129,7 +136,9 @@ def _policy(version: Version) -> cors_pb2.CorsPolicy:
 
 def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:
     said = struct_pb2.Struct()
-    said.update({"api": version.api, "version": version.name, "operation": operation.operation_id})
+    said.update({API: version.api, "version": version.name, "operation": operation.operation_id})
+    if needed := credentials.requirement(operation):
+        said[SCOPES] = needed
     route = route_pb2.Route(
         name=f"{OPERATION_PREFIX}{operation.operation_id}",
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}),
@@ -231,7 +240,9 @@ def _answers_alone(route: route_pb2.Route) -> bool:
 
 
 def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
-    """The chain must hold every step, in order; the token be verified everywhere, no grant mean no, and the mark come last."""
+    """The chain must hold every step, in order; what is called with be verified everywhere, unknown API keys and no grant mean no, and
+    the mark come last.
+    """
     per_route = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
     steps = [step.name for step in per_route.filter_chain.filters]
     if tuple(steps) != chain.STEPS:
@@ -242,11 +253,13 @@ def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
     for name in DENIALS:
         if not _denies_by_policy(_read(configs[name], rbac_pb2.RBAC), name):
             raise FailsOpen(f"The step {name} refuses nothing.")
-    if not _denies_by_default(_read(configs["granted"], rbac_pb2.RBAC)):
+    if not _denies_by_default(_read(configs["granted"], rbac_pb2.RBAC).matcher):
         raise FailsOpen("The chain lets callers without a grant through.")
-    for name in ("caller", "mark"):
+    if not _knows_api_keys(_read(configs["in_force"], rbac_pb2.RBAC).matcher):
+        raise FailsOpen("The chain lets API keys through that the tenant does not know.")
+    for name, remembered in REMEMBERED.items():
         writes = {value.object_key for value in _read(configs[name], set_filter_state_pb2.Config).on_request_headers}
-        if (PASSED in writes) != (name == "mark"):
+        if writes != remembered:
             raise FailsOpen(f"The step {name} writes {sorted(writes)}.")
 
 
@@ -258,18 +271,31 @@ def _read(config: Any, kind: type[M]) -> M:
 
 
 def _verifies_everywhere(step: jwt_pb2.JwtAuthentication) -> bool:
-    """One rule, for every path, that a provider of ours decides."""
-    everywhere = jwt_pb2.RequirementRule(match=route_pb2.RouteMatch(prefix="/"), requires=jwt_pb2.JwtRequirement(provider_name=TOKEN))
-    providers = step.providers.values()
-    strict = all(each.issuer and each.require_expiration and each.HasField("local_jwks") for each in providers)
-    return list(step.rules) == [everywhere] and set(step.providers) == {TOKEN} and strict and not step.bypass_cors_preflight
+    """One rule, for every path, that providers of ours decide, each of which says which of them it was."""
+    names = set(step.providers)
+    if not names or not names <= {TOKEN, KEY}:
+        return False
+    strict = all(_is_strict(each, name) for name, each in step.providers.items())
+    return strict and list(step.rules) == [credentials.everywhere(names)] and not step.bypass_cors_preflight
+
+
+def _is_strict(provider: jwt_pb2.JwtProvider, name: str) -> bool:
+    told = provider.payload_in_metadata == CLAIMS and provider.header_in_metadata == credentials.HEADERS[name]
+    in_headers_alone = bool(provider.from_headers) and not (provider.from_params or provider.from_cookies)
+    limited = name == KEY or bool(provider.issuer and provider.HasField("max_lifetime"))
+    return told and in_headers_alone and limited and provider.require_expiration and provider.HasField("local_jwks")
 
 
 def _denies_by_policy(step: rbac_pb2.RBAC, name: str) -> bool:
     return step.rules.action == rbac.DENY and set(step.rules.policies) == {name.upper()}
 
 
-def _denies_by_default(step: rbac_pb2.RBAC) -> bool:
+def _denies_by_default(matcher: matcher_pb2.Matcher) -> bool:
     verdict = action_pb2.Action()
-    step.matcher.on_no_match.action.typed_config.Unpack(verdict)
+    matcher.on_no_match.action.typed_config.Unpack(verdict)
     return verdict.action == rbac.DENY and bool(verdict.name)
+
+
+def _knows_api_keys(matcher: matcher_pb2.Matcher) -> bool:
+    kinds = matcher.matcher_tree.exact_match_map.map
+    return _denies_by_default(matcher) and API_KEY_TYPE in kinds and _denies_by_default(kinds[API_KEY_TYPE].matcher)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """`scopes`: alternatives, of each of which all are needed, as security requirements say (OpenAPI 3.1 §4.8.30); () if none is."""
+
     operation_id: str
     method: str
     path: str
+    scopes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,27 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """`id` is the key's `jti`; `refusal` is "" while it works, else KEY_REVOKED or KEY_EXPIRED."""
+
+    id: str
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may call: keys that are trusted, grants, and credentials whose tokens are refused."""
+    """Who may call: keys that are trusted, grants, and what is refused although it is signed.
+
+    `jwks` signs access tokens and `api_key_jwks` API keys, of which `api_keys` are all that the tenant knows. `revoked_credentials` are
+    claims `cid`, `revoked_tokens` claims `jti` of access tokens.
+    """
 
     jwks: tuple[Mapping[str, str], ...]
+    api_key_jwks: tuple[Mapping[str, str], ...]
     grants: tuple[Grant, ...]
+    api_keys: tuple[ApiKey, ...]
     revoked_credentials: tuple[str, ...]
+    revoked_tokens: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,20 @@
 from keys.models.application import Application
+from keys.models.calendar_feed import CalendarFeed
 from keys.models.credential import Credential
+from keys.models.credential_use import CredentialUse
+from keys.models.protected_resource import ProtectedResource
+from keys.models.revoked_token import RevokedToken, UsedAssertion
 from keys.models.signing_key import SigningKey
+from keys.models.token_policy import TokenPolicy
 
-__all__ = ["Application", "Credential", "SigningKey"]
+__all__ = [
+    "Application",
+    "CalendarFeed",
+    "Credential",
+    "CredentialUse",
+    "ProtectedResource",
+    "RevokedToken",
+    "SigningKey",
+    "TokenPolicy",
+    "UsedAssertion",
+]

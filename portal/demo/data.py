@@ -3,18 +3,25 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
 from apis import openapi
 from apis.actions import drafts, publishing, subscriptions
 from apis.models import Api, Subscription
-from keys.actions import create_credential, create_tenant, register_application, roll
+from keys.actions.applications import register_application
+from keys.actions.credentials import create_api_key, create_credential, roll
+from keys.actions.signing import create_tenant
 from keys.models import Application
 from portal.demo import DOCUMENTS
 from tenants.actions import add_member
 from tenants.models import Role, Tenant, User
 from tenants.scope import tenant_scope
+
+# How long verifiers keep a JWKS of the demo's tenants: whoever tries a rotation waits no longer for it.
+JWKS_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def seed(upstream_url: str) -> list[dict[str, str]]:
     documents = {name: openapi.read(_text(name)) for name in names}
     target = publishing.check_target(upstream_url)
     with transaction.atomic():
-        tenants = {slug: create_tenant(slug=slug, name=name, by=None) for slug, name in TENANTS.items()}
+        tenants = {slug: create_tenant(slug=slug, name=name, by=None, jwks_max_age=JWKS_SECONDS) for slug, name in TENANTS.items()}
         sign_ins = [_person(person, tenants) for person in PEOPLE]
         for slug, publisher in (("acme", "pam@acme.example"), ("globex", "eve@globex.example")):
             with tenant_scope(tenants[slug].pk):
@@ -150,7 +157,9 @@ def _subscribe(*, decider: User) -> None:
         asked, _ = subscriptions.request(application, api=plan.api, plan=plan, purpose=wish.purpose, by=application.owner)
         _decide(asked, wish, by=decider)
     storefront = applications["Storefront"]
-    # Nobody ever sees these two secrets; Carl can roll them.
+    # Nobody ever sees these secrets; Carl can roll them.
+    create_api_key(storefront, label="Price list", by=storefront.owner)
+    create_credential(storefront, label="Nightly job", expires_at=timezone.now() + timedelta(days=20), by=storefront.owner)
     old, _ = create_credential(storefront, label="Shop servers", by=storefront.owner)
     roll(old, grace="24h", by=storefront.owner)
 

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 
 from portal.demo import ECHO
+from portal.demo.call import Call, StepFailed, expect
+from portal.demo.rotation import Rotation
 
 # A plan that the demo can exhaust in a blink.
 PLAN = {"name": "demo", "calls": 20, "seconds": 1, "approval": "manual"}
@@ -20,28 +22,12 @@ SETTLE_SECONDS = 5.0
 TLS = ssl.create_default_context()
 
 
-class StepFailed(AssertionError):  # noqa: N818  (reads as the sentence it is)
-    """Something did not go as promised."""
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     name: str
     ok: bool
     ms: float
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One operation, called with one token."""
-
-    url: str
-    token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
 
 
 def _client(base: str = "") -> httpx.Client:
@@ -59,6 +45,7 @@ class Job:
     say: Callable[[str], None] = print
     steps: list[Step] = field(default_factory=list)
     enforced_ms: dict[str, float] = field(default_factory=dict)
+    key_seconds: dict[str, float] = field(default_factory=dict)
     _caller: httpx.Client = field(default_factory=_client)
 
     def run(self) -> bool:
@@ -108,8 +95,12 @@ class Job:
             "Her token at Acme's API is refused: TOKEN_INVALID",
             lambda: self._answers(Call(call.url, foreign), 401, "TOKEN_INVALID"),
         )
-        self._step("Acme looks to Eve as if it did not exist", lambda: _expect(eve.get(f"{acme}/apis/"), 404))
+        self._step("Acme looks to Eve as if it did not exist", lambda: expect(eve.get(f"{acme}/apis/"), 404))
         self._step("Carl reads why his calls were refused", lambda: self._refusals(carl, acme, mine["application"]))
+        rotation = Rotation(ada, acme, call.url, lambda: self.token(mine), self._status, self.say)
+        self._step("Ada rotates the signing key while the application calls", rotation.rotate)
+        self._step("Ada declares that key compromised; what it signed is refused", rotation.compromise)
+        self.key_seconds = rotation.seconds
 
     def _step(self, name: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()
@@ -133,37 +124,37 @@ class Job:
     def _sign_in(self, account: dict[str, str]) -> httpx.Client:
         client = _client(self.portal)
         body = {"email": account["email"], "password": account["password"]}
-        client.headers["Authorization"] = f"Bearer {_expect(client.post('/api/v1/session/', json=body), 200)['access']}"
+        client.headers["Authorization"] = f"Bearer {expect(client.post('/api/v1/session/', json=body), 200)['access']}"
         return client
 
     # What
 
     def publish(self, pam: httpx.Client, tenant: str) -> str:
-        taken = {each["slug"] for each in _expect(pam.get(f"{tenant}/apis/?limit=200"), 200)["results"]}
+        taken = {each["slug"] for each in expect(pam.get(f"{tenant}/apis/?limit=200"), 200)["results"]}
         slug = next(name for number in count(1) if (name := f"demo-{number}") not in taken)
         api = f"{tenant}/apis/{slug}"
-        _expect(
+        expect(
             pam.post(f"{tenant}/apis/", json={"slug": slug, "name": f"Demo {slug}", "description": "Made by the demo."}),
             201,
         )
-        _expect(pam.post(f"{api}/versions/", json={"name": "v1"}), 201)
+        expect(pam.post(f"{api}/versions/", json={"name": "v1"}), 201)
         revision = {"document": ECHO.read_text(), "upstream": {"url": self.upstream}, "note": "First import"}
-        _expect(pam.post(f"{api}/versions/v1/revisions/", json=revision), 201)
-        _expect(pam.post(f"{api}/versions/v1/revisions/1/live/"), 200)
-        _expect(pam.post(f"{api}/plans/", json=PLAN), 201)
-        _expect(pam.post(f"{api}/plans/{PLAN['name']}/publish/"), 200)
-        _expect(pam.post(f"{api}/versions/v1/publish/"), 200)
+        expect(pam.post(f"{api}/versions/v1/revisions/", json=revision), 201)
+        expect(pam.post(f"{api}/versions/v1/revisions/1/live/"), 200)
+        expect(pam.post(f"{api}/plans/", json=PLAN), 201)
+        expect(pam.post(f"{api}/plans/{PLAN['name']}/publish/"), 200)
+        expect(pam.post(f"{api}/versions/v1/publish/"), 200)
         return slug
 
     def register(self, person: httpx.Client, tenant: str, about: str) -> dict[str, str]:
         body = {"name": f"Demo client of {about} {time.time_ns()}", "purpose": "Shows the main job."}
-        application = _expect(person.post(f"{tenant}/applications/", json=body), 201)
-        credential = _expect(person.post(f"{tenant}/applications/{application['id']}/credentials/", json={}), 201)
+        application = expect(person.post(f"{tenant}/applications/", json=body), 201)
+        credential = expect(person.post(f"{tenant}/applications/{application['id']}/credentials/", json={}), 201)
         return {"application": application["id"], **credential}
 
     def ask(self, carl: httpx.Client, tenant: str, application: str, slug: str) -> str:
         body = {"application": application, "api": slug, "plan": PLAN["name"], "purpose": "The demo."}
-        asked = _expect(carl.post(f"{tenant}/subscriptions/", json=body), 201)
+        asked = expect(carl.post(f"{tenant}/subscriptions/", json=body), 201)
         if asked["status"] != "pending":
             raise StepFailed(f"The subscription is {asked['status']}, not pending.")
         return str(asked["id"])
@@ -174,7 +165,7 @@ class Job:
             data={"grant_type": "client_credentials"},
             auth=(credential["client_id"], credential["client_secret"]),
         )
-        return str(_expect(answer, 200)["access_token"])
+        return str(expect(answer, 200)["access_token"])
 
     # Calls
 
@@ -183,6 +174,9 @@ class Job:
         if (answer.status_code, answer.headers.get("x-portico-refusal", "")) != (status, code):
             raise StepFailed(f"The gateway answered {answer.status_code} {answer.text[:300]}, not {status} {code}.")
         return answer
+
+    def _status(self, call: Call) -> int:
+        return self._caller.get(call.url, headers=call.headers).status_code
 
     def _settles(self, call: Call, status: int, code: str = "") -> None:
         """The answer comes within the second that what only adds access is gathered for."""
@@ -215,7 +209,7 @@ class Job:
         time.sleep(PLAN["seconds"])  # type: ignore[arg-type]  # let the plan's bucket fill, so that limits don't answer
         watcher = threading.Thread(target=watch)
         watcher.start()
-        decided = _expect(ada.post(decision, json=body), 200)
+        decided = expect(ada.post(decision, json=body), 200)
         watcher.join(SETTLE_SECONDS)
         stop.set()
         name = decision.rstrip("/").rpartition("/")[2]
@@ -229,7 +223,7 @@ class Job:
     def _receipt(self, ada: httpx.Client, path: str) -> dict[str, Any]:
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            receipt: dict[str, Any] = _expect(ada.get(path), 200)
+            receipt: dict[str, Any] = expect(ada.get(path), 200)
             if receipt["complete"]:
                 return receipt
             if time.monotonic() > deadline:
@@ -238,7 +232,7 @@ class Job:
 
     def _identity(self, call: Call, client_id: str) -> None:
         forged = {**call.headers, "x-portico-tenant": "forged", "x-portico-application": "forged"}
-        seen = {name.lower(): value for name, value in _expect(self._caller.get(call.url, headers=forged), 200)["headers"].items()}
+        seen = {name.lower(): value for name, value in expect(self._caller.get(call.url, headers=forged), 200)["headers"].items()}
         told = {name: seen.get(f"x-portico-{name}") for name in ("tenant", "application", "plan")}
         if told != {"tenant": "acme", "application": client_id, "plan": PLAN["name"]} or not seen.get("x-portico-subscription"):
             raise StepFailed(f"The upstream saw {told}.")
@@ -261,15 +255,9 @@ class Job:
         while not wanted <= found:
             if time.monotonic() > deadline:
                 raise StepFailed(f"The refusals show {sorted(found)} only.")
-            rows = _expect(carl.get(f"{tenant}/applications/{application}/refusals/?limit=200"), 200)["results"]
+            rows = expect(carl.get(f"{tenant}/applications/{application}/refusals/?limit=200"), 200)["results"]
             found = {row["code"] for row in rows}
             time.sleep(0.05)
-
-
-def _expect(answer: httpx.Response, status: int) -> Any:
-    if answer.status_code != status:
-        raise StepFailed(f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}: {answer.text[:500]}")
-    return answer.json() if answer.content else None
 
 
 def _since(started: float) -> float:

@@ -1,8 +1,10 @@
 """The APIs as their publishers see them: versions, revisions, what is live, and what may be changed."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Prefetch, Q, QuerySet
@@ -14,11 +16,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis import origins
-from apis.actions import publishing
+from apis.actions import publishing, resources
 from apis.models import Api, ApiVersion, Draft, Operation, Plan
 from apis.serializers import VersionIn
 from gateway.models import GatewayNode
-from keys import tokens
+from keys import encryption, tokens
+from keys.models import ProtectedResource
 from portal import markdown
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -78,7 +81,8 @@ def console_apis(request: TenantRequest) -> HttpResponse:
 @require_safe
 def console_api(request: TenantRequest, api: str) -> HttpResponse:
     """One API; `?version=` chooses among its versions, else the first that callers reach."""
-    found: Api = get_object_or_404(Api.objects.prefetch_related(Prefetch("versions", _versions())), slug=api)
+    rows = Api.objects.with_encryption_key().prefetch_related(Prefetch("versions", _versions()))
+    found: Api = get_object_or_404(rows, slug=api)
     versions = list(found.versions.all())
     context: dict[str, Any] = {
         "api": found,
@@ -135,6 +139,29 @@ class ApiForm(PageForm):
         help_text=gettext_lazy("One origin per line, such as https://shop.example; * alone is every page. Without any, browsers refuse."),
     )
 
+    encryption_jwk = Text(
+        most=encryption.MAX_LENGTH,
+        empty=True,
+        widget=forms.Textarea(attrs={"class": "mono", "rows": 8, "spellcheck": "false", "autocomplete": "off"}),
+        label=gettext_lazy("Encryption key"),
+        help_text=gettext_lazy(
+            "A public JWK (EC or X25519). A token for this API alone then says who calls in a claim that only the holder of the "
+            "private key can read. Empty for none."
+        ),
+    )
+
+    def clean_encryption_jwk(self) -> dict[str, str] | None:
+        given_text: str = self.cleaned_data["encryption_jwk"]
+        if not given_text.strip():
+            return None
+        try:
+            return encryption.read_encryption_key(given_text)
+        except encryption.KeyRefused as refused:
+            if isinstance(refused, encryption.PrivateKeyRefused):
+                # It is not sent back, to stand in caches and over shoulders.
+                self.put("encryption_jwk", "")
+            raise forms.ValidationError(_(refused.sentence) % refused.named) from None
+
     def clean_cors_origins(self) -> list[str]:
         """Each line is judged by itself, so that all that are wrong are named at once."""
         given_lines = list(enumerate(self.cleaned_data["cors_origins"].split("\n"), 1))
@@ -158,7 +185,13 @@ def _wrong_with(line: str, number: int) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_edit(request: TenantRequest, api: str) -> HttpResponse:
     found: Api = get_object_or_404(Api.objects, slug=api)
-    now = {"name": found.name, "description": found.description, "cors_origins": "\n".join(found.cors_origins)}
+    jwk = ProtectedResource.objects.get(name=api).encryption_jwk
+    now = {
+        "name": found.name,
+        "description": found.description,
+        "cors_origins": "\n".join(found.cors_origins),
+        "encryption_jwk": json.dumps(jwk, indent=2) if jwk else "",
+    }
     form, status = ApiForm(given(request), initial=now), 200
     if request.method == "POST":
         status = 422
@@ -167,7 +200,8 @@ def api_edit(request: TenantRequest, api: str) -> HttpResponse:
             try:
                 with transaction.atomic():
                     form.claim()
-                    event = publishing.change_api(found, **told, by=request.user)
+                    keyed = resources.change_encryption_key(found, form.cleaned_data["encryption_jwk"], by=request.user)
+                    event = publishing.change_api(found, **told, by=request.user) or keyed
             except NotAllowed as refusal:
                 status = 409
                 form.refuse(refusal)

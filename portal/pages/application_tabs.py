@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Count, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,8 +18,11 @@ from apis.models import Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
 from gateway.receipts import Receipt, as_told_to, newest_decisions, receipts_of
+from keys.actions.credentials import ROLLABLE
 from keys.models import Application, Credential
+from keys.revocable import Use, Verdict, verdict, with_use
 from portal import words
+from portal.pages.credential_kinds import WORDS, Words, named
 from portal.pages.listing import Page, chosen, page_of
 from tenants.access import TenantRequest
 from tenants.models import Event
@@ -34,12 +38,17 @@ _MEANINGS = {refusal.code: refusal.sentence for refusal in reversed(REFUSALS)}
 
 @dataclass(frozen=True, slots=True)
 class CredentialRow:
-    """`roll` and `revoke` lead there, "" for who may not."""
+    """`verdict` is told of one in grace; `roll` and `revoke` lead there, "" for who may not."""
 
     credential: Credential
+    words: Words
+    named: str
     state: str
     word: str
     replaced_by: Credential | None
+    use: Use
+    calls: str
+    verdict: Verdict | None
     roll: str
     revoke: str
 
@@ -99,21 +108,27 @@ def chosen_tab(request: TenantRequest, application: Application) -> dict[str, An
 
 
 def _credentials(request: TenantRequest, application: Application) -> dict[str, Any]:
-    page = page_of(request, application.credentials.all())
+    page = page_of(request, with_use(application.credentials.all()))
     owner, now, replaced = owns(request, application), timezone.now(), _replacements(application)
     may_revoke = owner or "applications.revoke_any" in request.permissions
     slug = request.tenant.slug
     rows = []
     for each in page.rows:
         state, word = _state(each, now)
+        use = Use.of(each)
         ids = [slug, application.pk, each.pk]
         rows.append(
             CredentialRow(
                 each,
+                WORDS[each.kind],
+                named(each),
                 state,
                 word,
                 replaced.get(each.pk),
-                reverse("app-credential-roll", args=ids) if owner and state == Credential.Status.ACTIVE else "",
+                use,
+                number_format(use.calls, force_grouping=True),
+                verdict(each, use, now=now) if state == Credential.Status.EXPIRING else None,
+                reverse("app-credential-roll", args=ids) if owner and state == "active" and each.kind in ROLLABLE else "",
                 reverse("app-credential-revoke", args=ids) if may_revoke and state in {"active", "expiring"} else "",
             )
         )
@@ -136,10 +151,8 @@ def _state(credential: Credential, now: datetime) -> tuple[str, str]:
 
 
 def _replacements(application: Application) -> dict[UUID, Credential]:
-    """Of each rolled credential the one that came in its place: the events know."""
-    mine = {each.pk: each for each in application.credentials.all()}
-    made = Event.objects.filter(kind="credential.created", subject_id__in=list(mine), data__has_key="replaces")
-    return {UUID(event.data["replaces"]): mine[event.subject_id] for event in made.only("subject_id", "data")}
+    """Of each rolled credential the one that came in its place."""
+    return {each.replaces_id: each for each in application.credentials.filter(replaces__isnull=False) if each.replaces_id}
 
 
 def _subscriptions(request: TenantRequest, application: Application) -> dict[str, Any]:

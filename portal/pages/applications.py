@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apis.actions import subscriptions
 from apis.models import Subscription
 from gateway.models import GatewayNode
-from keys import actions
+from keys.actions import applications
 from keys.models import Application, Credential
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
@@ -100,7 +100,7 @@ def app_new(request: TenantRequest) -> HttpResponse:
             try:
                 with transaction.atomic():
                     form.claim()
-                    made = actions.register_application(**typed, by=request.user)
+                    made = applications.register_application(**typed, by=request.user)
             except NotAllowed as refusal:
                 status = 409
                 form.refuse(refusal)

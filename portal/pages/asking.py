@@ -15,6 +15,14 @@ from tenants.errors import Invalid, NotAllowed
 from tenants.models import Event
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What to know before one answers; `tone` is "wait" or "bad" where it speaks against it."""
+
+    text: str
+    tone: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """`says` names what will happen before it does; `done` is told afterwards, at `back`."""
@@ -25,6 +33,7 @@ class Question:
     back: str
     done: str
     danger: bool = False
+    note: Note | None = None
 
 
 def in_dialog(request: HttpRequest) -> bool:
@@ -52,6 +61,11 @@ def ask(request: HttpRequest, question: Question, form: PageForm, act: Callable[
                 form.refuse(refusal)
             else:
                 return finished(request, back=question.back, said=question.done, event=event)
+    return asked(request, question, form, status=status)
+
+
+def asked(request: HttpRequest, question: Question, form: PageForm, *, status: int = 200) -> HttpResponse:
+    """The question itself, for a page that carries out what it asks in transactions of its own."""
     template = "components/ask.html" if in_dialog(request) else "ask.html"
     return render(request, template, {"question": question, "form": form, "in_dialog": in_dialog(request)}, status=status)
 

@@ -42,6 +42,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "api.created": gettext_lazy("API created"),
         "api.changed": gettext_lazy("API changed"),
         "api.cors_changed": gettext_lazy("Browser pages that may call it changed"),
+        "api.encryption_key_changed": gettext_lazy("Encryption key changed"),
         "version.created": gettext_lazy("Version begun"),
         "version.published": gettext_lazy("Version published"),
         "revision.created": gettext_lazy("Revision imported"),
@@ -54,10 +55,15 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Applications"): {
         "application.created": gettext_lazy("Application registered"),
-        "credential.created": gettext_lazy("Secret made"),
-        "credential.rolled": gettext_lazy("Secret rolled"),
-        "credential.revoked": gettext_lazy("Secret revoked"),
-        "credential.expired": gettext_lazy("Secret expired"),
+        "credential.created": gettext_lazy("Credential made"),
+        "credential.first_used": gettext_lazy("Credential used for the first time"),
+        "credential.rolled": gettext_lazy("Credential rolled"),
+        "credential.revoked": gettext_lazy("Credential revoked"),
+        "credential.expired": gettext_lazy("Credential expired"),
+        "token.revoked": gettext_lazy("Access token given back"),
+        "credential.ends_soon": gettext_lazy("End of a credential announced"),
+        "calendar_feed.created": gettext_lazy("Calendar's address made"),
+        "calendar_feed.revoked": gettext_lazy("Calendar's address ended"),
     },
     gettext_lazy("Subscriptions"): {
         "subscription.requested": gettext_lazy("Subscription asked for"),
@@ -70,7 +76,14 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Gateways and keys"): {
         "gateway.rejected_config": gettext_lazy("Configuration refused"),
-        "signing_key.activated": gettext_lazy("Signing key in use"),
+        "signing_key.published": gettext_lazy("Signing key announced"),
+        "signing_key.activated": gettext_lazy("Signing key began to sign"),
+        "signing_key.retired": gettext_lazy("Signing key retired"),
+        "signing_key.removed": gettext_lazy("Signing key left the JWKS"),
+        "signing_key.compromised": gettext_lazy("Signing key compromised"),
+        "signing_key.brought_forward": gettext_lazy("Rotation brought forward"),
+        "signing_key.rehearsed": gettext_lazy("Rotation rehearsed"),
+        "token_policy.changed": gettext_lazy("Token policy changed"),
     },
 }
 # Who did what nobody in particular did.

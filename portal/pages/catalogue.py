@@ -149,7 +149,8 @@ def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
 
 def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
-    document = Revision.objects.get(live_in=version).document
+    revision = Revision.objects.get(live_in=version)
+    document = revision.document
     operations = list(Operation.objects.filter(revision__live_in=version).order_by("id"))
     wanted = request.GET.get("operation", "")
     operation = next((each for each in operations if each.operation_id == wanted), operations[0])
@@ -158,6 +159,7 @@ def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subs
     caller = next((each for each in callers if str(each.application_id) == request.GET.get("as")), callers[0] if callers else None)
     told: dict[str, Any] = {
         "description": api.description or document["info"].get("description", ""),
+        "scopes": revision.scopes,
         "operation": described,
         "callers": callers,
         "caller": caller,

@@ -1,132 +1,117 @@
-"""An application's client secrets: add one, roll it, end it. The secret stands in the answer to the POST, and nowhere after that."""
+"""How an application proves itself: add a credential, roll it, end it.
+
+A secret or an API key stands in the answer to the POST that made it, and nowhere after that.
+"""
 
 import shlex
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from apis.models import ApiVersion, Operation, Subscription
 from gateway.models import GatewayNode
-from keys import actions, tokens
+from keys import revocable, tokens
+from keys.actions import credentials
+from keys.actions.credentials import ROLLABLE
+from keys.fetching import fetch_jwks
+from keys.jwks import JwksRefused
 from keys.models import Application, Credential
-from portal import samples, words
-from portal.forms import OptionalReasonForm, PageForm, Text
+from portal import samples
+from portal.forms import OptionalReasonForm, PageForm
 from portal.kept import given
 from portal.pages import asking
 from portal.pages.application_tabs import page_address
 from portal.pages.applications import own
+from portal.pages.credential_forms import FORMS, EndForm, RollForm
+from portal.pages.credential_kinds import WORDS, named
+from portal.pages.listing import chosen
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid, NotAllowed
+from tenants.models import User
 
+Kind, Status = Credential.Kind, Credential.Status
+# A credential, and its secret or API key, "" where it has none.
 Made = tuple[Credential, str]
-
-
-class CredentialForm(PageForm):
-    label = Text(
-        most=80,
-        empty=True,
-        label=gettext_lazy("Label"),
-        help_text=gettext_lazy("Where the secret is used, such as “CI” or “production”. It tells secrets apart."),
-    )
-    last_day = forms.DateField(
-        required=False,
-        label=gettext_lazy("Last day"),
-        input_formats=["%Y-%m-%d"],
-        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
-        error_messages={"invalid": gettext_lazy("Write a date such as 2027-03-31.")},
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        zone = timezone.get_current_timezone_name()
-        self.fields["last_day"].help_text = _("The secret ends with this day (%(zone)s). Left empty, it works until it is revoked.") % {
-            "zone": zone
-        }
-
-    def clean_last_day(self) -> date | None:
-        day: date | None = self.cleaned_data["last_day"]
-        if day is not None and day < timezone.localdate():
-            raise forms.ValidationError(_("This day has passed; choose a later one."))
-        if day is not None and day.year > 2999:
-            raise forms.ValidationError(_("Choose a year before 3000, or leave this empty."))
-        return day
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """The end of the last day, in the person's time zone."""
-        day: date | None = self.cleaned_data["last_day"]
-        return datetime.combine(day + timedelta(days=1), time(), tzinfo=timezone.get_current_timezone()) if day else None
-
-
-class RollForm(PageForm):
-    grace = forms.ChoiceField(
-        widget=forms.RadioSelect,
-        initial="24h",
-        label=gettext_lazy("How long does the old secret work on?"),
-        error_messages={"invalid_choice": gettext_lazy("Choose one of these.")},
-    )
-
-    def __init__(self, credential: Credential, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["grace"].choices = [(name, _what_grace_does(credential, name)) for name in actions.GRACES]  # type: ignore[attr-defined]
-
-
-def _what_grace_does(credential: Credential, grace: str) -> str:
-    """What will happen to the old secret, said before it does."""
-    if grace == "0":
-        return _("Not at all: it and its tokens end at once")
-    until = timezone.now() + actions.GRACES[grace]
-    if credential.expires_at is not None and credential.expires_at < until:
-        until = credential.expires_at
-    name = {"1h": _("An hour"), "24h": _("A day"), "7d": _("Seven days")}[grace]
-    return _("%(grace)s: until %(time)s, then it and its tokens end") % {"grace": name, "time": words.day_and_time(until)}
 
 
 @tenant_view("applications.own")
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: TenantRequest, pk: UUID) -> HttpResponse:
-    """One more secret for one's own application."""
+    """One more credential for one's own application: first of which kind, then what that kind needs."""
     application = get_object_or_404(own(request), pk=pk)
-    form = CredentialForm(given(request))
+    kind = chosen(request, "kind", Kind.values)
+    back = page_address(request, application)
+    if not kind:
+        return render(request, "applications/credential_kind.html", {"application": application, "kinds": WORDS.items(), "back": back})
+    form = FORMS[kind](given(request))
+    words = WORDS[kind]
+    more = {"kind": kind, "words": words, "title": words.new % {"application": application}, "pair": samples.KEY_PAIR}
+    make = partial(_make, application, kind, form, by=request.user)
+    return _made_once(request, application, form, make, template="applications/credential_new.html", more=more)
 
-    def make() -> Made:
-        return actions.create_credential(application, by=request.user, label=form.cleaned_data["label"], expires_at=form.expires_at)
 
-    return _secret_once(request, application, form, make, template="applications/credential_new.html", more={})
+def _make(application: Application, kind: str, form: PageForm, *, by: User) -> Made:
+    typed = form.cleaned_data
+    label, ends = typed["label"], form.expires_at if isinstance(form, EndForm) else None
+    match kind:
+        case Kind.API_KEY:
+            return credentials.create_api_key(application, by=by, label=label, expires_at=ends)
+        case Kind.KEY_PAIR:
+            return credentials.add_key_pair(application, by=by, label=label, jwks=typed["jwks"], expires_at=ends), ""
+        case Kind.ISSUER:
+            jwks = typed["jwks"] or _fetched(typed["jwks_url"])
+            what = {name: typed[name] for name in ("label", "issuer", "claim_value", "jwks_url")}
+            return credentials.trust_issuer(application, by=by, jwks=jwks, claim=typed["claim_name"], **what), ""
+    return credentials.create_credential(application, by=by, label=label, expires_at=ends)
+
+
+def _fetched(address: str) -> dict[str, Any]:
+    try:
+        return fetch_jwks(address)
+    except JwksRefused as refusal:
+        raise Invalid({"jwks_url": [_(refusal.sentence) % refusal.named]}) from None
 
 
 @tenant_view("applications.own")
 @require_http_methods(["GET", "HEAD", "POST"])
 def roll(request: TenantRequest, pk: UUID, credential: UUID) -> HttpResponse:
-    """A new secret in place of one; the old one works on for a grace."""
+    """A new secret or API key in place of one; the old one works on for a grace."""
     application = get_object_or_404(own(request), pk=pk)
-    rolled = get_object_or_404(application.credentials.select_related("application"), pk=credential)
-    if request.method != "POST" and rolled.status != Credential.Status.ACTIVE:
-        messages.info(request, _("Only an active secret can be rolled; this one is not active any more."))
+    rolled = get_object_or_404(_used(application), pk=credential)
+    if rolled.kind not in ROLLABLE:
+        messages.info(request, _("Only secrets and API keys can be rolled. Add another credential, then revoke this one."))
+        return redirect(page_address(request, application))
+    if request.method != "POST" and rolled.status != Status.ACTIVE:
+        messages.info(request, _("Only what is active can be rolled; this one is not active any more."))
         return redirect(page_address(request, application))
     form = RollForm(rolled, given(request))
+    words, names = WORDS[rolled.kind], {"named": named(rolled), "application": application}
+    more = {"title": words.roll % names, "says": words.rolling % names, "note": _note(rolled)}
 
     def make() -> Made:
-        return actions.roll(rolled, grace=form.cleaned_data["grace"], by=request.user)
+        return credentials.roll(rolled, grace=form.cleaned_data["grace"], by=request.user)
 
-    return _secret_once(request, application, form, make, template="applications/credential_roll.html", more={"secret": named(rolled)})
+    return _made_once(request, application, form, make, template="applications/credential_roll.html", more=more)
 
 
-def _secret_once(
+def _used(application: Application) -> QuerySet[Credential]:
+    return revocable.with_use(application.credentials.select_related("application"))
+
+
+def _made_once(
     request: TenantRequest,
     application: Application,
     form: PageForm,
@@ -135,7 +120,7 @@ def _secret_once(
     template: str,
     more: dict[str, Any],
 ) -> HttpResponse:
-    """The form; its POST is answered with the secret itself, once. Sent again, or reloaded, it makes none and says so."""
+    """The form; its POST is answered with what was made, once. Sent again, or reloaded, it makes nothing and says so."""
     back = page_address(request, application)
     status = 200
     if request.method == "POST":
@@ -156,11 +141,6 @@ def _secret_once(
     return render(request, template, {"application": application, "form": form, "back": back, **more}, status=status)
 
 
-def named(credential: Credential) -> str:
-    """Known by its label and its last characters: one that replaced another has the same label."""
-    return f"{credential.label} …{credential.last_four}".strip()
-
-
 def _first_time(form: PageForm) -> bool:
     try:
         form.claim()
@@ -170,29 +150,51 @@ def _first_time(form: PageForm) -> bool:
 
 
 def _shown(request: TenantRequest, application: Application, credential: Credential, secret: str, back: str) -> HttpResponse:
-    sample, called = _sample(request, application, secret)
-    context = {"application": application, "credential": credential, "secret": secret, "sample": sample, "called": called, "back": back}
-    answer = render(request, "applications/secret.html", context)
+    operation = _first_call(application)
+    context = {
+        "application": application,
+        "credential": credential,
+        "words": WORDS[credential.kind],
+        "secret": secret,
+        "sample": _sample(request, credential, secret, operation),
+        "called": str(operation.revision.version) if operation else "",
+        "audience": tokens.issuer(settings.PORTAL_URL, request.tenant.slug),
+        "back": back,
+    }
+    answer = render(request, "applications/made.html", context)
     answer["Cache-Control"] = "no-store"
     return answer
 
 
-def _sample(request: TenantRequest, application: Application, secret: str) -> tuple[str, str]:
-    """A token, and a first call with it, to be pasted into a shell as it stands; and what is called, "" where nothing can be yet."""
-    token_url = f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token"
-    known = f"SECRET={shlex.quote(secret)}\n"
-    operation = _first_call(application)
-    if operation is None:
-        return f'{known}curl -sS {shlex.quote(token_url)} \\\n  -u {application.client_id}:"$SECRET" -d grant_type=client_credentials', ""
-    version = operation.revision.version
-    base = f"{tokens.audience(settings.GATEWAY_URL, request.tenant.slug)}/{version.api.slug}/{version.name}"
-    call = samples.Call(
-        token_url=token_url,
-        client_id=application.client_id,
-        method=operation.method,
-        url=samples.address(base, operation.path, path_values={}),
-    )
-    return known + samples.curl(call), str(version)
+def _sample(request: TenantRequest, credential: Credential, secret: str, operation: Operation | None) -> samples.Sample | None:
+    """How it is used, to be pasted as it stands: as far as a first call, where there is something to call."""
+    call = _call(request, credential.application, operation)
+    match credential.kind:
+        case Kind.API_KEY:
+            return _shell(f"KEY={shlex.quote(secret)}\n{samples.curl_by_api_key(call)}") if call.url else None
+        case Kind.KEY_PAIR:
+            assert credential.jwks is not None
+            key = credential.jwks["keys"][0]
+            issuer = tokens.issuer(settings.PORTAL_URL, request.tenant.slug)
+            return samples.Sample(
+                "python", "Python", "python", samples.python_by_key_pair(call, issuer=issuer, kid=key["kid"], alg=key["alg"])
+            )
+        case Kind.ISSUER:
+            return _shell(f"ASSERTION=$(cat token.jwt)\n{samples.curl_by_assertion(call)}")
+    return _shell(f"SECRET={shlex.quote(secret)}\n{samples.curl(call)}")
+
+
+def _shell(text: str) -> samples.Sample:
+    return samples.Sample("curl", "curl", "bash", text)
+
+
+def _call(request: TenantRequest, application: Application, operation: Operation | None) -> samples.Call:
+    token_url, url = f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token", ""
+    if operation is not None:
+        version = operation.revision.version
+        base = f"{tokens.audience(settings.GATEWAY_URL, request.tenant.slug)}/{version.api.slug}/{version.name}"
+        url = samples.address(base, operation.path, path_values={})
+    return samples.Call(token_url=token_url, client_id=application.client_id, method="GET", url=url)
 
 
 def _first_call(application: Application) -> Operation | None:
@@ -208,38 +210,49 @@ def _first_call(application: Application) -> Operation | None:
 @tenant_view("applications.own")
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke(request: TenantRequest, pk: UUID, credential: UUID) -> HttpResponse:
-    """Ask, then end a secret now: of one's own application, or anybody's for who may."""
+    """Ask, then end a credential now: of one's own application, or anybody's for who may."""
     mine = own(request)
     anybodys = Application.objects.visible_to(request.user, request.permissions)
     application = get_object_or_404(anybodys if "applications.revoke_any" in request.permissions else mine, pk=pk)
-    ended = get_object_or_404(application.credentials.select_related("application"), pk=credential)
-    names = {"application": application, "secret": named(ended)}
+    ended = get_object_or_404(_used(application), pk=credential)
+    words, names = WORDS[ended.kind], {"application": application, "named": named(ended)}
     question = asking.Question(
-        title=_("Revoke the secret %(secret)s now?") % names,
+        title=words.revoke % names,
         says=_what_revoking_does(ended, application),
+        note=_note(ended),
         button=_("Revoke it now"),
         back=page_address(request, application),
-        done=_("The secret %(secret)s of %(application)s is revoked.") % names,
+        done=words.revoked % names,
         danger=True,
     )
     form = OptionalReasonForm(given(request))
-    return asking.ask(request, question, form, lambda data: actions.revoke(ended, by=request.user, reason=data["reason"]))
+    return asking.ask(request, question, form, lambda data: credentials.revoke(ended, by=request.user, reason=data["reason"]))
 
 
 def _what_revoking_does(credential: Credential, application: Application) -> str:
-    if credential.status not in {Credential.Status.ACTIVE, Credential.Status.EXPIRING}:
-        return _("This secret has ended already.")
+    if credential.status not in {Status.ACTIVE, Status.EXPIRING}:
+        return _("This credential has ended already.")
     many = GatewayNode.objects.connected().count()
     said = ngettext(
-        "%(application)s's calls with this secret are refused on %(many)s gateway within a second.",
-        "%(application)s's calls with this secret are refused on %(many)s gateways within a second.",
+        "%(application)s's calls with it are refused on %(many)s gateway within a second.",
+        "%(application)s's calls with it are refused on %(many)s gateways within a second.",
         many,
     )
     if not many:
-        said = _("%(application)s's calls with this secret are refused; no gateway is connected now, and each learns it when it connects.")
+        said = _("%(application)s's calls with it are refused; no gateway is connected now, and each learns it when it connects.")
     others = application.credentials.usable().exclude(pk=credential.pk).exists()
-    after = _("Its other secrets work on.") if others else _("It has no other secret, so it can't call anything after that.")
+    after = _("Its other credentials work on.") if others else _("It has no other credential, so it can't call anything after that.")
     return f"{said % {'application': application, 'many': many}} {after}"
+
+
+def _note(credential: Credential) -> asking.Note | None:
+    """Whether anybody would miss it."""
+    found = revocable.verdict(credential, revocable.Use.of(credential), now=timezone.now())
+    if found is None:
+        return None
+    said = _("Safe to revoke? %(answer)s. %(because)s")
+    tone = "wait" if found.level == revocable.Level.USED_LATELY else ""
+    return asking.Note(said % {"answer": found.level.label, "because": found.sentence}, tone)
 
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""Lists of pages: by cursor, newest first; ids are UUIDv7, so they are the order."""
+"""Lists of pages: by cursor, newest first (ids are UUIDv7, so they are the order), or soonest first."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -21,6 +21,8 @@ class Page(Generic[M]):
     total: int
     newer: str
     older: str
+    # Whether it begins with the oldest, as what lies ahead does.
+    rising: bool = False
 
     @property
     def uncounted(self) -> bool:
@@ -28,27 +30,25 @@ class Page(Generic[M]):
         return self.total > MOST_COUNTED
 
 
-def page_of(request: HttpRequest, rows: QuerySet[M], *, by: str = "pk", size: int = SIZE) -> Page[M]:
+def page_of(request: HttpRequest, rows: QuerySet[M], *, by: str = "pk", size: int = SIZE, rising: bool = False) -> Page[M]:
     """One page of `rows`; `?before=<id>` is the one with older rows, `?after=<id>` with newer. A cursor that is none begins anew.
 
     :param by: the column that says how new a row is.
+    :param rising: the oldest first.
     """
     before, after = _cursor(request, "before", rows, by), _cursor(request, "after", rows, by)
-    total = rows.order_by()[: MOST_COUNTED + 1].count()
-    if after:
-        found = list(rows.filter(_beyond(by, "gt", after)).order_by(by, "pk")[: size + 1])
-        more_newer, more_older = len(found) > size, True
+    total = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
+    if after or (rising and not before):
+        found = list((rows.filter(_beyond(by, "gt", after)) if after else rows).order_by(by, "pk")[: size + 1])
+        more_newer, more_older = len(found) > size, after is not None
         found = found[:size][::-1]
     else:
         found = list((rows.filter(_beyond(by, "lt", before)) if before else rows).order_by(f"-{by}", "-pk")[: size + 1])
         more_newer, more_older = before is not None, len(found) > size
         found = found[:size]
-    return Page(
-        found,
-        total,
-        _query(request, after=str(found[0].pk)) if found and more_newer else "",
-        _query(request, before=str(found[-1].pk)) if found and more_older else "",
-    )
+    newer = _query(request, after=str(found[0].pk)) if found and more_newer else ""
+    older = _query(request, before=str(found[-1].pk)) if found and more_older else ""
+    return Page(found[::-1] if rising else found, total, newer, older, rising)
 
 
 def _cursor(request: HttpRequest, name: str, rows: QuerySet[M], by: str) -> tuple[Any, UUID] | None:

@@ -30,6 +30,8 @@ LETS: dict[str, Promise] = {
     "applications.own": _("Register applications, handle their secrets, ask for subscriptions"),
     "applications.see_all": _("See everyone's applications and their refused calls"),
     "applications.revoke_any": _("Revoke anyone's secrets"),
+    "keys.see": _("See the signing keys and the token policy"),
+    "keys.manage": _("Rotate signing keys, give them up, and change the token policy"),
     "gateways.see": _("See the gateways, and what they said when they refused"),
     "audit.read": _("Read the audit"),
 }

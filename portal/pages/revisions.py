@@ -246,7 +246,7 @@ def _what_it_does(revision: Revision) -> str:
         return _("It is live already.")
     was = Revision.objects.get(pk=live.pk).document if live else None
     found = differences(was, revision.document, gettext=_)
-    sentences = [_disappear(found, revision.document), _counted(found)]
+    sentences = [_disappear(found, revision.document), _ask_for_more(found), _counted(found)]
     return " ".join(filter(None, sentences)) or _("No operation changes for callers.")
 
 
@@ -271,6 +271,18 @@ def _disappear(found: Differences, document: dict[str, Any]) -> str:
         "status": _(" or ").join(statuses),
         "where": where % {"gateways": gateways},
     }
+
+
+def _ask_for_more(found: Differences) -> str:
+    breaking = [each.operation for each in found.changed if each.breaks]
+    if not breaking:
+        return ""
+    said = ngettext(
+        "%(many)s operation asks for more than before, and calls without it fail: %(operations)s.",
+        "%(many)s operations ask for more than before, and calls without it fail: %(operations)s.",
+        len(breaking),
+    )
+    return said % {"many": len(breaking), "operations": _named(breaking)}
 
 
 def _named(operations: Sequence[Operation]) -> str:

@@ -7,8 +7,11 @@ from portal.pages import (
     audit,
     catalogue,
     credentials,
+    expiries,
     gallery,
     gateways,
+    key_policy,
+    keys,
     members,
     plans,
     profile,
@@ -24,7 +27,7 @@ from portal.pages import (
 )
 
 MODULES = (
-    start, profile, gallery, catalogue, subscribing, applications, credentials, requests, subscriptions, apis, wizard,
-    revisions, plans, all_applications, gateways, members, audit, search, receipts, refusals,
+    start, profile, gallery, catalogue, subscribing, applications, credentials, expiries, requests, subscriptions, apis, wizard,
+    revisions, plans, all_applications, gateways, keys, key_policy, members, audit, search, receipts, refusals,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

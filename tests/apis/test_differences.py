@@ -161,6 +161,70 @@ def test_it_says_what_changed(path: str, value: Any, wanted: dict[str, list[str]
     assert {name: list(changes) for name, changes in told(put(path, value)).items()} == wanted
 
 
+LOGIN = {
+    "type": "oauth2",
+    "flows": {"clientCredentials": {"tokenUrl": "https://a.example/t", "scopes": {"read": "", "write": "", "admin": ""}}},
+}
+PROVES = "What a caller has to prove changed."
+
+
+def needing(*alternatives: list[str], by: Callable[[Document], Any] = lambda _: None) -> Document:
+    """Where placeOrder needs one of these."""
+
+    def change(document: Document) -> None:
+        document["components"]["securitySchemes"]["login"] = copy.deepcopy(LOGIN)
+        document["paths"]["/orders"]["post"]["security"] = [{"login": scopes} for scopes in alternatives]
+        by(document)
+
+    return changed(change)
+
+
+@pytest.mark.parametrize(
+    "was,now,sentences,breaks",
+    [
+        ([["read"]], [["write"]], ["Callers need the scope write now."], True),
+        ([["read"]], [["read", "write"]], ["Callers need the scope write now."], True),
+        ([["read"], ["admin"]], [["read"]], ["Callers need the scope read now."], True),
+        ([["read"]], [["read", "write", "admin"]], ["Callers need the scopes admin, write now."], True),
+        ([["read"]], [["read", "write"], ["admin"]], ["Callers need one of these scopes now: admin, read + write."], True),
+        ([[]], [["read"]], ["Callers need the scope read now."], True),
+        ([], [["read"]], [PROVES, "Callers need the scope read now."], True),
+        ([["read"]], [["read"], ["admin"]], ["Callers need fewer scopes than before."], False),
+        ([["read", "write"]], [["write"]], ["Callers need fewer scopes than before."], False),
+        ([["read"]], [[]], ["Callers need fewer scopes than before."], False),
+        ([["read"], ["read", "write"]], [["read"]], [], False),
+    ],
+)
+def test_a_scope_that_callers_newly_need_breaks_them(
+    was: list[list[str]], now: list[list[str]], sentences: list[str], breaks: bool
+) -> None:
+    found = differences(needing(*was), needing(*now)).changed
+    assert [(list(each.changes), each.breaks) for each in found] == ([(sentences, breaks)] if sentences else [])
+
+
+def test_what_the_scopes_are_said_to_allow_is_no_difference() -> None:
+    def describe(document: Document) -> None:
+        document["components"]["securitySchemes"]["login"]["flows"]["clientCredentials"]["scopes"] = {"read": "Look", "other": "More"}
+
+    assert not differences(needing(["read"]), needing(["read"], by=describe))
+
+
+@pytest.mark.parametrize(
+    "path,value,breaks",
+    [
+        (f"{ORDERS}/post/parameters", [{"name": "dry", "in": "query", "required": True, "schema": {}}], True),
+        (f"{ORDERS}/post/parameters", [{"name": "dry", "in": "query", "schema": {}}], False),
+        ("components/parameters/Limit/required", True, True),
+        (f"{ORDERS}/post/requestBody/required", True, True),
+        (f"{ORDERS}/get/requestBody", {"content": {}}, False),
+        (f"{ORDERS}/get/requestBody", {"content": {}, "required": True}, True),
+        (f"{ORDERS}/get/summary", "All orders", False),
+    ],
+)
+def test_what_callers_have_to_bring_from_now_on_breaks_them(path: str, value: Any, breaks: bool) -> None:
+    assert [each.breaks for each in differences(SHOP, changed(put(path, value))).changed] == [breaks]
+
+
 def test_and_back_it_says_so_too() -> None:
     old = changed(put(f"{ORDERS}/get/deprecated", value=True))
     assert differences(old, SHOP).changed[0].changes == ("It is no longer deprecated.",)
@@ -399,7 +463,14 @@ def test_pam_compares_a_revision_with_the_live_one(cast: Cast, rest: Rest, versi
         "added": [{"method": "DELETE", "path": "/orders", "operation_id": "clear", "summary": "Clear"}],
         "removed": [],
         "changed": [
-            {"method": "GET", "path": "/orders", "operation_id": "listOrders", "summary": "All", "changes": ["The summary changed."]}
+            {
+                "method": "GET",
+                "path": "/orders",
+                "operation_id": "listOrders",
+                "summary": "All",
+                "changes": ["The summary changed."],
+                "breaks": False,
+            }
         ],
     }
 

@@ -97,6 +97,18 @@ def test_open_subscriptions_of_an_application(in_acme: Cast, few: pytest.MonkeyP
     assert Subscription.objects.open().count() == 2
 
 
+def test_scopes_of_published_apis(in_acme: Cast, few: pytest.MonkeyPatch) -> None:
+    few.setattr(limits, "SCOPES", 1)
+    api = make.api(content=make.SCOPED, published=False)
+    with pytest.raises(NotAllowed, match="The APIs of this tenant would have 2 scopes together; at most 1 may be"):
+        publishing.publish(api.versions.get(), by=None)
+    assert api.versions.get().status == ApiVersion.Status.CREATED
+    few.setattr(limits, "SCOPES", 2)
+    publishing.publish(api.versions.get(), by=None)
+    # The same scopes once more are no more of them.
+    make.api(content=make.SCOPED)
+
+
 def test_open_subscriptions_of_a_tenant(in_acme: Cast, few: pytest.MonkeyPatch) -> None:
     make.subscription()
     few.setattr(limits, "OPEN_SUBSCRIPTIONS", 1)

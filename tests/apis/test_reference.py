@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from apis import reference as module
 from apis.openapi import Document, parse
-from apis.reference import Body, Operation, Parameter, Scheme, describe, groups, reference
+from apis.reference import Body, Operation, Parameter, describe, groups, reference
 from apis.schemas import FIELDS, MORE, Field
 
 Content = dict[str, Any]
@@ -57,7 +57,7 @@ def example(schema: Any, **components: Any) -> Any:
 
 SHOP = document(
     tags=[{"name": "orders", "description": "What was **bought**."}, {"name": "unused"}],
-    security=[{"key": []}],
+    security=[{"login": ["orders:read"]}],
     paths={
         "/orders": {
             "summary": "Orders",
@@ -81,7 +81,7 @@ SHOP = document(
                     "204": {"description": "Nothing"},
                     "default": {"$ref": "#/components/responses/Problem"},
                 },
-                "security": [{"login": ["orders:write", "orders:read"], "key": []}, {}],
+                "security": [{"login": ["orders:write", "orders:read"], "key": []}, {"key": []}],
             },
         },
         "/": {"get": {"responses": {"200": {"description": "Here"}}}},
@@ -146,13 +146,13 @@ def test_an_operation_in_full() -> None:
         ("default", "No", "application/problem+json", "object"),
     ]
     assert [[each.name for each in response.fields] for response in found.responses] == [["sku", "id"], [], []]
-    assert found.security == ((Scheme("key", ()), Scheme("login", ("orders:write", "orders:read"))), ())
+    assert found.scopes == (("orders:read", "orders:write"),)
 
 
 def test_what_an_operation_does_not_say_itself_the_document_says() -> None:
     found = describe(SHOP, Stored("GET", "/parcels/{id}"))
     assert found is not None
-    assert found.security == ((Scheme("key", ()),),)
+    assert found.scopes == (("orders:read",),)
     assert [(each.name, each.where, each.required, each.type) for each in found.parameters] == [("id", "path", True, "integer, 1 to 999")]
     assert (found.body, found.deprecated, found.tags) == (None, False, ())
 

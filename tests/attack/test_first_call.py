@@ -15,14 +15,19 @@ from typing import Any
 
 import pytest
 from envoy.config.bootstrap.v3 import bootstrap_pb2
+from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import address_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2 as endpoint_pb2
+from envoy.config.endpoint.v3 import endpoint_pb2 as load_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as protocol_options_pb2
 
 from gateway.envoy import routes
 from gateway.envoy.clusters import cluster
 from gateway.envoy.extensions import packed
 from gateway.envoy.listener import listener
-from gateway.envoy.names import GATE
+from gateway.envoy.names import GATE, USAGE_CLUSTER
+from gateway.envoy.state import Tenant
 from keys import tokens
 from portal.stack import envoy, probes
 from portal.stack.ports import Ports, choose
@@ -31,7 +36,7 @@ from tests import live
 from tests.gateway.states import AUDIENCE, ISSUER, KEY, small_tenant
 from tests.live import Answer, Gateway, Shop, Upstream
 
-SPOOFED = [(f"x-portico-{name}", "spoofed") for name in ("tenant", "application", "subscription", "plan")]
+SPOOFED = [(f"x-portico-{name}", "spoofed") for name in ("tenant", "application", "subscription", "plan", "claims")]
 FORGED: dict[str, dict[str, Any]] = {
     "GET": {},
     "POST": {"method": "POST", "body": b"{}"},
@@ -186,6 +191,20 @@ def test_without_the_chain_the_guard_stops_everything(upstream: Upstream, tmp_pa
     }
 
 
+def usage_cluster(path: str) -> cluster_pb2.Cluster:
+    socket = endpoint_pb2.Endpoint(address=address_pb2.Address(pipe=address_pb2.Pipe(path=path)))
+    endpoints = endpoint_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint_pb2.LbEndpoint(endpoint=socket)])
+    found = cluster_pb2.Cluster(
+        name=USAGE_CLUSTER,
+        type=cluster_pb2.Cluster.STATIC,
+        load_assignment=load_pb2.ClusterLoadAssignment(cluster_name=USAGE_CLUSTER, endpoints=[endpoints]),
+    )
+    http2 = protocol_options_pb2.HttpProtocolOptions()
+    http2.explicit_http_config.http2_protocol_options.SetInParent()
+    found.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].CopyFrom(packed(http2))
+    return found
+
+
 def signed() -> str:
     claims = tokens.claims(
         issuer=ISSUER, audience=AUDIENCE, client_id="app-1", credential_id="1", token_id="1", now=int(time.time()), lifetime=600
@@ -194,9 +213,12 @@ def signed() -> str:
 
 
 @contextmanager
-def static_gateway(upstream: Upstream, folder: Path, *, gated: bool) -> Iterator[int]:
-    """An Envoy with everything in its bootstrap; yields its port."""
-    tenant = small_tenant(upstream.port)
+def static_gateway(upstream: Upstream, folder: Path, *, gated: bool, tenant: Tenant | None = None, usage: str = "") -> Iterator[int]:
+    """An Envoy with everything in its bootstrap; yields its port.
+
+    :param usage: the socket that takes its access log; "" keeps none.
+    """
+    tenant = tenant or small_tenant(upstream.port)
     assert tenant.routes is not None
     whole = routes.configuration(tenant)
     if not gated:
@@ -205,7 +227,8 @@ def static_gateway(upstream: Upstream, folder: Path, *, gated: bool) -> Iterator
     made = listener(port=port, address="127.0.0.1", portal_url="http://portal.example")
     manager = hcm_pb2.HttpConnectionManager.FromString(made.filter_chains[0].filters[0].typed_config.value)
     manager.route_config.CopyFrom(whole)
-    manager.ClearField("access_log")
+    if not usage:
+        manager.ClearField("access_log")
     # Nothing is loaded on demand here.
     del manager.http_filters[0]
     made.filter_chains[0].filters[0].typed_config.CopyFrom(packed(manager))
@@ -213,7 +236,7 @@ def static_gateway(upstream: Upstream, folder: Path, *, gated: bool) -> Iterator
     bootstrap = bootstrap_pb2.Bootstrap(
         admin=bootstrap_pb2.Admin(address=address_pb2.Address(pipe=address_pb2.Pipe(path=str(admin)))),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(
-            listeners=[made], clusters=[cluster(tenant.slug, tenant.routes[0].upstream)]
+            listeners=[made], clusters=[cluster(tenant.slug, tenant.routes[0].upstream), *([usage_cluster(usage)] if usage else [])]
         ),
     )
     (folder / "bootstrap.json").write_text(json.dumps({"admin": {"address": {"pipe": {"path": str(admin)}}}}))

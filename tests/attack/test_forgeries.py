@@ -13,9 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from django.conf import settings
-from rest_framework_simplejwt.tokens import AccessToken
 
-from keys import actions, tokens
+from keys import tokens
+from keys.actions import credentials
+from tenants.sessions import Access
 from tests import live
 from tests.live import Client, Gateway, Shop, Upstream
 
@@ -36,6 +37,14 @@ class World:
     @property
     def key(self) -> ec.EllipticCurvePrivateKey:
         return private_of(self.acme.key)
+
+    @property
+    def api_key_key(self) -> ec.EllipticCurvePrivateKey:
+        return private_of(self.acme.active_key("api_key"))
+
+    @property
+    def api_key_kid(self) -> str:
+        return self.acme.active_key("api_key").kid
 
     @property
     def header(self) -> dict[str, Any]:
@@ -121,14 +130,20 @@ def duplicated(world: World, name: str, value: object) -> str:
     return es256(world.key, text(world.header), b64(payload.encode()))
 
 
+def api_key(world: World, key: ec.EllipticCurvePrivateKey | None = None, kid: str = "") -> str:
+    """What an API key of Carl's would look like: Acme never made it."""
+    claims = {"sub": world.carl.client_id, "jti": str(world.carl.credential.pk), "exp": now() + 600}
+    return es256(key or world.key, text(world.header | {"typ": "ak+jwt", "kid": kid or world.acme.key.kid}), text(claims))
+
+
 def session(world: World) -> str:
     """What a person signs in to the portal with."""
-    return str(AccessToken.for_user(world.acme.person("approver")))
+    return str(Access.for_user(world.acme.person("approver")))
 
 
 KIND, INVALID, EXPIRED = (401, "TOKEN_WRONG_KIND"), (401, "TOKEN_INVALID"), (401, "TOKEN_EXPIRED")
 AUDIENCE, REVOKED, REQUIRED = (401, "TOKEN_WRONG_AUDIENCE"), (401, "TOKEN_REVOKED"), (403, "SUBSCRIPTION_REQUIRED")
-MISSING, OTHER_HOST = (401, "TOKEN_MISSING"), (421, "HOST_UNKNOWN")
+MISSING, OTHER_HOST, UNKNOWN = (401, "TOKEN_MISSING"), (421, "HOST_UNKNOWN"), (401, "KEY_UNKNOWN")
 NOT_ALLOWED, NO_REQUEST = (405, "METHOD_NOT_ALLOWED"), (400, "REQUEST_INVALID")
 
 Make = Callable[[World], str]
@@ -195,19 +210,37 @@ FORGERIES: list[tuple[str, Make, tuple[int, str]]] = [
     ("iss of Globex", lambda w: w.token(iss=w.eve.claims()["iss"]), INVALID),
     ("iss with a trailing slash", lambda w: w.token(iss=w.carl.claims()["iss"] + "/"), INVALID),
     ("iss is a list", lambda w: w.token(iss=[w.carl.claims()["iss"]]), INVALID),
-    ("no client_id", lambda w: w.token(client_id=None), REQUIRED),
-    ("an empty client_id", lambda w: w.token(client_id=""), REQUIRED),
-    ("client_id is a list", lambda w: w.token(client_id=[w.carl.client_id]), REQUIRED),
-    ("client_id is an object", lambda w: w.token(client_id={"id": w.carl.client_id}), REQUIRED),
-    ("client_id is the reserved entry", lambda w: w.token(client_id="!"), REQUIRED),
-    ("client_id is a dash", lambda w: w.token(client_id="-"), REQUIRED),
-    ("client_id with a slash", lambda w: w.token(client_id=f"x/{w.carl.client_id}"), REQUIRED),
-    ("client_id that ends as a key does", lambda w: w.token(client_id=f"{w.carl.client_id}/-"), REQUIRED),
-    ("client_id in capitals", lambda w: w.token(client_id=w.carl.client_id.upper()), REQUIRED),
-    ("client_id with a substitution", lambda w: w.token(client_id="%REQ(X-ID)%"), REQUIRED),
-    ("client_id of somebody else", lambda w: w.token(client_id=w.eve.client_id), REQUIRED),
-    ("sub alone names Carl", lambda w: w.token(sub=w.carl.client_id, client_id=w.eve.client_id), REQUIRED),
+    ("no sub", lambda w: w.token(sub=None), REQUIRED),
+    ("an empty sub", lambda w: w.token(sub=""), REQUIRED),
+    ("sub is a list", lambda w: w.token(sub=[w.carl.client_id]), INVALID),
+    ("sub is an object", lambda w: w.token(sub={"id": w.carl.client_id}), INVALID),
+    ("sub is the reserved entry", lambda w: w.token(sub="!"), REQUIRED),
+    ("sub is a dash", lambda w: w.token(sub="-"), REQUIRED),
+    ("sub with a slash", lambda w: w.token(sub=f"x/{w.carl.client_id}"), REQUIRED),
+    ("sub that ends otherwise", lambda w: w.token(sub=f"{w.carl.client_id}/-"), REQUIRED),
+    ("sub in capitals", lambda w: w.token(sub=w.carl.client_id.upper()), REQUIRED),
+    ("sub with a substitution", lambda w: w.token(sub="%REQ(X-ID)%"), REQUIRED),
+    ("sub of somebody else", lambda w: w.token(sub=w.eve.client_id), REQUIRED),
+    ("client_id alone names Carl", lambda w: w.token(sub=w.eve.client_id, client_id=w.carl.client_id), REQUIRED),
     ("cid of a revoked credential", lambda w: w.token(cid=w.dead), REVOKED),
+    ("aud of another API", lambda w: w.token(aud=f"{w.carl.claims()['aud']}/billing"), AUDIENCE),
+    ("aud of another tenant's API of that name", lambda w: w.token(aud=f"{w.eve.claims()['aud']}/orders"), AUDIENCE),
+    ("an API key signed with a token's key", lambda w: f"ptc_live_{api_key(w)}", INVALID),
+    ("an API key without its prefix", api_key, INVALID),
+    ("an API key that nobody made", lambda w: f"ptc_live_{api_key(w, w.api_key_key, w.api_key_kid)}", UNKNOWN),
+    ("an API key without its prefix, rightly signed", lambda w: api_key(w, w.api_key_key, w.api_key_kid), INVALID),
+    ("a token signed with the key of API keys", lambda w: w.token(key=w.api_key_key), INVALID),
+    ("a token signed with the key of API keys, with their prefix", lambda w: f"ptc_live_{w.token(key=w.api_key_key)}", INVALID),
+    ("a token signed with the key of API keys under its kid", lambda w: w.token({"kid": w.api_key_kid}, key=w.api_key_key), INVALID),
+    (
+        "a token signed with the key of API keys under its kid, with their prefix",
+        lambda w: f"ptc_live_{w.token({'kid': w.api_key_kid}, key=w.api_key_key)}",
+        KIND,
+    ),
+    ("an API key of Globex", lambda w: f"ptc_live_{api_key(w, private_of(w.globex.key))}", INVALID),
+    ("an API key of one's own", lambda w: f"ptc_live_{api_key(w, w.mine)}", INVALID),
+    ("a token with an API key's prefix", lambda w: f"ptc_live_{w.token()}", INVALID),
+    ("a token with the prefix of one for tests", lambda w: f"ptc_test_{w.token()}", INVALID),
     ("no signature", lambda w: ".".join([*parts(w.token())[:2], ""]), INVALID),
     ("no signature and no dot", lambda w: ".".join(parts(w.token())[:2]), INVALID),
     ("a truncated signature", lambda w: w.token()[:-10], INVALID),
@@ -237,8 +270,8 @@ def world(django_db_setup: None, django_db_blocker: Any, upstream: Upstream) -> 
         acme, globex = live.shop(upstream), live.shop(upstream)
         acme.add_api("billing")
         carl, eve = acme.client(), globex.client()
-        dead, _ = acme.does(actions.create_credential, carl.application, by=None)
-        acme.does(actions.revoke, dead, by=None)
+        dead, _ = acme.does(credentials.create_credential, carl.application, by=None)
+        acme.does(credentials.revoke, dead, by=None)
         return World(acme, globex, carl, eve, str(dead.pk), ec.generate_private_key(ec.SECP256R1()))
 
 
@@ -269,6 +302,8 @@ def test_controls_pass(gateway: Gateway, upstream: Upstream, world: World) -> No
         world.token(exp=now() + 900),
         world.token(jwk={"kty": "EC"}),
         world.token({"cty": "json"}),
+        world.token(aud=f"{ours}/orders"),
+        world.token(aud=["https://elsewhere.example", f"{ours}/orders"]),
         malleable(world),
         # The decoder takes what base64 allows: the same signature of the same text.
         world.token() + "==",
@@ -320,6 +355,13 @@ def test_two_authorization_headers(gateway: Gateway, upstream: Upstream, world: 
     good, bad = bearer(world), f"Bearer {world.eve.token()}"
     refused(gateway, upstream, world, INVALID, headers=[("authorization", bad), ("authorization", good)])
     refused(gateway, upstream, world, INVALID, headers=[("authorization", good), ("authorization", bad)])
+
+
+def test_two_credentials(gateway: Gateway, upstream: Upstream, world: World) -> None:
+    """Refused before either is verified, whichever of them is good."""
+    two = (400, "TOKEN_INVALID")
+    refused(gateway, upstream, world, two, token=world.token(), headers=[("x-api-key", f"ptc_live_{api_key(world)}")])
+    refused(gateway, upstream, world, two, token="garbage", headers=[("x-api-key", "garbage")])
 
 
 def test_oversized(gateway: Gateway, upstream: Upstream, world: World) -> None:
@@ -441,7 +483,7 @@ def test_other_methods(gateway: Gateway, upstream: Upstream, world: World, metho
 
 
 def test_identity_headers_reach_nobody_unchecked(gateway: Gateway, upstream: Upstream, world: World) -> None:
-    spoofed = [(f"x-portico-{name}", "spoofed") for name in ("tenant", "application", "subscription", "plan", "passed")]
+    spoofed = [(f"x-portico-{name}", "spoofed") for name in ("tenant", "application", "subscription", "plan", "claims", "passed")]
     refused(gateway, upstream, world, MISSING, headers=spoofed)
     answer = gateway.call(world.acme.path(), world.token(), headers=spoofed)
     told = {name: value for name, value in answer.json["headers"].items() if value == "spoofed"}

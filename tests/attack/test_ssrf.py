@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apis import upstreams
 from apis.actions import publishing
 from apis.upstreams import Address, UpstreamRefused, check_header, parse, resolve
+from tenants import addresses
 from tenants.errors import Invalid
 from tests.conftest import Cast, Rest, base
 
@@ -17,7 +17,7 @@ PUBLIC = "93.184.216.34"
 ANY = Address("https", "orders.example.com", 443, "")
 
 
-def answers(*addresses: str) -> upstreams.Resolver:
+def answers(*addresses: str) -> addresses.Resolver:
     return lambda host, port: list(addresses)
 
 

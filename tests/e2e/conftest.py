@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from portal.stack import Stack
+from tests import secrets_search
 from tests.e2e import chromium
 from tests.e2e.world import World
 from tests.portal.conftest import ANY_PORTS, open_folder
@@ -26,8 +27,10 @@ def world() -> Iterator[World]:
         open_folder() as folder,
         chromium.browser() as browser,
         Stack(folder / "var", listen=ANY_PORTS, environment=environment()) as stack,
+        secrets_search.overheard(str(stack.places.run / "valkey.sock")) as broker,
     ):
         yield World(stack, browser)
+        secrets_search.check_stack(stack, broker(), folder)
 
 
 def environment() -> dict[str, str]:

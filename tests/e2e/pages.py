@@ -38,6 +38,7 @@ def places(world: World) -> list[Place]:
         subscriptions = ada.get("subscriptions/?limit=200").raise_for_status().json()["results"]
         events = ada.get("events/?limit=200").raise_for_status().json()["results"]
         plans = {api["slug"]: api for api in ada.get("apis/?limit=200").raise_for_status().json()["results"]}
+        keys = {(row["purpose"], row["status"]): row["id"] for row in ada.get("signing-keys/").raise_for_status().json()["results"]}
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
     decision = next(row["number"] for row in events if row["kind"] == "subscription.suspended")
@@ -63,8 +64,15 @@ def places(world: World) -> list[Place]:
         Place("app:subscriptions", f"{t}/apps/{app}/?tab=subscriptions", CARL),
         Place("app:refusals", f"{t}/apps/{app}/?tab=refusals", CARL),
         Place("app:activity", f"{t}/apps/{app}/?tab=activity", CARL),
+        Place("expiries", f"{t}/expiries/", CARL),
+        Place("expiries-calendar", f"{t}/expiries/calendar/", CARL),
+        Place("expiries-calendar-end", f"{t}/expiries/calendar/end/", CARL),
         Place("app-subscription-cancel", f"{t}/apps/subscriptions/{active}/cancel/", CARL),
         Place("app-credential-new", f"{t}/apps/{app}/credentials/new/", CARL),
+        Place("app-credential-new:client-secret", f"{t}/apps/{app}/credentials/new/?kind=client_secret", CARL),
+        Place("app-credential-new:api-key", f"{t}/apps/{app}/credentials/new/?kind=api_key", CARL),
+        Place("app-credential-new:key-pair", f"{t}/apps/{app}/credentials/new/?kind=key_pair", CARL),
+        Place("app-credential-new:issuer", f"{t}/apps/{app}/credentials/new/?kind=issuer", CARL),
         Place("app-credential-roll", f"{t}/apps/{app}/credentials/{credential}/roll/", CARL),
         Place("app-credential-revoke", f"{t}/apps/{app}/credentials/{credential}/revoke/", CARL),
         Place("search", f"{t}/search/?q=or", ADA),
@@ -95,9 +103,16 @@ def places(world: World) -> list[Place]:
         Place("console-plan-publish", f"{c}/plans/{gold}/publish/", PAM),
         Place("console-applications", f"{c}/applications/", ADA),
         Place("console-application", f"{c}/applications/{app}/", ADA),
+        Place("console-expiries", f"{c}/expiries/", ADA),
         Place("console-members", f"{c}/members/", ADA),
         Place("console-events", f"{c}/audit/", UGO),
         Place("console-event", f"{c}/audit/{decision}/", UGO),
+        Place("console-keys", f"{c}/keys/", ADA),
+        Place("console-key", f"{c}/keys/{keys['access_token', 'active']}/", ADA),
+        Place("console-keys-rehearse", f"{c}/keys/rehearse/access_token/", ADA),
+        Place("console-keys-rotate", f"{c}/keys/rotate/access_token/", ADA),
+        Place("console-key-compromise", f"{c}/keys/{keys['access_token', 'active']}/compromise/", ADA),
+        Place("console-keys-policy", f"{c}/keys/policy/", ADA),
         Place("console-gateways", f"{c}/gateways/", ADA),
         Place("console-gateway", f"{c}/gateways/gateway-1/", ADA),
     ]

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from django.conf import settings
 
 from apis.actions import subscriptions
-from keys import actions
+from keys.actions import credentials
 from tests import live
 from tests.live import Answer, Gateway, Seen, Upstream
 
@@ -79,7 +79,7 @@ def test_the_upstream_learns_who_calls_and_never_the_token(gateway: Gateway, ups
         ("x-portico-subscription", "1"),
         ("x-portico-subscription", "2"),
         ("x-portico-plan", "platinum"),
-        ("x-api-key", "ptc_live_secret"),
+        ("x-portico-claims", "eyJhbGciOiJub25lIn0..."),
     ]
     assert gateway.call(shop.path("/orders/7?full=1"), carl.token(), headers=spoofed).status == 200
     seen = last_seen(upstream)
@@ -315,10 +315,10 @@ def test_a_new_revision_and_back(gateway: Gateway, upstream: Upstream) -> None:
 def test_a_revoked_credential_takes_its_tokens_with_it(gateway: Gateway, upstream: Upstream) -> None:
     shop = live.shop(upstream)
     carl = shop.client()
-    other, _ = shop.does(actions.create_credential, carl.application, by=None)
+    other, _ = shop.does(credentials.create_credential, carl.application, by=None)
     revoked, goes_on = carl.token(), live.Client(shop, carl.application, other).token()
     assert (gateway.call(shop.path(), revoked).status, gateway.call(shop.path(), goes_on).status) == (200, 200)
-    shop.enforced(shop.does(actions.revoke, carl.credential, by=None))
+    shop.enforced(shop.does(credentials.revoke, carl.credential, by=None))
     assert_refused(gateway.call(shop.path(), revoked), 401, "TOKEN_REVOKED")
     assert gateway.call(shop.path(), goes_on).status == 200
 
@@ -327,11 +327,11 @@ def test_a_rolled_credential(gateway: Gateway, upstream: Upstream) -> None:
     shop = live.shop(upstream)
     carl = shop.client()
     old = carl.token()
-    replacement, _ = shop.does(actions.roll, carl.credential, grace="1h", by=None)
+    replacement, _ = shop.does(credentials.roll, carl.credential, grace="1h", by=None)
     carl.credential = replacement
     new = carl.token()
     assert (gateway.call(shop.path(), old).status, gateway.call(shop.path(), new).status) == (200, 200)
-    shop.does(actions.roll, replacement, grace="0", by=None)
+    shop.does(credentials.roll, replacement, grace="0", by=None)
     shop.enforced_newest()
     assert gateway.call(shop.path(), old).status == 200
     assert_refused(gateway.call(shop.path(), new), 401, "TOKEN_REVOKED")

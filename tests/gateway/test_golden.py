@@ -23,13 +23,13 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from gateway.envoy import chain, cors, rbac, routes
+from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import CORS, GATE, GUARD, PASSED
+from gateway.envoy.names import CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, PASSED, TOKEN_ID
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import Access, Grant, Operation, Tenant
+from gateway.envoy.state import ApiKey, Grant, Operation, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -105,18 +105,27 @@ def many_grants() -> tuple[Grant, ...]:
     return tuple(Grant("orders", f"app-{n}", f"subscription-{n}", "" if n % 3 else "SUBSCRIPTION_PENDING", "p", 5, 1) for n in range(50))
 
 
+def stirred(operation: Operation) -> Operation:
+    """Its scopes the other way round, which needs the same."""
+    return replace(operation, scopes=tuple(scopes[::-1] for scopes in operation.scopes[::-1]))
+
+
 def test_the_same_bytes_whatever_the_order() -> None:
-    tenant = replace(whole_tenant(), access=replace(access(), grants=many_grants(), revoked_credentials=("a", "b", "c")))
+    keys = tuple(ApiKey(f"key-{n}", "" if n % 3 else "KEY_REVOKED") for n in range(30))
+    many = replace(access(), grants=many_grants(), api_keys=keys, revoked_credentials=("a", "b", "c"), revoked_tokens=("d", "e", "f"))
+    tenant = replace(whole_tenant(), access=many)
     assert tenant.routes is not None
     chance = random.Random(7)
     wanted = compile_tenant(tenant)
     for _ in range(5):
-        versions = [replace(v, operations=tuple(chance.sample(v.operations, len(v.operations)))) for v in tenant.routes]
+        versions = [replace(v, operations=tuple(map(stirred, chance.sample(v.operations, len(v.operations))))) for v in tenant.routes]
         chance.shuffle(versions)
-        mixed = Access(
-            tenant.access.jwks,
-            tuple(chance.sample(tenant.access.grants, 50)),
-            tuple(chance.sample(tenant.access.revoked_credentials, 3)),
+        mixed = replace(
+            tenant.access,
+            grants=tuple(chance.sample(tenant.access.grants, 50)),
+            api_keys=tuple(chance.sample(tenant.access.api_keys, 30)),
+            revoked_credentials=tuple(chance.sample(tenant.access.revoked_credentials, 3)),
+            revoked_tokens=tuple(chance.sample(tenant.access.revoked_tokens, 3)),
         )
         again = compile_tenant(replace(tenant, access=mixed, routes=tuple(versions)))
         assert again == wanted
@@ -276,8 +285,49 @@ def a_token_may_be_missing(config: Any) -> None:
     config.rules[0].requires.allow_missing.SetInParent()
 
 
-def tokens_without_an_end(config: Any) -> None:
-    config.providers["token"].require_expiration = False
+def one_may_be_missing(config: Any) -> None:
+    config.rules[0].requires.requires_any.requirements.add().allow_missing.SetInParent()
+
+
+def a_provider_of_nobodys(config: Any) -> None:
+    config.providers["other"].CopyFrom(config.providers["token"])
+
+
+def no_provider(config: Any) -> None:
+    config.providers.clear()
+    config.rules[0].CopyFrom(credentials.everywhere(()))
+
+
+def provider(name: str, change: Callable[[Any], object]) -> Callable[[configuration_pb2.RouteConfiguration], None]:
+    """One that verifies less than it should."""
+
+    def spoil(config: Any) -> None:
+        change(config.providers[name])
+
+    return change_config("verify", jwt_pb2.JwtAuthentication, spoil)
+
+
+def lets_unknown_keys_pass(config: Any) -> None:
+    config.matcher.matcher_tree.exact_match_map.map["ak+jwt"].matcher.on_no_match.CopyFrom(rbac.verdict("works"))
+
+
+def looks_no_key_up(config: Any) -> None:
+    config.matcher.matcher_tree.exact_match_map.map["ak+jwt"].CopyFrom(rbac.verdict("works"))
+
+
+def lets_other_kinds_pass(config: Any) -> None:
+    config.matcher.on_no_match.CopyFrom(rbac.verdict("whatever"))
+
+
+def forgets(key: str) -> Callable[[configuration_pb2.RouteConfiguration], None]:
+    """What a table looks up is nowhere, so nothing is found."""
+
+    def spoil(config: Any) -> None:
+        kept = [value for value in config.on_request_headers if value.object_key != key]
+        del config.on_request_headers[:]
+        config.on_request_headers.extend(kept)
+
+    return change_config("caller", set_filter_state_pb2.Config, spoil)
 
 
 def preflights_pass(config: Any) -> None:
@@ -310,8 +360,26 @@ SPOILT: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "an open rule first": change_config("verify", jwt_pb2.JwtAuthentication, an_open_rule_first),
     "no requirement": change_config("verify", jwt_pb2.JwtAuthentication, no_requirement),
     "a token may be missing": change_config("verify", jwt_pb2.JwtAuthentication, a_token_may_be_missing),
-    "tokens without an end": change_config("verify", jwt_pb2.JwtAuthentication, tokens_without_an_end),
+    "one may be missing": change_config("verify", jwt_pb2.JwtAuthentication, one_may_be_missing),
+    "a provider of nobody's": change_config("verify", jwt_pb2.JwtAuthentication, a_provider_of_nobodys),
+    "no provider": change_config("verify", jwt_pb2.JwtAuthentication, no_provider),
+    "tokens without an end": provider("token", lambda each: each.ClearField("require_expiration")),
+    "API keys without an end": provider("key", lambda each: each.ClearField("require_expiration")),
+    "tokens that live for years": provider("token", lambda each: each.ClearField("max_lifetime")),
+    "tokens of any issuer": provider("token", lambda each: each.ClearField("issuer")),
+    "tokens in the query": provider("token", lambda each: each.from_params.append("access_token")),
+    "API keys in cookies": provider("key", lambda each: each.from_cookies.append("key")),
+    "tokens at Envoy's own places": provider("token", lambda each: each.ClearField("from_headers")),
+    "keys from elsewhere": provider("key", lambda each: each.remote_jwks.SetInParent()),
+    "an API key passes for a token": provider("key", lambda each: setattr(each, "header_in_metadata", "token_h")),
+    "claims that nobody looks at": provider("key", lambda each: setattr(each, "payload_in_metadata", "elsewhere")),
     "preflights pass": change_config("verify", jwt_pb2.JwtAuthentication, preflights_pass),
+    "two credentials in the shadow": change_config("two_credentials", rbac_pb2.RBAC, shadow_only),
+    "scopes in the shadow": change_config("scope_missing", rbac_pb2.RBAC, shadow_only),
+    "unknown API keys pass": change_config("in_force", rbac_pb2.RBAC, lets_unknown_keys_pass),
+    "no API key is looked up": change_config("in_force", rbac_pb2.RBAC, looks_no_key_up),
+    "other kinds pass": change_config("in_force", rbac_pb2.RBAC, lets_other_kinds_pass),
+    **{f"{key} is not remembered": forgets(key) for key in (CREDENTIAL, KEY_TYPE, TOKEN_ID)},
     "wrong kind in the shadow": change_config("token_wrong_kind", rbac_pb2.RBAC, shadow_only),
     "wrong audience in the shadow": change_config("token_wrong_audience", rbac_pb2.RBAC, shadow_only),
     "anybody is granted": change_config("granted", rbac_pb2.RBAC, allows_by_default),
@@ -352,6 +420,9 @@ def test_what_the_compiler_makes_passes() -> None:
     guard(compiled())
     guard(routes.configuration(replace(small_tenant(), routes=())))
     guard(routes.configuration(replace(small_tenant(), routes=None)))
+    # Without API keys, and without anything but API keys.
+    guard(routes.configuration(replace(small_tenant(), access=replace(access(), api_key_jwks=()))))
+    guard(routes.configuration(replace(small_tenant(), access=replace(access(), jwks=()))))
 
 
 def test_pages_of_other_origins_need_the_chain_too() -> None:

@@ -1,22 +1,23 @@
-"""What access logs say of refusals, and what becomes of it when PostgreSQL is away or refuses it."""
+"""What access logs say of calls and refusals, and what becomes of it when PostgreSQL is away or refuses it."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from envoy.data.accesslog.v3 import accesslog_pb2
+from envoy.service.accesslog.v3 import als_pb2
 from google.protobuf import wrappers_pb2
 
 from gateway import usage
-from gateway.envoy.names import CALLED, JWT, REFUSAL_HEADER
+from gateway.envoy.names import CALLED, CLAIMS, JWT, KEY_HEADER, REFUSAL_HEADER, TOKEN_HEADER
 from gateway.models import Refusal
-from gateway.usage import Refused, Usage, read_entry, store
-from keys import tokens
-from keys.models import Application
+from gateway.usage import Refused, Usage, caller_of, read_entry, store
+from keys import uses
+from keys.models import Application, CredentialUse
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tests import make
@@ -24,34 +25,42 @@ from tests import make
 AWAY = [OperationalError("server closed the connection"), InterfaceError("connection already closed")]
 
 
-def entry(code: str = "UPSTREAM_TIMEOUT", *, path: str = "/orders/7?x=1", called: str = "", **claims: str) -> Any:
+CALLED_PATH = "/acme/orders/v1/orders/7"
+
+
+def entry(
+    code: str = "UPSTREAM_TIMEOUT", *, path: str = "/orders/7?x=1", called: str = CALLED_PATH, header: str = TOKEN_HEADER, **claims: str
+) -> Any:
     found = accesslog_pb2.HTTPAccessLogEntry()
     found.request.path, found.request.request_id = path, "r" * 80
     found.response.response_headers[REFUSAL_HEADER] = code
     found.response.response_code.value = 504
-    payload = {"iss": tokens.issuer(settings.PORTAL_URL, "acme"), "client_id": "app-1", **claims}
-    found.common_properties.metadata.filter_metadata[JWT].update({"token": payload})
+    found.common_properties.metadata.filter_metadata[JWT].update({CLAIMS: {"sub": "app-1", **claims}, header: {"alg": "ES256"}})
     if called:
         found.common_properties.filter_state_objects[CALLED].Pack(wrappers_pb2.StringValue(value=called))
     return found
 
 
-def test_the_tenant_is_the_tokens_and_the_path_the_callers() -> None:
-    found = read_entry(entry(called="/acme/orders/v1/orders/7"), "gateway-1")
+def test_the_tenant_is_the_one_that_was_called_and_the_path_the_callers() -> None:
+    found = read_entry(entry(iss="http://portal.example/t/globex"), "gateway-1")
     assert found is not None
-    assert (found.slug, found.client_id, found.path, found.request_id) == ("acme", "app-1", "/acme/orders/v1/orders/7", "r" * 64)
+    assert (found.slug, found.client_id, found.path, found.request_id) == ("acme", "app-1", CALLED_PATH, "r" * 64)
 
 
-@pytest.mark.parametrize("called", ["", "/orders/7?x=1"])
-def test_a_query_is_never_kept(called: str) -> None:
-    found = read_entry(entry(called=called), "gateway-1")
+def test_the_credential_is_the_tokens_cid_or_the_api_keys_id() -> None:
+    assert caller_of(entry(cid="credential-1", jti="token-1")) == ("acme", "app-1", "credential-1")
+    assert caller_of(entry(header=KEY_HEADER, jti="key-1")) == ("acme", "app-1", "key-1")
+
+
+def test_a_query_is_never_kept() -> None:
+    found = read_entry(entry(called=f"{CALLED_PATH}?x=1"), "gateway-1")
     assert found is not None
-    assert found.path == "/orders/7"
+    assert found.path == CALLED_PATH
 
 
 def test_nothing_that_a_caller_sends_is_kept_at_length() -> None:
     huge = "x" * 100_000
-    found = read_entry(entry(huge, path=f"/{huge}", called=f"/{huge}", client_id=huge, iss=huge), huge)
+    found = read_entry(entry(huge, path=f"/{huge}", called=f"/{huge}", sub=huge, cid=huge), huge)
     assert found is not None
     lengths = [len(str(getattr(found, name))) for name in ("slug", "client_id", "request_id", "code", "method", "path", "gateway")]
     assert max(lengths) == 500
@@ -67,7 +76,9 @@ def test_what_the_upstream_said_is_no_refusal() -> None:
 def test_without_a_verified_token_it_is_nobodys() -> None:
     nobodys = entry()
     del nobodys.common_properties.metadata.filter_metadata[JWT]
-    assert read_entry(nobodys, "gateway-1") is None
+    for each in (nobodys, entry(called="")):
+        assert caller_of(each) is None
+        assert read_entry(each, "gateway-1") is None
 
 
 def refused(slug: str, client_id: str = "", code: str = "RATE_LIMITED") -> Refused:
@@ -163,3 +174,93 @@ def test_when_too_many_wait_the_oldest_are_lost(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(usage, "store", away)
     asyncio.run(process.flush())
     assert list(process._waiting) == [old[1], old[2], new]
+
+
+# --- how often each credential calls
+
+
+def calls_taken(*entries: Any) -> Usage:
+    """The process after gateways told of these calls."""
+    process = Usage()
+    message = als_pb2.StreamAccessLogsMessage()
+    message.http_logs.log_entry.extend(entries)
+
+    async def stream() -> AsyncIterator[Any]:
+        yield message
+
+    asyncio.run(process.StreamAccessLogs(stream(), None))  # type: ignore[arg-type]
+    return process
+
+
+def test_every_verified_call_counts_whether_it_passed_or_not() -> None:
+    passed = entry("", cid="credential-1")
+    nobodys = entry("")
+    del nobodys.common_properties.metadata.filter_metadata[JWT]
+    process = calls_taken(passed, passed, entry("RATE_LIMITED", cid="credential-1"), entry("", header=KEY_HEADER, jti="key-1"), nobodys)
+    assert process._calls == {("acme", "credential-1"): 3, ("acme", "key-1"): 1}
+    assert [each.code for each in process._waiting] == ["RATE_LIMITED"]
+
+
+def test_calls_are_counted_per_tenant_and_credential_and_ids_that_are_none_are_nobodys(two: list[tuple[Tenant, Application]]) -> None:
+    (acme, carls), (globex, eves) = two
+    with tenant_scope(acme.pk):
+        secret, key = make.credential(carls)[0], make.api_key(carls)[0]
+    with tenant_scope(globex.pk):
+        theirs, _ = make.credential(eves)
+    told = {("acme", str(secret.pk)): 3, ("acme", str(key.pk)): 2, ("globex", str(theirs.pk)): 1}
+    nobodys = {("nobody", str(secret.pk)): 9, ("acme", "x"): 9, ("acme", str(theirs.pk)): 9}
+    assert usage.count(Counter({**told, **nobodys})) == Counter()
+    with tenant_scope(acme.pk):
+        assert dict(CredentialUse.objects.values_list("credential_id", "calls")) == {secret.pk: 3, key.pk: 2}
+    with tenant_scope(globex.pk):
+        assert dict(CredentialUse.objects.values_list("credential_id", "calls")) == {theirs.pk: 1}
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+def test_calls_wait_while_postgresql_is_away_and_none_is_counted_twice(
+    monkeypatch: pytest.MonkeyPatch, two: list[tuple[Tenant, Application]], error: Exception
+) -> None:
+    (acme, carls), (globex, eves) = two
+    with tenant_scope(acme.pk):
+        mine, _ = make.credential(carls)
+    with tenant_scope(globex.pk):
+        theirs, _ = make.credential(eves)
+    whole = uses.store
+
+    def store(tenant_id: Any, **counts: Any) -> None:
+        if tenant_id == globex.pk:
+            raise error
+        whole(tenant_id, **counts)
+
+    monkeypatch.setattr(uses, "store", store)
+    left = usage.count(Counter({("globex", str(theirs.pk)): 4, ("acme", str(mine.pk)): 2}))
+    assert left == {("globex", str(theirs.pk)): 4}
+    monkeypatch.undo()
+    assert usage.count(left) == Counter()
+    for tenant, many in ((acme, 2), (globex, 4)):
+        with tenant_scope(tenant.pk):
+            assert list(CredentialUse.objects.values_list("calls", flat=True)) == [many]
+
+
+def test_calls_that_can_not_be_counted_are_dropped(monkeypatch: pytest.MonkeyPatch, two: list[tuple[Tenant, Application]]) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise IntegrityError("no")
+
+    monkeypatch.setattr(uses, "store", refuse)
+    with tenant_scope(two[0][0].pk):
+        mine, _ = make.credential(two[0][1])
+    assert usage.count(Counter({("acme", str(mine.pk)): 1})) == Counter()
+
+
+def test_what_could_not_be_counted_is_added_to_what_comes_in_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "fresh_connection", lambda work: work)
+    process = Usage()
+    process._calls["acme", "1"] = 2
+
+    def away(calls: Any) -> Any:
+        process._calls["acme", "1"] += 1
+        return calls
+
+    monkeypatch.setattr(usage, "count", away)
+    asyncio.run(process.flush())
+    assert process._calls == {("acme", "1"): 3}

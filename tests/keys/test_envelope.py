@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.envelope import FileKek, Purpose, Unreadable, make_file, seal, unseal
+from keys.envelope import Purpose, Unreadable, seal, unseal
+from keys.keks.file import FileKek, make_file
 
 FOR = Purpose(uuid4(), uuid4(), "access_token", "ES256")
 
@@ -18,6 +19,7 @@ class MemoryKek(FileKek):
     """The same wrapping with a key that is given."""
 
     def __init__(self, key: bytes, name: str) -> None:
+        self._path = Path(name)
         self._key = key
         self.current_id = name
 
@@ -83,7 +85,7 @@ def test_no_character_of_it_can_change() -> None:
 
 def test_another_key_encryption_key_is_named_not_tried() -> None:
     sealed = seal(b"secret", FOR, KEK)
-    with pytest.raises(Unreadable, match="sealed under the key-encryption key kek-1; the one at hand is kek-2"):
+    with pytest.raises(Unreadable, match=r"sealed under the key-encryption key kek-1, and no other opens it. At hand: kek-2 \(kek-2\)."):
         unseal(sealed, FOR, MemoryKek(bytes(32), "kek-2"))
     with pytest.raises(Unreadable):
         unseal(sealed, FOR, MemoryKek(bytes(32), "kek-1"))

@@ -1,8 +1,8 @@
 """The token endpoint, to the letter of RFC 6749 and RFC 8707."""
 
 import ast
-import inspect
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,11 +12,13 @@ from django.conf import settings
 from django.test import Client
 
 from keys import oauth
+from keys.oauth import clients
 from tests.conftest import Cast
 from tests.keys.test_token_endpoint import GRANT, Shop, ask, refused
 
 # RFC 6749 §5.2.
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+")
+REFUSING = {"OAuthError", "_refused", "AssertionRefused"}
 HERE = f"{settings.GATEWAY_URL}/acme"
 
 
@@ -60,7 +62,7 @@ def test_other_methods_are_told_by_json_that_nobody_keeps(shop: Shop, method: st
     assert (response.status_code, response["Allow"]) == (405, "POST")
     assert (response["Cache-Control"], response["Content-Type"]) == ("no-store", "application/json")
     if method != "head":
-        assert response.json() == {"error": "invalid_request", "error_description": "Ask for tokens by POST (RFC 6749, section 3.2)."}
+        assert response.json() == {"error": "invalid_request", "error_description": "Send this by POST (RFC 6749, section 3.2)."}
 
 
 def test_who_asks_too_often_is_told_in_a_registered_word(shop: Shop, settings: Any) -> None:
@@ -74,13 +76,16 @@ def test_who_asks_too_often_is_told_in_a_registered_word(shop: Shop, settings: A
 def test_every_sentence_is_in_the_characters_of_the_rfc() -> None:
     """Read from the source, so that no refusal is forgotten."""
     said: list[str] = []
-    for call in ast.walk(ast.parse(inspect.getsource(oauth))):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"OAuthError", "_refused"}:
-            constants = [each.value for argument in call.args for each in ast.walk(argument) if isinstance(each, ast.Constant)]
-            said += [each for each in constants if isinstance(each, str) and " " in each]
-    assert len(said) > 12
-    for sentence in [*said, str(oauth._refused(oauth.Client("", "", basic=True)))]:
-        assert DESCRIPTION.fullmatch(sentence), sentence
+    for source in Path(*oauth.__path__).glob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            names_a_sentence = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "said"
+            if names_a_sentence or (isinstance(node, ast.Call) and getattr(node.func, "id", "") in REFUSING):
+                constants = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+                said += [each for each in constants if isinstance(each, str) and " " in each]
+    assert len(said) > 35
+    for sentence in [*said, str(clients._refused(clients.Given("")))]:
+        if not sentence.startswith("Basic realm"):
+            assert DESCRIPTION.fullmatch(sentence), sentence
 
 
 @pytest.mark.parametrize("sent", ['"\\', "“ünï”", "<script>", "\x1b[31m"])

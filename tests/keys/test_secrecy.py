@@ -8,7 +8,8 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
 from apis.models import Upstream
-from keys import actions, tokens
+from keys import tokens
+from keys.actions import signing
 from keys.envelope import unseal
 from keys.kek import kek
 from keys.models import SigningKey
@@ -64,11 +65,11 @@ def test_no_secret_is_stored_logged_or_recorded(cast: Cast, rest: Rest, caplog: 
 
 def test_a_private_key_is_in_no_table(cast: Cast) -> None:
     with tenant_scope(cast.acme.pk):
-        row = SigningKey.objects.get()
+        row = SigningKey.objects.get(purpose="access_token")
         assert row.sealed is not None
         private = unseal(row.sealed, row.sealed_for, kek())
         stored = everything_stored()
-    number = tokens.load(private, row.kid).private.as_dict(private=True)["d"]
+    number = tokens.load(private, row.kid, row.alg).private.as_dict(private=True)["d"]
     body = b"".join(private.splitlines()[1:-1]).decode()
     assert row.kid in stored
     for text in (str(number), body, body[:40], "PRIVATE KEY", private.hex()):
@@ -78,9 +79,9 @@ def test_a_private_key_is_in_no_table(cast: Cast) -> None:
 
 def test_a_sealed_key_of_another_tenant_does_not_open_here(cast: Cast) -> None:
     with tenant_scope(cast.globex.pk):
-        theirs = SigningKey.objects.get().sealed
+        theirs = SigningKey.objects.get(purpose="access_token").sealed
     with tenant_scope(cast.acme.pk):
-        mine = SigningKey.objects.get()
+        mine = SigningKey.objects.get(purpose="access_token")
         assert theirs is not None
         with pytest.raises(ValueError, match="belongs to another row"):
             unseal(theirs, mine.sealed_for, kek())
@@ -109,20 +110,23 @@ def test_an_upstreams_secret_is_sealed_and_never_shown(cast: Cast, rest: Rest, c
 
 def test_reprs_say_nothing_secret(in_acme: Cast) -> None:
     credential, secret = make.credential()
-    for thing in (credential, make.application(), SigningKey.objects.get()):
+    for thing in (credential, make.application(), SigningKey.objects.get(purpose="access_token")):
         assert secret not in f"{thing!r} {thing}"
     target = make.target(header="X-Key", secret=HEADER_SECRET)
     assert HEADER_SECRET not in repr(target)
 
 
 def test_the_first_key_is_active_with_the_tenant_or_neither_exists(db: None) -> None:
-    acme = actions.create_tenant(slug="acme", name="Acme", by=None)
+    acme = signing.create_tenant(slug="acme", name="Acme", by=None)
     with tenant_scope(acme.pk):
-        key = SigningKey.objects.get()
-        assert (key.status, key.alg, key.purpose) == ("active", "ES256", "access_token")
-        assert key.activated_at is not None
+        keys = list(SigningKey.objects.order_by("purpose"))
+        assert [(key.purpose, key.status, key.alg) for key in keys] == [("access_token", "active", "ES256"), ("api_key", "active", "ES256")]
+        assert all(key.activated_at is not None for key in keys)
         assert list(Event.objects.order_by("number").values_list("kind", flat=True)) == [
             "tenant.created",
+            "signing_key.published",
+            "signing_key.activated",
+            "signing_key.published",
             "signing_key.activated",
         ]
     assert PlatformEvent.objects.filter(kind="tenant.created", subject_id=acme.pk).count() == 1
@@ -140,7 +144,7 @@ def test_the_database_holds_that_only_keys_which_may_sign_have_a_private_half(in
 
 def test_a_kid_is_never_used_again_in_any_tenant(cast: Cast) -> None:
     with tenant_scope(cast.globex.pk):
-        kid = SigningKey.objects.get().kid
+        kid = SigningKey.objects.get(purpose="access_token").kid
     refused = pytest.raises(IntegrityError, match="a_kid_is_never_used_again")
     with tenant_scope(cast.acme.pk), refused, transaction.atomic():
         SigningKey.objects.update(kid=kid)

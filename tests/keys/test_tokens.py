@@ -85,7 +85,7 @@ def test_the_public_key_has_public_members_only() -> None:
 
 
 def test_a_key_survives_storage() -> None:
-    again = tokens.load(tokens.dump(KEY), KEY.kid)
+    again = tokens.load(tokens.dump(KEY), KEY.kid, KEY.alg)
     assert tokens.public_jwk(again) == tokens.public_jwk(KEY)
     assert tokens.dump(KEY).startswith(b"-----BEGIN PRIVATE KEY-----")
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from portal.stack import Ports, Stack
+from tests import secrets_search
 from tests.portal import standin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,10 +38,12 @@ def var() -> Iterator[Path]:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A temporary folder that every user may enter."""
+    """A temporary folder that every user may enter. What ran in its `var` must have left no secret in a file."""
     folder = Path(tempfile.mkdtemp(prefix="portico-test-"))
     folder.chmod(0o755)
     yield folder
+    if (folder / "var").is_dir():
+        secrets_search.check_files(folder / "var")
     shutil.rmtree(folder)
 
 

@@ -3,17 +3,18 @@
 import ipaddress
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
-from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from tenants import signing_in
-from tenants.models import Role, User
+from tenants.actions import change_password
+from tenants.models import PlatformEvent, Role, User
 from tests import make
-from tests.portal.test_rest_sessions import PASSWORD, refused, sign_in
+from tests.portal.test_rest_sessions import PASSWORD, refresh, refused, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,26 +92,61 @@ def test_two_passwords_are_looked_at_at_once_and_others_wait_for_so_long(carl: U
         signing_in._checks.release()
 
 
-def test_a_refresh_token_used_four_times_at_once_gives_one_pair(carl: User, monkeypatch: Any) -> None:
-    refresh = str(RefreshToken.for_user(carl))
-    blacklist = RefreshToken.blacklist
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """What each answers, in the order of their ends."""
+    start, answers = threading.Barrier(len(calls)), []
 
-    def late(token: RefreshToken) -> Any:
-        # Time for the others to find the token still unused.
-        time.sleep(0.3)
-        return blacklist(token)
-
-    monkeypatch.setattr(RefreshToken, "blacklist", late)
-    start, answers = threading.Barrier(4), []
-
-    def use() -> None:
+    def run(call: Callable[[], Any]) -> None:
         start.wait()
-        answers.append(APIClient().post("/api/v1/session/refresh/", {"refresh": refresh}).status_code)
+        answers.append(call())
         connection.close()
 
-    threads = [threading.Thread(target=use) for _ in range(4)]
+    threads = [threading.Thread(target=run, args=[call]) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answers) == [200, 401, 401, 401]
+    return answers
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time for others to find a refresh token still unused."""
+    create = BlacklistedToken.objects.bulk_create
+
+    def late(rows: Any, **options: Any) -> Any:
+        time.sleep(0.3)
+        return create(rows, **options)
+
+    monkeypatch.setattr(BlacklistedToken.objects, "bulk_create", late)
+
+
+def test_a_refresh_token_used_four_times_at_once_gives_one_pair_and_ends_nothing_more(carl: User, slow: None) -> None:
+    token = sign_in().json()["refresh"]
+    answers = at_once(*[lambda: refresh(token)] * 4)
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
+    assert not PlatformEvent.objects.filter(kind="login.refresh_reused").exists()
+    (pair,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert refresh(pair["refresh"]).status_code == 200
+
+
+def test_no_token_slips_through_while_its_family_ends(carl: User, slow: None) -> None:
+    """The thief refreshes while Carl's old token betrays them."""
+    for _ in range(3):
+        old = sign_in().json()["refresh"]
+        stolen = refresh(old).json()["refresh"]
+        answers = at_once(lambda old=old: refresh(old), lambda stolen=stolen: refresh(stolen))  # type: ignore[misc]
+        assert 401 in [answer.status_code for answer in answers]
+        for answer in answers:
+            if answer.status_code == 200:
+                refused(refresh(answer.json()["refresh"]), 401, "has ended")
+    assert PlatformEvent.objects.filter(kind="login.refresh_reused").count() == 3
+
+
+def test_no_token_slips_through_while_a_password_changes(carl: User, slow: None) -> None:
+    token = sign_in().json()["refresh"]
+    answers = at_once(lambda: refresh(token), lambda: change_password(carl, password="another correct horse"))
+    for answer in filter(None, answers):
+        if answer.status_code == 200:
+            refused(refresh(answer.json()["refresh"]), 401, "has ended")
+    assert not OutstandingToken.objects.filter(blacklistedtoken=None).exists()

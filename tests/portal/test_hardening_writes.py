@@ -153,7 +153,7 @@ def test_what_a_developer_causes_by_asking_is_gathered(cast: Cast, rest: Rest) -
     assert told(found) == ["soon", "soon"]
     with CaptureQueriesContext(connection) as found:
         rest(cast.carl).post(f"{base(cast.acme)}/applications/{application.pk}/credentials/{credential.pk}/roll/", {"grace": "0"})
-    assert told(found) == ["now"], "what is revoked is revoked at once"
+    assert told(found) == ["now", "soon"], "what is revoked is revoked at once, and the new one waits for others"
 
 
 def test_what_a_person_approves_is_told_at_once(cast: Cast, rest: Rest) -> None:

@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from django.test import Client
 from django.utils import translation
 from django.utils.translation import trans_real
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from apis.actions import subscriptions
 from apis.models import Subscription
 from portal.words import added, subject_of
+from tenants import sessions
 from tenants.models import Event, User
 from tests import make
 from tests.conftest import Cast, base
@@ -79,7 +79,7 @@ def test_programs_are_answered_in_english_whatever_they_ask_for(
 ) -> None:
     """Also a person's own program, whose profile is German."""
     User.objects.update(language="de")
-    token = RefreshToken.for_user(in_acme.ada).access_token
+    token = sessions.start(in_acme.ada).access
     address = f"{base(in_acme.acme)}/{path.replace('<suspended>', str(suspended.pk))}"
     answer = getattr(Client(headers=GERMAN), method)(address, body, "application/json", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == status

@@ -25,9 +25,10 @@ from django.db import connection
 from django.utils import timezone
 
 from apis.actions import subscriptions
-from apis.actions.subscriptions import MAIL_JOB
 from apis.models import Plan, Subscription
-from keys.models import Application
+from keys.actions import credentials
+from keys.models import Application, Credential
+from keys.tasks import warn_expiries
 from portal import outbox, post, tasks
 from portal.celery import app as celery_app
 from portal.settings import DATABASE_OWNER_URL, mail_server, sender
@@ -99,7 +100,7 @@ def run() -> list[tuple[str, str]]:
 
 
 def next_try(tenant: Tenant) -> float | None:
-    at = Due.objects.filter(tenant=tenant, job=MAIL_JOB).values_list("at", flat=True).first()
+    at = Due.objects.filter(tenant=tenant, job=due.MAIL_JOB).values_list("at", flat=True).first()
     return (at - timezone.now()).total_seconds() if at else None
 
 
@@ -204,6 +205,84 @@ def test_two_tenants_hear_nothing_of_each_other(cast: Cast, asked: Subscription)
         assert ("acme" in body.lower(), "globex" in body.lower()) == ("acme" in message.to[0], "globex" in message.to[0])
 
 
+# --- what ends soon
+
+
+def warned(cast: Cast, application: Application, **more: Any) -> Credential:
+    """A credential of 31 days, two days later: its first warning was recorded."""
+    with tenant_scope(cast.acme.pk):
+        credential, _ = make.credential(application, expires_at=timezone.now() + timedelta(days=31), **more)
+    with psycopg.connect(DATABASE_OWNER_URL) as owner:
+        owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(cast.acme.pk)])
+        owner.execute("UPDATE keys_credential SET expires_at = expires_at - interval '2 days'")
+    pass_time(2 * 86_400)
+    warn_expiries()
+    return credential
+
+
+def test_the_owner_alone_hears_what_ends_when_and_what_to_do(cast: Cast, checkout: Application) -> None:
+    make.member(cast.acme, "dora@acme.example", "developer")
+    User.objects.filter(pk=cast.carl.pk).update(time_zone="Asia/Tokyo")
+    credential = warned(cast, checkout, label="Shop servers")
+    tasks.send_mails()
+    [message] = mail.outbox
+    assert message.to == [cast.carl.email]
+    assert message.subject == f"Checkout: Shop servers …{credential.last_four} ends in 29 days"
+    text, html = parts(message)
+    link = f"http://127.0.0.1:8000/t/acme/apps/{checkout.pk}/?tab=credentials"
+    for body in (text, html):
+        assert "calls of Checkout with it are refused" in body
+        assert "Client secret" in body
+        assert "JST" in body
+        assert "Roll it" in body
+        assert "at Acme." in body
+        assert body.count(link) == body.count("://") == 1
+    mail.outbox.clear()
+    assert run() == []
+
+
+def test_an_owner_who_has_left_is_not_warned(cast: Cast, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        Membership.objects.filter(user=cast.carl).delete()
+    warned(cast, checkout)
+    assert run() == []
+    assert next_try(cast.acme) is None
+
+
+def test_a_credential_that_was_revoked_meanwhile_is_no_news(cast: Cast, checkout: Application) -> None:
+    credential = warned(cast, checkout)
+    with tenant_scope(cast.acme.pk):
+        credential.refresh_from_db()
+        credentials.revoke(credential, by=cast.carl)
+    assert run() == []
+
+
+def test_who_rolled_it_and_left_the_old_one_in_place_hears_just_that(cast: Cast, checkout: Application) -> None:
+    credential = warned(cast, checkout)
+    with tenant_scope(cast.acme.pk):
+        credential.refresh_from_db()
+        credentials.roll(credential, grace="7d", by=cast.carl)
+    tasks.send_mails()
+    [message] = mail.outbox
+    assert "nothing has used its replacement yet" in parts(message)[0]
+
+
+def test_hostile_names_in_a_warning_stay_words(cast: Cast, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        Application.objects.filter(pk=checkout.pk).update(name=HOSTILE[:80])
+        checkout.refresh_from_db()
+    warned(cast, checkout, label=HOSTILE[:80])
+    tasks.send_mails()
+    [message] = mail.outbox
+    wire = BytesParser(policy=default).parsebytes(message.message().as_bytes())
+    assert wire["Bcc"] is None
+    assert message.recipients() == [cast.carl.email]
+    assert "<img" not in parts(message)[1]
+    for body in parts(message):
+        assert "\u202e" not in body
+        assert body.count("://") - body.count("://\u200b") == 1
+
+
 # --- decisions wait, and can be taken back -------------------------------------------------------------------------
 
 
@@ -222,7 +301,7 @@ def test_mails_of_a_decision_wait_ten_seconds(cast: Cast, asked: Subscription) -
 def test_the_job_looks_again_when_a_decision_stands(cast: Cast, asked: Subscription) -> None:
     run()
     decide(asked, "reject", cast.ada, reason="No.")
-    Due.objects.filter(job=MAIL_JOB).update(at=timezone.now())
+    Due.objects.filter(job=due.MAIL_JOB).update(at=timezone.now())
     assert run() == []
     wait = next_try(cast.acme)
     assert wait is not None
@@ -367,7 +446,7 @@ def test_each_mail_has_an_id_of_its_own_that_stays(cast: Cast, asked: Subscripti
     mail.outbox.clear()
     with tenant_scope(cast.acme.pk):
         EventCounter.objects.update(mailed=0)
-        due.expect(MAIL_JOB, timezone.now())
+        due.expect(due.MAIL_JOB, timezone.now())
     tasks.send_mails()
     assert [message.extra_headers["Message-ID"] for message in mail.outbox] == first
 

@@ -26,6 +26,8 @@ TABLE = {
     "applications.own": {A, D},
     "applications.see_all": {A, V},
     "applications.revoke_any": {A},
+    "keys.see": {A, U},
+    "keys.manage": {A},
     "gateways.see": {A, P, V, U},
     "audit.read": {A, U},
 }

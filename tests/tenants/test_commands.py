@@ -28,7 +28,7 @@ def password_file(tmp_path: Path) -> str:
 def test_a_tenant_can_issue_tokens_at_once(db: None) -> None:
     assert run("create_tenant", "acme", "Acme Inc.") == "Created Acme Inc. (acme).\n"
     with tenant_scope(Tenant.objects.get(slug="acme").pk):
-        assert SigningKey.objects.get().status == "active"
+        assert set(SigningKey.objects.values_list("purpose", "status")) == {("access_token", "active"), ("api_key", "active")}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apis.actions import subscriptions
 from apis.models import Api, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
-from keys.models import Application
+from keys.models import Application, CalendarFeed, CredentialUse, ProtectedResource, RevokedToken, SigningKey, UsedAssertion
 from portal.settings import DATABASE_OWNER_URL
 from tenants import events
 from tenants.checks import every_tenant_table_is_guarded, tenant_models
@@ -44,6 +44,12 @@ def _fill(owner: User) -> dict[str, Any]:
     plan = make.plan(api, name="gold-of-" + owner.name.lower())
     application = make.application(owner)
     credential, _ = make.credential(application)
+    at, key = credential.created_at, SigningKey.objects.get(purpose="access_token")
+    CredentialUse.objects.create(credential=credential, day=at.date(), first_at=at, last_at=at)
+    RevokedToken.objects.create(credential=credential, jti="t", expires_at=at)
+    UsedAssertion.objects.create(credential=credential, jti_sha256="0" * 64, expires_at=at)
+    CalendarFeed.objects.create(user=owner, secret_hmac="0" * 64)
+    ProtectedResource.objects.get_or_create(name=api.slug)
     subscription, event = subscriptions.request(application, api=api, plan=plan, purpose="A test.", by=owner)
     make.draft(owner, slug="draft-of-" + owner.name.lower())
     node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
@@ -57,7 +63,8 @@ def _fill(owner: User) -> dict[str, Any]:
         "version": "v1",
         "plan": plan.name,
         "number": 1,
-        "pk": {"applications": application.pk, "subscriptions": subscription.pk, "plans": plan.pk},
+        "pk": {"applications": application.pk, "subscriptions": subscription.pk, "plans": plan.pk, "keys": key.pk},
+        "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
     }
@@ -95,13 +102,15 @@ def tenant_patterns() -> list[tuple[str, str, set[str]]]:
 
 
 # What OAuth shows of a tenant is public by design; it has no ids but the tenant's own.
-OPEN = {"token", "jwks", "metadata"}
+# A calendar's address has a test of its own, tests/portal/pages/test_expiries.py.
+OPEN = {"calendar-feed", "token", "revoke", "introspect", "jwks", "metadata", "resource-metadata"}
 ADDRESSES = [each for each in tenant_patterns() if each[0] not in OPEN]
-WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant"}]
+# What a key is for is a word, and no id of anybody's.
+WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant", "purpose"}]
 
 
 def address(path: str, slug: str, ids: dict[str, Any]) -> str:
-    kinds = {"subscriptions/": "subscriptions", "requests/": "subscriptions", "console/plans/": "plans"}
+    kinds = {"subscriptions/": "subscriptions", "requests/": "subscriptions", "console/plans/": "plans", "keys/": "keys"}
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
 
@@ -109,7 +118,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
 def unknown_ids() -> dict[str, Any]:
     return {
         "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(), "gateway": "no-such",
-        "pk": {"applications": uuid4(), "subscriptions": uuid4(), "plans": uuid4()},
+        "pk": {"applications": uuid4(), "subscriptions": uuid4(), "plans": uuid4(), "keys": uuid4()},
     }  # fmt: skip
 
 

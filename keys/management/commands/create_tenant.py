@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from keys.actions import create_tenant
+from keys.actions.signing import create_tenant
 from tenants.errors import Invalid, NotAllowed
 
 

@@ -32,6 +32,7 @@ class Command(BaseCommand):
             "ok": ok,
             "steps": [{"name": step.name, "ok": step.ok, "ms": step.ms} for step in job.steps],
             "enforced_ms": job.enforced_ms,
+            "key_seconds": job.key_seconds,
             "memory_bytes": memory,
             "seconds": round(time.monotonic() - started, 1),
         }

@@ -1,10 +1,12 @@
 """APIs as their publishers see them: the list, one API, its versions, and what may be changed."""
 
 import json
+from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
+from joserfc.jwk import ECKey
 
 from apis.actions import publishing
 from apis.models import Api, ApiVersion
@@ -169,6 +171,53 @@ def test_what_cannot_be_comes_back_with_all_that_was_typed(
     with tenant_scope(cast.acme.pk):
         orders.refresh_from_db()
         assert (orders.name, orders.cors_origins) == ("Orders", [])
+
+
+JWK = ECKey.generate_key("P-256", private=True)
+TOLD = {"name": "Orders", "description": "", "cors_origins": ""}
+
+
+def test_pam_sets_the_encryption_key_and_takes_it_away(cast: Cast, pam: Client, orders: Api) -> None:
+    assert "none: its tokens bear no confidential claims" in text(pam.get(ORDERS))
+    given = json.dumps(JWK.as_dict(private=False))
+    assert pam.post(EDIT, {**TOLD, "encryption_jwk": given, "once": "a" * 32}).status_code == 302
+    with tenant_scope(cast.acme.pk):
+        assert Event.objects.latest("number").kind == "api.encryption_key_changed"
+    landed = text(pam.get(ORDERS))
+    assert "Orders is changed." in landed
+    assert JWK.thumbprint() in landed
+    page = text(pam.get(EDIT))
+    assert "ECDH-ES+A256KW" in page
+    shown = unescape(page.partition('id="id_encryption_jwk"')[2].partition(">")[2].partition("</textarea>")[0])
+    # What stands there, sent again, changes nothing.
+    pam.post(EDIT, {**TOLD, "encryption_jwk": shown, "once": "b" * 32})
+    assert "Nothing was changed." in text(pam.get(ORDERS))
+    pam.post(EDIT, {**TOLD, "encryption_jwk": "", "once": "c" * 32})
+    assert "none: its tokens bear no confidential claims" in text(pam.get(ORDERS))
+
+
+def test_a_key_that_cannot_be_used_comes_back_with_the_reason_and_a_private_one_does_not(cast: Cast, pam: Client, orders: Api) -> None:
+    answer = pam.post(EDIT, {**TOLD, "name": "Typed", "encryption_jwk": '{"kty": "RSA"}'})
+    assert answer.status_code == 422
+    for said in ("RSA keys are not used here.", "{&quot;kty&quot;: &quot;RSA&quot;}", 'value="Typed"'):
+        assert said in text(answer)
+    private = JWK.as_dict(private=True)
+    answer = pam.post(EDIT, {**TOLD, "name": "Typed", "encryption_jwk": json.dumps(private)})
+    assert answer.status_code == 422
+    assert "This is a private key. Whoever sees it can read the claims" in text(answer)
+    assert 'value="Typed"' in text(answer)
+    assert str(private["d"]) not in text(answer)
+    with tenant_scope(cast.acme.pk):
+        assert Api.objects.get().name == "Orders"
+
+
+def test_one_api_tells_the_scopes_of_what_is_live(cast: Cast, pam: Client) -> None:
+    with tenant_scope(cast.acme.pk):
+        make.api("orders", content=make.SCOPED)
+    page = text(pam.get(ORDERS))
+    assert page.count("Scopes a token needs:") == 3
+    for said in ("orders:read", "Read orders", "orders:write", "Create orders", "API keys need none."):
+        assert said in page
 
 
 def test_pam_adds_a_version(cast: Cast, pam: Client, orders: Api) -> None:

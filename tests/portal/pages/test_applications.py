@@ -11,7 +11,7 @@ from django.utils import timezone
 from apis.actions import subscriptions
 from apis.models import Subscription
 from gateway.models import GatewayNode, Refusal
-from keys.actions import roll
+from keys.actions.credentials import roll
 from keys.models import Application, Credential
 from tenants.models import Event, Role, User
 from tenants.scope import tenant_scope
@@ -144,7 +144,7 @@ def test_carl_registers_an_application_and_is_offered_a_secret(cast: Cast, carl:
     assert answer.redirect_chain == [(f"{APPS}{made.pk}/", 302)]
     told = text(answer.content.decode())
     assert "Checkout is registered." in told
-    assert "Make the first secret" in told
+    assert "Add the first credential" in told
     assert "Subscribe to an API" in told
 
 

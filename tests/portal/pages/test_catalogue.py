@@ -223,6 +223,24 @@ def test_the_reference_tells_an_operation_in_words(carl: Client, orders: Api) ->
     assert response.content.decode().count('aria-current="true">') >= 1
 
 
+def test_carl_reads_which_scopes_there_are_and_which_an_operation_needs(carl: Client, in_acme: Cast) -> None:
+    needing = json.loads(json.dumps(make.SCOPED))
+    needing["paths"]["/orders"]["post"]["security"] = [{"login": ["orders:write", "orders:read"]}, {"login": ["zoo"]}]
+    hostile = needing["components"]["securitySchemes"]["login"]["flows"]["clientCredentials"]["scopes"]
+    hostile["orders:write"] = HOSTILE
+    make.api("orders", content=needing)
+    overview = carl.get("/t/acme/apis/orders/")
+    said = "Scopes orders:read Read orders orders:write <script>alert(1)</script>\"'&{{ 7*7 }} zoo – A token has all of them"
+    assert said in text(overview)
+    assert "<script>alert(1)" not in overview.content.decode()
+    shown = text(carl.get("/t/acme/apis/orders/?tab=reference&operation=createOrder"))
+    assert "Scopes a token needs: orders:read + orders:write or zoo" in shown
+    assert shown.count("Scopes a token needs:") == 1
+    make.api("stock")
+    assert "Scopes" not in text(carl.get("/t/acme/apis/stock/"))
+    assert "Scopes" not in text(carl.get("/t/acme/apis/stock/?tab=reference"))
+
+
 def test_a_sample_is_filled_in_from_the_document_and_carls_application(
     carl: Client, orders: Api, gold: Plan, checkout: Application
 ) -> None:

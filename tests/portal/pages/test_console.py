@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from keys.actions import roll
+from keys.actions.credentials import roll
 from keys.models import Application, Credential
 from tenants.models import Event, Role, User
 from tests import make

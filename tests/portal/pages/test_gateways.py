@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from gateway.acknowledged import history_of, newest_of
 from gateway.models import Deployment, GatewayNode, Receipt
-from keys.actions import revoke
+from keys.actions.credentials import revoke
 from tenants.models import Event, Role
 from tenants.scope import current_tenant_id
 from tests import make

@@ -12,7 +12,7 @@ from apis.actions import subscriptions
 from apis.models import Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Deployment
-from keys.actions import create_credential, revoke
+from keys.actions.credentials import create_credential, revoke
 from portal.templatetags.ui import MOST_STEPS, MOST_STEPS_REFUSED
 from tenants.models import Event, User
 from tenants.scope import tenant_scope

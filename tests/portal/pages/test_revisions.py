@@ -103,6 +103,21 @@ def test_pam_adds_a_revision_sees_what_it_changes_makes_it_live_and_goes_back(ca
     assert live_number(cast) == 1
 
 
+def test_what_asks_for_more_than_before_is_said_to_break_callers(cast: Cast, pam: Client, orders: Api) -> None:
+    add(cast, make.SCOPED)
+    page = text(pam.get(f"{REVISIONS}2/"))
+    assert page.count("Breaks callers") == 3
+    assert "Callers need the scope orders:write now." in page
+    question = text(pam.get(f"{REVISIONS}2/live/", headers=DIALOG))
+    assert "3 operations ask for more than before, and calls without it fail: GET /orders, POST /orders, GET /orders/{id}." in question
+    with tenant_scope(cast.acme.pk):
+        publishing.make_live(Revision.objects.get(number=2), by=cast.pam)
+    back = text(pam.get(f"{REVISIONS}1/"))
+    assert "Callers need fewer scopes than before." in back
+    assert "Breaks callers" not in back
+    assert "ask for more" not in text(pam.get(f"{REVISIONS}1/live/"))
+
+
 def test_when_another_was_made_live_meanwhile_pam_has_to_look_again(cast: Cast, pam: Client, orders: Api) -> None:
     add(cast, changed())
     three = add(cast)

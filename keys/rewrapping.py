@@ -1,0 +1,88 @@
+"""Sealed secrets, sealed anew under the key-encryption key that wraps now.
+
+Nothing waits for it: keys are asked between transactions, and a secret that changed meanwhile is left as it is. What was done stays
+done, so a run that was killed goes on where it stood when it is run again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import JSONField, TextField
+
+from keys.envelope import Kek, Purpose, Unreadable, seal, unseal
+from tenants import events
+from tenants.checks import tenant_models
+from tenants.models import Tenant
+from tenants.scope import tenant_scope
+
+BATCH = 100
+TENANTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A secret that no key-encryption key at hand opens."""
+
+    tenant_id: UUID
+    table: str
+    row_id: UUID
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    pk: UUID
+    sealed: str
+    purpose: Purpose
+
+
+def sealed_models() -> list[Any]:
+    """Whatever an app seals: models with `sealed` say what it is for, in `sealed_for`."""
+    return [model for model in tenant_models() if hasattr(model, "sealed_for")]
+
+
+def tenants() -> Iterator[tuple[UUID, str]]:
+    """Id and slug of every tenant, a few at a time."""
+    after = UUID(int=0)
+    while page := list(Tenant.objects.filter(pk__gt=after).order_by("pk").values_list("pk", "slug")[:TENANTS]):
+        yield from page
+        after = page[-1][0]
+
+
+def rewrap(tenant_id: UUID, kek: Kek, *, current_id: str, unread: Callable[[Unread], None]) -> Iterator[int]:
+    """Re-seal what the tenant has under other keys than `current_id`; says after each batch how many it was.
+
+    :raises Unavailable: where a key-encryption key can't be asked; what was done before stays done.
+    """
+    for model in sealed_models():
+        for rows in _batches(tenant_id, model, current_id):
+            yield _replace(tenant_id, kek, model, rows, unread)
+
+
+def _batches(tenant_id: UUID, model: Any, current_id: str) -> Iterator[list[_Row]]:
+    # Documents are long, and not needed.
+    long = [field.name for field in model._meta.fields if isinstance(field, TextField | JSONField) and field.name != "sealed"]  # noqa: SLF001
+    after = UUID(int=0)
+    while True:
+        with tenant_scope(tenant_id):
+            others = model.objects.filter(pk__gt=after, sealed__gt="").exclude(sealed__startswith=f"v1.{current_id}.")
+            rows = [_Row(row.pk, row.sealed, row.sealed_for) for row in others.defer(*long).order_by("pk")[:BATCH]]
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].pk
+
+
+def _replace(tenant_id: UUID, kek: Kek, model: Any, rows: list[_Row], unread: Callable[[Unread], None]) -> int:
+    fresh = {}
+    for row in rows:
+        try:
+            fresh[row] = seal(unseal(row.sealed, row.purpose, kek), row.purpose, kek)
+        except Unreadable as error:
+            unread(Unread(tenant_id, model._meta.db_table, row.pk, str(error)))  # noqa: SLF001
+    with tenant_scope(tenant_id):
+        events.lock()
+        # Only what still is as it was read: a private key that was destroyed meanwhile must not come back.
+        return sum(model.objects.filter(pk=row.pk, sealed=row.sealed).update(sealed=sealed) for row, sealed in fresh.items())
