@@ -11,7 +11,7 @@ CHECKS := check-style check-types check-imports check-templates check-django
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long browser token messages visual check $(CHECKS) fmt lock bench clean
+.PHONY: help setup demo up test test-long browser token messages visual check $(CHECKS) fmt lock bench bench-rotation clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -111,6 +111,9 @@ lock: setup ## write requirements.lock anew, for every supported Python and plat
 	@if grep -nE '://|^ *-' requirements.lock | grep -v -- '--hash=sha256:'; then \
 		echo "requirements.lock may hold packages and digests only." >&2; exit 1; \
 	fi
+
+bench-rotation: setup ## rotate 50 tenants' keys 1,000 times under calls; needs wrk
+	@$(PY) -m bench.rotation
 
 bench: setup ## measure what has a figure to hold; needs wrk
 	@for each in $$(grep -l 'python -m bench[.]' bench/*.py); do \

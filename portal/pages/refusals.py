@@ -13,10 +13,13 @@ from tenants.access import open_to_all
 @open_to_all("every refusal links to its explanation, and callers have no account")
 @require_safe
 def refusal(request: HttpRequest, code: str) -> HttpResponse:
-    found = next((each for each in REFUSALS if each.code == code), None)
-    if found is None:
+    # One code may be told apart in several ways, and mean two things.
+    meanings = {each.sentence: each for each in REFUSALS if each.code == code}
+    if not meanings:
         raise Http404
-    return render(request, "refusals/refusal.html", {"refusal": found, "sentence": _(found.sentence), "fix": _(found.fix)})
+    told = [{"status": each.status, "sentence": _(each.sentence), "fix": _(each.fix)} for each in meanings.values()]
+    statuses = list(dict.fromkeys(each["status"] for each in told))
+    return render(request, "refusals/refusal.html", {"code": code, "meanings": told, "statuses": statuses})
 
 
 urlpatterns = [path("refusals/<str:code>/", refusal, name="refusal-page")]

@@ -140,7 +140,7 @@ def test_ada_ends_a_leaked_secret_after_reading_what_stops(ada: Client, in_acme:
     address = revoking(checkout)
     assert address in ada.get(f"{LIST}{checkout.pk}/").content.decode()
     asked = ada.get(address, headers={"HX-Request": "true", "HX-Target": "dialog"}).content.decode()
-    assert "Checkout's calls with this secret are refused" in unescape(asked)
+    assert "Checkout's calls with it are refused" in unescape(asked)
     assert "<html" not in asked
     done = ada.post(address, {"reason": "It stood in a log."}, follow=True)
     assert done.redirect_chain == [(f"{LIST}{checkout.pk}/?tab=credentials", 302)] or done.request["PATH_INFO"] == f"{LIST}{checkout.pk}/"

@@ -126,16 +126,18 @@ def test_a_receipt_tells_the_newest_decision_that_it_covers(in_acme: Cast) -> No
     api = make.api()
     published = newest()
     assert published.kind == "version.published"
-    subscription = make.subscription(of=make.application(in_acme.carl), to=make.plan(api))
+    application = make.application(in_acme.carl)
+    credential, _ = make.credential(application)
+    make.subscription(of=application, to=make.plan(api))
     approved = newest()
-    credential, _ = make.credential(subscription.application)
+    make.application(in_acme.carl)
     gateway = node("gateway-1")
 
     def told() -> Event | None:
         return newest_of([gateway])[gateway.pk].event
 
     acknowledges(gateway, newest(), after=timedelta())
-    # The secret that was made since is no decision that gateways hear of.
+    # The application that was registered since is no decision that gateways hear of.
     assert told() == approved
     acknowledges(gateway, approved, after=timedelta(), closed=True)
     closed = told()
