@@ -99,6 +99,17 @@ class Life(RuleBasedStateMachine):
             events.lock()
             signing.bring_forward(purpose, new, by=None)
 
+    @rule(purpose=st.sampled_from(SigningKey.Use.values), later=st.sampled_from([1, 61, 700, 4_000, 2 * 86_400]))
+    def a_whole_rotation_goes_by(self, purpose: str, later: int) -> None:
+        """What chance alone would seldom put together: something is signed, its key retires, and the job looks again later."""
+        self.something_is_signed(purpose, 90)
+        self.somebody_rotates(purpose)
+        self._make_older(timedelta(seconds=2 * 3_600 + tokens.CLOCK_SKEW))
+        self.something_is_signed(purpose, 1)
+        self._job(True)
+        self._make_older(timedelta(seconds=later))
+        self._job(True)
+
     @rule(data=st.data())
     def a_key_is_compromised(self, data: st.DataObject) -> None:
         with tenant_scope(self.world.tenant):
