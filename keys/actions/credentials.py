@@ -7,12 +7,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Value
-from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
 from keys import tokens
-from keys.actions import expiries
+from keys.actions import expiries, signing
 from keys.envelope import unseal
 from keys.kek import kek
 from keys.models import Application, Credential, SigningKey, TokenPolicy
@@ -218,8 +216,7 @@ def _add_api_key(
         key=signer.key,
     )
     credential.last_four = key[-4:]
-    # Verifiers trust a key until the last of what it signed has ended.
-    SigningKey.objects.filter(pk=signer.row.pk).update(last_exp=Greatest("last_exp", Value(until)))
+    signing.carry(signer.row, until=until)
     return _added(credential, by=by), key
 
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import models, transaction
+from django.db.models import Value
+from django.db.models.functions import Greatest
 
 from keys import tokens
 from keys.envelope import seal
@@ -160,8 +162,7 @@ def _activate(keys: Keys, key: SigningKey, *, by: User | None) -> Event:
 
 def carry(key: SigningKey, *, until: datetime) -> None:
     """What this key has just signed ends then: it is trusted so long."""
-    key.last_exp = max(until, key.last_exp or until)
-    key.save(update_fields=["last_exp"])
+    SigningKey.objects.filter(pk=key.pk).update(last_exp=Greatest("last_exp", Value(until)))
 
 
 def _retire(key: SigningKey, policy: TokenPolicy, *, by: User | None) -> Event:

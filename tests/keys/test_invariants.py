@@ -228,10 +228,13 @@ class Life(RuleBasedStateMachine):
             keys, before = signing.Keys.read(), self._states()
             policy, wanted = keys.policy, signing.needs(keys, events.now())
             spares = [signing.spare(self.world.tenant, purpose, policy.algorithm) for purpose in wanted]
+            condemned = {key.purpose for key in keys.trusted if key.status == "active" and key.condemned_at is not None}
             signing.advance(spares, lambda _: gateways_know)
             now = events.now()
             for key in SigningKey.objects.filter(status="active"):
-                if before.get(key.pk) == "published" and key.kid not in self.world.rushed:
+                if key.purpose in condemned:
+                    self.world.rushed.add(key.kid)
+                if before.get(key.pk) != "active" and key.kid not in self.world.rushed:
                     assert gateways_know, "no key signs before gateways know it"
                     assert key.known_at is not None
                     assert key.known_at <= now, "nor before others had the time to learn of it"
