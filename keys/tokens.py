@@ -13,7 +13,6 @@ warnings.filterwarnings("ignore", message="EdDSA is deprecated via RFC 9864")
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105
 API_KEY_TYPE = "ak+jwt"
-TYPE, ALG = ACCESS_TOKEN_TYPE, "ES256"
 # The longest that any tenant may choose; the gateway refuses more than this and a minute of clock difference.
 MAX_LIFETIME = 900
 # A verifier's clock may differ by this, in seconds.

@@ -9,10 +9,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from keys import tokens
+from keys import keyring, tokens
 from keys.actions import expiries, signing
-from keys.envelope import unseal
-from keys.kek import kek
 from keys.models import Application, Credential, SigningKey, TokenPolicy
 from keys.secrets import fingerprint, new_secret, pepper_id
 from tenants import due, events
@@ -174,8 +172,7 @@ def _signer(held: _Signer | None = None) -> _Signer:
     row = SigningKey.objects.get(purpose=SigningKey.Use.API_KEY, status=SigningKey.Status.ACTIVE)
     if held is not None and held.row.pk == row.pk:
         return held
-    assert row.sealed is not None
-    return _Signer(row, tokens.load(unseal(row.sealed, row.sealed_for, kek()), row.kid, row.alg))
+    return _Signer(row, keyring.unsealed(row))
 
 
 def _add_secret(
