@@ -1,4 +1,4 @@
-"""10,000 tenants whose keys are due, rotated by one worker: `python -m bench.due`. Goal: < 120 s, with memory that does not grow."""
+"""10,000 tenants whose keys are due, rotated by a worker per core: `python -m bench.due`. Goal: < 120 s, with memory that does not grow."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from bench.stage import VAR, stack
 
 
 def main() -> int:
-    # No worker of the stack's own may take tenants away from the one that is measured.
+    # No worker of the stack's own may take tenants away from those that are measured.
     with stack() as running:
         running.send("worker", signal.SIGSTOP)
         command = [sys.executable, "-m", "bench.many", *sys.argv[1:]]

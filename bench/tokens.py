@@ -19,7 +19,7 @@ import httpx
 
 from bench.stage import ROOT, job, report, stack, wrk
 from portal.stack import Stack, probes
-from portal.stack.parts import GRANIAN
+from portal.stack.parts import GRANIAN, WEB_THREADS
 from portal.stack.ports import HOST, Ports, choose
 from portal.stack.postgres import SUPERUSER, Postgres
 from portal.stack.processes import Program, Supervisor
@@ -31,7 +31,6 @@ GOAL = 1_000
 RATIOS = {"as shipped": 100, "plain secrets": 3}
 ROUNDS = 5
 DATABASE = "toolkit"
-THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def toolkit(running: Stack) -> Iterator[dict[str, Endpoint]]:
     port = choose(Ports(0, 0, 0), needed={"web"}).web
     program = Program(
         name="toolkit",
-        argv=[sys.executable, "-m", *GRANIAN, "--port", str(port), "--blocking-threads", str(THREADS), "bench.toolkit:application"],
+        argv=[sys.executable, "-m", *GRANIAN, "--port", str(port), "--blocking-threads", str(WEB_THREADS), "bench.toolkit:application"],
         log=running.places.log("toolkit"),
         environment={**environment, "DATABASE_URL": postgres.url(database=DATABASE)},
         directory=ROOT,
@@ -93,7 +92,7 @@ def toolkit(running: Stack) -> Iterator[dict[str, Endpoint]]:
         url = f"http://{HOST}:{port}/token"
         yield {
             # Checking a secret fills a core for a good part of a second: one at a time per core, so that few are cut off at the end.
-            "as shipped": endpoint(url, clients["as shipped"], seconds=10, connections=min(THREADS, os.cpu_count() or 1)),
+            "as shipped": endpoint(url, clients["as shipped"], seconds=10, connections=min(WEB_THREADS, os.cpu_count() or 1)),
             "plain secrets": endpoint(url, clients["plain secrets"]),
         }
     finally:

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from keys.actions import signing
-from keys.actions.signing import ADVANCE_JOB, Spare
+from keys.actions.signing import ADVANCE_JOB, Spare, Turn
 from keys.models import CredentialUse, SigningKey, TokenPolicy
 from tenants import due, events
 from tenants.errors import NotAllowed
@@ -87,13 +87,17 @@ def advance_some() -> int:
 
 def advance(tenant_id: UUID) -> None:
     """Whatever is due of one tenant. New keys are made between two transactions; the second asks again whether they are needed."""
-    with tenant_scope(tenant_id):
-        keys = signing.Keys.read()
-        wanted = signing.needs(keys, due.now())
-    spares = [signing.spare(tenant_id, purpose, keys.policy.algorithm) for purpose in wanted]
+    turn = _advance(tenant_id, [])
+    if turn.wanted:
+        _advance(tenant_id, [signing.spare(tenant_id, purpose, turn.algorithm) for purpose in turn.wanted])
+
+
+def _advance(tenant_id: UUID, spares: Sequence[Spare]) -> Turn:
     with tenant_scope(tenant_id):
         events.lock()
-        due.settle(ADVANCE_JOB, signing.advance(spares, _acknowledged))
+        turn = signing.advance(spares, _acknowledged)
+        due.settle(ADVANCE_JOB, turn.again_at)
+    return turn
 
 
 def _policy_now() -> tuple[TokenPolicy, datetime]:

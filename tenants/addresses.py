@@ -13,7 +13,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Name and port to addresses as text; `look_up` in life, a table in tests.
 Resolver = Callable[[str, int], Sequence[str]]
 
-LOOK_UPS = 4
+LOOK_UPS = 2
 LOOK_UP_SECONDS = 2.0
 _look_ups = threading.BoundedSemaphore(LOOK_UPS)
 _LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")

@@ -81,6 +81,7 @@ def tenant_scope(tenant_id: UUID, *, snapshot: bool = False) -> Iterator[None]:
     outer = _current.get()
     if snapshot and connection.in_atomic_block:
         raise RuntimeError("A snapshot needs a transaction of its own.")
+    nested = connection.in_atomic_block
     with transaction.atomic():
         if snapshot:
             # Before set_config: PostgreSQL refuses to change the isolation level after the first query.
@@ -92,8 +93,8 @@ def tenant_scope(tenant_id: UUID, *, snapshot: bool = False) -> Iterator[None]:
             yield
         finally:
             _current.reset(token)
-        if connection.in_atomic_block and not connection.needs_rollback:
-            # A released savepoint keeps the inner value, so the outer one is put back by hand.
+        if nested and not connection.needs_rollback:
+            # A released savepoint keeps the inner value, so the outer one is put back by hand. A transaction takes it with it.
             _set(TENANT_SETTING, outer.tenant_id if outer else None)
 
 

@@ -210,15 +210,24 @@ def needs(keys: Keys, now: datetime) -> list[str]:
     ]
 
 
-def advance(spares: Iterable[Spare], acknowledged: Acknowledged) -> datetime | None:
-    """Whatever is due for the tenant in scope, under its lock; safe to run twice. Returns when to look again."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is left after what was due: when to look again, and for which purposes a new key is to be made at once, by which algorithm."""
+
+    again_at: datetime
+    wanted: list[str]
+    algorithm: str
+
+
+def advance(spares: Iterable[Spare], acknowledged: Acknowledged) -> Turn:
+    """Whatever is due for the tenant in scope, under its lock; safe to run twice."""
     keys, now = Keys.read(), events.now()
-    wanted = set(needs(keys, now))
+    wanted = needs(keys, now)
     for new in spares:
         # The reason it was made for may have gone meanwhile: another worker was quicker, or the policy has changed.
         if new.row.purpose in wanted and new.algorithm == keys.policy.algorithm:
             _announce(keys, new, planned_for=_planned(keys.one(new.row.purpose, Status.ACTIVE), keys.policy, now), by=None)
-            wanted.discard(new.row.purpose)
+            wanted.remove(new.row.purpose)
     for key in keys.all(Status.PUBLISHED):
         before = keys.one(key.purpose, Status.ACTIVE)
         if before is not None and before.condemned_at is not None:
@@ -229,7 +238,7 @@ def advance(spares: Iterable[Spare], acknowledged: Acknowledged) -> datetime | N
     for key in keys.all(Status.RETIRED):
         if key.remove_at is not None and key.remove_at <= now:
             _remove(key)
-    return _next(keys)
+    return Turn(_next(keys), needs(keys, now), keys.policy.algorithm)
 
 
 def planned(purpose: str) -> datetime:
