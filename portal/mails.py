@@ -22,7 +22,7 @@ from apis.models import UNDO, Subscription
 from keys.models import Credential
 from portal import words
 from tenants.models import Event, Membership, Tenant, User
-from tenants.roles import permissions_of
+from tenants.roles import permissions_held
 
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
 # What a mail is about.
@@ -102,7 +102,7 @@ def recipients(event: Event, about: About, members: Iterable[Membership]) -> lis
     """Whom an event concerns, each once; nobody hears what they did themselves, or what was answered while they looked."""
     if event.kind == REQUESTED:
         # Four eyes: applicants can't decide their own.
-        deciders = {each.user_id for each in members if "subscriptions.decide" in permissions_of(each.roles)}
+        deciders = {each.user_id for each in members if "subscriptions.decide" in permissions_held(each)}
         wanted = deciders - applicants(about)
     elif event.kind == "subscription.approved" and event.actor_id is None and isinstance(about, Subscription):
         wanted = applicants(about) - {about.requested_by_id}

@@ -23,7 +23,7 @@ from keys.actions import expiries
 from portal import mails
 from tenants import due, events
 from tenants.models import Event, EventCounter, Membership, Tenant, User
-from tenants.roles import PERMISSIONS
+from tenants.roles import who_may
 from tenants.scope import current_tenant_id, tenant_scope
 
 log = logging.getLogger(__name__)
@@ -161,8 +161,7 @@ def _after(event: Event, stories: dict[UUID, list[Event]]) -> list[Event]:
 def _members(concerning: Iterable[mails.About]) -> Iterator[Membership]:
     """Those whom these may concern: nobody who has left, and nobody of another tenant."""
     concerned = {person for about in concerning for person in mails.applicants(about)}
-    deciders = Q(roles__overlap=list(PERMISSIONS["subscriptions.decide"]))
-    found = Membership.objects.filter(deciders | Q(user_id__in=concerned))
+    found = Membership.objects.filter(who_may("subscriptions.decide") | Q(user_id__in=concerned)).with_custom_permissions()
     return found.select_related("user").order_by("user_id").iterator()
 
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from tenants import throttle
-from tenants.models import Membership, Tenant, User
-from tenants.roles import PERMISSIONS, permissions_of
+from tenants.models import Membership, ServiceAccount, Tenant, User
+from tenants.roles import PERMISSIONS, permissions_held, permissions_of
 from tenants.scope import in_scope, tenant_scope
 
 if TYPE_CHECKING:
@@ -45,10 +46,21 @@ def permissions_in_scope(user: User | AnonymousUser) -> frozenset[str]:
     :raises Http404: not a member. To an outsider the tenant looks as if it did not exist.
     """
     # A slug that names no tenant opens no scope, and looks the same from outside.
-    membership = Membership.objects.filter(user_id=user.pk).only("roles").first() if in_scope() and user.pk else None
+    if not in_scope() or not isinstance(user, User):
+        raise Http404
+    if user.is_service:
+        return _of_service(user)
+    membership = Membership.objects.filter(user_id=user.pk).with_custom_permissions().only("roles").first()
     if membership is None:
         raise Http404
-    return permissions_of(membership.roles)
+    return permissions_held(membership)
+
+
+def _of_service(user: User) -> frozenset[str]:
+    account = ServiceAccount.objects.filter(user_id=user.pk, status=ServiceAccount.Status.ACTIVE, expires_at__gt=Now()).first()
+    if account is None:
+        raise Http404
+    return permissions_of([], account.permissions)
 
 
 def allowed(user: User | AnonymousUser, permission: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import RESERVED_SLUGS, EventCounter, Membership, Role, Tenant, User
+from tenants.models import RESERVED_SLUGS, EventCounter, Membership, Role, Tenant, TenantSettings, User
 from tenants.scope import tenant_scope
 
 
@@ -29,6 +29,7 @@ def add_tenant(*, slug: str, name: str, by: User | None) -> Tenant:
     tenant.save(force_insert=True)
     with tenant_scope(tenant.pk):
         EventCounter.objects.create()
+        TenantSettings.objects.create()
         events.lock()
         events.record("tenant.created", tenant, by=by)
     events.record_platform("tenant.created", tenant, by=by)

@@ -1,12 +1,19 @@
 """Permissions, and which role has them. docs/roles.md shows the same table."""
 
-from tenants.models import Role
+from collections.abc import Collection, Iterable
+
+from django.db.models import Q
+
+from tenants.models import CustomRole, Membership, Role
 
 _A, _P, _V, _D, _U = Role.ADMIN, Role.PUBLISHER, Role.APPROVER, Role.DEVELOPER, Role.AUDITOR
 
 PERMISSIONS: dict[str, frozenset[Role]] = {
     "tenant.see": frozenset(Role),
     "members.see": frozenset({_A}),
+    "members.manage": frozenset({_A}),
+    "service_accounts.manage": frozenset({_A}),
+    "settings.manage": frozenset({_A}),
     "apis.see_published": frozenset(Role),
     "apis.see_all": frozenset({_A, _P}),
     "apis.publish": frozenset({_A, _P}),
@@ -20,7 +27,24 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "gateways.see": frozenset({_A, _P, _V, _U}),
     "audit.read": frozenset({_A, _U}),
 }
+# What every member may, whatever the role.
+EVERYONES = frozenset(name for name, holders in PERMISSIONS.items() if holders == frozenset(Role))
 
 
-def permissions_of(roles: list[str]) -> frozenset[str]:
-    return frozenset(name for name, holders in PERMISSIONS.items() if holders & set(roles))
+def permissions_of(roles: Collection[str], custom: Iterable[str] = ()) -> frozenset[str]:
+    """What these roles let one do, and what custom roles add (see Membership.objects.with_custom_permissions)."""
+    held = frozenset(name for name, holders in PERMISSIONS.items() if holders & set(roles))
+    # A permission that is no more, of a role from before, gives nothing.
+    added = frozenset(custom) & PERMISSIONS.keys()
+    return held | added | EVERYONES if held or added else frozenset()
+
+
+def permissions_held(membership: Membership) -> frozenset[str]:
+    """All of a member's, of a row that was read `with_custom_permissions`."""
+    return permissions_of(membership.roles, membership.custom_permissions)  # type: ignore[attr-defined]
+
+
+def who_may(permission: str) -> Q:
+    """Of the tenant's memberships, those with this permission."""
+    custom = list(CustomRole.objects.filter(permissions__contains=[permission]).values_list("pk", flat=True))
+    return Q(roles__overlap=sorted(PERMISSIONS[permission])) | (Q(custom_roles__overlap=custom) if custom else Q(pk=None))

@@ -1,8 +1,11 @@
 """Factories: functions with sensible silence, through the product's own actions. `make.subscription(status="active")` builds the rest."""
 
 import json
+from datetime import timedelta
 from itertools import count
 from typing import Any
+
+from django.utils import timezone
 
 from apis import openapi
 from apis.actions import drafts, publishing, subscriptions
@@ -11,7 +14,7 @@ from keys import tokens
 from keys.actions import applications, credentials, signing
 from keys.models import Application, Credential
 from tenants.actions import add_member
-from tenants.models import Membership, Role, Tenant, User
+from tenants.models import Invitation, Membership, Role, ServiceAccount, Team, TeamMember, Tenant, User
 from tenants.scope import current_tenant_id, tenant_scope
 
 _numbers = count(1)
@@ -174,3 +177,31 @@ def subscription(*, status: str = "active", of: Application | None = None, to: P
         subscriptions.cancel(found, by=ada)
     assert found.status == status
     return found
+
+
+def team(lead: User | None = None, name: str = "") -> Team:
+    """A team of the tenant in scope, led by this member."""
+    membership = Membership.objects.get(user=lead) if lead else Membership.objects.order_by("pk")[0]
+    made = Team.objects.create(name=name or f"Team {next(_numbers)}", lead=membership)
+    TeamMember.objects.create(team=made, membership=membership)
+    return made
+
+
+def invitation(email: str = "", *, by: User | None = None, **fields: Any) -> Invitation:
+    who = by or Membership.objects.select_related("user").order_by("pk")[0].user
+    given = {"roles": ["developer"], "expires_at": timezone.now() + timedelta(days=7), "nonce": "n", **fields}
+    return Invitation.objects.create(email=email or f"guest{next(_numbers)}@example.com", invited_by=who, **given)
+
+
+def service_account(*permissions: str, by: User | None = None) -> ServiceAccount:
+    number = next(_numbers)
+    who = by or Membership.objects.select_related("user").order_by("pk")[0].user
+    user = User.objects.create_user(f"service-{number}@service.invalid", name=f"Service {number}", is_service=True)
+    return ServiceAccount.objects.create(
+        name=f"Service {number}",
+        user=user,
+        permissions=permissions or ["apis.see_published"],
+        secret_hmac="0" * 64,
+        expires_at=timezone.now() + timedelta(days=30),
+        created_by=who,
+    )

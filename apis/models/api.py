@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from apis import origins
 from apis.models.upstream import Upstream
 from keys.models import ProtectedResource
-from tenants.models import SLUG, Steps, TenantManager, TenantModel
+from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel
 
 
 class ApiQuerySet(models.QuerySet["Api"]):
@@ -53,6 +53,8 @@ class Api(TenantModel):
     # The origins whose pages may call it from a browser, as apis.origins writes them.
     cors_origins = ArrayField(models.CharField(max_length=origins.MAX_LENGTH), default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    # The team that looks after it, if one does.
+    team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[ApiManager["Api"]] = ApiManager()

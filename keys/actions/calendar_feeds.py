@@ -9,7 +9,7 @@ from keys.secrets import fingerprint, new_feed_secret, pepper_id
 from tenants import events
 from tenants.errors import NotAllowed
 from tenants.models import Membership, User
-from tenants.roles import permissions_of
+from tenants.roles import permissions_held
 
 
 @transaction.atomic
@@ -38,5 +38,5 @@ def reader_of(secret: str) -> tuple[CalendarFeed, frozenset[str]] | None:
     feed = CalendarFeed.objects.filter(secret_hmac=fingerprint(secret, settings.PEPPER)).select_related("user").first()
     if feed is None or not feed.user.is_active:
         return None
-    membership = Membership.objects.filter(user=feed.user).only("roles").first()
-    return (feed, permissions_of(membership.roles)) if membership else None
+    membership = Membership.objects.filter(user=feed.user).with_custom_permissions().only("roles").first()
+    return (feed, permissions_held(membership)) if membership else None

@@ -1,4 +1,5 @@
 from keys.models.application import Application
+from keys.models.audit_key import AuditKey, ChainHead, PlatformHead
 from keys.models.calendar_feed import CalendarFeed
 from keys.models.credential import Credential
 from keys.models.credential_use import CredentialUse
@@ -9,9 +10,12 @@ from keys.models.token_policy import TokenPolicy
 
 __all__ = [
     "Application",
+    "AuditKey",
     "CalendarFeed",
+    "ChainHead",
     "Credential",
     "CredentialUse",
+    "PlatformHead",
     "ProtectedResource",
     "RevokedToken",
     "SigningKey",

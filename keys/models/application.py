@@ -5,13 +5,18 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models import TenantManager, TenantModel, User
+from tenants.models import Team, TeamMember, TenantManager, TenantModel, User
 
 
 class ApplicationQuerySet(models.QuerySet["Application"]):
     def visible_to(self, user: User, permissions: Set[str]) -> Self:
         """Anyone's, for who may see that; else a person's own."""
-        return self if "applications.see_all" in permissions else self.filter(owner=user)
+        return self if "applications.see_all" in permissions else self.owned_by(user)
+
+    def owned_by(self, user: User) -> Self:
+        """A person's own, and those of their teams."""
+        theirs = TeamMember.objects.filter(membership__user=user).values("team")
+        return self.filter(models.Q(owner=user) | models.Q(team__in=theirs))
 
 
 ApplicationManager = TenantManager.from_queryset(ApplicationQuerySet)
@@ -31,6 +36,8 @@ class Application(TenantModel):
     purpose = models.CharField(max_length=500)
     environment = models.CharField(max_length=4, choices=Environment, default=Environment.LIVE)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    # It belongs to them together; the owner is who answers for it.
+    team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="+")
     client_id = models.CharField(max_length=40, editable=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -22,6 +22,9 @@ from tenants.roles import PERMISSIONS
 LETS: dict[str, Promise] = {
     "tenant.see": _("See the tenant, one's own applications, and the receipts of one's own decisions"),
     "members.see": _("See the members and their roles"),
+    "members.manage": _("Invite members, change their roles and teams, and remove them"),
+    "service_accounts.manage": _("Make service accounts for automation, and end them"),
+    "settings.manage": _("Change the tenant's settings, export its data, and close it"),
     "apis.see_published": _("Read the catalogue"),
     "apis.see_all": _("See APIs, versions and revisions that are not published"),
     "apis.publish": _("Make and change APIs and plans, and publish them"),
@@ -58,7 +61,8 @@ def matching(members: QuerySet[Membership], text: str) -> QuerySet[Membership]:
 @tenant_view("members.see")
 @require_safe
 def console_members(request: TenantRequest) -> HttpResponse:
-    rows, q, role = Membership.objects.select_related("user"), sought(request), chosen(request, "role", Role.values)
+    rows: QuerySet[Membership] = Membership.objects.select_related("user")
+    q, role = sought(request), chosen(request, "role", Role.values)
     if q:
         rows = matching(rows, q)
     if role:

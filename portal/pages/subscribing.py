@@ -26,7 +26,7 @@ from portal.pages.catalogue import offered, own_subscriptions, plans_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import Membership, User
-from tenants.roles import PERMISSIONS
+from tenants.roles import who_may
 
 DECIDES = {
     Plan.Approval.MANUAL: gettext_lazy("an approver decides"),
@@ -156,7 +156,7 @@ def _said(made: Subscription) -> str:
 
 def _who_decides(made: Subscription) -> str:
     """Four eyes: never who asked."""
-    decides = Membership.objects.filter(roles__overlap=sorted(PERMISSIONS["subscriptions.decide"]), user__is_active=True)
+    decides = Membership.objects.filter(who_may("subscriptions.decide"), user__is_active=True)
     people: list[User] = [each.user for each in decides.exclude(user=made.requested_by).select_related("user").order_by("user__name", "id")]
     if not people:
         return _("Nobody else here can decide yet; tell an administrator.")

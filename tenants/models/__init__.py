@@ -1,8 +1,16 @@
+from tenants.models.account_mail import AccountMail
 from tenants.models.attempt import Attempt
 from tenants.models.base import CurrentTenant, Steps, TenantManager, TenantModel, new_id
 from tenants.models.due import Due
+from tenants.models.erased_tenant import ErasedTenant
 from tenants.models.event import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent
-from tenants.models.membership import Membership, Role
+from tenants.models.invitation import Invitation
+from tenants.models.job_run import JobRun
+from tenants.models.membership import CustomRole, Membership, Role
+from tenants.models.notification import Notification, NotificationPreference
+from tenants.models.service_account import ServiceAccount
+from tenants.models.settings import PlatformSettings, SignUp, TenantSettings
+from tenants.models.team import Team, TeamMember
 from tenants.models.tenant import MAX_SLUG, RESERVED_SLUGS, SLUG, Tenant
 from tenants.models.user import Theme, User, UserManager
 
@@ -10,20 +18,33 @@ __all__ = [
     "MAX_SLUG",
     "RESERVED_SLUGS",
     "SLUG",
+    "AccountMail",
     "Attempt",
     "CurrentTenant",
+    "CustomRole",
     "Due",
+    "ErasedTenant",
     "Event",
     "EventCounter",
     "EventFields",
+    "Invitation",
+    "JobRun",
     "Membership",
+    "Notification",
+    "NotificationPreference",
     "PlatformCounter",
     "PlatformEvent",
+    "PlatformSettings",
     "Role",
+    "ServiceAccount",
+    "SignUp",
     "Steps",
+    "Team",
+    "TeamMember",
     "Tenant",
     "TenantManager",
     "TenantModel",
+    "TenantSettings",
     "Theme",
     "User",
     "UserManager",

@@ -1,8 +1,10 @@
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models.base import TenantManager, TenantModel
@@ -16,21 +18,57 @@ class Role(models.TextChoices):
     AUDITOR = "auditor", _("Auditor")
 
 
+class CustomRole(TenantModel):
+    """A role of the tenant's own: a name for a set of permissions of tenants.roles."""
+
+    name = models.CharField(max_length=40)
+    description = models.CharField(max_length=200, blank=True)
+    permissions = ArrayField(models.CharField(max_length=40), default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "role"
+        constraints = [
+            models.UniqueConstraint("tenant", Lower("name"), name="one_custom_role_per_name"),
+            models.CheckConstraint(condition=models.Q(permissions__len__gt=0), name="custom_role_has_a_permission"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def with_custom_permissions(self) -> Self:
+        """With `custom_permissions`: what custom roles let each do; see tenants.roles.permissions_of."""
+        granted = RawSQL(
+            """ARRAY(SELECT unnest(r.permissions) FROM tenants_customrole r
+               WHERE r.tenant_id = tenants_membership.tenant_id AND r.id = ANY(tenants_membership.custom_roles))""",
+            [],
+            ArrayField(models.CharField()),
+        )
+        return self.annotate(custom_permissions=granted)
+
+
+MembershipManager = TenantManager.from_queryset(MembershipQuerySet)
+
+
 class Membership(TenantModel):
     """A person's roles in one tenant; several at once are usual."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     roles = ArrayField(models.CharField(max_length=20, choices=Role), default=list)
+    # Ids of CustomRole. One that is held can't be deleted; an id of another tenant gives nothing.
+    custom_roles = ArrayField(models.UUIDField(), default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[TenantManager["Membership"]] = TenantManager()
+    objects: ClassVar[MembershipManager["Membership"]] = MembershipManager()
     # The one manager without the tenant filter: inside user_scope row security shows a person's own rows, read only.
     mine: ClassVar[models.Manager["Membership"]] = models.Manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["tenant", "user"], name="one_membership_per_person"),
-            models.CheckConstraint(condition=models.Q(roles__len__gt=0), name="membership_has_a_role"),
+            models.CheckConstraint(condition=models.Q(roles__len__gt=0) | models.Q(custom_roles__len__gt=0), name="membership_has_a_role"),
         ]
 
     def __str__(self) -> str:

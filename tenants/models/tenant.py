@@ -1,8 +1,10 @@
+from typing import ClassVar
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models.base import new_id
+from tenants.models.base import Steps, new_id
 
 # A slug stands in addresses and issuers: lower case, digits and single hyphens, so that it needs no escaping anywhere.
 SLUG = RegexValidator(
@@ -11,7 +13,12 @@ SLUG = RegexValidator(
     "invalid_slug",
 )
 MAX_SLUG = 40
-RESERVED_SLUGS = {"api", "healthz", "readyz", "static", "t", "well-known"}
+# What stands, or may come to stand, beside tenants in addresses, and what would pass for Portico itself.
+RESERVED_SLUGS = set(
+    "accounts admin api app assets auth billing blog console dashboard docs favicon feeds gateway healthz help home login logout metrics "
+    "new null oauth platform portal portico readyz root security settings signup static status support system t tenants test undefined "
+    "well-known www".split()
+)
 
 
 class Tenant(models.Model):
@@ -22,10 +29,23 @@ class Tenant(models.Model):
         SUSPENDED = "suspended", _("Suspended")
         CLOSING = "closing", _("Closing")
 
+    THIS: ClassVar = _("this tenant")
+    STEPS: ClassVar[Steps] = {
+        (Status.ACTIVE, Status.SUSPENDED): "suspended",
+        (Status.SUSPENDED, Status.ACTIVE): "resumed",
+        (Status.ACTIVE, Status.CLOSING): "closing",
+        (Status.SUSPENDED, Status.CLOSING): "closing",
+        (Status.CLOSING, Status.ACTIVE): "reopened",
+    }
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=MAX_SLUG, unique=True, validators=[SLUG])
     name = models.CharField(max_length=80)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    # Why it is suspended or closing, for its members to read.
+    status_why = models.CharField(max_length=500, blank=True)
+    # When a tenant that is closing is erased.
+    erase_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

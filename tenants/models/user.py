@@ -34,6 +34,8 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=80, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # Acts for a service account: has no password, gets no mail, signs in nowhere.
+    is_service = models.BooleanField(default=False)
     # An IANA name. Pages and mails tell times in it.
     time_zone = models.CharField(max_length=64, default="UTC")
     # "" is what the browser asks for.

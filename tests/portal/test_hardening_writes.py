@@ -1,6 +1,7 @@
 """How much, how often and what one may send over REST."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -138,7 +139,8 @@ def test_another_developer_neither_makes_nor_ends_anything(cast: Cast, rest: Res
 
 
 def told(found: CaptureQueriesContext) -> list[str]:
-    return [query["sql"].rstrip("')").rpartition(" ")[2] for query in found.captured_queries if "pg_notify" in query["sql"]]
+    """The urgency of each message to control."""
+    return [said for query in found.captured_queries for said in re.findall(r"pg_notify\('portico', '\S+ (now|soon)'\)", query["sql"])]
 
 
 def test_what_a_developer_causes_by_asking_is_gathered(cast: Cast, rest: Rest) -> None:

@@ -18,6 +18,9 @@ A, P, V, D, U = "admin", "publisher", "approver", "developer", "auditor"
 TABLE = {
     "tenant.see": {A, P, V, D, U},
     "members.see": {A},
+    "members.manage": {A},
+    "service_accounts.manage": {A},
+    "settings.manage": {A},
     "apis.see_published": {A, P, V, D, U},
     "apis.see_all": {A, P},
     "apis.publish": {A, P},

@@ -16,11 +16,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apis.actions import subscriptions
 from apis.models import Api, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
-from keys.models import Application, CalendarFeed, CredentialUse, ProtectedResource, RevokedToken, SigningKey, UsedAssertion
+from keys.models import Application, CalendarFeed, ChainHead, CredentialUse, ProtectedResource, RevokedToken, SigningKey, UsedAssertion
 from portal.settings import DATABASE_OWNER_URL
 from tenants import events
 from tenants.checks import every_tenant_table_is_guarded, tenant_models
-from tenants.models import Role, TenantModel, User
+from tenants.models import CustomRole, Notification, NotificationPreference, Role, TenantModel, User
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, as_owner, base, empty_tables, make_cast
@@ -58,7 +58,16 @@ def _fill(owner: User) -> dict[str, Any]:
         application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id="r", method="GET", path="/",
         gateway="edge",
     )  # fmt: skip
+    team = make.team(owner)
+    role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])
+    make.invitation(by=owner)
+    make.service_account(by=owner)
+    Notification.objects.create(user=owner, event=event)
+    NotificationPreference.objects.create(user=owner, group="subscriptions")
+    ChainHead.objects.create(number=1, digest="0" * 64, signed_at=at, jws="")
     return {
+        "team": team.pk,
+        "role": role.pk,
         "api": api.slug,
         "version": "v1",
         "plan": plan.name,

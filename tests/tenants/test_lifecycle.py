@@ -16,8 +16,8 @@ from tenants import events
 from tenants.errors import NotAllowed
 from tenants.event_kinds import KINDS
 from tenants.lifecycle import move
-from tenants.models import Event, Role
-from tenants.scope import tenant_scope
+from tenants.models import Event, Role, Tenant
+from tenants.scope import current_tenant_id, tenant_scope
 from tests import make
 from tests.conftest import Cast
 
@@ -38,6 +38,12 @@ def one(model: Any) -> Any:
             return make.subscription(status="pending")
         case "signingkey":
             return SigningKey.objects.get(purpose="access_token")
+        case "invitation":
+            return make.invitation()
+        case "serviceaccount":
+            return make.service_account()
+        case "tenant":
+            return Tenant.objects.get(pk=current_tenant_id())
     raise AssertionError(f"Say here how to make a {model.__name__}.")
 
 
@@ -50,7 +56,9 @@ def what_goes_with(model: Any, status: str) -> dict[str, Any]:
 
 
 def test_the_stateful_models_are_found() -> None:
-    assert {model.__name__ for model in STATEFUL} == {"ApiVersion", "Plan", "Credential", "SigningKey", "Subscription"}
+    assert {model.__name__ for model in STATEFUL} == {
+        "ApiVersion", "Credential", "Invitation", "Plan", "ServiceAccount", "SigningKey", "Subscription", "Tenant",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("model", STATEFUL, ids=lambda model: model.__name__)

@@ -1,0 +1,52 @@
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from tenants.models.base import Steps, TenantModel
+
+
+class ServiceAccount(TenantModel):
+    """Automation that uses REST: permissions of its own and a secret that ends. Acts as `user`, which can't sign in."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        REVOKED = "revoked", _("Revoked")
+        EXPIRED = "expired", _("Expired")
+
+    THIS: ClassVar = _("this service account")
+    STEPS: ClassVar[Steps] = {
+        (Status.ACTIVE, Status.REVOKED): "revoked",
+        (Status.ACTIVE, Status.EXPIRED): "expired",
+    }
+
+    name = models.CharField(max_length=80)
+    description = models.CharField(max_length=200, blank=True)
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    permissions = ArrayField(models.CharField(max_length=40), default=list)
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    secret_hmac = models.CharField(max_length=64)
+    pepper_id = models.CharField(max_length=12)
+    last_four = models.CharField(max_length=4)
+    # A secret that was rolled works beside the new one until then.
+    former_hmac = models.CharField(max_length=64, blank=True)
+    former_until = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "service account"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "name"], condition=models.Q(status="active"), name="one_active_service_account_per_name"
+            ),
+            models.CheckConstraint(condition=models.Q(permissions__len__gt=0), name="service_account_has_a_permission"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
