@@ -11,7 +11,7 @@ CHECKS := check-style check-types check-imports check-templates check-django
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long browser token messages visual check $(CHECKS) fmt lock bench bench-rotation clean
+.PHONY: help setup demo up test test-long browser token pooler messages visual check $(CHECKS) fmt lock bench bench-rotation clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,34 +45,34 @@ up: setup ## start everything on this machine, until Ctrl-C
 # The tests of one group, those with a browser, share a worker and what it started.
 PYTEST := $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadgroup
 
-test: setup browser token ## run all tests
+test: setup browser token pooler ## run all tests
 	@$(PYTEST) $(ARGS)
 
-test-long: setup browser token ## run all tests, property tests with twenty times as many examples
+test-long: setup browser token pooler ## run all tests, property tests with twenty times as many examples
 	@$(PYTEST) -p tests.long $(ARGS)
 
-browser: ## install Chromium where this may be done; else say how
-	@if [ -n "$$PORTICO_CHROMIUM" ]; then exit 0; fi; \
-	for each in chromium chromium-browser google-chrome; do if command -v "$$each" >/dev/null; then exit 0; fi; done; \
+# $(1): a shell test that finds it; $(2): Debian's package; $(3): its name; $(4): how else it can be had.
+define debian
+	@if $(1); then exit 0; fi; \
 	may=; if [ "$$(id -u)" != 0 ]; then may="sudo -n"; fi; \
 	if command -v apt-get >/dev/null && $$may true 2>/dev/null; then \
-		echo "Installing Chromium for the tests …"; \
-		$$may apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$may apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+		echo "Installing $(3) for the tests …"; \
+		$$may apt-get update -qq && \
+		$$may env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
 	fi; \
-	if ! command -v chromium >/dev/null; then \
-		echo "The tests need Chromium: apt-get install chromium (or name one: PORTICO_CHROMIUM=/path/to/it make test)" >&2; exit 1; \
-	fi
+	if ! { $(1); }; then echo "The tests need $(3): apt-get install $(2)$(4)" >&2; exit 1; fi
+endef
+
+browser: ## install Chromium where this may be done; else say how
+	$(call debian,[ -n "$$PORTICO_CHROMIUM$$(command -v chromium || command -v chromium-browser || command -v google-chrome)" ],chromium,Chromium, \
+		(or name one: PORTICO_CHROMIUM=/path/to/it make test))
 
 token: ## install SoftHSM, an HSM for the tests, where this may be done; else say how
-	@if [ -n "$$PORTICO_SOFTHSM" ] || command -v softhsm2-util >/dev/null; then exit 0; fi; \
-	may=; if [ "$$(id -u)" != 0 ]; then may="sudo -n"; fi; \
-	if command -v apt-get >/dev/null && $$may true 2>/dev/null; then \
-		echo "Installing SoftHSM for the tests …"; \
-		$$may apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$may apt-get install -y -qq --no-install-recommends softhsm2 >/dev/null; \
-	fi; \
-	if ! command -v softhsm2-util >/dev/null; then \
-		echo "The tests need SoftHSM: apt-get install softhsm2 (or name its library: PORTICO_SOFTHSM=/path/to/libsofthsm2.so make test)" >&2; exit 1; \
-	fi
+	$(call debian,[ -n "$$PORTICO_SOFTHSM$$(command -v softhsm2-util)" ],softhsm2,SoftHSM, \
+		(or name its library: PORTICO_SOFTHSM=/path/to/libsofthsm2.so make test))
+
+pooler: ## install PgBouncer for the tests, where this may be done; else say how
+	$(call debian,PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null,pgbouncer,PgBouncer,)
 
 messages: setup ## gather the texts of pages into locale/, and compile what is translated
 	@$(PY) manage.py messages

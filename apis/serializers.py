@@ -18,12 +18,13 @@ class ApiIn(Body):
 
 
 class ApiChangeIn(Body):
-    """What is left out stays as it is. `encryption_jwk` is a public JWK, or null for none."""
+    """What is left out stays as it is. `encryption_jwk` is a public JWK, or null for none; `team` an id, or null for none."""
 
     name = Text(max_length=80, required=False)
     description = Text(max_length=5000, allow_blank=True, required=False)
     cors_origins = serializers.ListField(child=Text(max_length=400, allow_blank=True), max_length=100, required=False)
     encryption_jwk = serializers.DictField(required=False, allow_null=True)
+    team = serializers.UUIDField(required=False, allow_null=True)
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
@@ -56,12 +57,16 @@ class PublishedApiOut(serializers.ModelSerializer[Api]):
 
 
 class ApiOut(PublishedApiOut):
-    """`cors_origins`: whose pages may call it from a browser. `encryption_jwk`: what confidential claims for it are encrypted with."""
+    """`cors_origins`: whose pages may call it from a browser. `encryption_jwk`: what confidential claims for it are encrypted with.
 
+    `team`: which looks after it.
+    """
+
+    team_name = serializers.CharField(source="team.name", default=None)
     encryption_jwk = serializers.DictField(allow_null=True, read_only=True)
 
     class Meta(PublishedApiOut.Meta):
-        fields = [*PublishedApiOut.Meta.fields, "cors_origins", "encryption_jwk"]
+        fields = [*PublishedApiOut.Meta.fields, "cors_origins", "encryption_jwk", "team", "team_name"]
 
 
 class VersionIn(Body):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apis.rest import publishing, subscriptions
+from apis.rest import access, publishing, subscriptions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
@@ -27,6 +27,7 @@ urlpatterns = [
     ),
     path("apis/<str:api>/plans/", publishing.Plans.as_view(), name="plans"),
     path("apis/<str:api>/plans/<str:plan>/publish/", publishing.PlanPublish.as_view(), name="plan-publish"),
+    path("applications/<uuid:pk>/access-at/", access.AccessAt.as_view(), name="rest-access-at"),
     path("subscriptions/", subscriptions.Subscriptions.as_view(), name="subscriptions"),
     path("subscriptions/<uuid:pk>/", subscriptions.SubscriptionDetail.as_view(), name="subscription"),
     path("subscriptions/<uuid:pk>/approve/", subscriptions.Approve.as_view(), name="subscription-approve"),

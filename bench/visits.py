@@ -5,14 +5,17 @@ from typing import Any
 from bench.stage import report, stack
 from tests.e2e import chromium
 from tests.e2e.pages import places
-from tests.e2e.test_figures import visit
+from tests.e2e.test_figures import first_visit
 from tests.e2e.world import World
 
 
 def main() -> int:
     with stack() as running, chromium.browser() as browser:
         world = World(running, browser)
-        found = {place.name: visit(world, place) for place in places(world)}
+        found = {}
+        for place in places(world):
+            with world.person(place.email) as page:
+                found[place.name] = first_visit(world, page, place)
     report(
         "visits",
         {name: f"{each['requests']} requests, {each['bytes'] / 1000:.1f} kB, shift {each['shift']:.3f}" for name, each in found.items()},

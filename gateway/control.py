@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -133,7 +133,10 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
 
     async def reconcile(self) -> None:
         """Compare with the database and with the gateways what was told: a lost notice costs seconds, never truth."""
-        self._add_tenants(await self.database.ask(register.tenants))
+        known = set(self.boards)
+        found = await self.database.ask(register.tenants)
+        self._add_tenants(found)
+        self._forget_tenants(known - found.keys())
         for node in list(self.nodes.values()):
             self._offer_scopes(node)
         for board in list(self.boards.values()):
@@ -148,6 +151,16 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             self._scopes[slug] = compile_scope(slug)
         for node in self.nodes.values() if new else ():
             self._offer_scopes(node)
+
+    def _forget_tenants(self, erased: Collection[str]) -> None:
+        """A gateway that hears that the scope is gone drops the routes by itself, and its keeper ends."""
+        for slug in erased:
+            board = self.boards.pop(slug)
+            board.close()
+            del self.slugs[board.tenant_id], self._scopes[slug]
+        for node in self.nodes.values():
+            if gone := [slug for slug in erased if slug in node.stream.known.get(SCOPE, {})]:
+                self._spawn(self._talk(node, node.stream.send(SCOPE, removed=gone)), node.tasks)
 
     def _offer_scopes(self, node: Node) -> None:
         missing = [scope for scope in self._scopes.values() if not node.stream.has(scope)]

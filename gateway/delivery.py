@@ -121,7 +121,10 @@ class Delivery:
             yield _closed(newest)
             return
         wanted = key_of(newest.desired.routes_ref)
-        if newest.compiled is not None and wanted != self._bad_routes:
+        if newest.compiled is not None and newest.desired.tenant.suspended:
+            # It refuses every call, so that it was taken says nothing of the routes.
+            yield Offer(Kind.IN_STEP, newest.compiled, newest.desired.number)
+        elif newest.compiled is not None and wanted != self._bad_routes:
             yield Offer(Kind.IN_STEP, newest.compiled, newest.desired.number, newest.desired.routes_ref)
         if self.good_routes is not None and key_of(self.good_routes) != wanted:
             held = await self.held(self.good_routes)
@@ -131,7 +134,7 @@ class Delivery:
 
     def _learn(self, offer: Offer, newest: Newest) -> None:
         match offer.kind:
-            case Kind.IN_STEP:
+            case Kind.IN_STEP if offer.routes_ref is not None:
                 self.good_routes, self._bad_routes = offer.routes_ref, None
             case Kind.HELD:
                 self._bad_routes = key_of(newest.desired.routes_ref)

@@ -63,6 +63,7 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
             hosts=tuple(settings.GATEWAY_HOSTS),
             access=_access(),
             routes=_routes(ref),
+            suspended=tenant.status != Tenant.Status.ACTIVE,
         )
     return Desired(whole, number, ref)
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apis.models import Subscription
 from gateway.models import Deployment, GatewayNode, Loaded
-from keys.models import Application, Credential
+from keys.models import Application, Credential, owned_by
 from tenants.event_kinds import GATEWAY_KINDS, Change, Part
 from tenants.models import Event, User
 from tenants.scope import current_tenant_id
@@ -96,9 +96,9 @@ def visible_to(user: User, permissions: Set[str]) -> QuerySet[Event]:
     and of what else they see: everyone's subscriptions, and what gateways enforce."""
     if "audit.read" in permissions:
         return Event.objects.all()
-    seen = Q(actor_id=user.pk) | Q(subject_id__in=Application.objects.filter(owner=user).values("pk"))
+    seen = Q(actor_id=user.pk) | Q(subject_id__in=Application.objects.owned_by(user).values("pk"))
     for part in (Subscription, Credential):
-        seen |= Q(subject_id__in=part.objects.filter(application__owner=user).values("pk"))
+        seen |= Q(subject_id__in=part.objects.filter(owned_by(user, via="application__")).values("pk"))
     if "subscriptions.see_all" in permissions:
         seen |= Q(kind__startswith="subscription.")
     if "gateways.see" in permissions:

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from gateway import pruning, rotation
+from gateway import erasing, pruning, rotation
 from tenants import throttle
 
 
@@ -17,3 +17,8 @@ def prune() -> None:
 @shared_task
 def advance_signing_keys() -> int:
     return rotation.advance_all()
+
+
+@shared_task
+def erase_tenants() -> int:
+    return erasing.erase_all()

@@ -29,6 +29,7 @@ from keys.serializers import (
     RollIn,
 )
 from tenants.errors import Invalid
+from tenants.models import Team
 from tenants.rest import TenantRestView
 from tenants.serializers import decided
 
@@ -38,15 +39,22 @@ class ApplicationsView(TenantRestView):
 
     def application(self, pk: UUID) -> Application:
         """One that the person may see."""
-        rows = Application.objects.visible_to(self.user, self.permissions).select_related("owner")
+        rows = Application.objects.visible_to(self.user, self.permissions).select_related("owner", "team")
         found: Application = get_object_or_404(rows, pk=pk)
+        return found
+
+    def team(self, pk: UUID) -> Team:
+        """One of the person's own, that a body names."""
+        found: Team | None = Team.objects.of(self.user).select_related("lead__user").filter(pk=pk).first()
+        if found is None:
+            raise Invalid({"team": [_("You are in no such team.")]})
         return found
 
     def own_application(self, pk: UUID) -> Application:
         """The person's own. Who makes a secret holds it, so not even an admin makes one of somebody else's application."""
         found = self.application(pk)
-        if found.owner_id != self.user.pk:
-            raise PermissionDenied(f"{found} belongs to {found.owner}, who alone can make its secrets. You can ask for one.")
+        if not found.belongs_to(self.user):
+            raise PermissionDenied(f"{found} belongs to {found.whose}, who alone can make its secrets. You can ask for one.")
         return found
 
 
@@ -56,12 +64,15 @@ class Applications(ApplicationsView):
     @extend_schema(responses=ApplicationOut(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002
         """Your applications; all of the tenant's for approvers and admins."""
-        return self.listed(Application.objects.visible_to(self.user, self.permissions).select_related("owner"), ApplicationOut)
+        return self.listed(Application.objects.visible_to(self.user, self.permissions).select_related("owner", "team"), ApplicationOut)
 
     @extend_schema(request=ApplicationIn, responses={201: ApplicationOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
         """Register an application."""
-        application = applications.register_application(**self.read(ApplicationIn), by=self.user)
+        given = self.read(ApplicationIn)
+        if "team" in given:
+            given["team"] = self.team(given["team"])
+        application = applications.register_application(**given, by=self.user)
         return Response(ApplicationOut(application).data, status=201)
 
 

@@ -5,16 +5,19 @@ done, so a run that was killed goes on where it stood when it is run again.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
+from django.db import transaction
 from django.db.models import JSONField, TextField
 
 from keys.envelope import Kek, Purpose, Unreadable, seal, unseal
 from tenants import events
 from tenants.checks import tenant_models
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantModel
 from tenants.scope import tenant_scope
 
 BATCH = 100
@@ -23,9 +26,9 @@ TENANTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A secret that no key-encryption key at hand opens."""
+    """A secret that no key-encryption key at hand opens; of a tenant, of a person, or of the platform."""
 
-    tenant_id: UUID
+    tenant_id: UUID | None
     table: str
     row_id: UUID
     why: str
@@ -43,6 +46,11 @@ def sealed_models() -> list[Any]:
     return [model for model in tenant_models() if hasattr(model, "sealed_for")]
 
 
+def shared_sealed_models() -> list[Any]:
+    """The same of what belongs to no tenant."""
+    return [model for model in apps.get_models() if hasattr(model, "sealed_for") and not issubclass(model, TenantModel)]
+
+
 def tenants() -> Iterator[tuple[UUID, str]]:
     """Id and slug of every tenant, a few at a time."""
     after = UUID(int=0)
@@ -51,22 +59,26 @@ def tenants() -> Iterator[tuple[UUID, str]]:
         after = page[-1][0]
 
 
-def rewrap(tenant_id: UUID, kek: Kek, *, current_id: str, unread: Callable[[Unread], None]) -> Iterator[int]:
-    """Re-seal what the tenant has under other keys than `current_id`; says after each batch how many it was.
+def rewrap(tenant_id: UUID | None, kek: Kek, *, current_id: str, unread: Callable[[Unread], None]) -> Iterator[int]:
+    """Re-seal what the tenant has under other keys than `current_id`, with None what is the platform's own; says after each batch how many.
 
     :raises Unavailable: where a key-encryption key can't be asked; what was done before stays done.
     """
-    for model in sealed_models():
+    for model in sealed_models() if tenant_id else shared_sealed_models():
         for rows in _batches(tenant_id, model, current_id):
             yield _replace(tenant_id, kek, model, rows, unread)
 
 
-def _batches(tenant_id: UUID, model: Any, current_id: str) -> Iterator[list[_Row]]:
+def _scope(tenant_id: UUID | None) -> AbstractContextManager[None]:
+    return tenant_scope(tenant_id) if tenant_id else transaction.atomic()
+
+
+def _batches(tenant_id: UUID | None, model: Any, current_id: str) -> Iterator[list[_Row]]:
     # Documents are long, and not needed.
     long = [field.name for field in model._meta.fields if isinstance(field, TextField | JSONField) and field.name != "sealed"]  # noqa: SLF001
     after = UUID(int=0)
     while True:
-        with tenant_scope(tenant_id):
+        with _scope(tenant_id):
             others = model.objects.filter(pk__gt=after, sealed__gt="").exclude(sealed__startswith=f"v1.{current_id}.")
             rows = [_Row(row.pk, row.sealed, row.sealed_for) for row in others.defer(*long).order_by("pk")[:BATCH]]
         if not rows:
@@ -75,14 +87,15 @@ def _batches(tenant_id: UUID, model: Any, current_id: str) -> Iterator[list[_Row
         after = rows[-1].pk
 
 
-def _replace(tenant_id: UUID, kek: Kek, model: Any, rows: list[_Row], unread: Callable[[Unread], None]) -> int:
+def _replace(tenant_id: UUID | None, kek: Kek, model: Any, rows: list[_Row], unread: Callable[[Unread], None]) -> int:
     fresh = {}
     for row in rows:
         try:
             fresh[row] = seal(unseal(row.sealed, row.purpose, kek), row.purpose, kek)
         except Unreadable as error:
             unread(Unread(tenant_id, model._meta.db_table, row.pk, str(error)))  # noqa: SLF001
-    with tenant_scope(tenant_id):
-        events.lock()
+    with _scope(tenant_id):
+        if tenant_id:
+            events.lock()
         # Only what still is as it was read: a private key that was destroyed meanwhile must not come back.
         return sum(model.objects.filter(pk=row.pk, sealed=row.sealed).update(sealed=sealed) for row, sealed in fresh.items())

@@ -30,15 +30,37 @@ class ApplicationIn(Body):
     name = Text(max_length=80)
     purpose = Text(max_length=500)
     environment = Choice(choices=Application.Environment.choices, default=Application.Environment.LIVE)
+    team = serializers.UUIDField(required=False)
     redirect_uris = NoRedirect(required=False, write_only=True)
 
 
+class TransferIn(Body):
+    """One of the two: `to`, a member's e-mail address, or `team`, the id of one."""
+
+    to = Text(max_length=254, required=False)
+    team = serializers.UUIDField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError({"to": [_("Name a member, or a team: one of the two.")]})
+        return attrs
+
+
+class LeadIn(Body):
+    """`lead` is the id of a member of the team, as the list of members has it."""
+
+    lead = serializers.UUIDField()
+
+
 class ApplicationOut(serializers.ModelSerializer[Application]):
+    """`team` owns it, if there is one; `owner` answers for it, of a team its lead."""
+
     owner = serializers.EmailField(source="owner.email")
+    team_name = serializers.CharField(source="team.name", default=None)
 
     class Meta:
         model = Application
-        fields = ["id", "name", "purpose", "environment", "owner", "client_id", "status", "created_at"]
+        fields = ["id", "name", "purpose", "environment", "owner", "team", "team_name", "client_id", "status", "created_at"]
 
 
 class CredentialIn(Body):

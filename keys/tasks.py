@@ -1,12 +1,17 @@
 from celery import shared_task
 
-from keys.actions import credentials, expiries, records
+from keys.actions import credentials, expiries, heads, records, service_accounts
 from tenants import due
 
 
 @shared_task
 def expire_credentials() -> int:
     return due.run(credentials.EXPIRE_JOB, credentials.expire_credentials)
+
+
+@shared_task
+def expire_service_accounts() -> int:
+    return due.run(service_accounts.EXPIRE_JOB, service_accounts.expire_service_accounts)
 
 
 @shared_task
@@ -17,3 +22,8 @@ def warn_expiries() -> int:
 @shared_task
 def prune_token_records() -> int:
     return due.run(records.PRUNE_JOB, records.prune_token_records)
+
+
+@shared_task
+def sign_heads() -> int:
+    return heads.sign_heads()

@@ -10,9 +10,11 @@ _WINDOW = 60.0
 _MOST = 50_000
 # One address may ask for so many clients: the ids are the caller's choice, so that counting by them alone stops nobody.
 _CLIENTS_PER_ADDRESS = 10
+_WRONG_SERVICE_KEYS = 30
 # Oldest windows first.
 _clients: dict[tuple[str, str], tuple[float, int]] = {}
 _addresses: dict[str, tuple[float, int]] = {}
+_wrong: dict[str, tuple[float, int]] = {}
 _lock = threading.Lock()
 
 
@@ -23,6 +25,12 @@ def seconds_to_wait(client_id: str, address: str, limit: int) -> int:
     """
     with _lock:
         return _count(_addresses, address, limit * _CLIENTS_PER_ADDRESS) or _count(_clients, (client_id, address), limit)
+
+
+def after_a_wrong_service_key(address: str) -> int:
+    """Count one service key that is none; 0, or how long this address should wait. In memory: a refused request rolls its rows back."""
+    with _lock:
+        return _count(_wrong, address, _WRONG_SERVICE_KEYS)
 
 
 def _count(counts: dict[K, tuple[float, int]], who: K, limit: int) -> int:

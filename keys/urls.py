@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keys import rest, rest_expiries, rest_policy
+from keys import rest, rest_audit, rest_expiries, rest_members, rest_ownership, rest_policy, rest_services
 from keys.oauth import documents, introspection, revocation, token
 
 urlpatterns = [
@@ -19,8 +19,17 @@ urlpatterns = [
         rest.CredentialRevoke.as_view(),
         name="credential-revoke",
     ),
+    path("applications/<uuid:pk>/transfer/", rest_ownership.ApplicationTransfer.as_view(), name="application-transfer"),
+    path("teams/<uuid:team>/lead/", rest_ownership.TeamLead.as_view(), name="rest-team-lead"),
     path("expiries/", rest_expiries.Expiries.as_view(), name="rest-expiries"),
     path("calendar-feed/", rest_expiries.Feed.as_view(), name="rest-calendar-feed"),
+    path("service-accounts/", rest_services.ServiceAccounts.as_view(), name="service-accounts"),
+    path("service-accounts/<uuid:pk>/", rest_services.ServiceAccountDetail.as_view(), name="service-account"),
+    path("service-accounts/<uuid:pk>/roll/", rest_services.ServiceAccountRoll.as_view(), name="service-account-roll"),
+    path("service-accounts/<uuid:pk>/revoke/", rest_services.ServiceAccountRevoke.as_view(), name="service-account-revoke"),
+    path("members/<uuid:pk>/", rest_members.MemberDetail.as_view(), name="member"),
+    path("leave/", rest_members.Leave.as_view(), name="leave"),
+    path("events/export/", rest_audit.Export.as_view(), name="rest-audit-export"),
     path("token-policy/", rest_policy.Policy.as_view(), name="token-policy"),
 ]
 # What clients POST to, by its name below /t/<tenant>/oauth/. They are answered before any other middleware: portal/middleware.py.
@@ -30,6 +39,7 @@ oauth_urlpatterns = [
     path("t/<str:tenant>/.well-known/jwks.json", documents.jwks, name="jwks"),
     path("t/<str:tenant>/oauth/revoke", revocation.revoke, name="revoke"),
     path("t/<str:tenant>/oauth/introspect", introspection.introspect, name="introspect"),
+    path(".well-known/portico-audit-keys", documents.audit_keys, name="audit-keys"),
     path(".well-known/oauth-authorization-server/t/<str:tenant>", documents.metadata, name="metadata"),
     path(".well-known/oauth-protected-resource/t/<str:tenant>/<str:api>", documents.resource_metadata, name="resource-metadata"),
 ]

@@ -12,9 +12,11 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 
 from keys.models import Credential, CredentialUse
 from tenants import events
+from tenants.models import ServiceAccount
 from tenants.models.base import new_id
 from tenants.scope import current_tenant_id, tenant_scope
 
@@ -24,6 +26,8 @@ FLUSH_SECONDS = 2.0
 _AWAY = (OperationalError, InterfaceError)
 
 _tokens: Counter[tuple[UUID, UUID]] = Counter()
+# Service accounts, each with its tenant.
+_services: dict[UUID, UUID] = {}
 _counting = threading.Lock()
 
 
@@ -31,6 +35,12 @@ def note_token(tenant_id: UUID, credential_id: UUID) -> None:
     """A token was issued for this credential."""
     with _counting:
         _tokens[tenant_id, credential_id] += 1
+
+
+def note_service(tenant_id: UUID, account_id: UUID) -> None:
+    """A service account asked for something."""
+    with _counting:
+        _services[account_id] = tenant_id
 
 
 def keep_writing() -> None:
@@ -44,6 +54,7 @@ def _write_for_ever() -> None:
         close_old_connections()
         try:
             flush()
+            flush_services()
         except Exception:
             # Nothing ends the counting.
             log.exception("Uses of credentials were not written.")
@@ -66,6 +77,17 @@ def flush() -> None:
                 _tokens.update({(tenant_id, credential_id): many for credential_id, many in counts[tenant_id].items()})
         except DatabaseError:
             log.exception("Uses of credentials of tenant %s are lost.", tenant_id)
+
+
+def flush_services() -> None:
+    """Write when each was last used; what is lost here is written after its next use."""
+    with _counting:
+        taken = dict(_services)
+        _services.clear()
+    for account_id, tenant_id in taken.items():
+        # One row at a time: whoever has one and waits for another may meet a job that has them the other way round.
+        with tenant_scope(tenant_id):
+            ServiceAccount.objects.filter(pk=account_id).update(last_used_at=Now())
 
 
 def store(tenant_id: UUID, *, tokens: Mapping[UUID, int] | None = None, calls: Mapping[UUID, int] | None = None) -> None:

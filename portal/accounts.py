@@ -1,28 +1,112 @@
-"""Signing in to pages: allauth's views, Portico's count of tries."""
+"""Signing in to pages: allauth's views, Portico's count of tries; and what the other pages about accounts share."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import LoginForm
 from allauth.account.views import LoginView
 from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
+from portal.accounts_fields import focus
 from portal.errors import status_of
 from portal.kept import given
-from tenants import signing_in
+from portal.second_factors import passkeys_work
+from tenants import signing_in, throttle
 from tenants.access import open_to_all
-from tenants.errors import Busy
+from tenants.errors import Busy, NotAllowed
+from tenants.models import AccountMail, PlatformSettings, SignUp, User
+from tenants.origin import origin
+from tenants.people import accounts
 from tenants.throttle import TooMany
+
+# Sign-ups, and requests for another password, in one window: from an address, and from an address for one e-mail address.
+PER_ADDRESS, PER_PAIR = 20, 5
+# Mails that strangers can have sent to one e-mail address. Further ones are left out without a word: the earlier ones have links that
+# work, so that nobody is locked out by a stranger who asks in their name.
+MAILS_PER_ACCOUNT = 10
+WINDOW = 3600
+
+
+def hashed(password: str) -> str:
+    """As it is kept. Not in a transaction: it takes long.
+
+    :raises Busy: too many passwords are being looked at.
+    """
+    with signing_in.one_of_few():
+        return make_password(password)
+
+
+def verified_user(email: str, name: str, password: str) -> User:
+    """A new person whose address is proven already, as by an invitation that came by mail.
+
+    :param password: one that `validate_password` has let pass.
+    :raises NotAllowed: the address has an account. :raises Busy: see `hashed`.
+    """
+    word = hashed(password)
+    if user := accounts.sign_up(email=email, name=name, hashed=word, verified=True):
+        return user
+    user = User.objects.get(email=email.strip().lower())
+    if accounts.is_verified(user) or not user.is_active:
+        raise NotAllowed(gettext("There is an account with this address already. Sign in with it."))
+    accounts.take_over(user, name=name, hashed=word)
+    return user
 
 
 def ours(request: HttpRequest, address: str) -> bool:
     """Whether an address that came with the request leads to this portal."""
     return url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+
+
+def onward(request: HttpRequest) -> str:
+    """Where the person was on the way to (`next`), if that is here."""
+    wanted = request.GET.get("next", "")
+    return wanted if ours(request, wanted) else ""
+
+
+def carried(onward: str) -> str:
+    """The query that takes it along to another page."""
+    return f"?{urlencode({'next': onward})}" if onward else ""
+
+
+def count(what: str, email: str) -> None:
+    """Count what anybody may send for any e-mail address; alike for those that are known and those that aren't.
+
+    :raises TooMany: too often from where it comes.
+    """
+    place = origin.get().ip
+    throttle.attempt(f"{what} address {place}", limit=PER_ADDRESS, seconds=WINDOW)
+    throttle.attempt(f"{what} {email} {place}", limit=PER_PAIR, seconds=WINDOW)
+
+
+def ask_for_mail(kind: str, email: str, *, next: str = "") -> None:  # noqa: A002  (the name of the parameter)
+    """A mail to whoever this address is of, if anybody: who that is, and what they get, is looked up when it is sent.
+
+    So an answer takes as long for an address that is known as for one that isn't.
+    """
+    try:
+        throttle.attempt(f"account mails {email}", limit=MAILS_PER_ACCOUNT, seconds=WINDOW)
+    except TooMany:
+        return
+    AccountMail.objects.create(kind=kind, email=email, language=get_language() or "", data={"next": next}, at=timezone.now())
+
+
+def refused(request: HttpRequest, template: str, shown: dict[str, Any], refusal: TooMany | Busy) -> HttpResponse:
+    """The form once more, saying when it can be sent again."""
+    shown["form"].add_error(None, str(refusal))
+    focus(shown["form"])
+    answer = render(request, template, shown, status=status_of(refusal))
+    answer["Retry-After"] = str(refusal.seconds)
+    return answer
 
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -32,7 +116,26 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        # People sign up at portal/accounts_sign_up.py.
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:  # noqa: ARG002
+        return origin.get().ip or ""
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:  # noqa: ARG002  (links are made when it is sent)
+        ask_for_mail(template_prefix.rpartition("/")[2], email)
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,  # noqa: ARG002
+        email: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """What happened to an account, to its person."""
+        AccountMail.objects.create(
+            kind=template_prefix.rpartition("/")[2], user=user, email=user.email, data={"ip": origin.get().ip}, at=timezone.now()
+        )
 
     def is_ajax(self, request: HttpRequest) -> bool:  # noqa: ARG002
         # Programs sign in by REST.
@@ -92,6 +195,14 @@ class SignIn(LoginView):  # type: ignore[misc]
     def get_initial(self) -> dict[str, Any]:
         kept = given(self.request) if self.request.method == "GET" else None
         return {"login": kept.get("login", "")} if kept else {}
+
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        return {
+            **super().get_context_data(**more),
+            "carried": carried(onward(self.request)),
+            "passkeys_work": passkeys_work(self.request),
+            "by_invitation": PlatformSettings.get().sign_up == SignUp.INVITATION,
+        }
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)

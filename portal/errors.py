@@ -25,8 +25,8 @@ from rest_framework.views import set_rollback
 from rest_framework_simplejwt.exceptions import InvalidToken
 
 from keys.envelope import Unavailable, Unreadable
-from portal.kept import came_from_here, repeatable, send_again, sign_in_first
-from tenants.access import SignInNeeded
+from portal.kept import came_from_here, repeatable, second_factor_first, send_again, sign_in_first
+from tenants.access import SecondFactorNeeded, SignInNeeded
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.origin import origin
 from tenants.throttle import TooMany
@@ -40,6 +40,8 @@ SIGN_IN = _("Sign in first.")
 AWAY = _("Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds.")
 BROKEN = _("Something broke on our side. Try again; if it stays, tell your operator the request id.")
 SEALED = _("Portico can't open a secret that it keeps sealed. Your operator finds the reason in the log.")
+# A problem's `code`, by which a program tells that its person has a second factor.
+MFA_REQUIRED = "mfa_required"
 # What a page is headed with.
 TITLES = {
     400: _("This can't be understood"),
@@ -105,6 +107,8 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
         status = error.status_code
         if challenge := getattr(error, "auth_header", None):
             headers = {"WWW-Authenticate": challenge}
+        if error.get_codes() == MFA_REQUIRED:
+            more = {"code": MFA_REQUIRED}
         if isinstance(error, NotAuthenticated):
             detail = str(SIGN_IN)
         elif isinstance(error, InvalidToken):
@@ -138,6 +142,7 @@ def in_schema(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa
         "type": "object",
         "description": 'A refusal (RFC 9457). `errors` names fields, `a.b` inside others and "" for the whole, with sentences.',
         "properties": {
+            "code": text,
             "type": text,
             "title": text,
             "status": {"type": "integer"},
@@ -241,6 +246,8 @@ class ErrorMiddleware:
             return None
         if isinstance(error, SignInNeeded):
             return _or_wait(request, sign_in_first) if request.accepts("text/html") else answer(request, status, SIGN_IN)
+        if isinstance(error, SecondFactorNeeded) and reads_pages(request):
+            return _or_wait(request, second_factor_first)
         if status == 413:
             return _too_large_page(request)
         return answer(request, status, _sentence(error), wait=getattr(error, "seconds", 0))

@@ -21,7 +21,7 @@ from portal.calendars import Entry, calendar
 from portal.mails import tame
 from tenants import throttle
 from tenants.access import open_to_all, own_scope
-from tenants.models import Tenant, User
+from tenants.models import Tenant, User, teams_of
 from tenants.origin import origin
 from tenants.scope import tenant_scope
 
@@ -65,17 +65,17 @@ def _written(tenant: Tenant, person: User, permissions: frozenset[str]) -> tuple
 
 
 def _entries(tenant: Tenant, person: User, permissions: frozenset[str], seen: Iterable[Credential]) -> Iterator[Entry]:
-    host = urlsplit(settings.PORTAL_URL).hostname
+    host, teams = urlsplit(settings.PORTAL_URL).hostname, teams_of(person)
     for each in seen:
         assert each.expires_at is not None
         application = each.application
-        own = application.owner_id == person.pk and "applications.own" in permissions
+        own = "applications.own" in permissions and application.belongs_to(person, teams)
         named = {"application": tame(application.name), "credential": tame(words.credential(each))}
         yield Entry(
             uid=f"{each.pk}@{host}",
             at=each.expires_at,
             since=each.created_at,
             summary=_("%(application)s: %(credential)s ends") % named,
-            description=_("Owner: %(owner)s") % {"owner": tame(str(application.owner))},
+            description=_("Owner: %(owner)s") % {"owner": tame(application.whose)},
             url=settings.PORTAL_URL + reverse("app" if own else "console-application", args=[tenant.slug, application.pk]),
         )

@@ -39,7 +39,9 @@ class Text(forms.CharField):
         return text
 
 
-WITH_A_FRAME = (forms.TextInput, forms.PasswordInput, forms.Textarea, forms.Select, forms.NumberInput, forms.ClearableFileInput)
+WITH_A_FRAME = (
+    forms.TextInput, forms.EmailInput, forms.PasswordInput, forms.Textarea, forms.Select, forms.NumberInput, forms.ClearableFileInput,
+)  # fmt: skip
 
 
 class PageForm(forms.Form):

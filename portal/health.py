@@ -19,12 +19,12 @@ def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 @transaction.non_atomic_requests
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """503 while the database is away: without it nothing can be decided. The others are named, and web works without them."""
-    database = _database()
-    parts = {"database": database, "broker": _broker(), "control": database and ControlProcess.any_alive()}
-    return JsonResponse(parts, status=200 if database else 503)
+    answers = database()
+    parts = {"database": answers, "broker": broker(), "control": answers and ControlProcess.any_alive()}
+    return JsonResponse(parts, status=200 if answers else 503)
 
 
-def _database() -> bool:
+def database() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -34,7 +34,7 @@ def _database() -> bool:
     return True
 
 
-def _broker() -> bool:
+def broker() -> bool:
     try:
         with redis.Redis.from_url(settings.VALKEY_URL, socket_timeout=0.2, socket_connect_timeout=0.2) as client:
             return bool(client.ping())

@@ -14,6 +14,8 @@ from tenants import throttle
 from tenants.origin import origin
 
 KEY = "kept_form"
+# Where somebody was who was led away to show a second factor.
+BACK = "second_factor_back"
 # Anybody can leave one in the session table, so they are short, few and soon gone.
 MOST_BYTES = 256 * 1024
 MOST_PER_ADDRESS, WINDOW = 30, 300
@@ -88,6 +90,17 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
     elif getattr(request, "htmx", False):
         back = _stands_on(request) or back
     return _go(request, f"{reverse('account_login')}?{urlencode({'next': back})}")
+
+
+def second_factor_first(request: HttpRequest) -> HttpResponse:
+    """To where a second factor is set up or shown, and back in the same way."""
+    back = request.get_full_path()
+    if request.method == "POST":
+        keep(request, why=_("This was not sent: your second factor was missing. Look at it once more, then send it."))
+    elif getattr(request, "htmx", False):
+        back = _stands_on(request) or back
+    request.session[BACK] = back
+    return _go(request, reverse("mfa_needed"))
 
 
 def _stands_on(request: HttpRequest) -> str | None:

@@ -1,8 +1,9 @@
-"""What mails say, when, and to whom: chosen from events and rows. Nothing here sends; see portal/post.py."""
+"""Mails, written down: one event's, or a digest of several, in their reader's language and time zone. Nothing here sends."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,199 +11,146 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
+from django.core import signing
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
-from django.utils.functional import Promise
+from django.utils.dateformat import format as date_format
+from django.utils.formats import date_format as localised
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
-from apis.models import UNDO, Subscription
-from keys.models import Credential
-from portal import words
-from tenants.models import Event, Membership, Tenant, User
-from tenants.roles import permissions_held
-
-REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
-# What a mail is about.
-About = Subscription | Credential
-# Subject and first sentence of each kind of event about a subscription that is worth a mail.
-WORDS: dict[str, tuple[Promise, Promise]] = {
-    REQUESTED: (
-        gettext_lazy("%(application)s asks for %(api)s: %(plan)s"),
-        gettext_lazy("%(person)s asks for a subscription of %(application)s to %(api)s, plan %(plan)s."),
-    ),
-    "subscription.approved": (
-        gettext_lazy("%(api)s: %(application)s's subscription is active"),
-        gettext_lazy("%(person)s approved it. Calls pass from now on."),
-    ),
-    "subscription.rejected": (
-        gettext_lazy("%(api)s: %(application)s's subscription was rejected"),
-        gettext_lazy("%(person)s rejected it. You may ask again."),
-    ),
-    "subscription.suspended": (
-        gettext_lazy("%(api)s: %(application)s's subscription is suspended"),
-        gettext_lazy("%(person)s suspended it. Calls are refused until it is resumed."),
-    ),
-    "subscription.resumed": (
-        gettext_lazy("%(api)s: %(application)s's subscription is active again"),
-        gettext_lazy("%(person)s resumed it. Calls pass again."),
-    ),
-    "subscription.cancelled": (
-        gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
-        gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
-    ),
-}
-# What tells one event's fate from those after it.
-KINDS = frozenset(WORDS) | {UNDONE, ENDS_SOON}
+from portal.news import GROUP_OF, INVITED, REMOVED, About, Said, said
+from tenants.models import Event, Tenant, User
 
 # Characters that turn a line round (Unicode Standard Annex 9), so that it reads as something else.
 TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 ISOLATE, END_ISOLATE, NOTHING = "\u2068", "\u2069", "\u200b"
 # Where mail programs see an address to click on.
 LINKISH = re.compile(r"://|@|\.(?=[^\W\d_]{2})")
-
-
-def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:
-    """After what moment the mails of an event may go; None: never, because what it says was taken back or answered.
-
-    :param later: what happened to the same subscription after it, in order.
-    """
-    if event.kind == UNDONE or _undone(later):
-        return None
-    if event.kind != REQUESTED:
-        return _final_at(event)
-    answers = (each for index, each in enumerate(later) if each.kind != UNDONE and not _undone(later[index + 1 :]))
-    answer = next(answers, None)
-    if answer is None:
-        return event.at
-    # Approvers hear of it after all if the answer is undone.
-    return _final_at(answer) if _final_at(answer) >= now else None
-
-
-def _undone(later: Sequence[Event]) -> bool:
-    return bool(later) and later[0].kind == UNDONE
-
-
-def _final_at(event: Event) -> datetime:
-    """Until when a decision can be undone; what a plan decides never can."""
-    by_a_person = event.kind in {"subscription.approved", "subscription.rejected"} and event.actor_id is not None
-    return event.at + UNDO if by_a_person else event.at
-
-
-def applicants(about: About) -> set[UUID]:
-    """Those who asked, and who answers for the application."""
-    if isinstance(about, Credential):
-        return {about.application.owner_id}
-    return {about.requested_by_id, about.application.owner_id}
-
-
-def recipients(event: Event, about: About, members: Iterable[Membership]) -> list[User]:
-    """Whom an event concerns, each once; nobody hears what they did themselves, or what was answered while they looked."""
-    if event.kind == REQUESTED:
-        # Four eyes: applicants can't decide their own.
-        deciders = {each.user_id for each in members if "subscriptions.decide" in permissions_held(each)}
-        wanted = deciders - applicants(about)
-    elif event.kind == "subscription.approved" and event.actor_id is None and isinstance(about, Subscription):
-        wanted = applicants(about) - {about.requested_by_id}
-    else:
-        wanted = applicants(about) - {event.actor_id}
-    return [each.user for each in members if each.user_id in wanted and each.user.is_active]
+# A digest shows so many; the inbox has the rest.
+MOST_IN_DIGEST = 50
+_STOPS = signing.Signer(salt="portico.stop-mails")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What one mail says, in its reader's language: `things` are other people's words that subject and sentence name."""
+class Written:
+    """What somebody hears of one event, ready to be shown: other people's words are tame, and no links."""
 
-    template: str
     subject: str
+    heading: str
     sentence: str
-    things: dict[str, object]
-    more: dict[str, Any]
+    rows: Sequence[tuple[str, str]]
+    quote: Sequence[str]
+    said: Said
+    link: str
 
 
-def compose(event: Event, about: About, *, tenant: Tenant, link: str, to: User) -> EmailMultiAlternatives:
-    """One event's mail to one person, in their language and time zone."""
-    language = to.language_or("en")
-    with translation.override(language), timezone.override(to.time_zone):
-        said = _of_credential(event, about) if isinstance(about, Credential) else _of_subscription(event, about)
-        names = {name: tame(str(thing)) for name, thing in said.things.items()}
-        shown = {name: unlinked(text) for name, text in names.items()}
-        context: dict[str, Any] = {
-            **shown,
-            **said.more,
-            "language": language,
-            "subject": said.subject % shown,
-            "sentence": said.sentence % shown,
-            "tenant": unlinked(tame(tenant.name)),
-            "link": link,
+def compose(event: Event, about: About, *, tenant: Tenant, to: User) -> EmailMultiAlternatives:
+    """One event's mail to one person."""
+    with _as_they_read(to):
+        written = _written(event, about, tenant)
+        context = {
+            "mail": written,
+            "why": written.said.why % {"tenant": unlinked(tame(tenant.name))},
+            # Who is no member can't open them.
+            **({} if event.kind in {REMOVED, *INVITED} else _ways_out(tenant)),
         }
-        host = urlsplit(settings.PORTAL_URL).hostname
-        message = EmailMultiAlternatives(
-            subject=said.subject % names,
-            body=render_to_string(f"mails/{said.template}.txt", context),
-            to=[to.email],
-            headers={
-                # The same at each try, so that a mail program can show once what was sent twice.
-                "Message-ID": f"<{event.pk}.{to.pk}@{host}>",
-                "Auto-Submitted": "auto-generated",
-                "X-Portico-Event": str(event.number),
-            },
-        )
-        message.attach_alternative(render_to_string(f"mails/{said.template}.html", context), "text/html")
+        message = _message("news", written.subject, context, to=to, ident=f"{event.pk}.{to.pk}")
+        stops = _stop_headers(tenant, to, GROUP_OF[event.kind]) if event.kind in GROUP_OF else {}
+        message.extra_headers |= {"X-Portico-Event": str(event.number), **stops}
     return message
 
 
-def _of_subscription(event: Event, subscription: Subscription) -> Words:
-    subject, sentence = WORDS[event.kind]
-    asked = event.kind == REQUESTED
-    return Words(
-        "subscription",
-        str(subject),
-        str(sentence),
-        {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name},
-        {
-            "at": event.at,
-            "asked": asked,
-            "quote": [unlinked(tame(line)) for line in event.data.get("purpose" if asked else "reason", "").splitlines()],
+def digest(news: Sequence[tuple[Event, About]], *, tenant: Tenant, to: User) -> EmailMultiAlternatives:
+    """One mail with all that has waited, in order."""
+    with _as_they_read(to):
+        name = tame(tenant.name)
+        many = ngettext("%(tenant)s: %(many)s notification", "%(tenant)s: %(many)s notifications", len(news))
+        context = {
+            "heading": many % {"tenant": unlinked(name), "many": len(news)},
+            "mails": [_written(event, about, tenant) for event, about in news[:MOST_IN_DIGEST]],
+            "more": max(0, len(news) - MOST_IN_DIGEST),
+            "inbox": settings.PORTAL_URL + reverse("inbox", args=[tenant.slug]),
+            "why": _("You get this because you asked for a daily digest, at %(tenant)s.") % {"tenant": unlinked(name)},
+            **_ways_out(tenant),
+        }
+        message = _message("digest", many % {"tenant": name, "many": len(news)}, context, to=to, ident=f"{news[-1][0].pk}.digest.{to.pk}")
+        message.extra_headers |= _stop_headers(tenant, to, "")
+    return message
+
+
+@contextmanager
+def _as_they_read(person: User) -> Iterator[None]:
+    with translation.override(person.language_or("en")), timezone.override(person.time_zone):
+        yield
+
+
+def _written(event: Event, about: About, tenant: Tenant) -> Written:
+    found = said(event, about, tenant)
+    names = {name: tame(str(thing)) for name, thing in found.things.items()}
+    shown = {name: unlinked(text) for name, text in names.items()}
+    return Written(
+        found.subject % names,
+        found.subject % shown,
+        found.sentence % shown,
+        [(label, _time(value) if isinstance(value, datetime) else unlinked(tame(str(value)))) for label, value in found.rows],
+        [unlinked(tame(line)) for line in found.quote.splitlines()],
+        found,
+        settings.PORTAL_URL + found.path,
+    )
+
+
+def _time(at: datetime) -> str:
+    local = timezone.localtime(at)
+    return f"{localised(local, 'DATETIME_FORMAT')} {date_format(local, 'e')}"
+
+
+def _message(template: str, subject: str, context: Mapping[str, Any], *, to: User, ident: str) -> EmailMultiAlternatives:
+    full = {**context, "language": translation.get_language(), "subject": unlinked(subject)}
+    message = EmailMultiAlternatives(
+        subject=subject,
+        body=render_to_string(f"mails/{template}.txt", full),
+        to=[to.email],
+        headers={
+            # The same at each try, so that a mail program can show once what was sent twice.
+            "Message-ID": f"<{ident}@{urlsplit(settings.PORTAL_URL).hostname}>",
+            "Auto-Submitted": "auto-generated",
         },
     )
+    message.attach_alternative(render_to_string(f"mails/{template}.html", full), "text/html")
+    return message
 
 
-def _of_credential(event: Event, credential: Credential) -> Words:
-    days = event.data["days"]
-    subject = ngettext(
-        "%(application)s: %(credential)s ends in %(days)s day", "%(application)s: %(credential)s ends in %(days)s days", days
-    )
-    return Words(
-        "expiry",
-        subject,
-        _("After that, calls of %(application)s with it are refused."),
-        {
-            "application": credential.application,
-            "credential": words.credential(credential),
-            "days": days,
-        },
-        {"kind": credential.get_kind_display(), "ends": credential.expires_at, "advice": _advice(credential)},
-    )
+def _ways_out(tenant: Tenant) -> dict[str, str]:
+    return {"preferences": settings.PORTAL_URL + reverse("inbox-preferences", args=[tenant.slug])}
 
 
-def _advice(credential: Credential) -> str:
-    """What keeps calls going on."""
-    if credential.status == Credential.Status.EXPIRING:
-        return _("It was rolled, but nothing has used its replacement yet. Put that in place before this one ends.")
-    if credential.kind in {Credential.Kind.CLIENT_SECRET, Credential.Kind.API_KEY}:
-        return _("Roll it: you get a new one, and this one works on for as long as you choose, up to its end. Put the new one in place.")
-    return _("Add another credential to the application and put it in place; both work until this one ends.")
+# --- stopping them without a sign-in ---------------------------------------------------------------------------------
 
 
-def link(event: Event, about: About, tenant: Tenant) -> str:
-    """Where a mail leads: approvers to the request, applicants to their application."""
-    if event.kind == REQUESTED:
-        return settings.PORTAL_URL + reverse("console-request", args=[tenant.slug, about.pk])
-    tab = "credentials" if isinstance(about, Credential) else "subscriptions"
-    return settings.PORTAL_URL + reverse("app", args=[tenant.slug, about.application_id]) + f"?tab={tab}"
+def _stop_headers(tenant: Tenant, to: User, group: str) -> dict[str, str]:
+    """For the mail program's own button (RFC 8058)."""
+    address = settings.PORTAL_URL + reverse("stop-mails", args=[tenant.slug, stop_token(tenant, to, group)])
+    return {"List-Unsubscribe": f"<{address}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def stop_token(tenant: Tenant, person: User, group: str) -> str:
+    """Lets who holds it stop one group's mails to one person at one tenant, and nothing else. It has no end: mails are kept for long."""
+    return _STOPS.sign_object([str(tenant.pk), str(person.pk), group])
+
+
+def read_stop_token(token: str) -> tuple[UUID, UUID, str] | None:
+    """Tenant, person and group; None where Portico has not signed it."""
+    try:
+        tenant, person, group = _STOPS.unsign_object(token)
+    except signing.BadSignature:
+        return None
+    return UUID(tenant), UUID(person), group
+
+
+# --- other people's words --------------------------------------------------------------------------------------------
 
 
 def tame(text: str) -> str:
@@ -214,5 +162,5 @@ def tame(text: str) -> str:
 
 
 def unlinked(text: str) -> str:
-    """The same to read, but nothing that a mail program makes a link of: the only link in a mail is ours."""
+    """The same to read, but nothing that a mail program makes a link of: the only links in a mail are ours."""
     return LINKISH.sub(rf"\g<0>{NOTHING}", text)

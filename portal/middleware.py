@@ -12,6 +12,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_header_parameters
 
 from keys.urls import FOR_CLIENTS
+from portal import browsers
 from portal.errors import for_programs, reads_pages
 from tenants.middleware import GetResponse
 
@@ -87,4 +88,17 @@ class PersonMiddleware:
             patch_vary_headers(response, ["Accept-Language"])
             # Back after signing out, a page would still show what only its reader may see.
             response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+
+class BrowsersMiddleware:
+    """Notes the browsers that people are signed in with, for their list of sessions: after the answer, which may have signed them in."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if reads_pages(request) and response.status_code < 500 and request.user.is_authenticated:
+            browsers.note(request)
         return response

@@ -1,4 +1,4 @@
-"""The job that makes mails of events: at least once, in order per tenant, never in anybody's request.
+"""The jobs that tell people what happened: in their inboxes once, by mail at least once, in order per tenant, never in a request.
 
 Reading, sending and moving the head on are three steps, so that nothing waits for a mail server in a transaction or under a lock.
 """
@@ -6,25 +6,24 @@ Reading, sending and moving the head on are three steps, so that nothing waits f
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from smtplib import SMTPDataError, SMTPException, SMTPNotSupportedError, SMTPRecipientsRefused
 from typing import Any
 from uuid import UUID
 
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from apis.models import Subscription
-from keys.actions import expiries
-from portal import mails
+from portal import inbox, mails, news
 from tenants import due, events
-from tenants.models import Event, EventCounter, Membership, Tenant, User
-from tenants.roles import who_may
-from tenants.scope import current_tenant_id, tenant_scope
+from tenants.models import Event, EventCounter, Invitation, Membership, NotificationPreference, Tenant, User
+from tenants.scope import Lock, tenant_scope
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ log = logging.getLogger(__name__)
 RUN_SECONDS = 60.0
 MOST_EVENTS = 50
 FIRST_RETRY, LAST_RETRY = timedelta(seconds=30), timedelta(minutes=10)
+AT_ONCE, NEVER = NotificationPreference.Mail.AT_ONCE, NotificationPreference.Mail.NEVER
 
 
 class Away(Exception):  # noqa: N818  (reads as the sentence it is)
@@ -40,19 +40,24 @@ class Away(Exception):  # noqa: N818  (reads as the sentence it is)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An event with mails to send, and everybody who gets one."""
+    """An event that can be told, and everybody whom it concerns."""
 
     event: Event
-    about: mails.About
-    people: list[User]
+    about: news.About
+    told: list[inbox.Told]
     ready: datetime
+
+    @property
+    def people(self) -> list[User]:
+        """Who gets a mail now."""
+        guests = [news.guest(self.about)] if isinstance(self.about, Invitation) else []
+        return [each.person for each in self.told if each.wish.mail == AT_ONCE] + guests
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What can be sent now. After it everything up to `head` is done, and the tenant is due again at `again`."""
+    """What can be told now. After it everything up to `head` is done, and the tenant is due again at `again`."""
 
-    tenant: Tenant
     items: list[Item]
     head: int
     again: datetime | None
@@ -60,17 +65,30 @@ class Batch:
     number: int
 
 
+# Serves one tenant over a connection to the mail server, until a time of time.monotonic(); False when the server is away.
+Serve = Callable[[UUID, Any, float], bool]
+
+
 def send_mails(*, seconds: float = RUN_SECONDS) -> int:
-    """Send what is due, tenant by tenant, over one connection. Returns how many tenants were served."""
+    """Tell what is due, tenant by tenant, over one connection. Returns how many tenants were served."""
+    return _run(due.MAIL_JOB, _send_tenant, seconds)
+
+
+def send_digests(*, seconds: float = RUN_SECONDS) -> int:
+    """Send the digests whose morning has come, likewise."""
+    return _run(inbox.DIGEST_JOB, _send_digests, seconds)
+
+
+def _run(job: str, serve: Serve, seconds: float) -> int:
     until = time.monotonic() + seconds
     served = 0
     with closing(mail.get_connection()) as post:
-        while time.monotonic() < until and (claimed := due.claim(due.MAIL_JOB, 1)):
+        while time.monotonic() < until and (claimed := due.claim(job, 1)):
             try:
-                answered = _send_tenant(claimed[0], post, until)
+                answered = serve(claimed[0], post, until)
             except Exception:
                 # One tenant's trouble must not hold up the others; its row comes back with the lease.
-                log.exception("%s failed for tenant %s.", due.MAIL_JOB, claimed[0])
+                log.exception("%s failed for tenant %s.", job, claimed[0])
                 continue
             if not answered:
                 break
@@ -79,16 +97,20 @@ def send_mails(*, seconds: float = RUN_SECONDS) -> int:
 
 
 def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
-    """Send a tenant's batch. Returns False when the mail server is away."""
     with tenant_scope(tenant_id):
-        batch = _read()
+        lock = events.lock()
+        tenant, heads = Tenant.objects.get(pk=tenant_id), EventCounter.objects.get()
+        batch = _read(heads.mailed, lock)
+        # Inboxes are further ahead where a mail server was away.
+        told = batch if heads.told == heads.mailed else _read(heads.told, lock)
+        inbox.write(each for item in told.items for each in item.told)
+        EventCounter.objects.filter(told__lt=told.head).update(told=told.head)
     failed = None
     done = 0
     for item in batch.items:
-        link = mails.link(item.event, item.about, batch.tenant)
         try:
             for person in item.people:
-                _send(post, item, batch.tenant, link, person)
+                _send(post, _of_event(item, tenant, person))
         except Away as away:
             log.warning("No mail can be sent (%s); event %s waits.", away, item.event.number)
             failed = item
@@ -102,51 +124,45 @@ def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
         # All tenants have the same server: one try finds out for all.
         due.postpone(due.MAIL_JOB, FIRST_RETRY)
     with tenant_scope(tenant_id):
-        now = events.lock().now
+        lock = events.lock()
         EventCounter.objects.filter(mailed__lt=done).update(mailed=done)
-        due.settle(due.MAIL_JOB, _again(batch, done, failed, now))
+        due.settle(due.MAIL_JOB, _again(batch, told, done, failed, lock))
     return failed is None
 
 
-def _again(batch: Batch, done: int, failed: Item | None, now: datetime) -> datetime | None:
+def _again(batch: Batch, told: Batch, done: int, failed: Item | None, lock: Lock) -> datetime | None:
     if failed:
         # As long again as it has waited already: that doubles from try to try, and nothing has to remember it.
-        return now + min(max(now - failed.ready, FIRST_RETRY), LAST_RETRY)
-    unfinished = done < batch.head or events.require_lock().number > batch.number
-    return now if unfinished else batch.again
+        return lock.now + min(max(lock.now - failed.ready, FIRST_RETRY), LAST_RETRY)
+    unfinished = done < batch.head or lock.number > batch.number
+    return lock.now if unfinished else min((at for at in (batch.again, told.again) if at), default=None)
 
 
-def _read() -> Batch:
-    """The tenant's batch, under its lock: whoever undoes a decision at the last moment is waited for."""
-    lock = events.lock()
-    mailed = EventCounter.objects.values_list("mailed", flat=True).get()
-    unsent = Event.objects.filter(kind__in=mails.KINDS, number__gt=mailed).order_by("number")
-    found = list(unsent[:MOST_EVENTS])
-    subscriptions = Subscription.objects.for_list().in_bulk({event.subject_id for event in found})
-    stories = _stories(unsent.filter(subject_id__in=subscriptions))
-    ids = {event.subject_id for event in found if event.kind == mails.ENDS_SOON}
-    # One that was revoked or replaced meanwhile is no news any more.
-    credentials = expiries.worth_a_warning(lock.now).select_related("application").in_bulk(ids) if ids else {}
-    members = list(_members([*subscriptions.values(), *credentials.values()]))
-    items: list[Item] = []
+def _read(after: int, lock: Lock) -> Batch:
+    """What can be told of the events after this one, under the lock: whoever undoes a decision at the last moment is waited for."""
+    untold = Event.objects.filter(kind__in=news.KINDS, number__gt=after).order_by("number")
+    found = list(untold[:MOST_EVENTS])
+    abouts = news.abouts(found)
+    stories = _stories(untold.filter(subject_id__in=[pk for pk, row in abouts.items() if isinstance(row, Subscription)]))
+    stale = news.no_news(found, lock.now)
+    ready: list[tuple[Event, datetime]] = []
     head, again = lock.number, None
     for event in found:
-        about = subscriptions.get(event.subject_id) or credentials.get(event.subject_id)
-        ready = mails.ready_at(event, _after(event, stories), now=lock.now)
-        if ready is None or about is None:
+        at = news.ready_at(event, _after(event, stories), now=lock.now)
+        if at is None or event.pk in stale or not news.knows(event, abouts.get(event.subject_id)):
             continue
-        if ready >= lock.now:
-            # Those after it wait, too: mails come in the order of what happened.
-            head, again = event.number - 1, ready
+        if at >= lock.now:
+            # Those after it wait, too: people hear of things in the order in which they happened.
+            head, again = event.number - 1, at
             break
-        items.append(Item(event, about, mails.recipients(event, about, members), ready))
+        ready.append((event, at))
     else:
         if len(found) == MOST_EVENTS:
             head, again = found[-1].number, lock.now
-    return Batch(Tenant.objects.get(pk=current_tenant_id()), items, head, again, lock.number)
+    return Batch(list(_items(ready, abouts)), head, again, lock.number)
 
 
-def _stories(found: Any) -> dict[UUID, list[Event]]:
+def _stories(found: QuerySet[Event]) -> dict[UUID, list[Event]]:
     """What happened to each subscription, in order."""
     stories = defaultdict(list)
     for event in found:
@@ -158,32 +174,122 @@ def _after(event: Event, stories: dict[UUID, list[Event]]) -> list[Event]:
     return [each for each in stories[event.subject_id] if each.number > event.number]
 
 
-def _members(concerning: Iterable[mails.About]) -> Iterator[Membership]:
-    """Those whom these may concern: nobody who has left, and nobody of another tenant."""
-    concerned = {person for about in concerning for person in mails.applicants(about)}
-    found = Membership.objects.filter(who_may("subscriptions.decide") | Q(user_id__in=concerned)).with_custom_permissions()
-    return found.select_related("user").order_by("user_id").iterator()
+def _items(ready: list[tuple[Event, datetime]], abouts: dict[UUID, news.About]) -> Iterator[Item]:
+    if not ready:
+        return
+    events_ready = [event for event, _at in ready]
+    crowd = news.crowd(events_ready, {event.subject_id: abouts.get(event.subject_id) for event in events_ready})
+    concerned = {event.pk: news.recipients(event, abouts.get(event.subject_id), crowd) for event in events_ready}
+    wishes = inbox.wishes({person.pk for people in concerned.values() for person in people})
+    for event, at in ready:
+        told = [inbox.Told(event, person, _wish(event, person, crowd, wishes)) for person in concerned[event.pk]]
+        yield Item(event, abouts.get(event.subject_id), told, at)
 
 
-def _send(post: Any, item: Item, tenant: Tenant, link: str, person: User) -> None:
-    """Hand one mail over, or log why nobody ever can.
+def _wish(event: Event, person: User, crowd: news.Crowd, wishes: Mapping[tuple[UUID, str], inbox.Wish]) -> inbox.Wish:
+    wish = wishes.get((person.pk, news.GROUP_OF[event.kind]), inbox.Wish())
+    if person.pk in crowd.members:
+        return wish
+    # Who is no member any more has no inbox here, and nothing comes after this that a digest could gather.
+    return inbox.Wish(inbox=False, mail=AT_ONCE if wish.mail != NEVER else NEVER)
 
-    :raises Away: no mail can be handed over.
-    """
+
+# --- digests ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One person's digest; `rows` is all that has waited for it, also what is not in it any more."""
+
+    person: User
+    news: list[tuple[Event, news.About]]
+    rows: list[UUID]
+
+
+def _send_digests(tenant_id: UUID, post: Any, until: float) -> bool:
+    with tenant_scope(tenant_id):
+        tenant, letters = Tenant.objects.get(pk=tenant_id), list(_letters(events.lock().now))
+    sent: list[UUID] = []
+    away = False
+    for letter in letters:
+        try:
+            if letter.news:
+                _send(post, _of_digest(letter, tenant))
+        except Away as error:
+            log.warning("No digest can be sent (%s).", error)
+            due.postpone(inbox.DIGEST_JOB, FIRST_RETRY)
+            away = True
+            break
+        sent += letter.rows
+        if time.monotonic() >= until:
+            break
+    with tenant_scope(tenant_id):
+        now = events.lock().now
+        inbox.sent(sent)
+        due.settle(inbox.DIGEST_JOB, now + LAST_RETRY if away else inbox.next_digest())
+    return not away
+
+
+def _letters(now: datetime) -> Iterator[Letter]:
+    """Everybody's whose morning has come: members alone, and what they still want so."""
+    waiting = list(inbox.waiting().select_related("event", "user").order_by("user_id", "event__number"))
+    abouts = news.abouts([each.event for each in waiting])
+    here = set(_members([each.user_id for each in waiting]))
+    wishes = inbox.wishes({each.user_id for each in waiting})
+    for person, found in groupby(waiting, key=lambda each: each.user):
+        rows = list(found)
+        if inbox.morning_after(min(each.created_at for each in rows), person) > now:
+            continue
+        wanted = [each for each in rows if person.is_active and person.pk in here and inbox.wants_digest(wishes, each)]
+        told = [
+            (each.event, abouts.get(each.event.subject_id)) for each in wanted if news.knows(each.event, abouts.get(each.event.subject_id))
+        ]
+        yield Letter(person, told, [each.pk for each in rows])
+
+
+def _members(people: list[UUID]) -> QuerySet[Any, UUID]:
+    return Membership.objects.filter(user__in=people).values_list("user_id", flat=True)
+
+
+# --- the post --------------------------------------------------------------------------------------------------------
+
+
+def _of_event(item: Item, tenant: Tenant, person: User) -> EmailMultiAlternatives | None:
     try:
-        message = mails.compose(item.event, item.about, tenant=tenant, link=link, to=person)
+        message = mails.compose(item.event, item.about, tenant=tenant, to=person)
         message.message()
     except Exception:
         # One that can't be written must not hold up the others.
         log.exception("The mail of event %s to %s can't be written.", item.event.number, person.pk)
+        return None
+    return message
+
+
+def _of_digest(letter: Letter, tenant: Tenant) -> EmailMultiAlternatives | None:
+    try:
+        message = mails.digest(letter.news, tenant=tenant, to=letter.person)
+        message.message()
+    except Exception:
+        log.exception("The digest of %s can't be written.", letter.person.pk)
+        return None
+    return message
+
+
+def _send(post: Any, message: EmailMultiAlternatives | None) -> None:
+    """Hand one mail over, or log why nobody ever can.
+
+    :raises Away: no mail can be handed over.
+    """
+    if message is None:
         return
     try:
-        _hand_over(post, message)
+        hand_over(post, message)
     except (SMTPException, OSError) as error:
-        log.warning("The mail of event %s to %s was refused: %s", item.event.number, person.pk, error)
+        log.warning("The mail %s was refused: %s", message.extra_headers["Message-ID"], error)
 
 
-def _hand_over(post: Any, message: EmailMultiAlternatives) -> None:
+def hand_over(post: Any, message: EmailMultiAlternatives) -> None:
+    """:raises Away: no mail can be handed over. :raises SMTPException, OSError: this one never can."""
     while True:
         try:
             new = post.open()

@@ -175,6 +175,8 @@ UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 TOKEN_RATE = int(env("PORTICO_TOKEN_RATE", "600"))
 # Changes per minute that one person may send to one tenant, over REST and by pages together.
 WRITE_RATE = int(env("PORTICO_WRITE_RATE", "120"))
+# How long a tenant that is closing can be reopened; then it is erased.
+TENANT_CLOSING = timedelta(days=float(env("PORTICO_TENANT_CLOSING_DAYS", "30")))
 # Proxies that are believed when they say for whom they ask (X-Forwarded-For).
 TRUSTED_PROXIES = networks("PORTICO_TRUSTED_PROXIES")
 
@@ -232,6 +234,8 @@ INSTALLED_APPS = [
     "csp",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "portal.apps.Browsers",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
@@ -259,6 +263,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portal.middleware.PersonMiddleware",
+    "portal.middleware.BrowsersMiddleware",
     "portal.errors.ErrorMiddleware",
     "tenants.middleware.TenantMiddleware",
 ]
@@ -268,8 +273,9 @@ WSGI_APPLICATION = "portal.wsgi.application"
 AUTH_USER_MODEL = "tenants.User"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "tenants.passwords.LongEnough", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "tenants.passwords.UnlikeThePerson", "OPTIONS": {"user_attributes": ("name", "email")}},
 ]
 TEMPLATES = [
     {
@@ -301,10 +307,23 @@ ACCOUNT_ADAPTER = "portal.accounts.Adapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 3
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# Links to a new password.
+PASSWORD_RESET_TIMEOUT = 3600
 ACCOUNT_RATE_LIMITS = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
+# Codes, too, are counted by Portico: see tenants/second_factors.py.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+MFA_ADAPTER = "portal.second_factors.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODE_COUNT = 10
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RATE_LIMITS = False
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
@@ -346,7 +365,8 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1
 FILE_UPLOAD_HANDLERS = ["portal.uploads.BoundedUpload"]
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+    # The first looks at how the token begins, and leaves all others to the second.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["keys.service_keys.ServiceKeys", "rest_framework_simplejwt.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.access.Allowed"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tenants.parser.Json"],
@@ -383,8 +403,10 @@ SPECTACULAR_SETTINGS = {
         "ApplicationStatus": "keys.models.Application.Status",
         "CredentialStatus": "keys.models.Credential.Status",
         "PlanStatus": "apis.models.Plan.Status",
+        "ServiceAccountStatus": "tenants.models.ServiceAccount.Status",
         "SigningKeyStatus": "keys.models.SigningKey.Status",
         "SubscriptionStatus": "apis.models.Subscription.Status",
+        "TenantStatus": "tenants.models.Tenant.Status",
         "VersionStatus": "apis.models.ApiVersion.Status",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.errors.in_schema"],
@@ -409,13 +431,23 @@ CELERY_BEAT_SCHEDULE = {
     # A key that waits for a gateway is asked about every few seconds; whoever has nothing due costs nothing.
     "advance-signing-keys": {"task": "gateway.tasks.advance_signing_keys", "schedule": 5.0, "options": {"expires": 10.0}},
     "expire-credentials": {"task": "keys.tasks.expire_credentials", "schedule": 30.0},
+    "expire-service-accounts": {"task": "keys.tasks.expire_service_accounts", "schedule": 30.0},
     "warn-expiries": {"task": "keys.tasks.warn_expiries", "schedule": 60.0},
     "resolve-upstreams": {"task": "apis.tasks.resolve_upstreams", "schedule": 30.0},
     # A run that waited longer has nothing to do that the next would not.
     "send-mails": {"task": "portal.tasks.send_mails", "schedule": 5.0, "options": {"expires": 10.0}},
+    "send-account-mails": {"task": "portal.tasks.send_account_mails", "schedule": 5.0, "options": {"expires": 10.0}},
+    "measure-tenants": {"task": "portal.tasks.measure_tenants", "schedule": 600.0},
+    "expire-invitations": {"task": "portal.tasks.expire_invitations", "schedule": 60.0},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
     "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},
     "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},
+    # Each chain is due once a day, since it first was.
+    "sign-heads": {"task": "keys.tasks.sign_heads", "schedule": 3600.0},
+    "erase-tenants": {"task": "gateway.tasks.erase_tenants", "schedule": 3600.0},
+    "prune-browsers": {"task": "portal.tasks.prune_browsers", "schedule": 3600.0},
+    "send-digests": {"task": "portal.tasks.send_digests", "schedule": 60.0},
+    "prune-notifications": {"task": "portal.tasks.prune_notifications", "schedule": 3600.0},
     "prune-mails": {"task": "portal.tasks.prune_mails", "schedule": 3600.0},
 }
 

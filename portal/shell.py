@@ -10,8 +10,10 @@ from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 from apis.models import Subscription
+from portal import inbox
 from portal.pages.start import tenants_of
-from tenants.models import Theme, User
+from tenants.models import Tenant, Theme, User
+from tenants.scope import in_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,10 @@ class Entry:
 
 
 USE = (
+    Entry(_("Inbox"), "inbox", "inbox", "bell", "n", "tenant.see"),
     Entry(_("Catalogue"), "catalogue", "catalogue", "book-open", "c", "apis.see_published"),
     Entry(_("My applications"), "apps", "app", "cube", "a", "applications.own"),
+    Entry(_("Teams"), "teams", "team", "user-group", "o", "tenant.see"),
     Entry(_("Expiries"), "expiries", "expiries", "calendar-days", "x", "applications.own"),
 )
 RUN = (
@@ -41,7 +45,18 @@ RUN = (
     Entry(_("Keys"), "console-keys", "console-key", "key", "k", "keys.see"),
     Entry(_("Gateways"), "console-gateways", "console-gateway", "server-stack", "w", "gateways.see"),
     Entry(_("Members"), "console-members", "console-member", "users", "m", "members.see"),
+    Entry(_("Service accounts"), "console-services", "console-service", "cpu-chip", "v", "service_accounts.manage"),
+    Entry(_("Settings"), "console-settings", "console-settings", "cog-6-tooth", "t", "settings.manage"),
     Entry(_("Audit"), "console-events", "console-event", "document-text", "u", "audit.read"),
+)
+PLATFORM = (
+    Entry(_("Tenants"), "platform-tenants", "platform-tenant", "building-office-2", "", ""),
+    Entry(_("People"), "platform-people", "platform-pe", "users", "", ""),
+    Entry(_("Gateways"), "platform-gateways", "platform-gateway", "server-stack", "", ""),
+    Entry(_("Health"), "platform-health", "platform-health", "heart", "", ""),
+    Entry(_("Jobs"), "platform-jobs", "platform-job", "clock", "", ""),
+    Entry(_("Events"), "platform-events", "platform-event", "document-text", "", ""),
+    Entry(_("Settings"), "platform-settings", "platform-settings", "cog-6-tooth", "", ""),
 )
 WORLDS = ((_("Use"), USE), (_("Run"), RUN))
 
@@ -50,11 +65,12 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """The context processor. `tenant` is there for members alone: an error page must not name it to strangers."""
     permissions = getattr(request, "permissions", None)
     waiting = _later(lambda: _waiting(permissions or frozenset()))
+    tenants = _later(lambda: _tenants(request, permissions or frozenset()))
     return {
         "tenant": getattr(request, "tenant", None) if permissions is not None else None,
-        "tenants": _later(lambda: tenants_of(request.user) if isinstance(request.user, User) else []),
+        "tenants": tenants,
         "waiting": waiting,
-        "rail": _later(lambda: list(_worlds(request, permissions or frozenset(), waiting))),
+        "rail": _later(lambda: list(_worlds(request, permissions or frozenset(), waiting, tenants))),
         "theme": _later(lambda: _theme(request)),
         "other_theme": _later(lambda: Theme.LIGHT if _theme(request) == Theme.DARK else Theme.DARK),
         "may": permissions or frozenset(),
@@ -70,17 +86,33 @@ def _theme(request: HttpRequest) -> str:
     return user.theme if isinstance(user, User) else Theme.SYSTEM
 
 
+def _tenants(request: HttpRequest, permissions: frozenset[str]) -> list[Tenant]:
+    """The person's; the one they are in with `unread`, how many notifications there are news."""
+    if not isinstance(request.user, User):
+        return []
+    found = tenants_of(request.user)
+    return list(found.annotate(unread=inbox.count_unread(request.user)) if permissions and in_scope() else found)
+
+
 def _waiting(permissions: frozenset[str]) -> int:
     if "subscriptions.decide" not in permissions:
         return 0
     return Subscription.objects.filter(status=Subscription.Status.PENDING).count()
 
 
-def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int) -> Iterator[dict[str, Any]]:
+def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int, tenants: list[Tenant]) -> Iterator[dict[str, Any]]:
+    here = (request.resolver_match.url_name or "") if request.resolver_match else ""
+    if here.startswith("platform-") and getattr(request.user, "is_staff", False):
+        shown = [
+            {"name": each.name, "url": reverse(each.page), "icon": each.icon, "key": "", "current": here.startswith(each.names), "count": 0}
+            for each in PLATFORM
+        ]
+        yield {"name": _("Platform"), "entries": shown}
     if not permissions:
         return
-    here = (request.resolver_match.url_name or "") if request.resolver_match else ""
     tenant = request.tenant.slug  # type: ignore[attr-defined]
+    unread = sum(getattr(each, "unread", 0) for each in tenants)
+    counts = {"console-requests": (waiting, _("wait")), "inbox": (unread, _("unread"))}
     for name, entries in WORLDS:
         shown = [
             {
@@ -89,7 +121,8 @@ def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int) -> 
                 "icon": each.icon,
                 "key": each.key,
                 "current": here.startswith(each.names),
-                "count": waiting if each.page == "console-requests" else 0,
+                "count": counts.get(each.page, (0, ""))[0],
+                "counted": counts.get(each.page, (0, ""))[1],
             }
             for each in entries
             if each.permission in permissions

@@ -258,7 +258,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "gateway.node_joined": gettext_lazy("The gateway %(subject)s connected"),
     "gateway.node_lost": gettext_lazy("The gateway %(subject)s is not connected any more"),
     "login.succeeded": gettext_lazy("%(subject)s signed in"),
-    "login.refused": gettext_lazy("Somebody tried to sign in as %(subject)s with a wrong password"),
+    "login.refused": gettext_lazy("Somebody tried to sign in as %(subject)s, and was refused"),
     "login.refresh_reused": gettext_lazy("A refresh token of %(subject)s was used twice; the sign-in that it came from ended"),
     "login.password_changed": gettext_lazy("%(actor)s chose another password"),
     "person.renamed": gettext_lazy("%(actor)s goes by the name %(now)s"),

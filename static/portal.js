@@ -77,6 +77,12 @@
     if (button.matches("[data-lang]")) choose(button.dataset.lang, true);
   });
 
+  // A key, or the browser, said no: the page says so.
+  on("allauth.error", (event) => {
+    event.preventDefault();
+    all("#key-trouble", (told) => (told.hidden = false));
+  });
+
   // Code: copying, and one language for all samples, remembered.
   const copy = async (button) => {
     const text = document.getElementById(button.dataset.copy).textContent;

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models.functions import Now
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import Exists, OuterRef
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from tenants import throttle
-from tenants.models import Membership, ServiceAccount, Tenant, User
+from tenants import second_factors, throttle
+from tenants.errors import NotAllowed
+from tenants.models import Membership, ServiceAccount, Tenant, TenantSettings, User
 from tenants.roles import PERMISSIONS, permissions_held, permissions_of
 from tenants.scope import in_scope, tenant_scope
 
@@ -25,11 +26,28 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V")
 SIGNED_IN = "signed in"
+OPERATOR = "operators"
+# Of the platform, outside every tenant; to everybody else what they alone enter does not exist.
+OPERATOR = "platform operator"
+# What those may do who are no members, where a tenant's catalogue is public.
+VISITORS = frozenset({"apis.see_published"})
 
 
 class SignInNeeded(Exception):  # noqa: N818  (reads as the sentence it is)
     """A page was asked for by nobody in particular (401)."""
+
+
+class SecondFactorNeeded(PermissionDenied):
+    """The tenant asks for a second factor, and who is here has not shown one (403)."""
+
+    def __init__(self, *, has_one: bool) -> None:
+        super().__init__(
+            _("This tenant asks for a second factor. Sign in again, with yours.")
+            if has_one
+            else _("This tenant asks for a second factor. Set one up in your profile, then sign in with it.")
+        )
 
 
 class TenantRequest(HttpRequest):
@@ -40,57 +58,84 @@ class TenantRequest(HttpRequest):
     permissions: frozenset[str]
 
 
-def permissions_in_scope(user: User | AnonymousUser) -> frozenset[str]:
+def permissions_in_scope(user: User | AnonymousUser, *, second_factor: bool = False) -> frozenset[str]:
     """What this person may do in the tenant in scope.
 
+    :param second_factor: whether they have shown one, see tenants.second_factors.shown.
     :raises Http404: not a member. To an outsider the tenant looks as if it did not exist.
+    :raises SecondFactorNeeded: a member, of a tenant that asks for more than a password.
     """
     # A slug that names no tenant opens no scope, and looks the same from outside.
     if not in_scope() or not isinstance(user, User):
         raise Http404
     if user.is_service:
         return _of_service(user)
-    membership = Membership.objects.filter(user_id=user.pk).with_custom_permissions().only("roles").first()
+    asked = Exists(TenantSettings.objects.filter(mfa_required=True))
+    has_one = Exists(second_factors.held_by(OuterRef("user_id")))
+    members = Membership.objects.filter(user_id=user.pk).with_custom_permissions().annotate(asked=asked, has_one=has_one)
+    membership = members.only("roles").first()
     if membership is None:
         raise Http404
+    # One that was taken away since is none any more.
+    if membership.asked and not (membership.has_one and second_factor):  # type: ignore[attr-defined]
+        raise SecondFactorNeeded(has_one=membership.has_one)  # type: ignore[attr-defined]
     return permissions_held(membership)
 
 
 def _of_service(user: User) -> frozenset[str]:
-    account = ServiceAccount.objects.filter(user_id=user.pk, status=ServiceAccount.Status.ACTIVE, expires_at__gt=Now()).first()
+    """No more than who answers for it may: one who left, or lost a role, leaves no way in behind."""
+    account = ServiceAccount.objects.working().filter(user_id=user.pk).first()
     if account is None:
         raise Http404
-    return permissions_of([], account.permissions)
+    people = Membership.objects.filter(user_id=account.created_by_id, user__is_active=True)
+    maker = people.with_custom_permissions().only("roles").first()
+    if maker is None:
+        raise Http404
+    return permissions_of([], permissions_held(maker).intersection(account.permissions))
 
 
-def allowed(user: User | AnonymousUser, permission: str) -> frozenset[str]:
+def allowed(user: User | AnonymousUser, permission: str, *, second_factor: bool = False) -> frozenset[str]:
     """All of the person's permissions, once `permission` is among them.
 
     :raises Http404: not a member. :raises PermissionDenied: a member without it.
     """
-    held = permissions_in_scope(user)
+    held = permissions_in_scope(user, second_factor=second_factor)
     if permission not in held:
         raise PermissionDenied(_("Your roles here don't include “%(permission)s”.") % {"permission": permission})
     return held
 
 
 def tenant_view(
-    permission: str,
-) -> Callable[[Callable[Concatenate[TenantRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
-    """A page inside a tenant, for members with `permission`."""
+    permission: str, *, public: bool = False
+) -> Callable[[Callable[Concatenate[TenantRequest, P], HttpResponseBase]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
+    """A page inside a tenant, for members with `permission`.
+
+    :param public: visitors, too, may read it where the tenant shows its catalogue to everybody; their `permissions` are VISITORS.
+    """
     assert permission in PERMISSIONS, permission
+    assert not public or permission in VISITORS, permission
 
     def decorate(
-        view: Callable[Concatenate[TenantRequest, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        view: Callable[Concatenate[TenantRequest, P], HttpResponseBase],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
         @wraps(view)
-        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            tenant: Tenant | None = getattr(request, "tenant", None)
+            if public and not request.user.is_authenticated and shows_its_catalogue(tenant):
+                request.permissions = VISITORS  # type: ignore[attr-defined]
+                kwargs.pop("tenant", None)
+                return view(request, *args, **kwargs)  # type: ignore[arg-type]
             if not request.user.is_authenticated:
                 raise SignInNeeded
-            tenant: Tenant | None = getattr(request, "tenant", None)
             with nullcontext() if tenant is None or in_scope() else tenant_scope(tenant.pk):
-                request.permissions = allowed(request.user, permission)  # type: ignore[attr-defined]
+                try:
+                    request.permissions = allowed(request.user, permission, second_factor=second_factors.shown(request))  # type: ignore[attr-defined]
+                except Http404:
+                    if not (public and shows_its_catalogue(tenant)):
+                        raise
+                    request.permissions = VISITORS  # type: ignore[attr-defined]
                 _count(request, at=tenant)
+                _check_standstill(request, view)
             kwargs.pop("tenant", None)
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
@@ -98,6 +143,13 @@ def tenant_view(
         return guarded
 
     return decorate
+
+
+def shows_its_catalogue(tenant: Tenant | None) -> bool:
+    """Whether the tenant in scope lets everybody read its catalogue."""
+    if tenant is None or tenant.status != Tenant.Status.ACTIVE or not in_scope():
+        return False
+    return TenantSettings.objects.filter(catalogue=TenantSettings.Catalogue.PUBLIC).exists()
 
 
 def _count(request: HttpRequest, *, at: Tenant | None) -> None:
@@ -117,7 +169,7 @@ def own_scope(view: F) -> F:
 def inside(request: TenantRequest, permission: str) -> Iterator[None]:
     """The tenant's scope, in a page that opens it itself, for as long as the person still may: seconds may have passed."""
     with tenant_scope(request.tenant.pk):
-        request.permissions = allowed(request.user, permission)
+        request.permissions = allowed(request.user, permission, second_factor=second_factors.shown(request))
         yield
 
 
@@ -132,6 +184,49 @@ def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Call
         return view(request, *args, **kwargs)
 
     guarded.access = SIGNED_IN  # type: ignore[attr-defined]
+    return guarded
+
+
+def even_suspended(view: V) -> V:
+    """For what is of use while a tenant is suspended or closing: on a page below `tenant_view`, or on a REST view."""
+    view.even_suspended = True  # type: ignore[attr-defined]
+    return view
+
+
+def standstill(tenant: Tenant) -> str:
+    """Why nothing changes in a tenant; "" while it is active."""
+    if tenant.status == Tenant.Status.ACTIVE:
+        return ""
+    said = (
+        _("This tenant is suspended: %(reason)s.") if tenant.status == Tenant.Status.SUSPENDED else _("This tenant is closing: %(reason)s.")
+    )
+    return said % {"reason": tenant.status_why.rstrip(".")}
+
+
+def _check_standstill(request: HttpRequest | Request, view: object) -> None:
+    """
+    :raises NotAllowed: a change, in a tenant that is suspended or closing.
+    """
+    tenant: Tenant | None = getattr(request, "tenant", None)
+    if tenant is None or request.method in SAFE_METHODS or getattr(view, "even_suspended", False):
+        return
+    if why := standstill(tenant):
+        raise NotAllowed(why)
+
+
+def operator_view(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A page of the platform, for its operators; to others nothing is there. It reads shared tables alone."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            raise SignInNeeded
+        if not (isinstance(request.user, User) and request.user.is_staff):
+            raise Http404
+        _count(request, at=None)
+        return view(request, *args, **kwargs)
+
+    guarded.access = OPERATOR  # type: ignore[attr-defined]
     return guarded
 
 
@@ -157,7 +252,7 @@ OPEN_VIEWS: dict[str, str] = {
 class Allowed(BasePermission):
     """The REST door: `access` on the view maps a method to the permission it needs, or names who may enter at all.
 
-    `"signed in"` admits any signed-in person, for what lies outside every tenant.
+    `"signed in"` admits any signed-in person, for what lies outside every tenant; `"platform operator"` operators alone.
     """
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
@@ -167,6 +262,13 @@ class Allowed(BasePermission):
             needed = needed.get("GET" if request.method == "HEAD" else request.method, "tenant.see")
         if not request.user.is_authenticated:
             return False
-        if needed != SIGNED_IN:
-            request.permissions = allowed(request.user, needed)  # type: ignore[attr-defined]
+        to_services = request.method in SAFE_METHODS and getattr(view, "open_to_services", False)
+        if needed == SIGNED_IN and request.user.is_service and not to_services:
+            raise PermissionDenied(_("This is for people; a service account works inside its tenant."))
+        if needed == OPERATOR:
+            if not request.user.is_staff:
+                raise Http404
+        elif needed != SIGNED_IN:
+            request.permissions = allowed(request.user, needed, second_factor=second_factors.shown(request))  # type: ignore[attr-defined]
+            _check_standstill(request, view)
         return True

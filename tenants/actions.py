@@ -1,6 +1,7 @@
 """What happens to tenants, their members, and people."""
 
 from collections.abc import Collection
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -10,7 +11,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import RESERVED_SLUGS, EventCounter, Membership, Role, Tenant, TenantSettings, User
+from tenants.models import RESERVED_SLUGS, CustomRole, ErasedTenant, EventCounter, Membership, Role, Tenant, TenantSettings, User
 from tenants.scope import tenant_scope
 
 
@@ -26,6 +27,8 @@ def add_tenant(*, slug: str, name: str, by: User | None) -> Tenant:
         raise Invalid({"slug": [_("“%(slug)s” is reserved; choose another slug.") % {"slug": slug}]})
     if Tenant.objects.filter(slug=slug).exists():
         raise NotAllowed(_("A tenant “%(slug)s” exists already; slugs are never given twice.") % {"slug": slug})
+    if ErasedTenant.objects.filter(slug=slug).exists():
+        raise NotAllowed(_("A tenant “%(slug)s” was here before; slugs are never given twice.") % {"slug": slug})
     tenant.save(force_insert=True)
     with tenant_scope(tenant.pk):
         EventCounter.objects.create()
@@ -37,20 +40,38 @@ def add_tenant(*, slug: str, name: str, by: User | None) -> Tenant:
 
 
 @transaction.atomic
-def add_member(user: User, *, roles: Collection[str], by: User | None) -> Membership:
-    """Give a person roles in the tenant in scope; their roles become exactly these."""
+def add_member(user: User, *, roles: Collection[str], custom_roles: Collection[UUID] = (), by: User | None) -> Membership:
+    """Give a person roles in the tenant in scope; their roles become exactly these.
+
+    Whether `by` may give them is asked before, see tenants.people.roles.may_give.
+    """
+    events.lock()
+    now = checked_roles(roles, custom_roles)
+    membership, created = Membership.objects.get_or_create(user=user, defaults={"roles": now[0], "custom_roles": now[1]})
+    was = [] if created else names_of_roles(membership)
+    if not created:
+        membership.roles, membership.custom_roles = now
+        membership.save(update_fields=["roles", "custom_roles"])
+    events.record("member.added" if created else "member.changed", user, by=by, was=was, roles=names_of_roles(membership))
+    return membership
+
+
+def names_of_roles(membership: Membership) -> list[str]:
+    """As events write them down: the built-in ones, then the tenant's own."""
+    own = CustomRole.objects.filter(pk__in=membership.custom_roles).order_by("name") if membership.custom_roles else ()
+    return [*membership.roles, *(each.name for each in own)]
+
+
+def checked_roles(roles: Collection[str], custom_roles: Collection[UUID] = ()) -> tuple[list[str], list[UUID]]:
+    """Both sorted, each once; roles that there are, and at least one of them."""
     unknown = sorted(set(roles) - set(Role.values))
-    if unknown or not roles:
+    if unknown or not (roles or custom_roles):
         said = _("Choose from %(roles)s. “%(unknown)s” is no role.") if unknown else _("Choose from %(roles)s.")
         raise Invalid({"roles": [said % {"roles": ", ".join(Role.values), "unknown": next(iter(unknown), "")}]})
-    events.lock()
-    membership, created = Membership.objects.get_or_create(user=user, defaults={"roles": sorted(roles)})
-    was = [] if created else membership.roles
-    if not created:
-        membership.roles = sorted(roles)
-        membership.save(update_fields=["roles"])
-    events.record("member.added" if created else "member.changed", user, by=by, was=was, roles=membership.roles)
-    return membership
+    own = sorted(CustomRole.objects.filter(pk__in=custom_roles).values_list("pk", flat=True)) if custom_roles else []
+    if len(own) < len(set(custom_roles)):
+        raise Invalid({"custom_roles": [_("One of these roles is not there any more.")]})
+    return sorted(set(roles)), own
 
 
 @transaction.atomic
@@ -69,6 +90,11 @@ def change_password(user: User, *, password: str) -> None:
     """Whoever knew the old one is out: other sessions end with it, and so do refresh tokens."""
     user.set_password(password)
     user.save(update_fields=["password"])
+    end_refresh_tokens(user)
+    events.record_platform("login.password_changed", user, by=user)
+
+
+def end_refresh_tokens(user: User) -> None:
+    """Programs that act for a person need a new sign-in. Sessions of browsers end with the password they began with."""
     tokens = OutstandingToken.objects.filter(user=user, expires_at__gt=timezone.now(), blacklistedtoken=None).order_by("pk")
     BlacklistedToken.objects.bulk_create([BlacklistedToken(token=token) for token in tokens], ignore_conflicts=True)
-    events.record_platform("login.password_changed", user, by=user)

@@ -20,6 +20,7 @@ SHARED = {
     "tenants.AccountMail": "mails about people's accounts, which are nobody's in particular",
     "tenants.ErasedTenant": "slugs are never given again",
     "tenants.JobRun": "how jobs went, of every tenant together",
+    "tenants.TenantSize": "numbers only, for operators",
     "tenants.PlatformSettings": "what holds for the whole portal",
     "tenants.Due": "jobs find what is due without seeing into a tenant",
     "tenants.Attempt": "sign-ins are counted before a tenant is known",

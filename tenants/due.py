@@ -13,8 +13,10 @@ from tenants.scope import current_tenant_id, tenant_scope
 
 log = logging.getLogger(__name__)
 
-# Actions of several apps record what is told by mail.
-MAIL_JOB = "send_mails"
+# How much a tenant holds is counted by the portal, and due from the moment it is made.
+MEASURE_JOB = "measure_tenants"
+
+MAIL_JOB = events.MAIL_JOB
 
 # The job's work on one tenant, in its scope and under its lock; returns when it is due next, None when nothing is left.
 Work = Callable[[], datetime | None]

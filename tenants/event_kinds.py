@@ -51,6 +51,29 @@ GATEWAY_KINDS: dict[str, Change] = {
     "tenant.reopened": Change(Part.ACCESS, gives=True),
 }
 
+# What people hear of: to record one wakes the job that tells them, see portal/news.py. Approvals and rejections wake it themselves,
+# once they can't be undone any more.
+NEWS: frozenset[str] = frozenset(
+    {
+        "subscription.requested",
+        "subscription.suspended",
+        "subscription.resumed",
+        "subscription.cancelled",
+        "credential.ends_soon",
+        "credential.expired",
+        "credential.revoked",
+        "member.changed",
+        "member.removed",
+        "application.transferred",
+        "signing_key.compromised",
+        "tenant.suspended",
+        "tenant.resumed",
+        "tenant.closing",
+        "tenant.reopened",
+        "gateway.rejected_config",
+    }
+)
+
 KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "tenant.created",
     "member.added",

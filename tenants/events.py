@@ -12,12 +12,14 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from tenants.event_kinds import GATEWAY_KINDS, KINDS, PLATFORM_KINDS
+from tenants.event_kinds import GATEWAY_KINDS, KINDS, NEWS, PLATFORM_KINDS
 from tenants.models import Event, EventFields, PlatformCounter, PlatformEvent, User
 from tenants.origin import origin
 from tenants.scope import Lock, current, held_lock, still_inside
 
 CHANNEL = "portico"
+# Tells people what happened, see portal/post.py.
+MAIL_JOB = "send_mails"
 
 
 class Subject(Protocol):
@@ -79,19 +81,27 @@ def record(kind: str, subject: Subject, /, *, by: User | None, gathered: bool = 
     return event
 
 
+# As `tenants.due.expect` does it.
+_MAIL_IS_DUE = """, news AS (
+    INSERT INTO tenants_due (tenant_id, job, at) VALUES (%s, %s, %s)
+    ON CONFLICT (tenant_id, job) DO UPDATE SET at = LEAST(tenants_due.at, EXCLUDED.at))"""
+
+
 def _write(event: Event, urgency: str | None) -> None:
-    """The event, the chain's new head, and what control processes are told, in one statement: every change in Portico waits for it."""
+    """The event, the chain's new head, and who is told of it, in one statement: every change in Portico waits for it."""
     message = urgency and f"{event.tenant_id} {urgency}"
+    is_news = event.kind in NEWS
     columns = Event._meta.concrete_fields  # noqa: SLF001  (Django's documented model API)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH told AS (
                     INSERT INTO tenants_event ({", ".join(str(column.column) for column in columns)})
-                    VALUES ({", ".join(["%s"] * len(columns))}))
+                    VALUES ({", ".join(["%s"] * len(columns))})){_MAIL_IS_DUE if is_news else ""}
                 UPDATE tenants_eventcounter SET number = %s, digest = %s WHERE tenant_id = %s
                 RETURNING CASE WHEN %s::text IS NOT NULL THEN pg_notify(%s, %s) END""",  # noqa: S608  (columns are ours)
             [
                 *(column.get_db_prep_save(getattr(event, column.attname), connection) for column in columns),
+                *([event.tenant_id, MAIL_JOB, event.at] if is_news else []),
                 event.number,
                 event.digest,
                 event.tenant_id,

@@ -8,6 +8,8 @@ APIS = 500
 VERSIONS_PER_API = 20
 # Of one person in one tenant.
 APPLICATIONS_PER_PERSON = 100
+# Active ones.
+SERVICE_ACCOUNTS = 100
 # Pending, active or suspended: the grants.
 OPEN_SUBSCRIPTIONS_PER_APPLICATION = 100
 OPEN_SUBSCRIPTIONS = 50_000

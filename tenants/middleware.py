@@ -91,11 +91,15 @@ class TenantMiddleware:
             # No scope: `access` answers a stranger exactly as it does at a tenant that exists.
             return self.get_response(request)
         if _opens_its_own(request.path_info):
-            request.tenant = Tenant.objects.get(pk=tenant_id)  # type: ignore[attr-defined]
-            return self.get_response(request)
+            return self._inside(request, tenant_id)
         with tenant_scope(tenant_id):
-            request.tenant = Tenant.objects.get(pk=tenant_id)  # type: ignore[attr-defined]
-            return self.get_response(request)
+            return self._inside(request, tenant_id)
+
+    def _inside(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
+        # One that was erased a moment ago has no members either, so it looks as if it had never been.
+        if tenant := Tenant.objects.filter(pk=tenant_id).first():
+            request.tenant = tenant  # type: ignore[attr-defined]
+        return self.get_response(request)
 
 
 def _opens_its_own(path: str) -> bool:

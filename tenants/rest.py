@@ -17,14 +17,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tenants import sessions, signing_in, throttle
+from tenants import second_factors, sessions, signing_in, throttle
 from tenants.access import SIGNED_IN, open_to_all
 from tenants.errors import Invalid
 from tenants.event_kinds import KINDS
-from tenants.models import Event, Membership, Tenant, User
+from tenants.models import Event, Membership, ServiceAccount, Tenant, User
 from tenants.paging import NewestFirst
+from tenants.people import accounts
 from tenants.scope import tenant_scope, user_scope
-from tenants.serializers import EventOut, MemberOut, RefreshIn, SessionIn, SessionOut, TenantOut
+from tenants.serializers import EventOut, RefreshIn, SessionIn, SessionOut, TenantDetailOut, TenantOut
 
 
 class RestView(APIView):
@@ -129,7 +130,9 @@ class Session(RestView):
         user = signing_in.sign_in(request, given["email"], given["password"])
         if user is None:
             raise AuthenticationFailed("This e-mail address and password don't belong together.")
-        return _pair(sessions.start(user))
+        if not accounts.is_verified(user):
+            raise AuthenticationFailed("This e-mail address is not confirmed yet. Follow the link that came by mail.")
+        return _pair(sessions.start(user, second_factor=_showed_second_factor(user, given["code"])))
 
     @extend_schema(request=RefreshIn, responses={204: None})
     def delete(self, request: Request) -> Response:  # noqa: ARG002
@@ -137,6 +140,26 @@ class Session(RestView):
         if not sessions.end(self.read(RefreshIn)["refresh"]):
             raise AuthenticationFailed("This refresh token has ended or is not one.")
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class CodeNeeded(AuthenticationFailed):
+    """`code` of the problem tells it from other refusals."""
+
+    default_code = "mfa_required"
+    default_detail = "Send “code” beside e-mail and password: of your authenticator app, or a recovery code."
+
+
+def _showed_second_factor(user: User, code: str) -> bool:
+    """Whether they have one, which they have shown then."""
+    if not second_factors.has_second_factor(user):
+        return False
+    if not code.strip():
+        raise CodeNeeded
+    used = signing_in.show(user, code)
+    if used is None:
+        raise AuthenticationFailed("This code is not right, or was used before.")
+    used.record_usage()
+    return True
 
 
 @open_to_all("the refresh token is the proof")
@@ -161,31 +184,28 @@ def _pair(refresh: sessions.Refresh) -> Response:
 
 class Tenants(RestView):
     access = SIGNED_IN
+    open_to_services = True
 
     @extend_schema(responses=TenantOut(many=True), operation_id="tenants_list")
     def get(self, request: Request) -> Response:
         """The tenants you are a member of, with your roles."""
         user = person(request)
-        with user_scope(user.pk):
-            roles = dict(Membership.mine.filter(user=user).values_list("tenant_id", "roles"))
+        if isinstance(request.auth, ServiceAccount):
+            roles: dict[Any, list[str]] = {request.auth.owning_tenant: []}
+        else:
+            with user_scope(user.pk):
+                roles = dict(Membership.mine.filter(user=user).values_list("tenant_id", "roles"))
         return self.listed(Tenant.objects.filter(pk__in=roles), TenantOut, roles=roles)
 
 
 class TenantDetail(TenantRestView):
     access = {"GET": "tenant.see"}
 
-    @extend_schema(responses=TenantOut)
+    @extend_schema(responses=TenantDetailOut)
     def get(self, request: Request) -> Response:  # noqa: ARG002
-        membership = Membership.objects.get(user=self.user)
-        return Response(TenantOut(self.tenant, context={"roles": {self.tenant.pk: membership.roles}}).data)
-
-
-class Members(TenantRestView):
-    access = {"GET": "members.see"}
-
-    @extend_schema(responses=MemberOut(many=True))
-    def get(self, request: Request) -> Response:  # noqa: ARG002
-        return self.listed(Membership.objects.select_related("user"), MemberOut)
+        # A service account has permissions of its own in place of roles.
+        roles = Membership.objects.filter(user=self.user).values_list("roles", flat=True).first() or []
+        return Response(TenantDetailOut(self.tenant, context={"roles": {self.tenant.pk: roles}}).data)
 
 
 class Events(TenantRestView):
@@ -200,12 +220,16 @@ class Events(TenantRestView):
                 raise Invalid({"kind": ["There is no such kind of event."]})
             rows = rows.filter(kind=kind)
         if subject := request.query_params.get("subject"):
-            rows = rows.filter(subject_id=_uuid(subject))
+            rows = rows.filter(subject_id=uuid_in("subject", subject))
         return self.listed(rows, EventOut)
 
 
-def _uuid(text: str) -> UUID:
+def uuid_in(name: str, text: str) -> UUID:
+    """An id in a query.
+
+    :raises Invalid: it is none.
+    """
     try:
         return UUID(text)
     except ValueError:
-        raise Invalid({"subject": ["This is not an id."]}) from None
+        raise Invalid({name: ["This is not an id."]}) from None

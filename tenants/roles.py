@@ -30,6 +30,20 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
 # What every member may, whatever the role.
 EVERYONES = frozenset(name for name, holders in PERMISSIONS.items() if holders == frozenset(Role))
 
+# Who decides has to see: the permission on the left is worth little without that on the right.
+NEEDS: dict[str, str] = {
+    "members.manage": "members.see",
+    "apis.publish": "apis.see_all",
+    "subscriptions.decide": "subscriptions.see_all",
+    "applications.revoke_any": "applications.see_all",
+    "keys.manage": "keys.see",
+}
+
+
+def whole(permissions: Collection[str]) -> frozenset[str]:
+    """These, what they need, and what everyone has."""
+    return frozenset(permissions) | {NEEDS[each] for each in permissions if each in NEEDS} | EVERYONES
+
 
 def permissions_of(roles: Collection[str], custom: Iterable[str] = ()) -> frozenset[str]:
     """What these roles let one do, and what custom roles add (see Membership.objects.with_custom_permissions)."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from tenants.models import Event, Membership, Tenant
+from tenants.models import CustomRole, Event, Invitation, Membership, Role, Team, Tenant
+from tenants.roles import PERMISSIONS
 
 # So many unknown fields are named, each cut to so many characters: an answer is not as long as whatever was sent.
 NAMED = 10
@@ -62,6 +63,8 @@ def decided(out: type[serializers.ModelSerializer[Any]]) -> type[serializers.Mod
 class SessionIn(Body):
     email = Text(max_length=254)
     password = serializers.CharField(max_length=1000, trim_whitespace=False)
+    # Of an authenticator app, or a recovery code; who has a second factor needs it.
+    code = Text(max_length=20, required=False, default="", allow_blank=True)
 
 
 class RefreshIn(Body):
@@ -87,13 +90,112 @@ class TenantOut(serializers.ModelSerializer[Tenant]):
         return found
 
 
+class TenantStateOut(serializers.ModelSerializer[Tenant]):
+    """`status_why` is the reason why it is suspended or closing; at `erase_at` one that is closing is erased."""
+
+    class Meta:
+        model = Tenant
+        fields = ["slug", "name", "status", "status_why", "erase_at"]
+
+
+class TenantDetailOut(TenantOut):
+    class Meta(TenantOut.Meta):
+        fields = [*TenantOut.Meta.fields, "status", "status_why", "erase_at"]
+
+
 class MemberOut(serializers.ModelSerializer[Membership]):
     email = serializers.EmailField(source="user.email")
     name = serializers.CharField(source="user.name")
 
     class Meta:
         model = Membership
-        fields = ["id", "email", "name", "roles", "created_at"]
+        fields = ["id", "email", "name", "roles", "custom_roles", "created_at"]
+
+
+def _roles() -> serializers.ListField:
+    return serializers.ListField(child=Choice(choices=Role.choices), max_length=len(Role), required=False)
+
+
+def _custom_roles() -> serializers.ListField:
+    """By their ids."""
+    return serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
+
+
+class RolesIn(Body):
+    roles = _roles()
+    custom_roles = _custom_roles()
+
+
+class InviteIn(Body):
+    """One address or up to 50. `team` is the id of one that they come into."""
+
+    emails = serializers.ListField(child=Text(max_length=320), allow_empty=False, max_length=1000)
+    roles = _roles()
+    custom_roles = _custom_roles()
+    team = serializers.UUIDField(required=False, allow_null=True)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        return {"roles": [], **given}
+
+
+class InvitationOut(serializers.ModelSerializer[Invitation]):
+    invited_by = serializers.EmailField(source="invited_by.email")
+
+    class Meta:
+        model = Invitation
+        fields = ["id", "email", "roles", "custom_roles", "team", "status", "invited_by", "created_at", "expires_at"]
+
+
+class RoleIn(Body):
+    """`permissions` are those of docs/roles.md."""
+
+    name = Text(max_length=40)
+    description = Text(max_length=200, allow_blank=True, default="")
+    permissions = serializers.ListField(child=Choice(choices=list(PERMISSIONS)), max_length=len(PERMISSIONS))
+
+
+class RoleChangeIn(Body):
+    """What is left out stays as it is."""
+
+    name = Text(max_length=40, required=False)
+    description = Text(max_length=200, allow_blank=True, required=False)
+    permissions = serializers.ListField(child=Choice(choices=list(PERMISSIONS)), max_length=len(PERMISSIONS), required=False)
+
+
+class RoleOut(serializers.ModelSerializer[CustomRole]):
+    """`holders`: how many members hold it."""
+
+    holders = serializers.IntegerField()
+
+    class Meta:
+        model = CustomRole
+        fields = ["id", "name", "description", "permissions", "holders", "created_at"]
+
+
+class TeamIn(Body):
+    """`lead` is the id of a member, as the list of members has it."""
+
+    name = Text(max_length=80)
+    description = Text(max_length=200, allow_blank=True, default="")
+    lead = serializers.UUIDField()
+
+
+class TeamChangeIn(Body):
+    """What is left out stays as it is."""
+
+    name = Text(max_length=80, required=False)
+    description = Text(max_length=200, allow_blank=True, required=False)
+
+
+class TeamOut(serializers.ModelSerializer[Team]):
+    """`members`: how many are in it."""
+
+    lead = serializers.EmailField(source="lead.user.email")
+    members = serializers.IntegerField()
+
+    class Meta:
+        model = Team
+        fields = ["id", "name", "description", "lead", "members", "created_at"]
 
 
 class EventOut(serializers.ModelSerializer[Event]):

@@ -4,7 +4,7 @@ The refresh tokens of one sign-in are a family: the `jti` of each begins with th
 on `jti`. At most one of them is unused. The database keeps ids, never a token.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from django.db import transaction
@@ -61,6 +61,9 @@ class SessionToken(Token):
         return _signed
 
 
+T = TypeVar("T", bound=SessionToken)
+
+
 class Access(SessionToken):
     token_type = "access"  # noqa: S105  (a word)
     lifetime = api_settings.ACCESS_TOKEN_LIFETIME
@@ -78,20 +81,28 @@ class Refresh(SessionToken):
     @property
     def access(self) -> Access:
         """An access token for the same person."""
-        found = Access()
-        found["sub"] = self["sub"]
-        return found
+        return _on(Access(), self)
 
     def set_jti(self) -> None:
         """An id of its own, in a new family."""
         self["jti"] = f"{uuid4().hex}.{uuid4().hex}"
 
 
-def start(user: User) -> Refresh:
-    """The first refresh token of a family, for somebody who has just signed in."""
+def start(user: User, *, second_factor: bool = False) -> Refresh:
+    """The first refresh token of a family, for somebody who has just signed in; `mfa` says that it was with a second factor."""
     token = Refresh()
     token["sub"] = str(user.pk)
+    if second_factor:
+        token["mfa"] = True
     _keep(token)
+    return token
+
+
+def _on(token: T, before: Refresh) -> T:
+    """What the sign-in was stays in all that comes of it."""
+    for name in ("sub", "mfa"):
+        if name in before:
+            token[name] = before[name]
     return token
 
 
@@ -101,8 +112,7 @@ def renew(given: str) -> Refresh | None:
     used = _use(given)
     if used is None:
         return None
-    token = Refresh()
-    token["sub"] = used["sub"]
+    token = _on(Refresh(), used)
     token["jti"] = f"{used.family}{uuid4().hex}"
     _keep(token)
     return token

@@ -4,11 +4,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from tenants import events, throttle
+from tenants import events, second_factors, throttle
 from tenants.errors import Busy
 from tenants.models import User
 from tenants.origin import origin
@@ -27,8 +28,8 @@ CHECK_WAIT = 5.0
 
 
 def sign_in(request: HttpRequest, email: str, password: str) -> User | None:
-    """Whose e-mail address and password these are; None for everybody else, whatever the reason. Not in a transaction that may
-    be rolled back: the counts would be, too.
+    """Whose e-mail address and password these are; None for everybody else, whatever the reason. Who has a second factor is not in
+    yet, see `show`. Not in a transaction that may be rolled back: the counts would be, too.
 
     :raises TooMany: tried too often. :raises Busy: too many passwords are being looked at.
     """
@@ -39,7 +40,7 @@ def sign_in(request: HttpRequest, email: str, password: str) -> User | None:
     throttle.attempt(place, limit=SIGN_INS_PER_ADDRESS, seconds=SIGN_IN_WINDOW)
     throttle.attempt(pair, limit=SIGN_INS_PER_ACCOUNT_AND_ADDRESS, seconds=SIGN_IN_WINDOW)
     throttle.attempt(account, limit=SIGN_INS_PER_ACCOUNT, seconds=SIGN_IN_WINDOW)
-    with _one_of_few():
+    with one_of_few():
         user = authenticate(request, username=email, password=password)
     if not isinstance(user, User):
         known = User.objects.filter(email=email).first()
@@ -49,8 +50,22 @@ def sign_in(request: HttpRequest, email: str, password: str) -> User | None:
     throttle.forget(pair)
     throttle.forgive(account)
     throttle.forgive(place)
-    events.record_platform("login.succeeded", user, by=user)
+    if not second_factors.has_second_factor(user):
+        events.record_platform("login.succeeded", user, by=user)
     return user
+
+
+def show(user: User, code: str) -> Authenticator | None:
+    """The second step, after the password: what the code is of; None if it is wrong.
+
+    :raises TooMany: tried too often.
+    """
+    found = second_factors.confirm(user, code)
+    if found is None:
+        events.record_platform("login.refused", user, by=None, second_factor=True)
+    else:
+        events.record_platform("login.succeeded", user, by=user, second_factor=found.type)
+    return found
 
 
 def confirm(user: User, password: str) -> bool:
@@ -60,7 +75,7 @@ def confirm(user: User, password: str) -> bool:
     """
     tries = f"confirm {user.pk}"
     throttle.attempt(tries, limit=CONFIRMATIONS, seconds=SIGN_IN_WINDOW)
-    with _one_of_few():
+    with one_of_few():
         right = user.check_password(password)
     if right:
         throttle.forget(tries)
@@ -68,7 +83,11 @@ def confirm(user: User, password: str) -> bool:
 
 
 @contextmanager
-def _one_of_few() -> Iterator[None]:
+def one_of_few() -> Iterator[None]:
+    """Round whatever hashes a password.
+
+    :raises Busy: too many are.
+    """
     if not _checks.acquire(timeout=CHECK_WAIT):
         raise Busy(_("Many people sign in just now. Try again in a few seconds."))
     try:

@@ -11,10 +11,11 @@ from apis import openapi
 from apis.actions import drafts, publishing, subscriptions
 from apis.models import Api, Draft, Plan, Subscription
 from keys import tokens
-from keys.actions import applications, credentials, signing
+from keys.actions import applications, credentials, service_accounts, signing
 from keys.models import Application, Credential
 from tenants.actions import add_member
-from tenants.models import Invitation, Membership, Role, ServiceAccount, Team, TeamMember, Tenant, User
+from tenants.models import CustomRole, Invitation, Membership, Role, ServiceAccount, Team, TeamMember, Tenant, User
+from tenants.roles import PERMISSIONS
 from tenants.scope import current_tenant_id, tenant_scope
 
 _numbers = count(1)
@@ -68,10 +69,7 @@ def tenant(slug: str | None = None, name: str = "") -> Tenant:
 
 def user(email: str | None = None, **fields: Any) -> User:
     email = email or f"person-{next(_numbers)}@example.com"
-    found = User(email=email, name=fields.pop("name", email.partition("@")[0].title()), **fields)
-    found.set_unusable_password()
-    found.save()
-    return found
+    return User.objects.create_user(email, **{"name": email.partition("@")[0].title(), **fields})
 
 
 def member(at: Tenant, email: str | None = None, *roles: str) -> User:
@@ -187,21 +185,17 @@ def team(lead: User | None = None, name: str = "") -> Team:
     return made
 
 
+def custom_role(name: str, permissions: list[str]) -> CustomRole:
+    return CustomRole.objects.create(name=name, permissions=permissions)
+
+
 def invitation(email: str = "", *, by: User | None = None, **fields: Any) -> Invitation:
     who = by or Membership.objects.select_related("user").order_by("pk")[0].user
     given = {"roles": ["developer"], "expires_at": timezone.now() + timedelta(days=7), "nonce": "n", **fields}
     return Invitation.objects.create(email=email or f"guest{next(_numbers)}@example.com", invited_by=who, **given)
 
 
-def service_account(*permissions: str, by: User | None = None) -> ServiceAccount:
-    number = next(_numbers)
-    who = by or Membership.objects.select_related("user").order_by("pk")[0].user
-    user = User.objects.create_user(f"service-{number}@service.invalid", name=f"Service {number}", is_service=True)
-    return ServiceAccount.objects.create(
-        name=f"Service {number}",
-        user=user,
-        permissions=permissions or ["apis.see_published"],
-        secret_hmac="0" * 64,
-        expires_at=timezone.now() + timedelta(days=30),
-        created_by=who,
-    )
+def service_account(*permissions: str, by: User | None = None, **fields: Any) -> tuple[ServiceAccount, str]:
+    """One that may all this, made by an admin if nobody else is named; and its secret."""
+    fields = {"name": f"Service {next(_numbers)}", "held": frozenset(PERMISSIONS), **fields}
+    return service_accounts.create(permissions=permissions, by=by or somebody(Role.ADMIN), **fields)

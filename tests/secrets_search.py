@@ -33,6 +33,7 @@ from tests.servers import VAR
 LOOKS = {
     "a client secret": re.compile(r"ptc_secret_[0-9A-Za-z]{43}_"),
     "an API key": re.compile(r"ptc_(?:live|test)_eyJ[\w-]+\.[\w-]+\.[\w-]{20}"),
+    "a service key": re.compile(r"ptc_svc_[0-9A-Za-z]{22}_[0-9A-Za-z]{43}_"),
     "the address of a calendar": re.compile(r"ptc_feed_[0-9A-Za-z]{43}"),
     "a private key (PEM)": re.compile(r"BEGIN (?:\w+ )?PRIVATE KEY"),
     # What PKCS #8 begins with for P-256, P-384, Ed25519 and RSA, as base64.
@@ -96,6 +97,7 @@ def note_signed(owner: Any, name: str, kind: str) -> None:
 def _plant() -> None:
     """From here on the makers remember what they made."""
     secrets.new_secret = _noting(secrets.new_secret, lambda found: remember(found.split("_")[2], "a client secret"))
+    secrets.new_service_key = _noting(secrets.new_service_key, lambda found: remember(found.split("_")[3], "a service key"))
     secrets.new_feed_secret = _noting(secrets.new_feed_secret, lambda found: remember(found, "the address of a calendar"))
     note_signed(tokens, "api_key", "an API key")
     note_signed(tokens, "sign", "an access token")

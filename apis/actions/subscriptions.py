@@ -35,8 +35,6 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     _room_for(application)
     subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose)
-    # Mails of a decision wait until it stands; that somebody asks is news at once.
-    due.expect(due.MAIL_JOB, event.at)
     if plan.approval == Plan.Approval.AUTOMATIC and not _left_suspended(application, api):
         event = move(
             subscription,
@@ -58,6 +56,7 @@ def approve(subscription: Subscription, *, by: User) -> Event:
     if subscription.status != _Status.PENDING:
         said = _("This subscription is %(state)s, so there is nothing to approve.")
         raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
+    # People hear of a decision when it stands.
     due.expect(due.MAIL_JOB, lock.now + UNDO)
     return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now, undo_until=lock.now + UNDO)
 
@@ -116,7 +115,6 @@ def _not_asked_again(subscription: Subscription) -> None:
 def suspend(subscription: Subscription, *, reason: str, by: User) -> Event:
     """Refuse the application's calls until it is resumed."""
     lock = events.lock()
-    due.expect(due.MAIL_JOB, lock.now)
     return move(subscription, _Status.SUSPENDED, by=by, why=reason, reason=reason, decided_by=by, decided_at=lock.now, undo_until=None)
 
 
@@ -127,7 +125,6 @@ def resume(subscription: Subscription, *, by: User) -> Event:
     if subscription.status != _Status.SUSPENDED:
         said = _("This subscription is %(state)s, so there is nothing to resume.")
         raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
-    due.expect(due.MAIL_JOB, lock.now)
     return move(subscription, _Status.ACTIVE, by=by, reason="", decided_by=by, decided_at=lock.now)
 
 
@@ -135,7 +132,6 @@ def resume(subscription: Subscription, *, by: User) -> Event:
 def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
     """End it for good; a new one may be asked for."""
     lock = events.lock()
-    due.expect(due.MAIL_JOB, lock.now)
     return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, undo_until=None, ended_at=lock.now)
 
 

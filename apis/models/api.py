@@ -20,7 +20,7 @@ class ApiQuerySet(models.QuerySet["Api"]):
         return self.filter(models.Exists(live))
 
     def with_versions(self) -> Self:
-        return self._with(ApiVersion.objects.all(), Plan.objects.all())
+        return self._with(ApiVersion.objects.all(), Plan.objects.all()).select_related("team")
 
     def with_encryption_key(self) -> Self:
         """With `encryption_jwk`, the public key that confidential claims for it are encrypted with."""

@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apis.models.api import Api, Plan
-from keys.models import Application
-from tenants.models import Steps, TenantManager, TenantModel, User
+from keys.models import Application, owned_by
+from tenants.models import ServiceAccount, Steps, TenantManager, TenantModel, User
 
 # How long a gateway names the reason why a closed subscription no longer lets calls through.
 REMEMBERED = timedelta(days=30)
@@ -23,10 +23,14 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
     def visible_to(self, user: User, permissions: Set[str]) -> Self:
         """Everyone's, for who may see that; else those of a person's own applications."""
-        return self if "subscriptions.see_all" in permissions else self.filter(application__owner=user)
+        return self if "subscriptions.see_all" in permissions else self.owned_by(user)
+
+    def owned_by(self, user: User | None) -> Self:
+        """Those of a person's own applications, and of their teams'."""
+        return self.filter(owned_by(user, via="application__"))
 
     def for_list(self) -> Self:
-        return self.select_related("application__owner", "api", "plan", "requested_by", "decided_by")
+        return self.select_related("application__owner", "application__team", "api", "plan", "requested_by", "decided_by")
 
     def enforced(self) -> Self:
         """What gateways know: those closed so lately that their reason is still told, oldest first, then the open ones."""
@@ -98,8 +102,12 @@ class Subscription(TenantModel):
         return f"{self.application} to {self.api}"
 
     def is_own_of(self, user: User) -> bool:
-        """Whether this person asked for it, or for whose application it is: four eyes see each decision."""
-        return user.pk in {self.requested_by_id, self.application.owner_id}
+        """Whether this person asked for it, or has a part in the application that it is for: four eyes see each decision."""
+        # A service account is no second pair of eyes: who knows its secret sees with it.
+        person_behind = ServiceAccount.objects.person_behind
+        person = person_behind(user)
+        applicants = (self.requested_by, self.application.owner)
+        return self.application.belongs_to(person) or any(person == person_behind(each) for each in applicants)
 
     def undoable_by(self, user: User, now: datetime) -> bool:
         """Whether the last that happened is this person's approval or rejection, a moment ago."""

@@ -1,6 +1,7 @@
 import json
 import re
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis import openapi
-from apis.actions import publishing, resources
+from apis.actions import publishing, resources, teams
 from apis.differences import differences
 from apis.models import Api, ApiVersion, Plan, Revision
 from apis.serializers import (
@@ -32,7 +33,8 @@ from apis.serializers import (
 )
 from keys import tokens
 from tenants.errors import Busy, Invalid
-from tenants.rest import OwnScope, TenantRestView
+from tenants.models import Team
+from tenants.rest import OwnScope, TenantRestView, uuid_in
 from tenants.serializers import decided
 
 
@@ -82,10 +84,13 @@ def _any_api(*, many: bool = False) -> PolymorphicProxySerializer:
 class Apis(ApisView):
     access = {"GET": "apis.see_published", "POST": "apis.publish"}
 
-    @extend_schema(responses=_any_api(many=True))
-    def get(self, request: Request) -> Response:  # noqa: ARG002
-        """The catalogue; publishers see what is not published yet as well."""
-        return self.listed(self.catalogue(), self.out, **self.context())
+    @extend_schema(responses=_any_api(many=True), parameters=[OpenApiParameter("team", UUID)])
+    def get(self, request: Request) -> Response:
+        """The catalogue; publishers see what is not published yet as well, and whose it is: `?team=` has those that a team looks after."""
+        rows = self.catalogue()
+        if "apis.see_all" in self.permissions and (team := request.query_params.get("team")):
+            rows = rows.filter(team=uuid_in("team", team))
+        return self.listed(rows, self.out, **self.context())
 
     @extend_schema(request=ApiIn, responses={201: ApiOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
@@ -104,11 +109,21 @@ class ApiDetail(ApisView):
         responses=PolymorphicProxySerializer("ChangedApi", serializers=[decided(ApiOut), ApiOut], resource_type_field_name=None),
     )
     def patch(self, request: Request, api: str) -> Response:  # noqa: ARG002
-        """Change its name, its description, whose pages may call it, or its encryption key. Without a difference there is no event."""
+        """Change its name, description, team or encryption key, or whose pages may call it. Without a difference there is no event."""
         found, given = self.api(api), self.read(ApiChangeIn)
         keyed = resources.change_encryption_key(found, given.pop("encryption_jwk"), by=self.user) if "encryption_jwk" in given else None
-        event = publishing.change_api(found, **given, by=self.user) or keyed
+        moved = teams.give_api(found, team=self.team(given.pop("team")), by=self.user) if "team" in given else None
+        event = publishing.change_api(found, **given, by=self.user) or keyed or moved
         return self.decided(self.shown(found), event) if event else Response(self.shown(found))
+
+    def team(self, pk: UUID | None) -> Team | None:
+        """One that the person may see."""
+        if pk is None:
+            return None
+        found: Team | None = Team.objects.visible_to(self.user, self.permissions).filter(pk=pk).first()
+        if found is None:
+            raise Invalid({"team": [_("You see no team with this id.")]})
+        return found
 
 
 class Versions(ApisView):

@@ -46,7 +46,7 @@ class Subscriptions(SubscriptionsView):
     def post(self, request: Request) -> Response:  # noqa: ARG002
         """Ask for a subscription of one of your applications."""
         given = self.read(SubscriptionIn)
-        application = Application.objects.filter(owner=self.user, pk=given["application"]).first()
+        application = Application.objects.owned_by(self.user).filter(pk=given["application"]).first()
         api = Api.objects.published().filter(slug=given["api"]).first()
         plan = Plan.objects.filter(api=api, name=given["plan"], status=Plan.Status.PUBLISHED).first() if api else None
         missing = {}
@@ -131,6 +131,6 @@ class Cancel(SubscriptionsView):
         """End it for good: the application's owner, or who decides."""
         rows = Subscription.objects.for_list()
         if "subscriptions.decide" not in self.permissions:
-            rows = rows.filter(application__owner=self.user)
+            rows = rows.owned_by(self.user)
         found: Subscription = get_object_or_404(rows, pk=pk)
         return self.after(found, subscriptions.cancel(found, **self.read(OptionalReasonIn), by=self.user))

@@ -49,6 +49,7 @@ OPERATION_PREFIX = "op/"
 WRONG_METHOD = "wrong_method"
 NO_ROUTE = "no_route"
 CLOSED = "closed"
+SUSPENDED = "suspended"
 CANARY = "canary"
 OTHER_HOST = "other_host"
 CANARY_STATUS = 204

@@ -11,7 +11,7 @@ from google.protobuf import struct_pb2, wrappers_pb2
 
 from gateway.envoy.credentials import API_KEY_HEADER, BEARER
 from gateway.envoy.extensions import packed
-from gateway.envoy.names import CLOSED, NO_ROUTE, OTHER_HOST, REFUSAL_HEADER, WRONG_METHOD
+from gateway.envoy.names import CLOSED, NO_ROUTE, OTHER_HOST, REFUSAL_HEADER, SUSPENDED, WRONG_METHOD
 
 
 def _(sentence: str) -> str:
@@ -54,6 +54,7 @@ _SENDS_A_KEY = f'("{API_KEY_HEADER}" in request.headers || request.headers["auth
 
 # The first that fits answers.
 REFUSALS: tuple[Refusal, ...] = (
+    Refusal("TENANT_SUSPENDED", 403, _("This tenant is suspended, or is closing."), _("Nothing of it can be called meanwhile; its admins see the reason in the portal."), _on(SUSPENDED)),
     _denied("NOT_READY", 503, _("This gateway does not know this tenant, or has not loaded it yet."), _("Check the address. If it is right, try again in a second.")),
     _denied("TOKEN_WRONG_KIND", 401, _("This is not an access token for calling APIs."), _("Ask the tenant's token endpoint for an access token and send that.")),
     _denied("TOKEN_WRONG_AUDIENCE", 401, _("This token was issued for something else."), _("Ask the token endpoint of the tenant that owns the API.")),

@@ -74,5 +74,6 @@ def compile_listener(*, port: int, address: str, portal_url: str) -> Resource:
 
 
 def _upstreams(tenant: Tenant) -> list[Upstream]:
-    found = {version.upstream.key: version.upstream for version in tenant.routes or ()}
+    """None while nothing passes, so that no secret lies at a gateway for nothing."""
+    found = {version.upstream.key: version.upstream for version in tenant.routes or () if not tenant.suspended}
     return [found[key] for key in sorted(found)]

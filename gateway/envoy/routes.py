@@ -1,7 +1,7 @@
 """A tenant's routes: an exact allow-list of the operations of its live revisions, and the scope that finds it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from envoy.config.core.v3 import base_pb2
@@ -39,6 +39,7 @@ from gateway.envoy.names import (
     PORTICO,
     RESPONSE_HEADERS,
     SCOPES,
+    SUSPENDED,
     TOKEN,
     WRONG_METHOD,
     canary_path,
@@ -52,6 +53,7 @@ DENIALS = ("two_credentials", "token_wrong_kind", "token_wrong_audience", "scope
 # What is remembered, and where: a table that looks up what nobody remembered lets everything pass.
 REMEMBERED = {"caller": set(chain.CALL), "mark": set(chain.MARK)}
 OFF = packed(route_pb2.FilterConfig(disabled=True))
+EVERYTHING = route_pb2.RouteMatch(prefix="/")
 # No cluster has the name, so the router refuses what comes so far.
 LEADS_NOWHERE = route_pb2.RouteAction(cluster=NOWHERE, cluster_not_found_response_code=route_pb2.RouteAction.NOT_FOUND)
 # A route that exists waits for its upstream as long as that may take; the listener's own limit is for calls without a route.
@@ -80,16 +82,19 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     """
     # Without any key there is nothing that a call could prove itself with, and Envoy refuses a key set that is empty.
     closed = tenant.routes is None or not (tenant.access.jwks or tenant.access.api_key_jwks)
+    gated = not (closed or tenant.suspended)
     host = route_pb2.VirtualHost(name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")])
-    if closed:
-        host.routes.append(_answer(CLOSED, 503, match=route_pb2.RouteMatch(prefix="/")))
+    if tenant.suspended:
+        host.routes.extend(_suspended(tenant))
+    elif closed:
+        host.routes.append(_answer(CLOSED, 503, match=EVERYTHING))
     else:
         host.matcher.CopyFrom(_matcher(tenant))
     # Local replies are mapped after this, so what the gateway itself says stays.
     whole = configuration_pb2.RouteConfiguration(
         name=tenant.slug, virtual_hosts=[host, _other_hosts()], response_headers_to_remove=RESPONSE_HEADERS
     )
-    if not closed:
+    if gated:
         whole.typed_per_filter_config[GATE].CopyFrom(chain.chain(tenant))
     guard(whole)
     return whole
@@ -97,8 +102,17 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
 
 def _other_hosts() -> route_pb2.VirtualHost:
     """Every host that is not ours; 421 says that it was the wrong door (RFC 9110 §15.5.20)."""
-    answer = _answer(OTHER_HOST, 421, match=route_pb2.RouteMatch(prefix="/"))
+    answer = _answer(OTHER_HOST, 421, match=EVERYTHING)
     return route_pb2.VirtualHost(name=OTHER_HOST, domains=["*"], routes=[answer])
+
+
+def _suspended(tenant: Tenant) -> Iterator[route_pb2.Route]:
+    """One refusal for every call, whatever it brings; pages of other origins may read it where they may call."""
+    for version in tenant.routes or ():
+        if version.cors:
+            match = route_pb2.RouteMatch(prefix=f"{_base(tenant, version)}/")
+            yield _refusal(SUSPENDED, _policy(version), match=match)
+    yield _answer(SUSPENDED, 403, match=EVERYTHING)
 
 
 def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
@@ -190,9 +204,9 @@ def _answer(name: str, status: int, match: route_pb2.RouteMatch | None = None) -
     )
 
 
-def _refusal(name: str, policy: cors_pb2.CorsPolicy) -> route_pb2.Route:
+def _refusal(name: str, policy: cors_pb2.CorsPolicy, match: route_pb2.RouteMatch | None = None) -> route_pb2.Route:
     """The same for an API that other origins may call: Envoy looks at no policy where a route answers by itself."""
-    route = route_pb2.Route(name=name, route=LEADS_NOWHERE, typed_per_filter_config={GATE: OFF, GUARD: OFF})
+    route = route_pb2.Route(name=name, match=match, route=LEADS_NOWHERE, typed_per_filter_config={GATE: OFF, GUARD: OFF})
     cors.apply(policy, route)
     return route
 

@@ -80,7 +80,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """`routes` is empty when nothing is published; None asks for the closed configuration, which lets nothing through."""
+    """`routes` is empty when nothing is published; None asks for the closed configuration, which lets nothing through.
+
+    `suspended`: nor does anything pass whatever the rest says, and calls are told why.
+    """
 
     slug: str
     issuer: str
@@ -88,3 +91,4 @@ class Tenant:
     hosts: tuple[str, ...]
     access: Access
     routes: tuple[Version, ...] | None
+    suspended: bool = False

@@ -1,4 +1,7 @@
-"""What happens to applications."""
+"""What happens to applications: who registers them, whose they are, and who answers for them."""
+
+from collections.abc import Set
+from typing import Any
 
 from django.db import transaction
 from django.utils.formats import number_format
@@ -7,18 +10,112 @@ from django.utils.translation import gettext as _
 from keys.models import Application
 from keys.secrets import new_client_id
 from tenants import events, limits
-from tenants.errors import NotAllowed
-from tenants.models import User
+from tenants.errors import Invalid, NotAllowed
+from tenants.models import Event, Membership, Team, TeamMember, User
+from tenants.people.members import held_now
+from tenants.roles import who_may
 
 
 @transaction.atomic
-def register_application(*, name: str, purpose: str, environment: str, by: User) -> Application:
+def register_application(*, name: str, purpose: str, environment: str, by: User, team: Team | None = None) -> Application:
+    """:param team: one of the person's own, which it then belongs to."""
     events.lock()
-    if Application.objects.filter(owner=by, name=name).exists():
-        raise NotAllowed(_("You have an application called “%(name)s” already.") % {"name": name})
-    if Application.objects.filter(owner=by).count() >= limits.APPLICATIONS_PER_PERSON:
-        said = _("You have %(most)s applications here, which is as many as one person may have.")
-        raise NotAllowed(said % {"most": number_format(limits.APPLICATIONS_PER_PERSON, force_grouping=True)})
-    application = Application.objects.create(name=name, purpose=purpose, environment=environment, owner=by, client_id=new_client_id())
-    events.record("application.created", application, by=by, purpose=purpose, environment=environment)
+    if team is not None and not Team.objects.of(by).filter(pk=team.pk).exists():
+        raise Invalid({"team": [_("You are in no such team.")]})
+    owner = team.lead.user if team else by
+    _room_at(owner, team, name=name, by=by)
+    application = Application.objects.create(
+        name=name, purpose=purpose, environment=environment, owner=owner, team=team, client_id=new_client_id()
+    )
+    belongs: dict[str, Any] = {"team": team.name} if team else {}
+    events.record("application.created", application, by=by, purpose=purpose, environment=environment, **belongs)
     return application
+
+
+@transaction.atomic
+def transfer(application: Application, *, to: User | Team, by: User) -> Event:
+    """Give it to another member or to a team. Its client id, credentials and subscriptions stay, so nothing stops working.
+
+    :param by: its owner, or who manages members.
+    """
+    events.lock()
+    application = Application.objects.select_related("owner", "team").get(pk=application.pk)
+    if not may_transfer(application, by, held_now(by)):
+        raise NotAllowed(_("%(application)s is not yours to give any more.") % {"application": application})
+    team = to if isinstance(to, Team) else None
+    # Read again: whoever leads may have changed.
+    owner = Team.objects.select_related("lead__user").get(pk=team.pk).lead.user if team else to
+    assert isinstance(owner, User)
+    if not Membership.objects.filter(who_may("applications.own"), user=owner, user__is_active=True).exists():
+        said = (
+            _("%(person)s leads this team, and may not have applications here.")
+            if team
+            else _("%(person)s may not have applications here.")
+        )
+        raise NotAllowed(said % {"person": owner})
+    if (application.owner_id, application.team_id) == (owner.pk, team.pk if team else None):
+        raise NotAllowed(_("%(application)s belongs to %(whose)s already.") % {"application": application, "whose": application.whose})
+    _room_at(owner, team, name=application.name, by=by)
+    was = application.whose
+    application.owner, application.team = owner, team
+    application.save(update_fields=["owner", "team"])
+    return events.record("application.transferred", application, by=by, was=was, now=application.whose)
+
+
+def may_transfer(application: Application, user: User, permissions: Set[str]) -> bool:
+    """The owner, which of a team's is its lead, and who manages members."""
+    return application.owner_id == user.pk or "members.manage" in permissions
+
+
+def receiver_called(email: str) -> User:
+    """The member with this address.
+
+    :raises Invalid: in the same words whether there is nobody, or they may not have applications.
+    """
+    entitled = Membership.objects.filter(who_may("applications.own"), user__email=email.strip().lower(), user__is_active=True)
+    membership = entitled.select_related("user").first()
+    if membership is None:
+        raise Invalid({"to": [_("Nobody here with this address may have applications.")]})
+    return membership.user
+
+
+@transaction.atomic
+def hand_over(person: User, *, to: User | Team, by: User) -> int:
+    """Transfer all that is a person's alone, before they leave. What their teams own stays with those. Returns how many."""
+    events.lock()
+    theirs = list(Application.objects.filter(owner=person, team=None).order_by("pk"))
+    for each in theirs:
+        transfer(each, to=to, by=by)
+    return len(theirs)
+
+
+@transaction.atomic
+def change_lead(team: Team, *, to: Membership, by: User) -> Event:
+    """Another of its members leads the team, and answers for what it owns."""
+    events.lock()
+    team = Team.objects.select_related("lead__user").get(pk=team.pk)
+    if team.lead_id == to.pk:
+        raise NotAllowed(_("%(person)s leads this team already.") % {"person": to.user})
+    if not TeamMember.objects.filter(team=team, membership=to).exists():
+        raise NotAllowed(_("%(person)s is not in this team; add them first.") % {"person": to.user})
+    was, team.lead = str(team.lead.user), to
+    team.save(update_fields=["lead"])
+    Application.objects.filter(team=team).update(owner=to.user)
+    return events.record("team.changed", team, by=by, was={"lead": was}, now={"lead": str(to.user)})
+
+
+def _room_at(owner: User, team: Team | None, *, name: str, by: User) -> None:
+    """
+    :raises NotAllowed: they have one of this name, or as many as they may.
+    """
+    theirs = Application.objects.filter(team=team) if team else Application.objects.filter(owner=owner, team=None)
+    whose = team or owner
+    if theirs.filter(name=name).exists():
+        mine = _("You have an application called “%(name)s” already.")
+        others = _("%(whose)s has an application called “%(name)s” already.")
+        raise NotAllowed((mine if whose == by else others) % {"name": name, "whose": whose})
+    if theirs.count() >= limits.APPLICATIONS_PER_PERSON:
+        mine = _("You have %(most)s applications here, which is as many as one person may have.")
+        others = _("%(whose)s has %(most)s applications here, which is as many as a person or a team may have.")
+        most = number_format(limits.APPLICATIONS_PER_PERSON, force_grouping=True)
+        raise NotAllowed((mine if whose == by else others) % {"most": most, "whose": whose})

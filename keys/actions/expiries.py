@@ -66,7 +66,7 @@ def agenda(applications: QuerySet[Application]) -> QuerySet[Credential]:
     return (
         Credential.objects.usable()
         .filter(expires_at__gt=timezone.now(), application__in=applications.order_by().values("pk"))
-        .select_related("application__owner")
+        .select_related("application__owner", "application__team")
         .annotate(last_used_at=Subquery(uses.annotate(last=Max("last_at")).values("last")))
     )
 
@@ -86,7 +86,6 @@ def _warn(credential: Credential, reached: int, now: datetime) -> None:
     # After a pause of the job fewer days are left than were agreed on.
     days = -(-(credential.expires_at - now) // timedelta(days=1))
     events.record("credential.ends_soon", credential, by=None, days=days, application=credential.application.name)
-    due.expect(due.MAIL_JOB, now)
 
 
 def _reached(end: datetime, now: datetime) -> int | None:

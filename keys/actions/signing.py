@@ -70,6 +70,7 @@ def create_tenant(*, slug: str, name: str, by: User | None, jwks_max_age: int | 
             key = _announce(keys, spare(tenant.pk, purpose, keys.policy.algorithm), planned_for=events.now(), by=by)
             _activate(keys, key, by=by)
         due.expect(ADVANCE_JOB, _next(keys))
+        due.expect(due.MEASURE_JOB, events.now())
     return tenant
 
 

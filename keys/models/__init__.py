@@ -1,4 +1,4 @@
-from keys.models.application import Application
+from keys.models.application import Application, owned_by
 from keys.models.audit_key import AuditKey, ChainHead, PlatformHead
 from keys.models.calendar_feed import CalendarFeed
 from keys.models.credential import Credential
@@ -21,4 +21,5 @@ __all__ = [
     "SigningKey",
     "TokenPolicy",
     "UsedAssertion",
+    "owned_by",
 ]

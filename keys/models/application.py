@@ -1,11 +1,21 @@
-from collections.abc import Set
+from collections.abc import Collection, Set
 from typing import ClassVar, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models import Team, TeamMember, TenantManager, TenantModel, User
+from tenants.models import Team, TeamMember, TenantManager, TenantModel, User, teams_of
+
+
+def owned_by(user: User | None, via: str = "") -> models.Q:
+    """A person's own applications, and those of their teams; a visitor has none.
+
+    :param via: how another model leads there: “application__”.
+    """
+    theirs = TeamMember.objects.filter(membership__user=user).values("team")
+    return models.Q(**{f"{via}owner": user}) | models.Q(**{f"{via}team__in": theirs})
 
 
 class ApplicationQuerySet(models.QuerySet["Application"]):
@@ -15,8 +25,7 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
 
     def owned_by(self, user: User) -> Self:
         """A person's own, and those of their teams."""
-        theirs = TeamMember.objects.filter(membership__user=user).values("team")
-        return self.filter(models.Q(owner=user) | models.Q(team__in=theirs))
+        return self.filter(owned_by(user))
 
 
 ApplicationManager = TenantManager.from_queryset(ApplicationQuerySet)
@@ -36,7 +45,7 @@ class Application(TenantModel):
     purpose = models.CharField(max_length=500)
     environment = models.CharField(max_length=4, choices=Environment, default=Environment.LIVE)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    # It belongs to them together; the owner is who answers for it.
+    # It belongs to them together; the owner, who answers for it, is then their lead.
     team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="+")
     client_id = models.CharField(max_length=40, editable=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
@@ -47,8 +56,27 @@ class Application(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["tenant", "client_id"], name="one_application_per_client_id"),
-            models.UniqueConstraint(fields=["tenant", "owner", "name"], name="one_application_per_owner_and_name"),
+            models.UniqueConstraint(
+                fields=["tenant", "owner", "name"], condition=models.Q(team=None), name="one_application_per_owner_and_name"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "team", "name"], condition=models.Q(team__isnull=False), name="one_application_per_team_and_name"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def whose(self) -> str:
+        """The team or the person that it belongs to, by name."""
+        return str(self.team or self.owner)
+
+    def belongs_to(self, user: User, teams: Collection[UUID] | None = None) -> bool:
+        """Whether it is this person's, or a team's that they are in.
+
+        :param teams: theirs, for who asks about many applications: else one of a team costs a query.
+        """
+        if self.owner_id == user.pk:
+            return True
+        return self.team_id is not None and self.team_id in (teams_of(user) if teams is None else teams)

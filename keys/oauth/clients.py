@@ -76,6 +76,8 @@ class Found:
     issuer: str = ""
     claim: str = ""
     claim_value: str = ""
+    # Whether the tenant is: neither suspended nor closing.
+    active: bool = True
 
 
 def authenticate(request: HttpRequest, form: Form, tenant_id: UUID, slug: str, *, scopes: Iterable[str] = ()) -> tuple[str, Found]:

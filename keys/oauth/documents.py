@@ -13,6 +13,7 @@ from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from keys import tokens
+from keys.actions import audit_keys as audit
 from keys.jwks import SIGNING_ALGS, lint
 from keys.models import ProtectedResource, SigningKey, TokenPolicy
 from keys.oauth.clients import METHODS
@@ -30,9 +31,19 @@ def jwks(request: HttpRequest, tenant: str) -> HttpResponse:
     """The keys for access tokens and API keys alike."""
     with tenant_scope(_tenant_or_404(tenant)):
         keys = [key.public_jwk for key in SigningKey.objects.in_jwks()]
-        age = TokenPolicy.objects.values_list("jwks_max_age", flat=True).get()
+        age = _policy().jwks_max_age
     lint(keys)
     return _document(request, {"keys": keys}, seconds=age, content_type="application/jwk-set+json")
+
+
+@open_to_all("public keys are public by design")
+@require_safe
+@transaction.non_atomic_requests
+def audit_keys(request: HttpRequest) -> HttpResponse:
+    """The public halves of every key that ever signed a head of a chain of events: the platform's, for all tenants."""
+    keys = audit.public()
+    lint(keys)
+    return _document(request, {"keys": keys}, seconds=METADATA_SECONDS, content_type="application/jwk-set+json")
 
 
 @open_to_all("authorization server metadata is public by design")
@@ -40,7 +51,7 @@ def jwks(request: HttpRequest, tenant: str) -> HttpResponse:
 @transaction.non_atomic_requests
 def metadata(request: HttpRequest, tenant: str) -> HttpResponse:
     with tenant_scope(_tenant_or_404(tenant)):
-        scopes = TokenPolicy.objects.values_list("scopes", flat=True).get()
+        scopes = _policy().scopes
     issuer = tokens.issuer(settings.PORTAL_URL, tenant)
     told = {
         "issuer": issuer,
@@ -84,6 +95,11 @@ def _document(request: HttpRequest, told: dict[str, Any], *, seconds: int, conte
     # A 304 repeats them (RFC 9110 §15.4.5).
     answer["ETag"], answer["Cache-Control"] = etag, f"public, max-age={seconds}"
     return get_conditional_response(request, etag=etag, response=answer) or answer
+
+
+def _policy() -> TokenPolicy:
+    """There is one, unless the tenant was erased a moment ago."""
+    return get_object_or_404(TokenPolicy)
 
 
 def _tenant_or_404(slug: str) -> UUID:

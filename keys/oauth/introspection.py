@@ -27,7 +27,10 @@ SHOWN = ("iss", "sub", "client_id", "aud", "scope", "iat", "exp", "jti")
 def introspect(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, Any]:
     form = forms.read(request)
     text = form.require("token")
-    authenticate(request, form, tenant_id, slug)
+    _, found = authenticate(request, form, tenant_id, slug)
+    if not found.active:
+        # Nothing of a tenant that is suspended works anywhere.
+        return INACTIVE
     with tenant_scope(tenant_id):
         return _of_token(text, slug) or _of_key(text, slug) or INACTIVE
 

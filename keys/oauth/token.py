@@ -40,6 +40,9 @@ def token(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, str | i
     audience = tokens.audience(settings.GATEWAY_URL, slug)
     resources = _asked_resources(form.resources, audience)
     client_id, found = authenticate(request, form, tenant_id, slug, scopes=asked)
+    if not found.active:
+        # The client is who it says it is, and may not use the grant (RFC 6749 §5.2).
+        raise OAuthError("unauthorized_client", "This tenant is suspended or closing, and issues no tokens meanwhile.")
     scope = _granted_scope(asked, found)
     confidential = "" if resources == [audience] else _check_apis(tenant_id, client_id, resources, audience)
     lifetime = _lifetime(found)

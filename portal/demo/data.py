@@ -10,14 +10,20 @@ from django.utils import timezone
 
 from apis import openapi
 from apis.actions import drafts, publishing, subscriptions
+from apis.actions.teams import give_api
 from apis.models import Api, Subscription
+from keys.actions import service_accounts
 from keys.actions.applications import register_application
 from keys.actions.credentials import create_api_key, create_credential, roll
 from keys.actions.signing import create_tenant
 from keys.models import Application
 from portal.demo import DOCUMENTS
 from tenants.actions import add_member
-from tenants.models import Role, Tenant, User
+from tenants.models import Membership, Role, Tenant, User
+from tenants.people.custom_roles import create_role
+from tenants.people.invitations import invite
+from tenants.people.teams import add_to_team, create_team
+from tenants.roles import permissions_of
 from tenants.scope import tenant_scope
 
 # How long verifiers keep a JWKS of the demo's tenants: whoever tries a rotation waits no longer for it.
@@ -109,6 +115,9 @@ def seed(upstream_url: str) -> list[dict[str, str]]:
         with tenant_scope(tenants["acme"].pk):
             _subscribe(decider=_user("ada@acme.example"))
             _go_on(documents, upstream_url, target, by=_user("pam@acme.example"))
+            _automate(by=_user("ada@acme.example"))
+            _organise(by=_user("ada@acme.example"))
+            invite(["bo@acme.example"], roles=[Role.DEVELOPER], by=_user("ada@acme.example"))
     return sign_ins
 
 
@@ -172,6 +181,30 @@ def _go_on(documents: Mapping[str, openapi.Document], upstream_url: str, target:
     draft = drafts.write(document=_text(DRAFT), read=documents[DRAFT], by=by)
     drafts.describe(draft, name="Customers", slug="customers-2", description=str(documents[DRAFT].content["info"]["description"]))
     drafts.aim(draft, url=f"{upstream_url}/anything", target=target)
+
+
+def _automate(*, by: User) -> None:
+    """Ada's service accounts, of which one is rolled; nobody ever sees their secrets."""
+    held = permissions_of([Role.ADMIN])
+    terraform, _ = service_accounts.create(
+        name="Terraform", description="APIs and plans as code, from the pipeline.", permissions=["apis.publish"], held=held, by=by
+    )
+    service_accounts.roll(terraform, grace="24h", held=held, by=by)
+    service_accounts.create(
+        name="Audit archive", description="Copies the audit every night.", permissions=["audit.read"], days=20, held=held, by=by
+    )
+
+
+def _organise(*, by: User) -> None:
+    """A team with what it owns, and a role of Acme's own."""
+    lead, other = (Membership.objects.select_related("user").get(user__email=each) for each in ("carl@acme.example", "dora@acme.example"))
+    team = create_team(name="Web shop", description="Everything that customers see.", lead=lead, by=by)
+    add_to_team(team, other, by=by)
+    register_application(name="Gift cards", purpose="Sells gift cards.", environment="test", by=other.user, team=team)
+    give_api(Api.objects.get(slug="orders"), team=team, by=by)
+    create_role(
+        name="On call", description="Stops what misbehaves, at night.", permissions=["subscriptions.decide", "applications.see_all"], by=by
+    )
 
 
 def _decide(subscription: Subscription, wish: Wish, *, by: User) -> None:

@@ -9,7 +9,7 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from keys.models import Application
-from portal.pages.application_tabs import chosen_tab
+from portal.pages.application_tabs import chosen_tab, owns
 from portal.pages.applications import rows_of
 from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
@@ -18,13 +18,13 @@ _Environment = Application.Environment
 
 
 def everyones(request: TenantRequest) -> QuerySet[Application]:
-    return Application.objects.visible_to(request.user, request.permissions).select_related("owner")
+    return Application.objects.visible_to(request.user, request.permissions).select_related("owner", "team")
 
 
 def matching(applications: QuerySet[Application], text: str) -> QuerySet[Application]:
-    """Those whose name or client id has this text in it, or whose owner's name or e-mail."""
-    owner = Q(owner__name__icontains=text) | Q(owner__email__icontains=text)
-    return applications.filter(Q(name__icontains=text) | Q(client_id__icontains=text) | owner)
+    """Those whose name or client id has this text in it, or whose team's or owner's name or e-mail."""
+    whose = Q(owner__name__icontains=text) | Q(owner__email__icontains=text) | Q(team__name__icontains=text)
+    return applications.filter(Q(name__icontains=text) | Q(client_id__icontains=text) | whose)
 
 
 @tenant_view("applications.see_all")
@@ -44,7 +44,7 @@ def console_applications(request: TenantRequest) -> HttpResponse:
 @require_safe
 def console_application(request: TenantRequest, pk: UUID) -> HttpResponse:
     application = get_object_or_404(everyones(request), pk=pk)
-    context = {"own": application.owner_id == request.user.pk and "applications.own" in request.permissions}
+    context = {"own": owns(request, application)}
     return render(request, "all_applications/application.html", {**chosen_tab(request, application), **context})
 
 

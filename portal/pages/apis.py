@@ -1,8 +1,10 @@
 """The APIs as their publishers see them: versions, revisions, what is live, and what may be changed."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -17,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis import origins
 from apis.actions import publishing, resources
+from apis.actions.teams import give_api
 from apis.models import Api, ApiVersion, Draft, Operation, Plan
 from apis.serializers import VersionIn
 from gateway.models import GatewayNode
@@ -30,6 +33,7 @@ from portal.pages.listing import page_of, sought
 from portal.pages.plans import open_subscriptions, rows_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid, NotAllowed
+from tenants.models import Team
 
 # So many operations of the live revision stand on the page; its document has all.
 SHOWN = 50
@@ -62,7 +66,11 @@ def address_of(request: TenantRequest, version: ApiVersion) -> str:
 @require_safe
 def console_apis(request: TenantRequest) -> HttpResponse:
     q = sought(request)
-    rows = Api.objects.prefetch_related(Prefetch("versions", _versions()), Prefetch("plans", Plan.objects.order_by("id")))
+    rows = Api.objects.select_related("team").prefetch_related(
+        Prefetch("versions", _versions()), Prefetch("plans", Plan.objects.order_by("id"))
+    )
+    if team := _team(request):
+        rows = rows.filter(team=team)
     if q:
         rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q))
     page = page_of(request, rows)
@@ -71,17 +79,26 @@ def console_apis(request: TenantRequest) -> HttpResponse:
         "page": page,
         "rows": [Row(each, *held.get(each.pk, (0, 0))) for each in page.rows],
         "q": q,
+        "team": team,
         "may_publish": "apis.publish" in request.permissions,
         "draft": Draft.objects.of(request.user).only("name", "changed_at").first(),
     }
     return render(request, "apis/list.html", context)
 
 
+def _team(request: TenantRequest) -> Team | None:
+    """Whose APIs are shown alone."""
+    try:
+        return Team.objects.filter(pk=UUID(request.GET.get("team", ""))).first()
+    except ValueError:
+        return None
+
+
 @tenant_view("apis.see_all")
 @require_safe
 def console_api(request: TenantRequest, api: str) -> HttpResponse:
     """One API; `?version=` chooses among its versions, else the first that callers reach."""
-    rows = Api.objects.with_encryption_key().prefetch_related(Prefetch("versions", _versions()))
+    rows = Api.objects.with_encryption_key().select_related("team").prefetch_related(Prefetch("versions", _versions()))
     found: Api = get_object_or_404(rows, slug=api)
     versions = list(found.versions.all())
     context: dict[str, Any] = {
@@ -139,6 +156,12 @@ class ApiForm(PageForm):
         help_text=gettext_lazy("One origin per line, such as https://shop.example; * alone is every page. Without any, browsers refuse."),
     )
 
+    team = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Team"),
+        help_text=gettext_lazy("Who looks after it. Whoever may publish may change it all the same."),
+        error_messages={"invalid_choice": gettext_lazy("Choose one of these teams.")},
+    )
     encryption_jwk = Text(
         most=encryption.MAX_LENGTH,
         empty=True,
@@ -149,6 +172,13 @@ class ApiForm(PageForm):
             "private key can read. Empty for none."
         ),
     )
+
+    def __init__(self, *args: Any, teams: Mapping[str, Team], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not teams:
+            del self.fields["team"]
+            return
+        self.fields["team"].choices = [("", _("None")), *((pk, team.name) for pk, team in teams.items())]  # type: ignore[attr-defined]
 
     def clean_encryption_jwk(self) -> dict[str, str] | None:
         given_text: str = self.cleaned_data["encryption_jwk"]
@@ -184,15 +214,17 @@ def _wrong_with(line: str, number: int) -> str:
 @tenant_view("apis.publish")
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_edit(request: TenantRequest, api: str) -> HttpResponse:
-    found: Api = get_object_or_404(Api.objects, slug=api)
+    found: Api = get_object_or_404(Api.objects.select_related("team"), slug=api)
     jwk = ProtectedResource.objects.get(name=api).encryption_jwk
     now = {
         "name": found.name,
         "description": found.description,
         "cors_origins": "\n".join(found.cors_origins),
+        "team": str(found.team_id or ""),
         "encryption_jwk": json.dumps(jwk, indent=2) if jwk else "",
     }
-    form, status = ApiForm(given(request), initial=now), 200
+    teams = _teams(request, found)
+    form, status = ApiForm(given(request), teams=teams, initial=now), 200
     if request.method == "POST":
         status = 422
         if form.is_valid():
@@ -201,7 +233,8 @@ def api_edit(request: TenantRequest, api: str) -> HttpResponse:
                 with transaction.atomic():
                     form.claim()
                     keyed = resources.change_encryption_key(found, form.cleaned_data["encryption_jwk"], by=request.user)
-                    event = publishing.change_api(found, **told, by=request.user) or keyed
+                    moved = give_api(found, team=teams.get(form.cleaned_data["team"]), by=request.user) if teams else None
+                    event = publishing.change_api(found, **told, by=request.user) or keyed or moved
             except NotAllowed as refusal:
                 status = 409
                 form.refuse(refusal)
@@ -211,6 +244,13 @@ def api_edit(request: TenantRequest, api: str) -> HttpResponse:
                 said = _("%(api)s is changed.") % {"api": found} if event else _("Nothing was changed.")
                 return asking.finished(request, back=api_page(request, found), said=said, event=event)
     return render(request, "apis/edit.html", {"form": form, "api": Api.objects.get(pk=found.pk)}, status=status)
+
+
+def _teams(request: TenantRequest, api: Api) -> dict[str, Team]:
+    """By id those that the person sees, and the one that it has."""
+    seen = list(Team.objects.visible_to(request.user, request.permissions).order_by("name"))
+    own = [api.team] if api.team and api.team not in seen else []
+    return {str(each.pk): each for each in [*seen, *own]}
 
 
 class VersionForm(PageForm):

@@ -18,6 +18,7 @@ from apis.models import Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
 from gateway.receipts import Receipt, as_told_to, newest_decisions, receipts_of
+from keys.actions.applications import may_transfer
 from keys.actions.credentials import ROLLABLE
 from keys.models import Application, Credential
 from keys.revocable import Use, Verdict, verdict, with_use
@@ -25,7 +26,7 @@ from portal import words
 from portal.pages.credential_kinds import WORDS, Words, named
 from portal.pages.listing import Page, chosen, page_of
 from tenants.access import TenantRequest
-from tenants.models import Event
+from tenants.models import Event, teams_of
 
 NAMES: dict[str, Promise] = {
     "credentials": gettext_lazy("Credentials"),
@@ -80,7 +81,17 @@ class Happening:
 
 
 def owns(request: TenantRequest, application: Application) -> bool:
-    return application.owner_id == request.user.pk and "applications.own" in request.permissions
+    """Whether it is this person's to handle; their teams are read once, where an application of a team is shown."""
+    if "applications.own" not in request.permissions:
+        return False
+    return application.belongs_to(request.user) if application.team_id is None else application.belongs_to(request.user, _teams(request))
+
+
+def _teams(request: TenantRequest) -> frozenset[UUID]:
+    found: frozenset[UUID] | None = getattr(request, "teams", None)
+    if found is None:
+        found = request.teams = teams_of(request.user)  # type: ignore[attr-defined]
+    return found
 
 
 def page_address(request: TenantRequest, application: Application, tab: str = "") -> str:
@@ -103,6 +114,7 @@ def chosen_tab(request: TenantRequest, application: Application) -> dict[str, An
         "tab": tab,
         "tabs": [(name, word, counts.get(name)) for name, word in NAMES.items()],
         "fragment": f"applications/_{tab}.html",
+        "may_transfer": may_transfer(application, request.user, request.permissions),
         **read[tab](request, application),
     }
 

@@ -1,5 +1,6 @@
 """A person's own applications: register one, look at it, end its subscriptions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -28,6 +29,7 @@ from portal.pages.application_tabs import by_state, chosen_tab, page_address
 from portal.pages.listing import page_of, sought
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid, NotAllowed
+from tenants.models import Team
 
 CREDENTIALS = {"active": gettext_lazy("%(many)s active"), "expiring": gettext_lazy("%(many)s in grace")}
 SUBSCRIPTIONS = {
@@ -35,6 +37,8 @@ SUBSCRIPTIONS = {
     "pending": gettext_lazy("%(many)s pending"),
     "suspended": gettext_lazy("%(many)s suspended"),
 }
+# Of the choice whose an application is: nobody's but the person's.
+MINE = "mine"
 ENVIRONMENTS = [("live", gettext_lazy("Live")), ("test", gettext_lazy("Test"))]
 
 
@@ -61,7 +65,7 @@ def matching(applications: QuerySet[Application], text: str) -> QuerySet[Applica
 
 
 def own(request: TenantRequest) -> QuerySet[Application]:
-    return Application.objects.filter(owner=request.user).select_related("owner")
+    return Application.objects.owned_by(request.user).select_related("owner", "team")
 
 
 @tenant_view("applications.own")
@@ -84,14 +88,31 @@ class ApplicationForm(PageForm):
         help_text=gettext_lazy("Tells approvers whether people depend on it. Both reach the same APIs; limits are those of the plan."),
         error_messages={"invalid_choice": gettext_lazy("Choose Live or Test.")},
     )
+    team = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        label=gettext_lazy("Whose it is"),
+        help_text=gettext_lazy("Everyone in a team sees its applications, and makes and revokes their secrets."),
+        error_messages={"invalid_choice": gettext_lazy("Choose yourself, or a team that you are in.")},
+    )
     next = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, teams: Mapping[str, Team], **kwargs: Any) -> None:
+        """:param teams: the person's own, by id; without any there is nothing to choose."""
+        super().__init__(*args, **kwargs)
+        if not teams:
+            del self.fields["team"]
+            return
+        choices = [(MINE, _("Mine")), *((pk, team.name) for pk, team in teams.items())]
+        self.fields["team"].choices = choices  # type: ignore[attr-defined]
+        self.fields["team"].initial = MINE
 
 
 @tenant_view("applications.own")
 @require_http_methods(["GET", "HEAD", "POST"])
 def app_new(request: TenantRequest) -> HttpResponse:
     """Register an application; `?next=` leads on afterwards."""
-    form = ApplicationForm(given(request), initial={"next": request.GET.get("next", "")})
+    teams = {str(each.pk): each for each in Team.objects.of(request.user).select_related("lead__user").order_by("name")}
+    form = ApplicationForm(given(request), teams=teams, initial={"next": request.GET.get("next", "")})
     status = 200
     if request.method == "POST":
         status = 422
@@ -100,7 +121,8 @@ def app_new(request: TenantRequest) -> HttpResponse:
             try:
                 with transaction.atomic():
                     form.claim()
-                    made = applications.register_application(**typed, by=request.user)
+                    team = teams.get(form.cleaned_data.get("team", MINE))
+                    made = applications.register_application(**typed, team=team, by=request.user)
             except NotAllowed as refusal:
                 status = 409
                 form.refuse(refusal)
@@ -140,7 +162,7 @@ def app(request: TenantRequest, pk: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: TenantRequest, pk: UUID) -> HttpResponse:
     """Ask, then end a subscription of one's own application for good."""
-    rows = Subscription.objects.filter(application__owner=request.user).for_list()
+    rows = Subscription.objects.owned_by(request.user).for_list()
     subscription = get_object_or_404(rows, pk=pk)
     names = {"application": subscription.application, "api": subscription.api}
     question = asking.Question(

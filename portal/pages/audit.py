@@ -23,13 +23,14 @@ from apis.models import ApiVersion, Plan, Subscription
 from gateway import receipts
 from keys.models import Credential
 from portal.forms import Text
+from portal.pages.audit_chain import last_head, most
 from portal.pages.listing import page_of
 from portal.templatetags.ui import STATES
 from portal.words import added, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.event_kinds import GATEWAY_KINDS
 from tenants.events import digest_of
-from tenants.models import Event, Membership, Steps
+from tenants.models import Event, Invitation, Membership, ServiceAccount, Steps, Tenant
 
 # Every kind, grouped by what it is about.
 KINDS: dict[str | Promise, dict[str, str | Promise]] = {
@@ -123,12 +124,15 @@ MOST_PEOPLE = 500
 LOOKED_THROUGH = 50_000
 # Numbers follow the database's clock; this allows for a clock that was set back.
 CLOCK = timedelta(minutes=5)
-# What an event's verb leads to, by what it is about: (from, to) -> verb, as on the model.
-STEPS: dict[str, Steps] = {
-    "subscription": Subscription.STEPS,
-    "credential": Credential.STEPS,
-    "plan": Plan.STEPS,
-    "version": ApiVersion.STEPS,
+# Whose STEPS say what an event's verb leads to, by what it is about.
+STATEFUL: dict[str, Any] = {
+    "subscription": Subscription,
+    "credential": Credential,
+    "plan": Plan,
+    "version": ApiVersion,
+    "tenant": Tenant,
+    "invitation": Invitation,
+    "service_account": ServiceAccount,
 }
 
 
@@ -274,8 +278,19 @@ def console_events(request: TenantRequest) -> HttpResponse:
         "looked_from": narrowed.looked_from,
         "looked_through": LOOKED_THROUGH,
         "zone": timezone.get_current_timezone_name(),
+        "narrowed": f"?{_filter_of(request)}" if filtered and form.is_valid() else "",
+        "head": last_head(),
+        "most": most(),
     }
     return render(request, "audit/list.html", context, status=200 if form.is_valid() else 422)
+
+
+def _filter_of(request: TenantRequest) -> str:
+    """The filter as it stands in an address, without the place in the list."""
+    query = request.GET.copy()
+    for name in set(query) - set(Filter.base_fields):
+        del query[name]
+    return query.urlencode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +339,17 @@ def _changes(event: Event) -> list[Change]:
     if event.kind == "revision.live":
         return [Change(_("Live revision"), _text(was), _text(event.data.get("number")))]
     noun, verb = event.kind.split(".")
-    to = next((step[1] for step, name in STEPS.get(noun, {}).items() if name == verb and step[0] == was), None)
-    if to is not None:
-        return [Change(_("State"), str(STATES[str(was)][0]), str(STATES[to][0]))]
+    model = STATEFUL.get(noun)
+    steps: Steps = model.STEPS if model else {}
+    leads_to = [to for (start, to), name in steps.items() if (start, name) == (was, verb)]
+    if leads_to:
+        # Where two ways lead on from here, only the event after it says which was taken.
+        return [Change(_("State"), _state(model, str(was)), _state(model, leads_to[0]) if len(leads_to) == 1 else _text(now))]
     return [Change(_("Value"), _text(was), _text(now))] if "was" in event.data else []
+
+
+def _state(model: Any, state: str) -> str:
+    return str(STATES[state][0] if state in STATES else model.Status(state).label)
 
 
 def _text(value: Any) -> str:

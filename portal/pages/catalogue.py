@@ -57,14 +57,14 @@ def plans_of(api: Api) -> QuerySet[Plan]:
 
 def own_subscriptions(api: Api, user: User) -> list[Subscription]:
     """The last of each of a person's applications to this API, those in force first."""
-    last = Subscription.objects.filter(api=api, application__owner=user).order_by("application", "-id").distinct("application")
+    last = Subscription.objects.owned_by(user).filter(api=api).order_by("application", "-id").distinct("application")
     order = [_Status.ACTIVE, _Status.SUSPENDED, _Status.PENDING, _Status.REJECTED, _Status.CANCELLED]
     return sorted(last.select_related("application", "plan"), key=lambda each: (order.index(_Status(each.status)), each.pk))
 
 
-def with_standing(apis: QuerySet[Api], user: User) -> QuerySet[Any]:
-    """Annotate what each is to this person: a key of STANDINGS, `suspended`, or "" where nobody can subscribe."""
-    mine = Subscription.objects.filter(api=OuterRef("pk"), application__owner=user)
+def with_standing(apis: QuerySet[Api], user: User | None) -> QuerySet[Any]:
+    """Annotate what each is to this person, or to a visitor: a key of STANDINGS, `suspended`, or "" where nobody can subscribe."""
+    mine = Subscription.objects.owned_by(user).filter(api=OuterRef("pk"))
     plans = Plan.objects.filter(api=OuterRef("pk"), status=Plan.Status.PUBLISHED)
     steps = [
         (mine.filter(status=_Status.ACTIVE), "subscribed"),
@@ -77,13 +77,13 @@ def with_standing(apis: QuerySet[Api], user: User) -> QuerySet[Any]:
     return apis.annotate(standing=Case(*whens, default=Value(""), output_field=CharField()))
 
 
-@tenant_view("apis.see_published")
+@tenant_view("apis.see_published", public=True)
 @require_safe
 def catalogue(request: TenantRequest) -> HttpResponse:
     """What can be called here."""
     q, status = sought(request), chosen(request, "status", [*STANDINGS])
     everything = offered()
-    rows = with_standing(everything, request.user)
+    rows = with_standing(everything, request.user if request.user.is_authenticated else None)
     if q:
         rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q) | Q(description__icontains=q))
     if status:
@@ -103,7 +103,7 @@ def catalogue(request: TenantRequest) -> HttpResponse:
     return render(request, "catalogue/list.html", context)
 
 
-@tenant_view("apis.see_published")
+@tenant_view("apis.see_published", public=True)
 @require_safe
 def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     """One API: what it is, its operations, its plans, and a call that works."""
@@ -208,7 +208,7 @@ def _body(body: reference.Body | None) -> samples.Body | None:
     return samples.Body("text/plain" if "*" in body.media_type else body.media_type, body.example)
 
 
-@tenant_view("apis.see_published")
+@tenant_view("apis.see_published", public=True)
 @require_safe
 def catalogue_openapi(request: TenantRequest, api: str) -> HttpResponse:
     """The document of a version, for tools: its server is the gateway."""

@@ -27,7 +27,10 @@ from portal.pages.application_tabs import page_address
 from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import NotAllowed
-from tenants.models import Membership, User
+from tenants.models import Membership, ServiceAccount, User
+
+# Others stand in their own list.
+NEXT_SERVICES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Rotation:
 @tenant_view("applications.own")
 @require_safe
 def own_expiries(request: TenantRequest) -> HttpResponse:
-    return _listed(request, Application.objects.filter(owner=request.user), everyones=False)
+    return _listed(request, Application.objects.owned_by(request.user), everyones=False)
 
 
 @tenant_view("applications.see_all")
@@ -82,6 +85,7 @@ def _listed(request: TenantRequest, applications: QuerySet[Application], *, ever
         "owner": owner,
         "everyones": everyones,
         "rotations": _rotations() if everyones and "keys.see" in request.permissions else [],
+        "services": _services() if everyones and "service_accounts.manage" in request.permissions else [],
         "feed": CalendarFeed.objects.filter(user=request.user).first(),
     }
     return render(request, "expiries/list.html", context)
@@ -92,6 +96,7 @@ def matching(rows: QuerySet[Credential], text: str, *, everyones: bool) -> Query
     found = Q(label__icontains=text) | Q(last_four=text) | Q(application__name__icontains=text)
     if everyones:
         found |= Q(application__owner__name__icontains=text) | Q(application__owner__email__icontains=text)
+        found |= Q(application__team__name__icontains=text)
     return rows.filter(found)
 
 
@@ -140,6 +145,11 @@ def _rotations() -> list[Rotation]:
         elif active and active.activated_at:
             found.append(Rotation(name, active.activated_at + signing.rotation(purpose, policy)))
     return found
+
+
+def _services() -> QuerySet[ServiceAccount]:
+    """The service accounts that end next."""
+    return ServiceAccount.objects.working().order_by("expires_at", "pk")[:NEXT_SERVICES]
 
 
 @tenant_view("tenant.see")

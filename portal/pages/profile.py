@@ -4,6 +4,7 @@ import zoneinfo
 from functools import cache
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django import forms
 from django.conf import settings
 from django.contrib.auth import password_validation, update_session_auth_hash
@@ -19,6 +20,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from portal.accounts import ours
+from portal.accounts_fields import NewPassword
 from portal.errors import status_of
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -72,22 +74,14 @@ class ProfileForm(PageForm):
 
 class PasswordForm(PageForm):
     old_password = forms.CharField(strip=False, max_length=1000, label=gettext_lazy("Password now"), widget=forms.PasswordInput)
-    password = forms.CharField(
-        strip=False,
-        max_length=1000,
-        label=gettext_lazy("New password"),
-        help_text=gettext_lazy("Twelve characters or more, and none that many people use."),
-        widget=forms.PasswordInput,
-    )
-    password_again = forms.CharField(strip=False, max_length=1000, label=gettext_lazy("New password again"), widget=forms.PasswordInput)
+    password = NewPassword(label=gettext_lazy("New password"))
+    password_again = NewPassword(label=gettext_lazy("New password again"), help_text="")
     refusal: TooMany | Busy | None = None
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
         self.fields["old_password"].widget.attrs["autocomplete"] = "current-password"
-        for name in ("password", "password_again"):
-            self.fields[name].widget.attrs["autocomplete"] = "new-password"
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
@@ -149,6 +143,7 @@ def password(request: HttpRequest) -> HttpResponse:
         status = 200 if request.method != "POST" else status_of(form.refusal) if form.refusal else 422
         return render(request, "account/password_change.html", {"form": form, "at_profile": True}, status=status)
     change_password(user, password=form.cleaned_data["password"])
+    get_adapter().send_notification_mail("account/email/password_changed", user)
     update_session_auth_hash(request, user)
     return finished(request, back=reverse("profile"), said=_("The password is changed. You are signed out everywhere else."))
 

@@ -76,7 +76,7 @@ def _applications(request: TenantRequest, q: str) -> Group | None:
 
 
 def _application(request: TenantRequest, application: Application) -> Hit:
-    return Hit(application.name, f"{application.owner} · {application.client_id}", page_address(request, application))
+    return Hit(application.name, f"{application.whose} · {application.client_id}", page_address(request, application))
 
 
 def _people(request: TenantRequest, q: str) -> Group | None:

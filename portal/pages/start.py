@@ -2,11 +2,13 @@
 
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_safe
 
+from keys.actions.tenants import may_found
 from portal.pages.listing import sought
 from portal.words import ROLES
 from tenants.access import signed_in
@@ -17,9 +19,9 @@ from tenants.scope import user_scope
 MANY = 8
 
 
-def tenants_of(user: User) -> list[Tenant]:
+def tenants_of(user: User) -> QuerySet[Tenant]:
     """The tenants that a person is a member of, by name."""
-    return list(Tenant.objects.filter(pk__in=_roles_of(user)).order_by("name"))
+    return Tenant.objects.filter(pk__in=_roles_of(user)).order_by("name")
 
 
 def _roles_of(user: User) -> dict[UUID, list[str]]:
@@ -32,7 +34,7 @@ def _roles_of(user: User) -> dict[UUID, list[str]]:
 def home(request: HttpRequest) -> HttpResponse:
     """Straight to the one tenant there is, else to the choice."""
     assert isinstance(request.user, User)
-    found = tenants_of(request.user)
+    found = list(tenants_of(request.user))
     return redirect("catalogue", found[0].slug) if len(found) == 1 else redirect("tenants-page")
 
 
@@ -44,7 +46,8 @@ def tenants(request: HttpRequest) -> HttpResponse:
     roles = _roles_of(request.user)
     rows, q = Tenant.objects.filter(pk__in=roles).order_by("name", "slug"), sought(request)
     found = [(tenant, [ROLES[role] for role in roles[tenant.pk]]) for tenant in (rows.filter(name__icontains=q) if q else rows)]
-    return render(request, "start/tenants.html", {"found": found, "q": q, "total": len(roles), "many": len(roles) > MANY})
+    context = {"found": found, "q": q, "total": len(roles), "many": len(roles) > MANY, "may_make": may_found(request.user)}
+    return render(request, "start/tenants.html", context)
 
 
 urlpatterns = [

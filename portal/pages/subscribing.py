@@ -25,7 +25,7 @@ from portal.pages import asking
 from portal.pages.catalogue import offered, own_subscriptions, plans_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import Membership, User
+from tenants.models import Membership, TeamMember, User
 from tenants.roles import who_may
 
 DECIDES = {
@@ -99,7 +99,7 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
     """Choose an application and a plan, and say what for."""
     found = get_object_or_404(offered(), slug=api)
     mine = own_subscriptions(found, request.user)
-    applications = Application.objects.filter(owner=request.user).order_by("name")
+    applications = Application.objects.owned_by(request.user).order_by("name")
     taken = {each.application_id for each in mine if each.status in Subscription.OPEN}
     plans = plans_of(found)
     typed = given(request)
@@ -155,9 +155,12 @@ def _said(made: Subscription) -> str:
 
 
 def _who_decides(made: Subscription) -> str:
-    """Four eyes: never who asked."""
+    """Four eyes: never who asked, and nobody of the team that it is for."""
     decides = Membership.objects.filter(who_may("subscriptions.decide"), user__is_active=True)
-    people: list[User] = [each.user for each in decides.exclude(user=made.requested_by).select_related("user").order_by("user__name", "id")]
+    decides = decides.exclude(user__in=[made.requested_by_id, made.application.owner_id])
+    if made.application.team_id is not None:
+        decides = decides.exclude(pk__in=TeamMember.objects.filter(team=made.application.team_id).values("membership"))
+    people: list[User] = [each.user for each in decides.select_related("user").order_by("user__name", "id")]
     if not people:
         return _("Nobody else here can decide yet; tell an administrator.")
     others = len(people) - 1

@@ -76,8 +76,9 @@ def console_subscriptions(request: TenantRequest) -> HttpResponse:
     rows = Subscription.objects.visible_to(request.user, request.permissions).for_list()
     if q := listing.sought(request):
         owner = Q(application__owner__name__icontains=q) | Q(application__owner__email__icontains=q)
+        team = Q(application__team__name__icontains=q)
         api = Q(api__name__icontains=q) | Q(api__slug__icontains=q)
-        rows = rows.filter(Q(application__name__icontains=q) | api | owner)
+        rows = rows.filter(Q(application__name__icontains=q) | api | owner | team)
     if status := listing.chosen(request, "status", _Status.values):
         rows = rows.filter(status=status)
     page = listing.page_of(request, rows)

@@ -53,6 +53,7 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "staging": (_("Staging"), ""),
     "expired": (_("Expired"), ""),
     "revoked": (_("Revoked"), ""),
+    "accepted": (_("Accepted"), "ok"),
     "retired": (_("Retired"), ""),
     "removed": (_("Removed"), ""),
     "compromised": (_("Compromised"), "bad"),

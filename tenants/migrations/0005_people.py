@@ -1,3 +1,5 @@
+from typing import Any
+
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.text
@@ -7,11 +9,23 @@ from django.db import migrations, models
 import tenants.models.base
 import tenants.scope
 from tenants.rls import enable_rls, same_tenant
+from tenants.scope import tenant_scope
+
+
+def begin_now(apps: Any, _: Any) -> None:
+    """Nobody is told what happened before there were inboxes. Mails that wait for their server are sent."""
+    counters, due = apps.get_model("tenants", "EventCounter").objects, apps.get_model("tenants", "Due").objects
+    waits = set(due.filter(job="send_mails").values_list("tenant_id", flat=True))
+    for tenant in apps.get_model("tenants", "Tenant").objects.all():
+        with tenant_scope(tenant.pk):
+            now = {"told": models.F("number")} | ({} if tenant.pk in waits else {"mailed": models.F("number")})
+            counters.filter(tenant=tenant).update(**now)
 
 
 class Migration(migrations.Migration):
     dependencies = [
         ("tenants", "0004_audit"),
+        ("account", "0009_emailaddress_unique_primary_email"),
     ]
 
     operations = [
@@ -49,6 +63,29 @@ class Migration(migrations.Migration):
             model_name="membership",
             name="custom_roles",
             field=django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None),
+        ),
+        migrations.AddField(
+            model_name="tenant",
+            name="accent",
+            field=models.CharField(
+                choices=[
+                    ("teal", "Teal"),
+                    ("blue", "Blue"),
+                    ("indigo", "Indigo"),
+                    ("violet", "Violet"),
+                    ("pink", "Pink"),
+                    ("orange", "Orange"),
+                    ("green", "Green"),
+                    ("slate", "Slate"),
+                ],
+                default="teal",
+                max_length=10,
+            ),
+        ),
+        migrations.AddField(
+            model_name="tenant",
+            name="logo_digest",
+            field=models.CharField(blank=True, max_length=16),
         ),
         migrations.AddField(
             model_name="tenant",
@@ -138,6 +175,27 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "platform settings",
             },
+        ),
+        migrations.CreateModel(
+            name="TenantSize",
+            fields=[
+                (
+                    "tenant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="size",
+                        serialize=False,
+                        to="tenants.tenant",
+                    ),
+                ),
+                ("members", models.PositiveIntegerField(default=0)),
+                ("apis", models.PositiveIntegerField(default=0)),
+                ("applications", models.PositiveIntegerField(default=0)),
+                ("subscriptions", models.PositiveIntegerField(default=0)),
+                ("events", models.PositiveBigIntegerField(default=0)),
+                ("measured_at", models.DateTimeField()),
+            ],
         ),
         migrations.CreateModel(
             name="Team",
@@ -293,6 +351,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("read_at", models.DateTimeField(null=True)),
+                ("in_inbox", models.BooleanField(default=True)),
                 ("in_digest", models.BooleanField(default=False)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("event", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.event")),
@@ -338,10 +397,8 @@ class Migration(migrations.Migration):
             name="TenantSettings",
             fields=[
                 ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ("accent", models.CharField(blank=True, max_length=7)),
                 ("support_address", models.EmailField(blank=True, max_length=254)),
                 ("logo", models.BinaryField(blank=True, default=b"")),
-                ("logo_type", models.CharField(blank=True, max_length=20)),
                 (
                     "catalogue",
                     models.CharField(choices=[("members", "Members only"), ("public", "Everybody")], default="members", max_length=8),
@@ -423,11 +480,17 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="notification",
-            index=models.Index(condition=models.Q(("read_at", None)), fields=["tenant", "user"], name="unread_in_an_inbox"),
+            index=models.Index(
+                condition=models.Q(("in_inbox", True), ("read_at", None)), fields=["tenant", "user"], name="unread_in_an_inbox"
+            ),
         ),
         migrations.AddIndex(
             model_name="notification",
             index=models.Index(condition=models.Q(("in_digest", True)), fields=["tenant", "user"], name="waits_for_a_digest"),
+        ),
+        migrations.AddIndex(
+            model_name="notification",
+            index=models.Index(fields=["tenant", "created_at"], name="notifications_by_age"),
         ),
         migrations.AddConstraint(
             model_name="notification",
@@ -475,12 +538,16 @@ class Migration(migrations.Migration):
             model_name="tenantsettings",
             constraint=models.UniqueConstraint(fields=("tenant",), name="one_settings_row_per_tenant"),
         ),
+        migrations.RunSQL(
+            "INSERT INTO tenants_due (tenant_id, job, at) SELECT id, 'measure_tenants', now() FROM tenants_tenant ON CONFLICT DO NOTHING;",
+            migrations.RunSQL.noop,
+        ),
         # Before row security: the owner, too, would see no rows outside a scope.
         migrations.RunSQL(
             """
-            INSERT INTO tenants_tenantsettings (id, tenant_id, accent, support_address, logo, logo_type, catalogue, sign_up, sign_up_domains,
+            INSERT INTO tenants_tenantsettings (id, tenant_id, support_address, logo, catalogue, sign_up, sign_up_domains,
                     sign_up_role, mfa_required, approval_by_people)
-                SELECT gen_random_uuid(), id, '', '', '', '', 'members', 'invitation', '{}', 'developer', false, true FROM tenants_tenant;
+                SELECT gen_random_uuid(), id, '', '', 'members', 'invitation', '{}', 'developer', false, true FROM tenants_tenant;
             """,
             migrations.RunSQL.noop,
         ),
@@ -502,4 +569,15 @@ class Migration(migrations.Migration):
         same_tenant("tenants_teammember", "membership_id", "tenants_membership"),
         same_tenant("tenants_invitation", "team_id", "tenants_team"),
         same_tenant("tenants_notification", "event_id", "tenants_event"),
+        migrations.AddField("eventcounter", "told", models.PositiveBigIntegerField(default=0)),
+        migrations.RunPython(begin_now, migrations.RunPython.noop),
+        # Whoever was here before addresses were verified goes on as before.
+        migrations.RunSQL(
+            """
+            INSERT INTO account_emailaddress (user_id, email, verified, "primary")
+                SELECT id, email, true, true FROM tenants_user
+                WHERE NOT EXISTS (SELECT FROM account_emailaddress WHERE user_id = tenants_user.id);
+            """,
+            migrations.RunSQL.noop,
+        ),
     ]

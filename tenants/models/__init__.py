@@ -10,14 +10,16 @@ from tenants.models.membership import CustomRole, Membership, Role
 from tenants.models.notification import Notification, NotificationPreference
 from tenants.models.service_account import ServiceAccount
 from tenants.models.settings import PlatformSettings, SignUp, TenantSettings
-from tenants.models.team import Team, TeamMember
-from tenants.models.tenant import MAX_SLUG, RESERVED_SLUGS, SLUG, Tenant
+from tenants.models.team import Team, TeamMember, teams_of
+from tenants.models.tenant import MAX_SLUG, RESERVED_SLUGS, SLUG, Accent, Tenant
+from tenants.models.tenant_size import TenantSize
 from tenants.models.user import Theme, User, UserManager
 
 __all__ = [
     "MAX_SLUG",
     "RESERVED_SLUGS",
     "SLUG",
+    "Accent",
     "AccountMail",
     "Attempt",
     "CurrentTenant",
@@ -45,8 +47,10 @@ __all__ = [
     "TenantManager",
     "TenantModel",
     "TenantSettings",
+    "TenantSize",
     "Theme",
     "User",
     "UserManager",
     "new_id",
+    "teams_of",
 ]

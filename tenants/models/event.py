@@ -55,6 +55,8 @@ class EventCounter(TenantModel):
     digest = models.CharField(max_length=64, default="0" * 64)
     # The number up to which mails were made of events: see portal/post.py.
     mailed = models.PositiveBigIntegerField(default=0)
+    # The same of inboxes, which don't wait for a mail server.
+    told = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant"], name="one_counter_per_tenant")]

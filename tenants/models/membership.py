@@ -18,6 +18,21 @@ class Role(models.TextChoices):
     AUDITOR = "auditor", _("Auditor")
 
 
+class CustomRoleQuerySet(models.QuerySet["CustomRole"]):
+    def with_holders(self) -> Self:
+        """With `holders`: how many members hold it."""
+        holders = RawSQL(
+            """(SELECT count(*) FROM tenants_membership m
+                WHERE m.tenant_id = tenants_customrole.tenant_id AND m.custom_roles @> ARRAY[tenants_customrole.id])""",
+            [],
+            models.IntegerField(),
+        )
+        return self.annotate(holders=holders)
+
+
+CustomRoleManager = TenantManager.from_queryset(CustomRoleQuerySet)
+
+
 class CustomRole(TenantModel):
     """A role of the tenant's own: a name for a set of permissions of tenants.roles."""
 
@@ -25,6 +40,8 @@ class CustomRole(TenantModel):
     description = models.CharField(max_length=200, blank=True)
     permissions = ArrayField(models.CharField(max_length=40), default=list)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[CustomRoleManager["CustomRole"]] = CustomRoleManager()
 
     class Meta:
         verbose_name = "role"

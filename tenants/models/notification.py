@@ -11,6 +11,8 @@ class Notification(TenantModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     event = models.ForeignKey(Event, models.CASCADE, related_name="+")
     read_at = models.DateTimeField(null=True)
+    # Else it is there for a digest alone.
+    in_inbox = models.BooleanField(default=True)
     # It waits for the next digest mail.
     in_digest = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -19,8 +21,9 @@ class Notification(TenantModel):
         constraints = [models.UniqueConstraint(fields=["tenant", "user", "event"], name="one_notification_per_person_and_event")]
         indexes = [
             models.Index(fields=["tenant", "user", "-id"], name="an_inbox"),
-            models.Index(fields=["tenant", "user"], condition=models.Q(read_at=None), name="unread_in_an_inbox"),
+            models.Index(fields=["tenant", "user"], condition=models.Q(read_at=None, in_inbox=True), name="unread_in_an_inbox"),
             models.Index(fields=["tenant", "user"], condition=models.Q(in_digest=True), name="waits_for_a_digest"),
+            models.Index(fields=["tenant", "created_at"], name="notifications_by_age"),
         ]
 
     def __str__(self) -> str:

@@ -1,11 +1,25 @@
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models.base import Steps, TenantModel
+from tenants.models.base import Steps, TenantManager, TenantModel
+from tenants.models.user import User
+
+
+class ServiceAccountQuerySet(models.QuerySet["ServiceAccount"]):
+    def working(self) -> Self:
+        return self.filter(status=ServiceAccount.Status.ACTIVE, expires_at__gt=Now())
+
+    def person_behind(self, user: User) -> User:
+        """Who answers for what this user does: the person themselves, or of a service account the one who knows its secret."""
+        return self.select_related("created_by").get(user=user).created_by if user.is_service else user
+
+
+ServiceAccountManager = TenantManager.from_queryset(ServiceAccountQuerySet)
 
 
 class ServiceAccount(TenantModel):
@@ -35,9 +49,12 @@ class ServiceAccount(TenantModel):
     former_until = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
+    # Who made its secret, and so may know it: who answers for it. See keys.actions.service_accounts.roll.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[ServiceAccountManager["ServiceAccount"]] = ServiceAccountManager()
 
     class Meta:
         verbose_name = "service account"

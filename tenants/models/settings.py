@@ -21,11 +21,9 @@ class TenantSettings(TenantModel):
         MEMBERS = "members", _("Members only")
         PUBLIC = "public", _("Everybody")
 
-    # "#rrggbb", or "" for Portico's own.
-    accent = models.CharField(max_length=7, blank=True)
     support_address = models.EmailField(blank=True)
+    # A PNG, or nothing; Tenant.logo_digest says which.
     logo = models.BinaryField(blank=True, default=b"")
-    logo_type = models.CharField(max_length=20, blank=True)
     catalogue = models.CharField(max_length=8, choices=Catalogue, default=Catalogue.MEMBERS)
     sign_up = models.CharField(max_length=10, choices=SignUp, default=SignUp.INVITATION)
     sign_up_domains = ArrayField(models.CharField(max_length=253), default=list)

@@ -21,6 +21,19 @@ RESERVED_SLUGS = set(
 )
 
 
+class Accent(models.TextChoices):
+    """The colour of what can be pressed; each stands in static/tokens.css, legible in both themes."""
+
+    TEAL = "teal", _("Teal")
+    BLUE = "blue", _("Blue")
+    INDIGO = "indigo", _("Indigo")
+    VIOLET = "violet", _("Violet")
+    PINK = "pink", _("Pink")
+    ORANGE = "orange", _("Orange")
+    GREEN = "green", _("Green")
+    SLATE = "slate", _("Slate")
+
+
 class Tenant(models.Model):
     """An organisation with its own members, APIs, applications, keys, policies and audit. Its slug never changes."""
 
@@ -36,12 +49,17 @@ class Tenant(models.Model):
         (Status.ACTIVE, Status.CLOSING): "closing",
         (Status.SUSPENDED, Status.CLOSING): "closing",
         (Status.CLOSING, Status.ACTIVE): "reopened",
+        (Status.CLOSING, Status.SUSPENDED): "reopened",
     }
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=MAX_SLUG, unique=True, validators=[SLUG])
     name = models.CharField(max_length=80)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    # Both stand here, for every page draws them.
+    accent = models.CharField(max_length=10, choices=Accent, default=Accent.TEAL)
+    # "" where there is no logo.
+    logo_digest = models.CharField(max_length=16, blank=True)
     # Why it is suspended or closing, for its members to read.
     status_why = models.CharField(max_length=500, blank=True)
     # When a tenant that is closing is erased.

@@ -1,7 +1,8 @@
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils.translation import get_supported_language_variant
 from django.utils.translation import gettext_lazy as _
@@ -16,10 +17,13 @@ class Theme(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+    @transaction.atomic
+    def create_user(self, email: str, password: str | None = None, *, verified: bool = True, **fields: Any) -> "User":
+        """A person whose e-mail address counts as theirs; without `verified`, once they followed the link in a mail."""
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
+        EmailAddress.objects.create(user=user, email=user.email, verified=verified, primary=True)
         return user
 
     def get_by_natural_key(self, username: str | None) -> "User":

@@ -608,7 +608,7 @@ class TestProcess:
             read("a: 1")
 
     def test_a_process_that_sleeps_is_killed(self, worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(openapi, "SECONDS", 0.3)
+        monkeypatch.setattr(openapi, "WALL_SECONDS", 0.3)
         worker("import time\ntime.sleep(60)")
         with pytest.raises(DocumentError, match="seconds to read"):
             read("a: 1")

@@ -5,16 +5,40 @@ from dataclasses import dataclass
 from tests.e2e.world import TENANT, World
 
 ADA, PAM, CARL, UGO = "ada@acme.example", "pam@acme.example", "carl@acme.example", "ugo@acme.example"
+OLGA = "olga@portico.example"
 # Addresses that show no page of their own: they do something and lead on, or give a file, or exist in development alone.
 NO_PAGES = {
+    "join": "a question like others, where the settings let people join by themselves",
     "home": "it leads to a tenant, or to the choice",
     "profile-theme": "it leads back",
     "gallery": "in development alone",
     "catalogue-openapi": "a file",
+    "inbox-open": "it leads to what a notification is about",
+    "inbox-read": "it leads to the inbox",
+    "platform-mail": "a mail's text, with a name that only the list knows",
     "console-request-approve": "it leads to the request",
     "console-request-reject": "it leads to the request",
     "console-request-undo": "it leads to the request",
     "account_logout": "a question of allauth's",
+    **dict.fromkeys(
+        (
+            "mfa_activate_totp",
+            "mfa_deactivate_totp",
+            "mfa_add_webauthn",
+            "mfa_edit_webauthn",
+            "mfa_remove_webauthn",
+            "mfa_view_recovery_codes",
+            "mfa_generate_recovery_codes",
+            "mfa_reauthenticate",
+            "mfa_reauthenticate_webauthn",
+            "session-end",
+        ),
+        "it takes more than being signed in; tests/e2e/test_passkeys.py looks at it",
+    ),
+    "console-settings-logo": "it leads to the settings",
+    "tenant-logo": "a picture",
+    "console-settings-reopen": "a question like others, of a tenant that is closing",
+    "platform-person": "a question like others, of a person whom only the page names",
 }
 
 
@@ -38,6 +62,13 @@ def places(world: World) -> list[Place]:
         subscriptions = ada.get("subscriptions/?limit=200").raise_for_status().json()["results"]
         events = ada.get("events/?limit=200").raise_for_status().json()["results"]
         plans = {api["slug"]: api for api in ada.get("apis/?limit=200").raise_for_status().json()["results"]}
+        members = ada.get("members/?limit=200").raise_for_status().json()["results"]
+        carls = next(row["id"] for row in members if row["email"] == CARL)
+        invited = ada.get("invitations/?status=pending").raise_for_status().json()["results"][0]["id"]
+        teams = {row["name"]: row["id"] for row in ada.get("teams/").raise_for_status().json()["results"]}
+        roles = {row["name"]: row["id"] for row in ada.get("roles/").raise_for_status().json()["results"]}
+        people = {row["email"]: row["id"] for row in ada.get(f"teams/{teams['Web shop']}/members/").raise_for_status().json()["results"]}
+        services = {row["name"]: row["id"] for row in ada.get("service-accounts/").raise_for_status().json()["results"]}
         keys = {(row["purpose"], row["status"]): row["id"] for row in ada.get("signing-keys/").raise_for_status().json()["results"]}
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
@@ -47,11 +78,23 @@ def places(world: World) -> list[Place]:
     c = f"{t}/console"
     return [
         Place("account_login", "/accounts/login/", ""),
+        Place("account_signup:closed", "/accounts/signup/", ""),
+        Place("account_email_verification_sent", "/accounts/confirm-email/", ""),
+        Place("account_confirm_email:ended", "/accounts/confirm-email/ended/", ""),
+        Place("account_inactive", "/accounts/inactive/", ""),
+        Place("account_reset_password", "/accounts/password/reset/", ""),
+        Place("account_reset_password_done", "/accounts/password/reset/done/", ""),
+        Place("account_reset_password_from_key:ended", "/accounts/password/reset/key/ended/", ""),
         Place("refusal-page", "/refusals/SUBSCRIPTION_PENDING/", ""),
         Place("not-found", f"{t}/apis/nothing/", CARL),
         Place("tenants-page", "/tenants/", ADA),
         Place("profile", "/profile/", CARL),
         Place("account_change_password", "/accounts/password/change/", CARL),
+        Place("account_reauthenticate", "/accounts/confirm/", CARL),
+        Place("mfa_index", "/accounts/2fa/", CARL),
+        Place("mfa_needed", "/accounts/2fa/needed/", CARL),
+        Place("sessions", "/accounts/sessions/", CARL),
+        Place("sessions-end-others", "/accounts/sessions/end-others/", CARL),
         Place("catalogue", f"{t}/", CARL),
         Place("catalogue:nothing", f"{t}/?q=nothing+of+the+kind", CARL),
         Place("catalogue-api", f"{t}/apis/orders/", CARL),
@@ -67,6 +110,9 @@ def places(world: World) -> list[Place]:
         Place("expiries", f"{t}/expiries/", CARL),
         Place("expiries-calendar", f"{t}/expiries/calendar/", CARL),
         Place("expiries-calendar-end", f"{t}/expiries/calendar/end/", CARL),
+        Place("inbox", f"{t}/inbox/", ADA),
+        Place("inbox:nothing", f"{t}/inbox/", PAM),
+        Place("inbox-preferences", f"{t}/inbox/preferences/", ADA),
         Place("app-subscription-cancel", f"{t}/apps/subscriptions/{active}/cancel/", CARL),
         Place("app-credential-new", f"{t}/apps/{app}/credentials/new/", CARL),
         Place("app-credential-new:client-secret", f"{t}/apps/{app}/credentials/new/?kind=client_secret", CARL),
@@ -105,8 +151,39 @@ def places(world: World) -> list[Place]:
         Place("console-application", f"{c}/applications/{app}/", ADA),
         Place("console-expiries", f"{c}/expiries/", ADA),
         Place("console-members", f"{c}/members/", ADA),
+        Place("console-member-roles", f"{c}/members/roles/", ADA),
+        Place("console-member-role-new", f"{c}/members/roles/new/?from=approver", ADA),
+        Place("console-member-role", f"{c}/members/roles/{roles['On call']}/", ADA),
+        Place("console-member-role-delete", f"{c}/members/roles/{roles['On call']}/delete/", ADA),
+        Place("teams", f"{t}/teams/", CARL),
+        Place("team", f"{t}/teams/{teams['Web shop']}/", CARL),
+        Place("team:managed", f"{t}/teams/{teams['Web shop']}/", ADA),
+        Place("team-new", f"{t}/teams/new/", ADA),
+        Place("team-edit", f"{t}/teams/{teams['Web shop']}/edit/", ADA),
+        Place("team-delete", f"{t}/teams/{teams['Web shop']}/delete/", ADA),
+        Place("team-add", f"{t}/teams/{teams['Web shop']}/add/", ADA),
+        Place("team-lead", f"{t}/teams/{teams['Web shop']}/lead/", ADA),
+        Place("team-remove", f"{t}/teams/{teams['Web shop']}/members/{people['dora@acme.example']}/remove/", ADA),
+        Place("app-transfer", f"{t}/apps/{app}/transfer/", CARL),
+        Place("console-member-edit", f"{c}/members/{carls}/roles/", ADA),
+        Place("console-member-remove", f"{c}/members/{carls}/remove/", ADA),
+        Place("member-leave", f"{t}/leave/", CARL),
+        Place("console-member-invitations", f"{c}/members/invitations/", ADA),
+        Place("console-member-invite", f"{c}/members/invite/", ADA),
+        Place("console-member-invitation-resend", f"{c}/members/invitations/{invited}/resend/", ADA),
+        Place("console-member-invitation-revoke", f"{c}/members/invitations/{invited}/revoke/", ADA),
+        Place("invitation:nowhere", f"{t}/invitations/nothing/", ""),
+        Place("console-services", f"{c}/service-accounts/", ADA),
+        Place("console-service", f"{c}/service-accounts/{services['Terraform']}/", ADA),
+        Place("console-service-new", f"{c}/service-accounts/new/", ADA),
+        Place("console-service-edit", f"{c}/service-accounts/{services['Terraform']}/edit/", ADA),
+        Place("console-service-roll", f"{c}/service-accounts/{services['Terraform']}/roll/", ADA),
+        Place("console-service-revoke", f"{c}/service-accounts/{services['Terraform']}/revoke/", ADA),
         Place("console-events", f"{c}/audit/", UGO),
         Place("console-event", f"{c}/audit/{decision}/", UGO),
+        Place("console-event-chain", f"{c}/audit/chain/", UGO),
+        Place("console-event-export", f"{c}/audit/export/", UGO),
+        Place("console-event-time", f"{c}/audit/time/?application={app}", UGO),
         Place("console-keys", f"{c}/keys/", ADA),
         Place("console-key", f"{c}/keys/{keys['access_token', 'active']}/", ADA),
         Place("console-keys-rehearse", f"{c}/keys/rehearse/access_token/", ADA),
@@ -114,5 +191,17 @@ def places(world: World) -> list[Place]:
         Place("console-key-compromise", f"{c}/keys/{keys['access_token', 'active']}/compromise/", ADA),
         Place("console-keys-policy", f"{c}/keys/policy/", ADA),
         Place("console-gateways", f"{c}/gateways/", ADA),
+        Place("console-settings", f"{c}/settings/", ADA),
+        Place("console-settings-export", f"{c}/settings/export/", ADA),
+        Place("console-settings-close", f"{c}/settings/close/", ADA),
+        Place("tenant-new", "/tenants/new/", OLGA),
+        Place("platform-tenants", "/platform/", OLGA),
+        Place("platform-people", "/platform/people/", OLGA),
+        Place("platform-gateways", "/platform/gateways/", OLGA),
+        Place("platform-mails", "/platform/mails/", OLGA),
+        Place("platform-health", "/platform/health/", OLGA),
+        Place("platform-jobs", "/platform/jobs/", OLGA),
+        Place("platform-events", "/platform/events/", OLGA),
+        Place("platform-settings", "/platform/settings/", OLGA),
         Place("console-gateway", f"{c}/gateways/gateway-1/", ADA),
     ]

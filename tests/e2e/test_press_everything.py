@@ -9,15 +9,14 @@ import pytest
 from django.urls import Resolver404, resolve
 from playwright.sync_api import Error, Page
 
-from tests.e2e.pages import ADA, CARL, PAM, UGO
+from tests.e2e.pages import ADA, CARL, OLGA, PAM, UGO
 from tests.e2e.world import TENANT, World, complaints, settled
 
-OLGA = "olga@portico.example"
 # All that can be pressed and seen, each with what makes it different from others.
 PRESSABLE = """() => [...document.querySelectorAll('a[href], button, summary, select, [hx-get]')]
   .filter(each => each.checkVisibility() && !each.disabled && !each.closest('dialog:not([open])'))
   .map((each, at) => { each.dataset.at = at; return {
-    at, tag: each.tagName, href: each.getAttribute('href') || '',
+    at, shell: !each.closest('main, dialog'), tag: each.tagName, href: each.getAttribute('href') || '',
     action: each.getAttribute('formaction') || (each.form ? each.form.getAttribute('action') || location.pathname : ''),
     method: each.form ? each.form.method : 'get', download: each.hasAttribute('download'),
     words: (each.innerText || each.getAttribute('aria-label') || '').trim().slice(0, 60) } })"""
@@ -27,7 +26,10 @@ APART = re.compile(r"/accounts/logout/|/api/docs/|/profile/theme/")
 
 @dataclass(frozen=True)
 class Thing:
+    """`shell`: it stands round the page, on every page alike."""
+
     at: int
+    shell: bool
     tag: str
     href: str
     action: str
@@ -113,8 +115,8 @@ class Walk:
             thing = Thing(**each)
             if APART.search(thing.href) or APART.search(thing.action) or "://" in thing.href or thing.href.startswith("#"):
                 continue
-            # Links are the same wherever they stand; a button belongs to its page.
-            where = "" if thing.tag == "A" else name
+            # Links and what stands round the page are the same everywhere; a button belongs to its page.
+            where = "" if thing.tag == "A" or thing.shell else name
             if (where, thing.key) not in self.pressed:
                 self.pressed.add((where, thing.key))
                 yield thing

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
@@ -26,6 +27,7 @@ from gateway.envoy.names import REFUSAL_HEADER
 from gateway.envoy.state import Access, ApiKey, Grant, Operation, Tenant, Version
 from gateway.usage import caller_of, read_entry
 from keys import tokens
+from keys.secrets import new_service_key
 from tests import live
 from tests.attack.test_first_call import static_gateway
 from tests.gateway.states import AUDIENCE, ISSUER, small_tenant
@@ -224,6 +226,8 @@ CASES: dict[str, tuple[Make, tuple[int, str]]] = {
     "a token that calls itself an API key in its claims": (lambda: {"token": token(typ="ak+jwt", jti="unknown")}, OK),
     "garbage": (lambda: {"token": "garbage"}, INVALID),
     "garbage with an API key's prefix": (lambda: {"token": "ptc_live_garbage"}, INVALID),
+    "a service account's key": (lambda: {"token": new_service_key(UUID(int=1))}, INVALID),
+    "a service account's key in X-API-Key": (lambda: in_header(new_service_key(UUID(int=1))), MISSING),
     "nothing": (dict, MISSING),
     # For which API.
     "a token for the called API alone": (lambda: {"token": token(aud=f"{AUDIENCE}/orders")}, OK),

@@ -56,6 +56,8 @@ def tenant_files() -> dict[str, str]:
     files = {"routes": readable(configuration_pb2.RouteConfiguration, found.routes)}
     closed = compile_tenant(replace(whole_tenant(), routes=None))
     files["closed"] = readable(configuration_pb2.RouteConfiguration, closed.routes)
+    suspended = compile_tenant(replace(whole_tenant(), suspended=True))
+    files["suspended"] = readable(configuration_pb2.RouteConfiguration, suspended.routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in found.clusters:
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)

@@ -19,12 +19,13 @@ from django.db import connection
 from apis.actions import publishing
 from apis.models import Draft, Upstream
 from keys import keyring, rewrapping, tokens
+from keys.actions import audit_keys
 from keys.envelope import Kek, Unavailable, seal, unseal
 from keys.keks.file import FileKek, make_file
 from keys.keks.ring import Ring
 from keys.management.commands import rotate_kek
-from keys.models import SigningKey
-from keys.rewrapping import Unread, rewrap, sealed_models
+from keys.models import AuditKey, SigningKey
+from keys.rewrapping import Unread, rewrap, sealed_models, shared_sealed_models
 from tenants.models import Role
 from tenants.scope import tenant_scope
 from tests import make
@@ -111,8 +112,18 @@ class Terminal(io.StringIO):
 
 def test_everything_that_an_app_seals_is_known() -> None:
     sealing = {model for model in apps.get_models() if any("seal" in field.name for field in model._meta.get_fields())}
-    assert sealing == set(sealed_models())
-    assert {SigningKey, Upstream, Draft} <= sealing
+    assert sealing == {*sealed_models(), *shared_sealed_models()}
+    assert {SigningKey, Upstream, Draft, AuditKey} <= sealing
+
+
+def test_the_platforms_own_are_sealed_anew_as_well(shops: list[UUID], olds: Ring, both: Ring, monkeypatch: Any) -> None:
+    audit_keys.rotate()
+    audit_keys._unsealed.clear()
+    _use(monkeypatch, both)
+    _rotate()
+    row = AuditKey.objects.exclude(sealed="").get()
+    assert row.sealed.split(".")[1] == both.current_id
+    assert tokens.public_jwk(audit_keys.signer()) == row.public_jwk
 
 
 def test_everything_is_sealed_under_the_new_key(shops: list[UUID], olds: Ring, both: Ring, monkeypatch: Any) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tenants.models import Accent
+
 STATIC = Path(settings.BASE_DIR) / "static"
 TOKEN = re.compile(r"--([\w-]+): (?:light-dark\((#\w{6}), (#\w{6})\)|(#\w{6}));")
 
@@ -17,11 +19,17 @@ TEXT += [("info", "surface"), ("accent", "accent-soft"), ("ok", "accent-soft")]
 TEXT += [(word, "code") for word in ("code-ink", "code-word", "code-text", "code-note")]
 TEXT += [("code-ink", "code-wrong")]
 # What shows where a control is, and where the focus is.
-SHAPES = [("control", ground) for ground in GROUNDS] + [("accent", ground) for ground in (*GROUNDS, "accent-soft", "code")]
+SHAPES = (
+    [("control", ground) for ground in GROUNDS] + [("accent", ground) for ground in (*GROUNDS, "accent-soft")] + [("code-word", "code")]
+)
 
 
-def tokens(theme: str) -> dict[str, str]:
-    found = TOKEN.findall((STATIC / "tokens.css").read_text())
+def tokens(theme: str, accent: str = "teal") -> dict[str, str]:
+    """The first block is everybody's, and a tenant's accent stands over it."""
+    text = (STATIC / "tokens.css").read_text()
+    everybodys, *_ = text.partition("[data-accent")
+    own = re.search(rf'\[data-accent="{accent}"\] {{([^}}]+)}}', text)
+    found = TOKEN.findall(everybodys + (own[1] if own else ""))
     return {name: both or (light if theme == "light" else dark) for name, light, dark, both in found}
 
 
@@ -37,12 +45,17 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.parametrize("accent", Accent.values)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("least,pairs", [(4.5, TEXT), (3.0, SHAPES)], ids=["text", "shapes"])
-def test_colours_that_meet_can_be_told_apart(theme: str, least: float, pairs: list[tuple[str, str]]) -> None:
-    colours = tokens(theme)
+def test_colours_that_meet_can_be_told_apart(theme: str, least: float, pairs: list[tuple[str, str]], accent: str) -> None:
+    colours = tokens(theme, accent)
     weak = {f"{one} on {other}": round(contrast(colours[one], colours[other]), 2) for one, other in pairs}
     assert {pair: ratio for pair, ratio in weak.items() if ratio < least} == {}
+
+
+def test_each_accent_is_a_colour_of_its_own() -> None:
+    assert len({(tokens("light", each)["accent"], tokens("dark", each)["accent"]) for each in Accent.values}) == len(Accent.values)
 
 
 def test_colours_stand_in_the_tokens_alone() -> None:

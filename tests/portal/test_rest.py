@@ -25,7 +25,7 @@ from tenants.roles import PERMISSIONS
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base, queries
-from tests.tenants.test_isolation import OPEN, address, tenant_patterns
+from tests.tenants.test_isolation import OPEN, address, tenant_patterns, unknown_ids
 
 NOT_FOUND = "There is nothing here, or nothing that you may see."
 
@@ -205,8 +205,7 @@ def rest_addresses() -> list[tuple[str, str, str, str]]:
 
 @pytest.mark.parametrize("name,path,method,permission", rest_addresses())  # fmt: skip
 def test_a_member_without_the_permission_is_told_which(cast: Cast, rest: Rest, name: str, path: str, method: str, permission: str) -> None:
-    ids = {"api": "x", "version": "v1", "plan": "x", "number": 1, "credential": uuid4(),
-           "pk": {"applications": uuid4(), "subscriptions": uuid4(), "keys": uuid4()}}  # fmt: skip
+    ids = unknown_ids()
     for role in Role.values:
         member = User.objects.filter(email=f"{role}@acme.example").first() or make.member(cast.acme, f"{role}@acme.example", role)
         response = rest(member).generic(method, address(path, "acme", ids), "{}", content_type="application/json")

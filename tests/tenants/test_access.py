@@ -65,7 +65,7 @@ def page(request: Any) -> HttpResponse:
     return HttpResponse(",".join(sorted(request.permissions)))
 
 
-def ask(user: Any) -> HttpResponse:
+def ask(user: Any) -> Any:
     request: HttpRequest = RequestFactory().get("/t/acme/x/")
     request.user = user
     return page(request)

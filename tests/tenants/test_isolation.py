@@ -60,19 +60,29 @@ def _fill(owner: User) -> dict[str, Any]:
     )  # fmt: skip
     team = make.team(owner)
     role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])
-    make.invitation(by=owner)
-    make.service_account(by=owner)
-    Notification.objects.create(user=owner, event=event)
+    invitation = make.invitation(by=owner)
+    service, _ = make.service_account(by=owner)
+    notification = Notification.objects.create(user=owner, event=event)
     NotificationPreference.objects.create(user=owner, group="subscriptions")
     ChainHead.objects.create(number=1, digest="0" * 64, signed_at=at, jws="")
     return {
         "team": team.pk,
         "role": role.pk,
+        "member": team.lead_id,
         "api": api.slug,
         "version": "v1",
         "plan": plan.name,
         "number": 1,
-        "pk": {"applications": application.pk, "subscriptions": subscription.pk, "plans": plan.pk, "keys": key.pk},
+        "pk": {
+            "applications": application.pk,
+            "subscriptions": subscription.pk,
+            "plans": plan.pk,
+            "keys": key.pk,
+            "services": service.pk,
+            "notifications": notification.pk,
+            "invitations": invitation.pk,
+            "members": team.lead_id,
+        },
         "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
@@ -112,14 +122,24 @@ def tenant_patterns() -> list[tuple[str, str, set[str]]]:
 
 # What OAuth shows of a tenant is public by design; it has no ids but the tenant's own.
 # A calendar's address has a test of its own, tests/portal/pages/test_expiries.py.
-OPEN = {"calendar-feed", "token", "revoke", "introspect", "jwks", "metadata", "resource-metadata"}
+# So has the one that stops mails, tests/portal/pages/test_inbox.py, and an invitation's, tests/portal/pages/test_invitations.py.
+OPEN = {"calendar-feed", "invitation", "stop-mails", "token", "revoke", "introspect", "jwks", "metadata", "resource-metadata"}
 ADDRESSES = [each for each in tenant_patterns() if each[0] not in OPEN]
 # What a key is for is a word, and no id of anybody's.
 WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant", "purpose"}]
 
 
 def address(path: str, slug: str, ids: dict[str, Any]) -> str:
-    kinds = {"subscriptions/": "subscriptions", "requests/": "subscriptions", "console/plans/": "plans", "keys/": "keys"}
+    kinds = {
+        "service-accounts/": "services",
+        "inbox/": "notifications",
+        "invitations/": "invitations",
+        "members/": "members",
+        "subscriptions/": "subscriptions",
+        "requests/": "subscriptions",
+        "console/plans/": "plans",
+        "keys/": "keys",
+    }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
 
@@ -127,13 +147,17 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
 def unknown_ids() -> dict[str, Any]:
     return {
         "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(), "gateway": "no-such",
-        "pk": {"applications": uuid4(), "subscriptions": uuid4(), "plans": uuid4(), "keys": uuid4()},
+        "team": uuid4(), "role": uuid4(), "member": uuid4(),
+        "pk": {kind: uuid4() for kind in (
+            "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
+        )},
     }  # fmt: skip
 
 
 def answer(client: Client, method: str, path: str) -> tuple[int, Any, dict[str, str]]:
     response = client.generic(method, path, "{}", "application/json", headers={"accept": "application/json"})
-    text = re.sub(r'"request_id": ?"[^"]+"', '"request_id": ""', response.content.decode())
+    content = b"".join(response) if response.streaming else response.content
+    text = re.sub(r'"request_id": ?"[^"]+"', '"request_id": ""', content.decode())
     headers = {name: value for name, value in response.headers.items() if name != "X-Request-ID"}
     return response.status_code, text, headers
 

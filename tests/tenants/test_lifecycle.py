@@ -41,7 +41,7 @@ def one(model: Any) -> Any:
         case "invitation":
             return make.invitation()
         case "serviceaccount":
-            return make.service_account()
+            return make.service_account()[0]
         case "tenant":
             return Tenant.objects.get(pk=current_tenant_id())
     raise AssertionError(f"Say here how to make a {model.__name__}.")

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from keys import authenticators
 from keys.envelope import Unavailable
 from keys.kek import kek
 from keys.rewrapping import Unread, rewrap, tenants
@@ -27,6 +28,11 @@ class Command(BaseCommand):
         said = time.monotonic()
         try:
             current_id = kek().current_id
+            for count in authenticators.rewrap(kek(), current_id=current_id, unread=unread):
+                resealed += count
+            unread.slug = "platform"
+            for count in rewrap(None, kek(), current_id=current_id, unread=unread):
+                resealed += count
             for done, (tenant_id, slug) in enumerate(tenants(), start=1):
                 unread.slug = slug
                 for count in rewrap(tenant_id, kek(), current_id=current_id, unread=unread):
@@ -53,7 +59,7 @@ class _Unread:
     """Tells each secret that can't be read at once, however many there are."""
 
     def __init__(self, command: Command) -> None:
-        self.command, self.slug, self.count = command, "", 0
+        self.command, self.slug, self.count = command, "people", 0
 
     def __call__(self, found: Unread) -> None:
         self.count += 1

@@ -77,7 +77,7 @@ def test_a_wrong_password_an_unknown_and_an_inactive_person_look_alike(carl: Use
     assert set(refused) == {carl.pk, gone.pk}
 
 
-def test_an_unknown_person_takes_as_long_as_a_known_one(carl: User) -> None:
+def test_an_unknown_person_takes_as_long_as_a_known_one(costly_passwords: None, carl: User) -> None:
     def seconds(email: str) -> float:
         begun = time.perf_counter()
         assert authenticate(None, username=email, password="wrong") is None
@@ -193,8 +193,8 @@ def test_signing_out_asks_by_get_and_ends_the_session(carl: User, client: Client
     assert client.get("/accounts/logout/")["Location"] == LOGIN
 
 
-def test_there_is_no_way_to_sign_up(client: Client, db: None) -> None:
-    for path in ("/accounts/signup/", "/accounts/password/reset/", "/accounts/email/", "/accounts/"):
+def test_what_allauth_brings_further_is_not_there(client: Client, db: None) -> None:
+    for path in ("/accounts/password/set/", "/accounts/email/", "/accounts/reauthenticate/", "/accounts/login/code/", "/accounts/"):
         assert client.get(path).status_code == 404
 
 

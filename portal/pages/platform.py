@@ -1,0 +1,251 @@
+"""The platform, for its operators: tenants, people, gateways, health, jobs, and what happened outside any tenant. Shared tables alone."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Min, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from gateway.models import ControlProcess, GatewayNode, Loaded
+from portal import health
+from portal.forms import PageForm, Text
+from portal.kept import given
+from portal.pages.asking import Question, ask, finished
+from portal.pages.listing import chosen, page_of, sought
+from portal.words import happened
+from tenants.access import operator_view
+from tenants.errors import Invalid, NotAllowed
+from tenants.models import Due, JobRun, PlatformEvent, PlatformSettings, SignUp, Tenant, User
+from tenants.people.platform import FIELDS, change_platform, deactivate, reactivate
+
+# A worker that has ended no job for so long is away: there are jobs every five seconds.
+QUIET = timedelta(seconds=60)
+# What is due for longer than its lease is not being done.
+LATE = timedelta(minutes=5)
+STATES = {
+    Tenant.Status.ACTIVE: gettext_lazy("Active"),
+    Tenant.Status.SUSPENDED: gettext_lazy("Suspended"),
+    Tenant.Status.CLOSING: gettext_lazy("Closing"),
+}
+
+
+@operator_view
+@require_safe
+def tenants(request: HttpRequest) -> HttpResponse:
+    """Every tenant: its state, and how much it holds."""
+    q, status = sought(request), chosen(request, "status", Tenant.Status.values)
+    rows: QuerySet[Tenant] = Tenant.objects.select_related("size")
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q))
+    if status:
+        rows = rows.filter(status=status)
+    return render(request, "platform/tenants.html", {"page": page_of(request, rows), "q": q, "status": status, "states": STATES})
+
+
+@operator_view
+@require_safe
+def people(request: HttpRequest) -> HttpResponse:
+    """Every account. Who is where is each tenant's own."""
+    q = sought(request)
+    rows: QuerySet[User] = User.objects.filter(is_service=False)
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(email__icontains=q))
+    return render(request, "platform/people.html", {"page": page_of(request, rows), "q": q})
+
+
+@operator_view
+@require_http_methods(["GET", "HEAD", "POST"])
+def person(request: HttpRequest, pk: Any, verb: str) -> HttpResponse:
+    """Close an account, or open it again."""
+    found = get_object_or_404(User, pk=pk, is_service=False)
+    assert isinstance(request.user, User)
+    by = request.user
+    if verb == "close":
+        question = Question(
+            title=_("Close the account of %(person)s?") % {"person": found},
+            says=_("They can sign in nowhere any more, and every session of theirs ends now. What they own stays, and goes on working."),
+            button=_("Close the account"),
+            back=reverse("platform-people"),
+            done=_("The account of %(person)s is closed.") % {"person": found},
+            danger=True,
+        )
+        act: Callable[[dict[str, Any]], Any] = lambda _data: deactivate(found, by=by)  # noqa: E731
+    elif verb == "open":
+        question = Question(
+            title=_("Open the account of %(person)s again?") % {"person": found},
+            says=_("They can sign in again, with the roles that they have."),
+            button=_("Open the account"),
+            back=reverse("platform-people"),
+            done=_("The account of %(person)s is open again.") % {"person": found},
+        )
+        act = lambda _data: reactivate(found, by=by)  # noqa: E731
+    else:
+        raise Http404
+
+    def done(data: dict[str, Any]) -> None:
+        # Its event is the platform's, which has no receipt.
+        act(data)
+
+    return ask(request, question, PageForm(given(request)), done)
+
+
+@operator_view
+@require_safe
+def gateways(request: HttpRequest) -> HttpResponse:
+    """Every gateway, and how many tenants each has loaded."""
+    connected = set(GatewayNode.objects.connected().values_list("pk", flat=True))
+    loaded = dict(Loaded.objects.values("node_id").annotate(many=Count("tenant_id")).values_list("node_id", "many"))
+    rows = [(node, node.pk in connected, loaded.get(node.pk, 0)) for node in GatewayNode.objects.order_by("name")]
+    return render(request, "platform/gateways.html", {"rows": rows})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component: `told` says what was seen, just now or by others."""
+
+    name: str | Promise
+    well: bool
+    told: str
+
+
+@operator_view
+@require_safe
+def platform_health(request: HttpRequest) -> HttpResponse:
+    """Each component, looked at now."""
+    return render(request, "platform/health.html", {"parts": list(_parts())})
+
+
+def _parts() -> list[Part]:
+    now = timezone.now()
+    database, took = _timed(health.database)
+    broker, asked = _timed(health.broker)
+    control = ControlProcess.objects.filter(seen_at__gt=now - timedelta(seconds=15)).count()
+    last = JobRun.objects.order_by("-ended_at").first()
+    quiet = last is None or last.ended_at is None or last.ended_at < now - QUIET
+    nodes = GatewayNode.objects.filter(revoked_at=None).count()
+    connected = GatewayNode.objects.connected().count()
+    late = Due.objects.filter(at__lt=now - LATE).aggregate(many=Count("pk"), first=Min("at"))
+    return [
+        Part(_("Database"), database, _("answered after %(ms)s ms") % {"ms": took}),
+        Part(_("Broker"), broker, _("answered after %(ms)s ms") % {"ms": asked} if broker else _("does not answer")),
+        Part(_("Control plane"), control > 0, _("%(many)s processes live") % {"many": control}),
+        Part(
+            _("Worker"),
+            not quiet,
+            _("ended no job for a minute") if quiet else _("ended a job %(seconds)s s ago") % {"seconds": _ago(last, now)},
+        ),
+        Part(_("Gateways"), connected == nodes, _("%(connected)s of %(all)s are connected") % {"connected": connected, "all": nodes}),
+        Part(_("Work that is due"), not late["many"], _("nothing is late") if not late["many"] else _("%(many)s pieces are late") % late),
+    ]
+
+
+def _timed(look: Callable[[], bool]) -> tuple[bool, int]:
+    began = time.perf_counter()
+    found = look()
+    return found, round((time.perf_counter() - began) * 1000)
+
+
+def _ago(last: JobRun | None, now: datetime) -> int:
+    return round((now - last.ended_at).total_seconds()) if last and last.ended_at else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    name: str
+    every: timedelta
+    run: JobRun | None
+
+    @property
+    def next_at(self) -> datetime | None:
+        return self.run.started_at + self.every if self.run and self.run.started_at else None
+
+
+@operator_view
+@require_safe
+def jobs(request: HttpRequest) -> HttpResponse:
+    """What the clock starts: the last run, the next, and failures."""
+    runs = JobRun.objects.in_bulk()
+    rows = [
+        Job(name, timedelta(seconds=float(str(each["schedule"]))), runs.get(each["task"]))
+        for name, each in sorted(settings.CELERY_BEAT_SCHEDULE.items())
+    ]
+    return render(request, "platform/jobs.html", {"rows": rows})
+
+
+@operator_view
+@require_safe
+def platform_events(request: HttpRequest) -> HttpResponse:
+    """What happened outside any tenant."""
+    q = sought(request)
+    rows: QuerySet[PlatformEvent] = PlatformEvent.objects.all()
+    if q:
+        rows = rows.filter(Q(subject_name__icontains=q) | Q(actor_name__icontains=q) | Q(kind__startswith=q) | Q(ip=q))
+    page = page_of(request, rows, by="number")
+    told = [
+        (each, happened(each.kind, each.data, actor=each.actor_name, subject=each.subject_name, by_a_person=each.actor_id is not None))
+        for each in page.rows
+    ]
+    return render(request, "platform/events.html", {"page": page, "rows": told, "q": q})
+
+
+class PlatformForm(PageForm):
+    tenants_by = forms.ChoiceField(
+        choices=PlatformSettings.Creators.choices, widget=forms.RadioSelect, label=gettext_lazy("Who makes tenants")
+    )
+    sign_up = forms.ChoiceField(choices=SignUp.choices, widget=forms.RadioSelect, label=gettext_lazy("Who opens an account"))
+    sign_up_domains = Text(
+        most=2000, lines=3, empty=True, label=gettext_lazy("Domains"), help_text=gettext_lazy("One in a line, such as example.com.")
+    )
+
+    def clean_sign_up_domains(self) -> list[str]:
+        return [line for line in self.cleaned_data["sign_up_domains"].replace(",", "\n").split("\n") if line.strip()]
+
+
+@operator_view
+@require_http_methods(["GET", "HEAD", "POST"])
+def platform_settings(request: HttpRequest) -> HttpResponse:
+    assert isinstance(request.user, User)
+    now = PlatformSettings.get()
+    initial = {"tenants_by": now.tenants_by, "sign_up": now.sign_up, "sign_up_domains": "\n".join(now.sign_up_domains)}
+    form, status = PlatformForm(given(request), initial=initial), 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                with transaction.atomic():
+                    form.claim()
+                    event = change_platform({name: form.cleaned_data[name] for name in FIELDS}, by=request.user)
+            except NotAllowed as refusal:
+                status = 409
+                form.refuse(refusal)
+            except Invalid as refusal:
+                form.refuse(refusal)
+            else:
+                said = _("The settings are changed.") if event else _("Nothing was changed: all of it was so already.")
+                return finished(request, back=reverse("platform-settings"), said=said)
+    return render(request, "platform/settings.html", {"form": form}, status=status)
+
+
+urlpatterns = [
+    path("platform/", tenants, name="platform-tenants"),
+    path("platform/people/", people, name="platform-people"),
+    path("platform/people/<uuid:pk>/<str:verb>/", person, name="platform-person"),
+    path("platform/gateways/", gateways, name="platform-gateways"),
+    path("platform/health/", platform_health, name="platform-health"),
+    path("platform/jobs/", jobs, name="platform-jobs"),
+    path("platform/events/", platform_events, name="platform-events"),
+    path("platform/settings/", platform_settings, name="platform-settings"),
+]

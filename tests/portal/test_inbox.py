@@ -1,0 +1,388 @@
+"""Inboxes and digests: who is told what, as each wants to hear of it, once, and also while no mail can be sent."""
+
+import importlib
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.core import mail
+from django.utils import timezone
+
+from apis.models import Plan, Subscription
+from gateway.models import GatewayNode
+from keys.actions import applications, credentials
+from keys.models import Application, Credential, CredentialUse, SigningKey
+from portal import inbox, news, post, tasks
+from portal.inbox import Wish
+from portal.settings import DATABASE_OWNER_URL
+from tenants import due, events
+from tenants.event_kinds import KINDS, NEWS
+from tenants.models import CustomRole, Due, EventCounter, Membership, Notification, Role, TeamMember, Tenant, User
+from tenants.people import members, tenants
+from tenants.scope import tenant_scope
+from tests import make
+from tests.conftest import Cast, as_owner, make_cast
+from tests.portal.test_mails import ask, asked, checkout, decide, gold, parts, pass_time, run
+
+__all__ = ["asked", "checkout", "gold"]
+NEVER, DIGEST = inbox.Mail.NEVER, inbox.Mail.DIGEST
+
+
+@pytest.fixture
+def cast(transactional_db: None) -> Cast:
+    """Committed, as the clock goes on."""
+    return make_cast()
+
+
+def told(tenant: Tenant) -> list[tuple[str, str]]:
+    """Who has what in their inbox here, by the order of what happened."""
+    with tenant_scope(tenant.pk):
+        rows = Notification.objects.filter(in_inbox=True).select_related("user", "event").order_by("event__number", "user__email")
+        return [(each.user.email.partition("@")[0], each.event.kind) for each in rows]
+
+
+def wish(tenant: Tenant, user: User, group: str, **how: Any) -> None:
+    with tenant_scope(tenant.pk):
+        inbox.choose(user, {group: Wish(**how)})
+
+
+def job_due(tenant: Tenant, job: str) -> datetime | None:
+    return Due.objects.filter(tenant=tenant, job=job).values_list("at", flat=True).first()
+
+
+def subjects() -> list[tuple[str, str]]:
+    return [(message.to[0].partition("@")[0], str(message.subject)) for message in mail.outbox]
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_news_wakes_the_job_and_is_told_in_words() -> None:
+    decisions = {"subscription.approved", "subscription.rejected"}
+    assert set(news.GROUP_OF) == NEWS | decisions
+    assert set(news.WORDS) | {news.ENDS_SOON} == set(news.GROUP_OF)
+    assert news.KINDS <= KINDS
+    assert sum(len(group.kinds) for group in news.GROUPS.values()) == len(news.GROUP_OF), "each kind is in one group"
+
+
+# --- who is told -----------------------------------------------------------------------------------------------------
+
+
+def test_a_request_is_in_the_approvers_inbox_and_its_answer_in_the_applicants(cast: Cast, asked: Subscription) -> None:
+    tasks.send_mails()
+    decide(asked, "approve", cast.ada)
+    tasks.send_mails()
+    assert told(cast.acme) == [("ada", "subscription.requested")], "ten seconds have not passed"
+    pass_time(11)
+    tasks.send_mails()
+    tasks.send_mails()
+    assert told(cast.acme) == [("ada", "subscription.requested"), ("carl", "subscription.approved")]
+    assert told(cast.globex) == []
+
+
+def test_who_decides_by_a_role_of_the_tenants_own_is_told(cast: Cast, asked: Subscription) -> None:
+    rita = make.member(cast.acme, "rita@acme.example", Role.DEVELOPER)
+    with tenant_scope(cast.acme.pk):
+        role = CustomRole.objects.create(name="Reviewer", permissions=["subscriptions.see_all", "subscriptions.decide"])
+        Membership.objects.filter(user=rita).update(roles=[], custom_roles=[role.pk])
+    tasks.send_mails()
+    assert told(cast.acme) == [("ada", "subscription.requested"), ("rita", "subscription.requested")]
+
+
+def test_a_team_hears_of_what_its_application_is_granted_and_loses(cast: Cast, checkout: Application, gold: Plan) -> None:
+    tess, lea, tim = (make.member(cast.acme, f"{name}@acme.example") for name in ("tess", "lea", "tim"))
+    with tenant_scope(cast.acme.pk):
+        team = make.team(lea)
+        for user in (tess, tim):
+            TeamMember.objects.create(team=team, membership=Membership.objects.get(user=user))
+        Application.objects.filter(pk=checkout.pk).update(owner=lea, team=team)
+        checkout.refresh_from_db()
+        credential, _ = make.credential(checkout)
+    subscription = ask(cast.acme, checkout, gold, tess)
+    decide(subscription, "approve", cast.ada)
+    with tenant_scope(cast.acme.pk):
+        credentials.revoke(credential, by=tess)
+    pass_time(11)
+    tasks.send_mails()
+    assert told(cast.acme) == [
+        ("lea", "subscription.approved"),
+        ("tess", "subscription.approved"),
+        ("tim", "subscription.approved"),
+        ("lea", "credential.revoked"),
+        ("tim", "credential.revoked"),
+    ]
+
+
+def test_carl_hears_that_ada_revoked_his_secret_and_that_another_has_expired(cast: Cast, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        revoked, _ = make.credential(checkout, label="Shop")
+        own, _ = make.credential(checkout)
+        make.credential(checkout, label="Night", expires_at=timezone.now() + timedelta(days=1))
+        credentials.revoke(revoked, by=cast.ada, reason="It was in a log.")
+        credentials.revoke(own, by=cast.carl)
+    with psycopg.connect(DATABASE_OWNER_URL) as owner:
+        owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(cast.acme.pk)])
+        owner.execute("UPDATE keys_credential SET expires_at = now() - interval '1 minute' WHERE label = 'Night'")
+    with tenant_scope(cast.acme.pk):
+        events.lock()
+        credentials.expire_credentials()
+    found = run()
+    assert [(who, subject.partition(":")[0], subject.rpartition("…")[2][4:]) for who, subject in found] == [
+        ("carl", "Checkout", " was revoked"),
+        ("carl", "Checkout", " has expired"),
+    ]
+    assert told(cast.acme) == [("carl", "credential.revoked"), ("carl", "credential.expired")]
+
+
+def test_carl_hears_that_his_roles_changed_and_that_he_was_removed(cast: Cast) -> None:
+    with tenant_scope(cast.acme.pk):
+        membership = Membership.objects.get(user=cast.carl)
+        members.change_roles(membership, roles=[Role.DEVELOPER, Role.AUDITOR], by=cast.ada)
+    assert run() == [("carl", "Acme: your roles changed")]
+    with tenant_scope(cast.acme.pk):
+        events.lock()
+        members.end(Membership.objects.get(user=cast.carl), by=cast.ada)
+    tasks.send_mails()
+    [message] = mail.outbox
+    assert (message.to, message.subject) == ([cast.carl.email], "Acme: you are no member any more")
+    assert "http://127.0.0.1:8000/tenants/" in str(message.body)
+    assert "preferences" not in str(message.body), "he could not open them"
+    assert told(cast.acme) == [("carl", "member.changed")], "there is no inbox for who is no member"
+
+
+def test_who_is_given_an_application_hears_it(cast: Cast, checkout: Application) -> None:
+    cleo = make.member(cast.acme, "cleo@acme.example")
+    with tenant_scope(cast.acme.pk):
+        applications.transfer(checkout, to=cleo, by=cast.carl)
+    assert run() == [("cleo", "Checkout was given to you")]
+
+
+def test_everybody_hears_that_the_tenant_is_suspended_but_who_did_it(cast: Cast) -> None:
+    with tenant_scope(cast.acme.pk):
+        tenants.close(name="Acme", reason="We move.", by=cast.ada)
+    assert sorted(run()) == [("carl", "Acme is being closed"), ("pam", "Acme is being closed")]
+    with tenant_scope(cast.acme.pk):
+        tenants.reopen(by=cast.ada)
+    tasks.send_mails()
+    assert Counter(told(cast.acme)) == {
+        ("carl", "tenant.closing"): 1, ("pam", "tenant.closing"): 1, ("carl", "tenant.reopened"): 1, ("pam", "tenant.reopened"): 1,
+    }  # fmt: skip
+
+
+def test_gateways_and_keys_concern_those_who_see_them(cast: Cast) -> None:
+    ugo = make.member(cast.acme, "ugo@acme.example", Role.AUDITOR)
+    node = GatewayNode.objects.create(name="edge", token_sha256="0" * 64)
+    with tenant_scope(cast.acme.pk):
+        events.lock()
+        events.record("gateway.rejected_config", node, by=None, digest="0" * 64, text="no such filter")
+        events.record("signing_key.compromised", SigningKey.objects.all()[0], by=cast.ada, reason="It leaked.")
+    tasks.send_mails()
+    assert told(cast.acme) == [
+        ("ada", "gateway.rejected_config"),
+        ("pam", "gateway.rejected_config"),
+        ("ugo", "gateway.rejected_config"),
+        ("ugo", "signing_key.compromised"),
+    ]
+    body = next(str(message.body) for message in mail.outbox if message.to == [ugo.email])
+    assert "It said:\n> no such filter" in body
+    assert "http://127.0.0.1:8000/t/acme/console/gateways/edge/" in body
+
+
+def test_a_secret_that_was_replaced_and_is_out_of_use_ends_without_a_word(cast: Cast, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        old, _ = make.credential(checkout)
+        new, _ = credentials.roll(old, grace="1h", by=cast.carl)
+        make_used(new)
+    pass_grace(cast.acme)
+    assert run() == []
+
+
+def make_used(credential: Credential) -> None:
+    now = timezone.now()
+    CredentialUse.objects.create(credential=credential, day=now.date(), calls=1, first_at=now, last_at=now)
+
+
+def pass_grace(tenant: Tenant) -> None:
+    with psycopg.connect(DATABASE_OWNER_URL) as owner:
+        owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(tenant.pk)])
+        owner.execute("UPDATE keys_credential SET expires_at = now() - interval '1 minute' WHERE status = 'expiring'")
+    with tenant_scope(tenant.pk):
+        events.lock()
+        credentials.expire_credentials()
+
+
+# --- as each wants it ------------------------------------------------------------------------------------------------
+
+
+def test_who_wants_no_mail_has_it_in_the_inbox_and_the_other_way_round(cast: Cast, asked: Subscription) -> None:
+    abe = make.member(cast.acme, "abe@acme.example", Role.APPROVER)
+    wish(cast.acme, cast.ada, "requests", mail=NEVER)
+    wish(cast.acme, abe, "requests", inbox=False)
+    assert [who for who, _ in run()] == ["abe"]
+    assert told(cast.acme) == [("ada", "subscription.requested")]
+
+
+def test_a_wish_counts_in_its_tenant_and_for_its_group_alone(cast: Cast, asked: Subscription) -> None:
+    wish(cast.globex, cast.ada, "requests", mail=NEVER, inbox=False)
+    wish(cast.acme, cast.ada, "keys", mail=NEVER, inbox=False)
+    assert [who for who, _ in run()] == ["ada"]
+    assert told(cast.acme) == [("ada", "subscription.requested")]
+
+
+@pytest.mark.parametrize(
+    "at,zone,morning",
+    [
+        ("2026-03-03T05:30", "UTC", "2026-03-03T07:00"),
+        ("2026-03-03T07:00", "UTC", "2026-03-04T07:00"),
+        ("2026-03-03T05:30", "Europe/Berlin", "2026-03-03T06:00"),
+        ("2026-03-28T12:00", "Europe/Berlin", "2026-03-29T05:00"),
+        ("2026-03-03T05:30", "Asia/Tokyo", "2026-03-03T22:00"),
+        ("2026-03-03T05:30", "Mars/Olympus", "2026-03-03T07:00"),
+    ],
+)
+def test_a_digest_comes_at_seven_where_its_reader_is(at: str, zone: str, morning: str) -> None:
+    found = inbox.morning_after(datetime.fromisoformat(at).replace(tzinfo=UTC), User(time_zone=zone))
+    assert found.astimezone(UTC).isoformat()[:16] == morning
+
+
+def let_wait(tenant: Tenant, hours: float) -> None:
+    """What waits for a digest has waited that much longer."""
+    with psycopg.connect(DATABASE_OWNER_URL) as owner:
+        owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(tenant.pk)])
+        owner.execute("UPDATE tenants_notification SET created_at = created_at - make_interval(hours => %s)", [hours])
+        owner.execute("UPDATE tenants_due SET at = at - make_interval(hours => %s) WHERE job = %s", [hours, inbox.DIGEST_JOB])
+
+
+def test_what_waits_comes_in_one_mail_in_the_morning_and_once(cast: Cast, asked: Subscription, gold: Plan) -> None:
+    wish(cast.acme, cast.ada, "requests", mail=DIGEST)
+    with tenant_scope(cast.acme.pk):
+        returns = make.application(cast.carl, name="Returns")
+    ask(cast.acme, returns, gold, cast.carl, purpose="https://evil.example <b>")
+    assert run() == []
+    assert len(told(cast.acme)) == 2, "the inbox doesn't wait"
+    at = job_due(cast.acme, inbox.DIGEST_JOB)
+    assert at is not None
+    assert timezone.now() < at <= timezone.now() + timedelta(days=1)
+    tasks.send_digests()
+    assert mail.outbox == []
+    let_wait(cast.acme, 24)
+    tasks.send_digests()
+    [message] = mail.outbox
+    assert (message.to, message.subject) == ([cast.ada.email], "Acme: 2 notifications")
+    text, html = parts(message)
+    assert text.index("Checkout asks for Orders") < text.index("Returns asks for Orders")
+    for body in (text, html):
+        assert f"/t/acme/console/requests/{asked.pk}/" in body
+        assert "evil.example" not in body
+        assert "<b>" not in body or body is text
+    assert job_due(cast.acme, inbox.DIGEST_JOB) is None
+    tasks.send_digests()
+    assert len(mail.outbox) == 1
+
+
+def test_a_digest_leaves_out_what_its_reader_no_longer_wants_or_sees(cast: Cast, asked: Subscription) -> None:
+    abe = make.member(cast.acme, "abe@acme.example", Role.APPROVER)
+    for user in (cast.ada, abe):
+        wish(cast.acme, user, "requests", mail=DIGEST)
+    tasks.send_mails()
+    wish(cast.acme, cast.ada, "requests", mail=NEVER)
+    with tenant_scope(cast.acme.pk):
+        Membership.objects.filter(user=abe).delete()
+    let_wait(cast.acme, 24)
+    tasks.send_digests()
+    assert mail.outbox == []
+    with tenant_scope(cast.acme.pk):
+        assert not inbox.waiting().exists()
+
+
+def test_a_digest_waits_for_a_mail_server_that_is_away(cast: Cast, asked: Subscription, settings: Any, caplog: Any) -> None:
+    wish(cast.acme, cast.ada, "requests", mail=DIGEST)
+    tasks.send_mails()
+    let_wait(cast.acme, 24)
+    here = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1", 1
+    tasks.send_digests()
+    assert "No digest can be sent" in caplog.text
+    settings.EMAIL_BACKEND = here
+    let_wait(cast.acme, 1)
+    tasks.send_digests()
+    assert subjects() == [("ada", "Acme: 1 notification")]
+
+
+# --- once, and whatever happens --------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_killed_after_reading_repeats_nothing_in_the_inbox(
+    cast: Cast, asked: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(post, "_of_event", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tasks.send_mails()
+    monkeypatch.undo()
+    assert told(cast.acme) == [("ada", "subscription.requested")]
+    Due.objects.filter(job=due.MAIL_JOB).update(at=timezone.now())
+    assert run() == [("ada", "Checkout asks for Orders: gold")]
+    assert told(cast.acme) == [("ada", "subscription.requested")]
+
+
+def test_what_was_told_before_is_not_told_twice_even_from_an_older_head(cast: Cast, asked: Subscription) -> None:
+    tasks.send_mails()
+    with tenant_scope(cast.acme.pk):
+        EventCounter.objects.update(told=0, mailed=0)
+        due.expect(due.MAIL_JOB, timezone.now())
+    tasks.send_mails()
+    assert told(cast.acme) == [("ada", "subscription.requested")]
+    assert job_due(cast.acme, due.MAIL_JOB) is None, "the job came to its end"
+
+
+def test_inboxes_go_on_while_no_mail_can_be_sent(cast: Cast, gold: Plan, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post, "MOST_EVENTS", 2)
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1", 1
+    for name in "abcde":
+        with tenant_scope(cast.acme.pk):
+            application = make.application(cast.carl, name=name)
+        ask(cast.acme, application, gold, cast.carl)
+        tasks.send_mails()
+    assert len(told(cast.acme)) == 5
+    with tenant_scope(cast.acme.pk):
+        counter = EventCounter.objects.get()
+        assert counter.mailed < counter.told == counter.number
+
+
+def test_tenants_that_were_there_before_are_told_nothing_old(cast: Cast, asked: Subscription) -> None:
+    with as_owner():
+        importlib.import_module("tenants.migrations.0005_people").begin_now(apps, None)
+    assert run() == [("ada", "Checkout asks for Orders: gold")], "a mail that waits is sent"
+    assert told(cast.acme) == []
+    with tenant_scope(cast.acme.pk):
+        EventCounter.objects.update(told=0, mailed=0)
+    with as_owner():
+        importlib.import_module("tenants.migrations.0005_people").begin_now(apps, None)
+    with tenant_scope(cast.acme.pk):
+        due.expect(due.MAIL_JOB, timezone.now())
+    assert run() == []
+
+
+def test_notifications_are_removed_after_half_a_year(cast: Cast, asked: Subscription, gold: Plan) -> None:
+    tasks.send_mails()
+    assert tasks.prune_notifications() == 0, "none is due"
+    with psycopg.connect(DATABASE_OWNER_URL) as owner:
+        owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(cast.acme.pk)])
+        owner.execute("UPDATE tenants_notification SET created_at = created_at - interval '181 days'")
+        owner.execute("UPDATE tenants_due SET at = now() WHERE job = %s", [inbox.PRUNE_JOB])
+    with tenant_scope(cast.acme.pk):
+        returns = make.application(cast.carl, name="Returns")
+    ask(cast.acme, returns, gold, cast.carl)
+    tasks.send_mails()
+    assert len(told(cast.acme)) == 2
+    assert tasks.prune_notifications() == 1
+    assert len(told(cast.acme)) == 1
+    at = job_due(cast.acme, inbox.PRUNE_JOB)
+    assert at is not None
+    assert at > timezone.now() + timedelta(days=179)
