@@ -52,6 +52,6 @@ class TeamLead(TeamsView):
     @extend_schema(request=LeadIn, responses=TeamOut)
     def post(self, request: Request, team: UUID) -> Response:  # noqa: ARG002
         """Let another of its members lead it, and answer for what it owns."""
-        lead = member_in(self.read(LeadIn)["lead"], field="lead")
-        applications.change_lead(self.team(team), to=lead, by=self.user)
+        found = self.team(team)
+        applications.change_lead(found, to=member_in(self.read(LeadIn)["lead"], field="lead"), by=self.user)
         return Response(self.shown(team))

@@ -11,7 +11,7 @@ from django.urls import path, reverse
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from portal import logos
 from portal.forms import PageForm, Text
@@ -113,10 +113,13 @@ class LogoForm(PageForm):
 
 
 @tenant_view("settings.manage")
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def console_settings_logo(request: TenantRequest) -> HttpResponse:
     """Set the logo; with `remove`, take it away."""
     back = reverse("console-settings", args=[request.tenant.slug])
+    if request.method != "POST":
+        # Who signs in again in between, or reloads, comes here.
+        return redirect(back)
     if "remove" in request.POST:
         set_logo(b"", by=request.user)
         messages.success(request, _("The logo is gone."))

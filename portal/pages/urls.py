@@ -32,7 +32,7 @@ from portal.pages import (
     roles,
     search,
     second_factors,
-    services,
+    service_accounts,
     sessions,
     settings,
     start,
@@ -46,7 +46,7 @@ from portal.pages import (
 MODULES = (
     start, new_tenant, platform, profile, second_factors, sessions, gallery, catalogue, subscribing, applications, credentials,
     expiries, requests, subscriptions, apis, wizard, revisions, plans, all_applications, gateways, keys, key_policy, members,
-    invitations, leaving, roles, teams, transfers, services, settings, closing, audit, audit_chain, audit_export, audit_time, search,
-    receipts, refusals, inbox, platform_mails,
+    invitations, leaving, roles, teams, transfers, service_accounts, settings, closing, audit, audit_chain, audit_export, audit_time,
+    search, receipts, refusals, inbox, platform_mails,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

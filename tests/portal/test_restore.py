@@ -26,7 +26,7 @@ from keys.actions import signing
 from keys.kek import kek
 from keys.keks.file import FileKek
 from keys.models import SigningKey
-from keys.rewrapping import sealed_models
+from keys.rewrapping import sealed_models, shared_sealed_models
 from portal.stack import Postgres, ports, roles
 from portal.stack.parts import Parts
 from portal.stack.places import Places
@@ -157,7 +157,7 @@ def _rotate_kek(told: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 def _sealed(postgres: Postgres) -> int:
     """How many secrets are sealed in the whole database."""
-    tables = [model._meta.db_table for model in sealed_models()]
+    tables = [model._meta.db_table for model in (*sealed_models(), *shared_sealed_models())]
     return sum(int(postgres.psql(f"SELECT count(*) FROM {table} WHERE sealed > ''", roles.DATABASE)) for table in tables)
 
 

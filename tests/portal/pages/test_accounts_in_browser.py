@@ -56,7 +56,7 @@ def page(request: Any, carl: User, live_server: Any, monkeypatch: pytest.MonkeyP
 def sign_in(page: Page) -> None:
     page.get_by_label("E-mail").fill("carl@acme.example")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/profile/")
 
 

@@ -94,7 +94,8 @@ def test_an_answer_before_any_view_carries_the_policy_too(client: Client) -> Non
 
 
 INLINE = re.compile(
-    r"<style\b|\sstyle\s*=|\son[a-z]+\s*=\s*[\"']|javascript:|hx-on|<script(?![^>]*\bnonce=)|\bhx-vals=[\"']js:|<base\b", re.IGNORECASE
+    r"<style\b|\sstyle\s*=|\son[a-z]+\s*=\s*[\"']|javascript:|hx-on|<script(?![^>]*\bnonce=|\s+type=\"application/json\")|\bhx-vals=[\"']js:|<base\b",
+    re.IGNORECASE,
 )
 ELSEWHERE = re.compile(r"(?:src|href|action|hx-(?:get|post))=[\"'](?:https?:)?//", re.IGNORECASE)
 # Mails are no pages: no policy binds them, and their readers know no stylesheet.
