@@ -354,7 +354,8 @@ def test_what_is_refused_comes_back_as_text(world: World, settings: Any) -> None
                 continue
             found = looked_at(answer.getvalue().decode())
             assert found.wrong == [], page.name
-            if answer.status_code in {409, 422}:
+            # An export asks for nothing that could be shown again.
+            if answer.status_code in {409, 422} and page.name != "console-settings-export":
                 refused.add(page.name)
                 assert found.seen, page.name
             told = looked_at(client.get("/tenants/").content.decode())
@@ -388,8 +389,9 @@ def own_of(world: World, role: str) -> set[str]:
 
 @pytest.mark.parametrize("role", Role.values)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_each_role_enters_what_its_permissions_say(world: World, role: str, method: str) -> None:
+def test_each_role_enters_what_its_permissions_say(world: World, role: str, method: str, settings: Any) -> None:
     """Also by htmx, whose headers change nothing. Other people's applications are as unknown as none."""
+    settings.WRITE_RATE = 10**6
     client, held = client_of(world.roles[role]), permissions_of([role])
     with tenant_scope(world.cast.acme.pk):
         before = Event.objects.count()
@@ -406,7 +408,9 @@ def test_each_role_enters_what_its_permissions_say(world: World, role: str, meth
             elif name in own_of(world, role):
                 assert status in {404, 405} if method == "POST" else status == 404, f"{method} {name}: {status}"
             else:
-                assert status < 401 or status in {405, 409, 422}, f"{method} {name}: {status}"
+                # What a POST before has ended, an invitation, a role or a team, is gone.
+                gone = {404, 410} if method == "POST" and name.startswith(("invitation", "console-member", "team")) else set[int]()
+                assert status < 401 or status in {405, 409, 422} | gone, f"{method} {name}: {status}"
     if method != "POST":
         with tenant_scope(world.cast.acme.pk):
             assert Event.objects.count() == before, "looking changes nothing"
