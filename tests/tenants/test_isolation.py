@@ -151,7 +151,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
 def unknown_ids() -> dict[str, Any]:
     return {
         "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(), "gateway": "no-such",
-        "team": uuid4(), "role": uuid4(), "member": uuid4(),
+        "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
         )},
