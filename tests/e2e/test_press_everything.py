@@ -20,8 +20,8 @@ PRESSABLE = """() => [...document.querySelectorAll('a[href], button, summary, se
     action: each.getAttribute('formaction') || (each.form ? each.form.getAttribute('action') || location.pathname : ''),
     method: each.form ? each.form.method : 'get', download: each.hasAttribute('download'),
     words: (each.innerText || each.getAttribute('aria-label') || '').trim().slice(0, 60) } })"""
-# What ends the walk, or leaves Portico's pages.
-APART = re.compile(r"/accounts/logout/|/api/docs/|/profile/theme/")
+# What ends the walk, here or for those who walk later, or leaves Portico's pages.
+APART = re.compile(r"/accounts/logout/|/api/docs/|/profile/theme/|/members/[^/]+/remove/|/leave/|/settings/close/|/people/[^/]+/close/")
 
 
 @dataclass(frozen=True)
