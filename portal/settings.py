@@ -437,7 +437,7 @@ CELERY_BEAT_SCHEDULE = {
     # A run that waited longer has nothing to do that the next would not.
     "send-mails": {"task": "portal.tasks.send_mails", "schedule": 5.0, "options": {"expires": 10.0}},
     "send-account-mails": {"task": "portal.tasks.send_account_mails", "schedule": 5.0, "options": {"expires": 10.0}},
-    "measure-tenants": {"task": "portal.tasks.measure_tenants", "schedule": 600.0},
+    "measure-tenants": {"task": "portal.tasks.measure_tenants", "schedule": 60.0},
     "expire-invitations": {"task": "portal.tasks.expire_invitations", "schedule": 60.0},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
     "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},

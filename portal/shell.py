@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 from apis.models import Subscription
-from portal import inbox
+from portal import inbox, outbox
 from portal.pages.start import tenants_of
 from tenants.models import Tenant, Theme, User
 from tenants.scope import in_scope
@@ -55,6 +56,7 @@ PLATFORM = (
     Entry(_("Gateways"), "platform-gateways", "platform-gateway", "server-stack", "", ""),
     Entry(_("Health"), "platform-health", "platform-health", "heart", "", ""),
     Entry(_("Jobs"), "platform-jobs", "platform-job", "clock", "", ""),
+    Entry(_("Mails"), "platform-mails", "platform-mail", "envelope", "", ""),
     Entry(_("Events"), "platform-events", "platform-event", "document-text", "", ""),
     Entry(_("Settings"), "platform-settings", "platform-settings", "cog-6-tooth", "", ""),
 )
@@ -106,6 +108,8 @@ def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int, ten
         shown = [
             {"name": each.name, "url": reverse(each.page), "icon": each.icon, "key": "", "current": here.startswith(each.names), "count": 0}
             for each in PLATFORM
+            # With a mail server there is no such page.
+            if each.page != "platform-mails" or settings.EMAIL_BACKEND == outbox.BACKEND
         ]
         yield {"name": _("Platform"), "entries": shown}
     if not permissions:

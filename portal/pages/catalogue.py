@@ -22,7 +22,7 @@ from keys import tokens
 from portal import samples
 from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
-from tenants.models import User
+from tenants.models import TenantSettings, User
 
 _Status = Subscription.Status
 SIZE = 24
@@ -99,6 +99,7 @@ def catalogue(request: TenantRequest) -> HttpResponse:
         "total": everything.count(),
         "may_register": "applications.own" in request.permissions,
         "may_publish": "apis.publish" in request.permissions,
+        "support_address": TenantSettings.objects.values_list("support_address", flat=True).get(),
     }
     return render(request, "catalogue/list.html", context)
 

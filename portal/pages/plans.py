@@ -26,7 +26,7 @@ from portal.pages import asking
 from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import NotAllowed
-from tenants.models import SLUG
+from tenants.models import SLUG, TenantSettings
 
 # In seconds; OWN is a time of one's own.
 OWN = "own"
@@ -79,9 +79,13 @@ class PlanForm(PageForm):
         label=gettext_lazy("Seconds"),
         help_text=gettext_lazy("Counts where “in another time” is chosen."),
     )
-    approval = forms.ChoiceField(
-        choices=APPROVAL, initial=Plan.Approval.MANUAL, widget=forms.RadioSelect, label=gettext_lazy("Who decides")
-    )
+    approval = forms.ChoiceField(choices=APPROVAL, widget=forms.RadioSelect, label=gettext_lazy("Who decides"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.is_bound:
+            by_people = TenantSettings.objects.values_list("approval_by_people", flat=True).get()
+            self.initial.setdefault("approval", Plan.Approval.MANUAL if by_people else Plan.Approval.AUTOMATIC)
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

@@ -16,7 +16,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from gateway.models import ControlProcess, GatewayNode, Loaded
@@ -141,12 +141,8 @@ def _parts() -> list[Part]:
     return [
         Part(_("Database"), database, _("answered after %(ms)s ms") % {"ms": took}),
         Part(_("Broker"), broker, _("answered after %(ms)s ms") % {"ms": asked} if broker else _("does not answer")),
-        Part(_("Control plane"), control > 0, _("%(many)s processes live") % {"many": control}),
-        Part(
-            _("Worker"),
-            not quiet,
-            _("ended no job for a minute") if quiet else _("ended a job %(seconds)s s ago") % {"seconds": _ago(last, now)},
-        ),
+        Part(_("Control plane"), control > 0, ngettext("%(many)s process lives", "%(many)s processes live", control) % {"many": control}),
+        Part(_("Worker"), not quiet, _worked(last, now)),
         Part(_("Gateways"), connected == nodes, _("%(connected)s of %(all)s are connected") % {"connected": connected, "all": nodes}),
         Part(_("Work that is due"), not late["many"], _("nothing is late") if not late["many"] else _("%(many)s pieces are late") % late),
     ]
@@ -158,8 +154,10 @@ def _timed(look: Callable[[], bool]) -> tuple[bool, int]:
     return found, round((time.perf_counter() - began) * 1000)
 
 
-def _ago(last: JobRun | None, now: datetime) -> int:
-    return round((now - last.ended_at).total_seconds()) if last and last.ended_at else 0
+def _worked(last: JobRun | None, now: datetime) -> str:
+    if last is None or last.ended_at is None:
+        return _("has ended no job yet")
+    return _("ended its last job %(seconds)s s ago") % {"seconds": round((now - last.ended_at).total_seconds())}
 
 
 @dataclass(frozen=True, slots=True)

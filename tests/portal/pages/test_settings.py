@@ -1,5 +1,6 @@
 """The tenant's settings, its logo, and its catalogue where everybody may read it."""
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -150,3 +151,19 @@ def test_visitors_read_a_public_catalogue_and_nothing_else(in_acme: Cast) -> Non
 def test_pages_wear_the_accent(ada: Client, in_acme: Cast) -> None:
     Tenant.objects.filter(slug="acme").update(accent="pink")
     assert 'data-accent="pink"' in ada.get("/t/acme/").content.decode()
+
+
+def test_a_new_plan_proposes_what_the_settings_say(in_acme: Cast) -> None:
+    pam = signed_in(in_acme.pam)
+    make.api("orders")
+    for by_people, chosen in ((True, "manual"), (False, "automatic")):
+        TenantSettings.objects.update(approval_by_people=by_people)
+        page = pam.get("/t/acme/console/plans/new/").content.decode()
+        assert re.search(rf'value="{chosen}"[^>]* checked', page)
+        assert len(re.findall(r'name="approval"[^>]* checked', page)) == 1
+
+
+def test_the_catalogue_says_where_questions_go(ada: Client, in_acme: Cast) -> None:
+    assert "Questions go to" not in ada.get("/t/acme/").content.decode()
+    TenantSettings.objects.update(support_address="help@acme.example")
+    assert 'Questions go to <a href="mailto:help@acme.example">' in ada.get("/t/acme/").content.decode()
