@@ -48,6 +48,8 @@ class PageForm(forms.Form):
     """`once` makes the second of two equal submissions a refusal, see `claim`."""
 
     once = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
+    # Of the answer that shows the form, see portal.pages.asking.carried_out.
+    status = 200
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -427,7 +427,7 @@ CELERY_BROKER_URL = VALKEY_URL.replace("unix://", "redis+socket://", 1)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # A key that waits for a gateway is asked about every few seconds; whoever has nothing due costs nothing.
     "advance-signing-keys": {"task": "gateway.tasks.advance_signing_keys", "schedule": 5.0, "options": {"expires": 10.0}},
     "expire-credentials": {"task": "keys.tasks.expire_credentials", "schedule": 30.0},

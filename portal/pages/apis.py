@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django import forms
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -32,8 +31,7 @@ from portal.pages import asking
 from portal.pages.listing import page_of, sought
 from portal.pages.plans import open_subscriptions, rows_of
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
-from tenants.models import Team
+from tenants.models import Event, Team
 
 # So many operations of the live revision stand on the page; its document has all.
 SHOWN = 50
@@ -224,26 +222,18 @@ def api_edit(request: TenantRequest, api: str) -> HttpResponse:
         "encryption_jwk": json.dumps(jwk, indent=2) if jwk else "",
     }
     teams = _teams(request, found)
-    form, status = ApiForm(given(request), teams=teams, initial=now), 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            told = {name: form.cleaned_data[name] for name in ("name", "description", "cors_origins")}
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    keyed = resources.change_encryption_key(found, form.cleaned_data["encryption_jwk"], by=request.user)
-                    moved = give_api(found, team=teams.get(form.cleaned_data["team"]), by=request.user) if teams else None
-                    event = publishing.change_api(found, **told, by=request.user) or keyed or moved
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                said = _("%(api)s is changed.") % {"api": found} if event else _("Nothing was changed.")
-                return asking.finished(request, back=api_page(request, found), said=said, event=event)
-    return render(request, "apis/edit.html", {"form": form, "api": Api.objects.get(pk=found.pk)}, status=status)
+    form = ApiForm(given(request), teams=teams, initial=now)
+
+    def change(typed: dict[str, Any]) -> Event | None:
+        keyed = resources.change_encryption_key(found, typed["encryption_jwk"], by=request.user)
+        moved = give_api(found, team=teams.get(typed["team"]), by=request.user) if teams else None
+        told = {name: typed[name] for name in ("name", "description", "cors_origins")}
+        return publishing.change_api(found, **told, by=request.user) or keyed or moved
+
+    if done := asking.carried_out(request, form, change):
+        said = _("%(api)s is changed.") % {"api": found} if done.result else _("Nothing was changed.")
+        return asking.finished(request, back=api_page(request, found), said=said, event=done.result)
+    return render(request, "apis/edit.html", {"form": form, "api": Api.objects.get(pk=found.pk)}, status=form.status)
 
 
 def _teams(request: TenantRequest, api: Api) -> dict[str, Team]:

@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from uuid import UUID
 
 from django import forms
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -28,7 +27,6 @@ from portal.pages import asking
 from portal.pages.application_tabs import by_state, chosen_tab, page_address
 from portal.pages.listing import page_of, sought
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
 from tenants.models import Team
 
 CREDENTIALS = {"active": gettext_lazy("%(many)s active"), "expiring": gettext_lazy("%(many)s in grace")}
@@ -113,25 +111,16 @@ def app_new(request: TenantRequest) -> HttpResponse:
     """Register an application; `?next=` leads on afterwards."""
     teams = {str(each.pk): each for each in Team.objects.of(request.user).select_related("lead__user").order_by("name")}
     form = ApplicationForm(given(request), teams=teams, initial={"next": request.GET.get("next", "")})
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            typed = {name: form.cleaned_data[name] for name in ("name", "purpose", "environment")}
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    team = teams.get(form.cleaned_data.get("team", MINE))
-                    made = applications.register_application(**typed, team=team, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                back = _onward(request, form.cleaned_data["next"], made) or page_address(request, made)
-                return asking.finished(request, back=back, said=_("%(application)s is registered.") % {"application": made})
-    return render(request, "applications/new.html", {"form": form}, status=status)
+
+    def register(typed: dict[str, Any]) -> Application:
+        told = {name: typed[name] for name in ("name", "purpose", "environment")}
+        return applications.register_application(**told, team=teams.get(typed.get("team", MINE)), by=request.user)
+
+    if done := asking.carried_out(request, form, register):
+        made = done.result
+        back = _onward(request, form.cleaned_data["next"], made) or page_address(request, made)
+        return asking.finished(request, back=back, said=_("%(application)s is registered.") % {"application": made})
+    return render(request, "applications/new.html", {"form": form}, status=form.status)
 
 
 def _onward(request: TenantRequest, address: str, made: Application) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.contrib import messages
 from django.db import transaction
@@ -41,27 +41,46 @@ def in_dialog(request: HttpRequest) -> bool:
     return htmx is not None and bool(htmx) and htmx.target == "dialog"
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """That a form was carried out, and what the action gave."""
+
+    result: T
+
+
+def carried_out(request: HttpRequest, form: PageForm, act: Callable[[dict[str, Any]], T]) -> Done[T] | None:
+    """POST does it, in one transaction with the claim; None where the form is shown, with `form.status` and what speaks against it.
+
+    :param act: gets the form's data.
+    """
+    if request.method != "POST":
+        return None
+    form.status = 422
+    if not form.is_valid():
+        return None
+    try:
+        with transaction.atomic():
+            form.claim()
+            return Done(act(form.cleaned_data))
+    except NotAllowed as refusal:
+        form.status = 409
+        form.refuse(refusal)
+    except Invalid as refusal:
+        form.refuse(refusal)
+    return None
+
+
 def ask(request: HttpRequest, question: Question, form: PageForm, act: Callable[[dict[str, Any]], Event | None]) -> HttpResponse:
     """GET asks; POST does it, or asks again with what is wrong and all that was typed.
 
     :param act: gets the form's data; returns the event whose receipt the page then shows.
     """
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    event = act(form.cleaned_data)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                return finished(request, back=question.back, said=question.done, event=event)
-    return asked(request, question, form, status=status)
+    if done := carried_out(request, form, act):
+        return finished(request, back=question.back, said=question.done, event=done.result)
+    return asked(request, question, form, status=form.status)
 
 
 def asked(request: HttpRequest, question: Question, form: PageForm, *, status: int = 200) -> HttpResponse:

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
@@ -30,7 +29,7 @@ from portal.pages.members import RolesField, built_in, givable, names_of
 from portal.words import ROLES
 from tenants import due, throttle
 from tenants.access import TenantRequest, open_to_all, signed_in, tenant_view
-from tenants.errors import Invalid, NotAllowed
+from tenants.errors import NotAllowed
 from tenants.models import Invitation, Membership, SignUp, Team, Tenant, TenantSettings, User
 from tenants.people import invitations, members
 
@@ -94,26 +93,22 @@ class InviteForm(PageForm):
 def invite(request: TenantRequest) -> HttpResponse:
     """Ask people in; `?email=` and `?role=` begin it."""
     initial = {"emails": request.GET.get("email", "")[:254], "roles": request.GET.getlist("role")[:20] or ["developer"]}
-    form, status = InviteForm(given(request), choices=givable(request.permissions), initial=initial), 200
+    form = InviteForm(given(request), choices=givable(request.permissions), initial=initial)
     again: list[Invitation] = []
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            emails = invitations.addresses_in(form.cleaned_data["emails"])
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    made = invitations.invite(emails, **form.typed, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-                again = list(invitations.invited_already(emails).values())
-            else:
-                said = ngettext("%(many)s person is invited.", "%(many)s people are invited.", len(made)) % {"many": len(made)}
-                return asking.finished(request, back=_list(request), said=said)
-    return render(request, "invitations/invite.html", {"form": form, "again": again}, status=status)
+
+    emails: list[str] = []
+
+    def ask_in(typed: dict[str, Any]) -> list[Invitation]:
+        emails.extend(invitations.addresses_in(typed["emails"]))
+        return invitations.invite(emails, **form.typed, by=request.user)
+
+    if done := asking.carried_out(request, form, ask_in):
+        many = len(done.result)
+        said = ngettext("%(many)s person is invited.", "%(many)s people are invited.", many) % {"many": many}
+        return asking.finished(request, back=_list(request), said=said)
+    if form.status == 422 and emails:
+        again = list(invitations.invited_already(emails).values())
+    return render(request, "invitations/invite.html", {"form": form, "again": again}, status=form.status)
 
 
 def _list(request: TenantRequest) -> str:

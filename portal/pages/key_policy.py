@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
-from django.db import transaction
 from django.forms import BoundField
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -24,7 +23,6 @@ from portal.pages import asking
 from portal.pages.keys import addresses
 from portal.pages.plans import number
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
 
 UNITS = {
     "seconds": (1, gettext_lazy("seconds")),
@@ -127,23 +125,11 @@ def _what_it_does(policy: TokenPolicy) -> dict[str, str]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def policy(request: TenantRequest) -> HttpResponse:
     found = TokenPolicy.objects.get()
-    form, status = PolicyForm(given(request), policy=found), 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    event = change_policy({name: form.cleaned_data[name] for name in FIELDS}, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                said = _("The token policy is changed.") if event else _("Nothing was changed: the policy is as it was.")
-                return asking.finished(request, back=reverse("console-keys", args=[request.tenant.slug]), said=said)
-    return render(request, "keys/policy.html", {"form": form, "addresses": addresses(request)}, status=status)
+    form = PolicyForm(given(request), policy=found)
+    if done := asking.carried_out(request, form, lambda typed: change_policy({name: typed[name] for name in FIELDS}, by=request.user)):
+        said = _("The token policy is changed.") if done.result else _("Nothing was changed: the policy is as it was.")
+        return asking.finished(request, back=reverse("console-keys", args=[request.tenant.slug]), said=said)
+    return render(request, "keys/policy.html", {"form": form, "addresses": addresses(request)}, status=form.status)
 
 
 urlpatterns = [path("t/<str:tenant>/console/keys/policy/", policy, name="console-keys-policy")]

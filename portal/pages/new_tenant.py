@@ -1,7 +1,6 @@
 """A tenant is made: by operators, or by whoever the platform's settings let."""
 
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -13,9 +12,8 @@ from django.views.decorators.http import require_http_methods
 from keys.actions.tenants import found_tenant, may_found
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages.asking import finished
+from portal.pages.asking import carried_out, finished
 from tenants.access import signed_in
-from tenants.errors import Invalid, NotAllowed
 from tenants.models import MAX_SLUG, User
 
 
@@ -38,26 +36,14 @@ def new_tenant(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     if not may_found(request.user):
         raise PermissionDenied(_("Operators of this portal make tenants. Ask one of them."))
-    form, status = TenantForm(given(request)), 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            name, slug = form.cleaned_data["name"], form.cleaned_data["slug"]
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    tenant = found_tenant(name=name, slug=slug, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.add_error("slug", str(refusal))
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                said = _("%(tenant)s is there, and you administer it.") % {"tenant": tenant}
-                return finished(request, back=reverse("catalogue", args=[tenant.slug]), said=said)
-            # Made of the name, it is shown where it can be changed.
-            form.put("slug", slug)
-    return render(request, "start/new_tenant.html", {"form": form}, status=status)
+    by, form = request.user, TenantForm(given(request))
+    if done := carried_out(request, form, lambda typed: found_tenant(name=typed["name"], slug=typed["slug"], by=by)):
+        said = _("%(tenant)s is there, and you administer it.") % {"tenant": done.result}
+        return finished(request, back=reverse("catalogue", args=[done.result.slug]), said=said)
+    if slug := form.status != 200 and form.cleaned_data.get("slug"):
+        # Made of the name, it is shown where it can be changed.
+        form.put("slug", slug)
+    return render(request, "start/new_tenant.html", {"form": form}, status=form.status)
 
 
 urlpatterns = [path("tenants/new/", new_tenant, name="tenant-new")]

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django import forms
 from django.core.validators import RegexValidator
-from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -25,7 +24,6 @@ from portal.kept import given
 from portal.pages import asking
 from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import NotAllowed
 from tenants.models import SLUG, TenantSettings
 
 # In seconds; OWN is a time of one's own.
@@ -168,22 +166,12 @@ def console_plans(request: TenantRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def plan_new(request: TenantRequest) -> HttpResponse:
     form = NewPlanForm(given(request), initial={"api": request.GET.get("api", "")})
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    plan = publishing.create_plan(form.cleaned_data["api"], **form.terms, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            else:
-                said = _("The plan %(plan)s of %(api)s is made. Publish it when subscribers may choose it.")
-                back = reverse("console-plans", args=[request.tenant.slug])
-                return asking.finished(request, back=back, said=said % {"plan": plan, "api": plan.api})
-    return render(request, "plans/new.html", {"form": form}, status=status)
+    if done := asking.carried_out(request, form, lambda typed: publishing.create_plan(typed["api"], **form.terms, by=request.user)):
+        plan = done.result
+        said = _("The plan %(plan)s of %(api)s is made. Publish it when subscribers may choose it.")
+        back = reverse("console-plans", args=[request.tenant.slug])
+        return asking.finished(request, back=back, said=said % {"plan": plan, "api": plan.api})
+    return render(request, "plans/new.html", {"form": form}, status=form.status)
 
 
 @tenant_view("apis.publish")

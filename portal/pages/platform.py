@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Count, Min, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -23,11 +23,10 @@ from gateway.models import ControlProcess, GatewayNode, Loaded
 from portal import health
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages.asking import Question, ask, finished
+from portal.pages.asking import Question, ask, carried_out, finished
 from portal.pages.listing import chosen, page_of, sought
 from portal.words import happened
 from tenants.access import operator_view
-from tenants.errors import Invalid, NotAllowed
 from tenants.models import Due, JobRun, PlatformEvent, PlatformSettings, SignUp, Tenant, User
 from tenants.people.platform import FIELDS, change_platform, deactivate, reactivate
 
@@ -68,36 +67,37 @@ def people(request: HttpRequest) -> HttpResponse:
 
 @operator_view
 @require_http_methods(["GET", "HEAD", "POST"])
-def person(request: HttpRequest, pk: Any, verb: str) -> HttpResponse:
-    """Close an account, or open it again."""
+def close_account(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(User, pk=pk, is_service=False)
-    assert isinstance(request.user, User)
-    by = request.user
-    if verb == "close":
-        question = Question(
-            title=_("Close the account of %(person)s?") % {"person": found},
-            says=_("They can sign in nowhere any more, and every session of theirs ends now. What they own stays, and goes on working."),
-            button=_("Close the account"),
-            back=reverse("platform-people"),
-            done=_("The account of %(person)s is closed.") % {"person": found},
-            danger=True,
-        )
-        act: Callable[[dict[str, Any]], Any] = lambda _data: deactivate(found, by=by)  # noqa: E731
-    elif verb == "open":
-        question = Question(
-            title=_("Open the account of %(person)s again?") % {"person": found},
-            says=_("They can sign in again, with the roles that they have."),
-            button=_("Open the account"),
-            back=reverse("platform-people"),
-            done=_("The account of %(person)s is open again.") % {"person": found},
-        )
-        act = lambda _data: reactivate(found, by=by)  # noqa: E731
-    else:
-        raise Http404
+    question = Question(
+        title=_("Close the account of %(person)s?") % {"person": found},
+        says=_("They can sign in nowhere any more, and every session of theirs ends now. What they own stays, and goes on working."),
+        button=_("Close the account"),
+        back=reverse("platform-people"),
+        done=_("The account of %(person)s is closed.") % {"person": found},
+        danger=True,
+    )
+    return _ask(request, question, found, deactivate)
 
-    def done(data: dict[str, Any]) -> None:
-        # Its event is the platform's, which has no receipt.
-        act(data)
+
+@operator_view
+@require_http_methods(["GET", "HEAD", "POST"])
+def open_account(request: HttpRequest, pk: UUID) -> HttpResponse:
+    found = get_object_or_404(User, pk=pk, is_service=False)
+    question = Question(
+        title=_("Open the account of %(person)s again?") % {"person": found},
+        says=_("They can sign in again, with the roles that they have."),
+        button=_("Open the account"),
+        back=reverse("platform-people"),
+        done=_("The account of %(person)s is open again.") % {"person": found},
+    )
+    return _ask(request, question, found, reactivate)
+
+
+def _ask(request: HttpRequest, question: Question, about: User, act: Callable[..., PlatformEvent]) -> HttpResponse:
+    def done(_data: dict[str, Any]) -> None:
+        # An event of the platform's has no receipt that could be shown.
+        act(about, by=request.user)
 
     return ask(request, question, PageForm(given(request)), done)
 
@@ -177,7 +177,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     """What the clock starts: the last run, the next, and failures."""
     runs = JobRun.objects.in_bulk()
     rows = [
-        Job(name, timedelta(seconds=float(str(each["schedule"]))), runs.get(each["task"]))
+        Job(name, timedelta(seconds=each["schedule"]), runs.get(each["task"]))
         for name, each in sorted(settings.CELERY_BEAT_SCHEDULE.items())
     ]
     return render(request, "platform/jobs.html", {"rows": rows})
@@ -218,29 +218,19 @@ def platform_settings(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     now = PlatformSettings.get()
     initial = {"tenants_by": now.tenants_by, "sign_up": now.sign_up, "sign_up_domains": "\n".join(now.sign_up_domains)}
-    form, status = PlatformForm(given(request), initial=initial), 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    event = change_platform({name: form.cleaned_data[name] for name in FIELDS}, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                said = _("The settings are changed.") if event else _("Nothing was changed: all of it was so already.")
-                return finished(request, back=reverse("platform-settings"), said=said)
-    return render(request, "platform/settings.html", {"form": form}, status=status)
+    form = PlatformForm(given(request), initial=initial)
+    by = request.user
+    if done := carried_out(request, form, lambda typed: change_platform({name: typed[name] for name in FIELDS}, by=by)):
+        said = _("The settings are changed.") if done.result else _("Nothing was changed: all of it was so already.")
+        return finished(request, back=reverse("platform-settings"), said=said)
+    return render(request, "platform/settings.html", {"form": form}, status=form.status)
 
 
 urlpatterns = [
     path("platform/", tenants, name="platform-tenants"),
     path("platform/people/", people, name="platform-people"),
-    path("platform/people/<uuid:pk>/<str:verb>/", person, name="platform-person"),
+    path("platform/people/<uuid:pk>/close/", close_account, name="platform-person-close"),
+    path("platform/people/<uuid:pk>/open/", open_account, name="platform-person-open"),
     path("platform/gateways/", gateways, name="platform-gateways"),
     path("platform/health/", platform_health, name="platform-health"),
     path("platform/jobs/", jobs, name="platform-jobs"),

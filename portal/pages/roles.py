@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.db import transaction
 from django.forms import BoundField
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -23,7 +22,6 @@ from portal.pages.listing import page_of, sought
 from portal.pages.members import LETS
 from portal.words import ROLES
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
 from tenants.models import CustomRole, Role
 from tenants.people import custom_roles
 from tenants.roles import EVERYONES, NEEDS, PERMISSIONS, permissions_of
@@ -114,24 +112,11 @@ def role_new(request: TenantRequest) -> HttpResponse:
     """Make one; `?from=` begins with a copy of a role that there is."""
     begin = request.GET.get("from", "")
     form = RoleForm(given(request), offered=request.permissions, chosen=_begun_with(begin) & request.permissions)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    made = custom_roles.create_role(**form.typed, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                return asking.finished(request, back=_list(request), said=_("The role %(role)s is there.") % {"role": made})
+    if done := asking.carried_out(request, form, lambda _typed: custom_roles.create_role(**form.typed, by=request.user)):
+        return asking.finished(request, back=_list(request), said=_("The role %(role)s is there.") % {"role": done.result})
     begins = [*ROLES.items(), *((str(pk), name) for pk, name in CustomRole.objects.order_by("name").values_list("pk", "name")[:20])]
     context = {"form": form, "begins": begins, "begin": begin, "everyones": _everyones()}
-    return render(request, "roles/new.html", context, status=status)
+    return render(request, "roles/new.html", context, status=form.status)
 
 
 def _begun_with(begin: str) -> frozenset[str]:
@@ -159,24 +144,11 @@ def role_edit(request: TenantRequest, role: UUID) -> HttpResponse:
     now, name = frozenset(found.permissions), found.name
     initial = {"name": name, "description": found.description}
     form = RoleForm(given(request), offered=request.permissions, chosen=now, initial=initial)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    event = custom_roles.change_role(found, **form.typed, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                said = _("The role %(role)s is changed.") % {"role": found} if event else _("Nothing was changed.")
-                return asking.finished(request, back=_list(request), said=said)
+    if done := asking.carried_out(request, form, lambda _typed: custom_roles.change_role(found, **form.typed, by=request.user)):
+        said = _("The role %(role)s is changed.") % {"role": found} if done.result else _("Nothing was changed.")
+        return asking.finished(request, back=_list(request), said=said)
     context = {"form": form, "role": found, "name": name, "everyones": _everyones()}
-    return render(request, "roles/edit.html", context, status=status)
+    return render(request, "roles/edit.html", context, status=form.status)
 
 
 @tenant_view("members.manage")

@@ -31,7 +31,7 @@ from portal.pages.members import LETS
 from portal.pages.plans import number
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import ServiceAccount
+from tenants.models import Event, ServiceAccount
 from tenants.roles import EVERYONES, PERMISSIONS
 
 Status = ServiceAccount.Status
@@ -223,27 +223,16 @@ def edit(request: TenantRequest, pk: UUID) -> HttpResponse:
         messages.info(request, _("This service account has ended. Make another one."))
         return redirect(back)
     held = frozenset(account.permissions)
-    form, status = (
-        EditForm(given(request), held=request.permissions, also=held, description=account.description, permissions=account.permissions),
-        200,
-    )
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    typed = {name: form.cleaned_data[name] for name in ("description", "permissions", "days")}
-                    event = service_accounts.change(account, **typed, held=request.permissions, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                said = _("%(account)s is changed.") if event else _("Nothing was changed: %(account)s is as it was.")
-                return asking.finished(request, back=back, said=said % {"account": account})
-    return render(request, "services/edit.html", {"account": account, "form": form, "back": back}, status=status)
+    form = EditForm(given(request), held=request.permissions, also=held, description=account.description, permissions=account.permissions)
+
+    def change(typed: dict[str, Any]) -> Event | None:
+        told = {name: typed[name] for name in ("description", "permissions", "days")}
+        return service_accounts.change(account, **told, held=request.permissions, by=request.user)
+
+    if done := asking.carried_out(request, form, change):
+        said = _("%(account)s is changed.") if done.result else _("Nothing was changed: %(account)s is as it was.")
+        return asking.finished(request, back=back, said=said % {"account": account})
+    return render(request, "services/edit.html", {"account": account, "form": form, "back": back}, status=form.status)
 
 
 @tenant_view("service_accounts.manage")

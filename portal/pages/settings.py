@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
@@ -19,7 +18,7 @@ from portal.kept import given
 from portal.pages import asking
 from portal.words import ROLES
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
+from tenants.errors import Invalid
 from tenants.models import Accent, Role, SignUp, TenantSettings
 from tenants.people.settings import FIELDS, SHOWN, change_settings, set_logo
 
@@ -81,23 +80,13 @@ def _as_it_is(request: TenantRequest) -> dict[str, Any]:
 @tenant_view("settings.manage")
 @require_http_methods(["GET", "HEAD", "POST"])
 def console_settings(request: TenantRequest) -> HttpResponse:
-    form, status = SettingsForm(given(request), initial=_as_it_is(request)), 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    event = change_settings({name: form.cleaned_data[name] for name in (*SHOWN, *FIELDS)}, by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                said = _("The settings are changed.") if event else _("Nothing was changed: all of it was so already.")
-                return asking.finished(request, back=reverse("console-settings", args=[request.tenant.slug]), said=said)
-    return _page(request, form, LogoForm(), status)
+    form = SettingsForm(given(request), initial=_as_it_is(request))
+    if done := asking.carried_out(
+        request, form, lambda typed: change_settings({name: typed[name] for name in (*SHOWN, *FIELDS)}, by=request.user)
+    ):
+        said = _("The settings are changed.") if done.result else _("Nothing was changed: all of it was so already.")
+        return asking.finished(request, back=reverse("console-settings", args=[request.tenant.slug]), said=said)
+    return _page(request, form, LogoForm(), form.status)
 
 
 def _page(request: TenantRequest, form: SettingsForm, logo: "LogoForm", status: int) -> HttpResponse:

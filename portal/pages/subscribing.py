@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
@@ -24,8 +23,7 @@ from portal.kept import given
 from portal.pages import asking
 from portal.pages.catalogue import offered, own_subscriptions, plans_of
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
-from tenants.models import Membership, TeamMember, User
+from tenants.models import Event, Membership, TeamMember, User
 from tenants.roles import who_may
 
 DECIDES = {
@@ -108,24 +106,16 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
     if len(plans) == 1:
         initial["plan"] = str(plans[0].pk)
     form = SubscribeForm(typed, applications=applications, plans=plans, taken=taken, initial=initial, here=here)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    wanted = {name: form.cleaned_data[name] for name in ("application", "plan", "purpose")}
-                    made, event = subscriptions.request(wanted.pop("application"), api=found, by=request.user, **wanted)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                back = f"{reverse('app', args=[request.tenant.slug, made.application_id])}?tab=subscriptions"
-                active = made.status == Subscription.Status.ACTIVE
-                return asking.finished(request, back=back, said=_said(made), event=event if active else None)
+
+    def ask_for(typed: dict[str, Any]) -> tuple[Subscription, Event]:
+        told = {name: typed[name] for name in ("plan", "purpose")}
+        return subscriptions.request(typed["application"], api=found, **told, by=request.user)
+
+    if done := asking.carried_out(request, form, ask_for):
+        made, event = done.result
+        back = f"{reverse('app', args=[request.tenant.slug, made.application_id])}?tab=subscriptions"
+        active = made.status == Subscription.Status.ACTIVE
+        return asking.finished(request, back=back, said=_said(made), event=event if active else None)
     context = {
         "api": found,
         "form": form,
@@ -135,7 +125,7 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
         "has_some": bool(applications),
         "new": f"{reverse('app-new', args=[request.tenant.slug])}?{urlencode({'next': here})}",
     }
-    return render(request, "catalogue/subscribe.html", context, status=status)
+    return render(request, "catalogue/subscribe.html", context, status=form.status)
 
 
 def _rejected_before(form: SubscribeForm, mine: list[Subscription]) -> list[Subscription]:

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.db import transaction
 from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
@@ -25,7 +24,7 @@ from portal.pages.application_tabs import owns, page_address
 from portal.pages.leaving import PROPOSED, Proposing
 from portal.pages.listing import page_of, sought
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
+from tenants.errors import Invalid
 from tenants.models import Membership, Team, TeamMember
 from tenants.people import teams
 
@@ -147,23 +146,14 @@ def _page(request: TenantRequest, found: Team) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def team_new(request: TenantRequest) -> HttpResponse:
     form = NewTeamForm(given(request), initial={"email": request.user.email})
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            typed = {name: form.cleaned_data[name] for name in ("name", "description")}
-            try:
-                with transaction.atomic():
-                    form.claim()
-                    made = teams.create_team(**typed, lead=form.member(), by=request.user)
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                return asking.finished(request, back=_page(request, made), said=_("The team %(team)s is there.") % {"team": made})
-    return render(request, "teams/new.html", {"form": form}, status=status)
+    if done := asking.carried_out(
+        request,
+        form,
+        lambda typed: teams.create_team(name=typed["name"], description=typed["description"], lead=form.member(), by=request.user),
+    ):
+        made = done.result
+        return asking.finished(request, back=_page(request, made), said=_("The team %(team)s is there.") % {"team": made})
+    return render(request, "teams/new.html", {"form": form}, status=form.status)
 
 
 @tenant_view("members.manage")

@@ -3,11 +3,10 @@
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from tenants import events
+from tenants.actions import end_refresh_tokens
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import PlatformEvent, PlatformSettings, SignUp, User
 from tenants.people.settings import domains
@@ -21,7 +20,8 @@ def change_platform(changes: dict[str, Any], *, by: User) -> PlatformEvent | Non
 
     :raises Invalid: by field.
     """
-    settings = PlatformSettings.objects.select_for_update().filter(pk=1).first() or PlatformSettings(pk=1)
+    PlatformSettings.objects.get_or_create(pk=1)
+    settings = PlatformSettings.objects.select_for_update().get(pk=1)
     was = {name: getattr(settings, name) for name in changes}
     for name, value in changes.items():
         setattr(settings, name, domains(value) if name == "sign_up_domains" else value)
@@ -48,8 +48,7 @@ def deactivate(person: User, *, by: User) -> PlatformEvent:
         raise NotAllowed(_("This account is closed already."))
     found.is_active = False
     found.save(update_fields=["is_active"])
-    tokens = OutstandingToken.objects.filter(user=found, expires_at__gt=timezone.now(), blacklistedtoken=None).order_by("pk")
-    BlacklistedToken.objects.bulk_create([BlacklistedToken(token=token) for token in tokens], ignore_conflicts=True)
+    end_refresh_tokens(found)
     return events.record_platform("person.deactivated", found, by=by)
 
 

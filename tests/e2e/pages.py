@@ -38,7 +38,8 @@ NO_PAGES = {
     "console-settings-logo": "it leads to the settings",
     "tenant-logo": "a picture",
     "console-settings-reopen": "a question like others, of a tenant that is closing",
-    "platform-person": "a question like others, of a person whom only the page names",
+    "platform-person-close": "a question like others, of a person whom only the page names",
+    "platform-person-open": "likewise",
 }
 
 

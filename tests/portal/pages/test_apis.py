@@ -105,7 +105,7 @@ def test_one_api_makes_the_same_queries_whatever_it_has(cast: Cast, pam: Client,
         publishing.add_version(orders, name="v2", by=cast.pam)
         for number in range(12):
             publishing.add_revision(version, document=make.document(), target=make.target(), by=cast.pam)
-            make.plan(orders, name=f"plan-{number}")
+            make.plan(orders, name=f"further-{number}")
     pam.get(ORDERS)
     with queries("page:api"):
         page = text(pam.get(ORDERS))
