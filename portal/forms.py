@@ -49,7 +49,7 @@ class PageForm(forms.Form):
 
     once = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
     # Of the answer that shows the form, see portal.pages.asking.carried_out.
-    status = 200
+    http_status = 200
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -233,7 +233,7 @@ def api_edit(request: TenantRequest, api: str) -> HttpResponse:
     if done := asking.carried_out(request, form, change):
         said = _("%(api)s is changed.") % {"api": found} if done.result else _("Nothing was changed.")
         return asking.finished(request, back=api_page(request, found), said=said, event=done.result)
-    return render(request, "apis/edit.html", {"form": form, "api": Api.objects.get(pk=found.pk)}, status=form.status)
+    return render(request, "apis/edit.html", {"form": form, "api": Api.objects.get(pk=found.pk)}, status=form.http_status)
 
 
 def _teams(request: TenantRequest, api: Api) -> dict[str, Team]:

@@ -120,7 +120,7 @@ def app_new(request: TenantRequest) -> HttpResponse:
         made = done.result
         back = _onward(request, form.cleaned_data["next"], made) or page_address(request, made)
         return asking.finished(request, back=back, said=_("%(application)s is registered.") % {"application": made})
-    return render(request, "applications/new.html", {"form": form}, status=form.status)
+    return render(request, "applications/new.html", {"form": form}, status=form.http_status)
 
 
 def _onward(request: TenantRequest, address: str, made: Application) -> str:

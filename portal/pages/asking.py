@@ -52,13 +52,13 @@ class Done(Generic[T]):
 
 
 def carried_out(request: HttpRequest, form: PageForm, act: Callable[[dict[str, Any]], T]) -> Done[T] | None:
-    """POST does it, in one transaction with the claim; None where the form is shown, with `form.status` and what speaks against it.
+    """POST does it, in one transaction with the claim; None where the form is shown, with `form.http_status` and what speaks against it.
 
     :param act: gets the form's data.
     """
     if request.method != "POST":
         return None
-    form.status = 422
+    form.http_status = 422
     if not form.is_valid():
         return None
     try:
@@ -66,7 +66,7 @@ def carried_out(request: HttpRequest, form: PageForm, act: Callable[[dict[str, A
             form.claim()
             return Done(act(form.cleaned_data))
     except NotAllowed as refusal:
-        form.status = 409
+        form.http_status = 409
         form.refuse(refusal)
     except Invalid as refusal:
         form.refuse(refusal)
@@ -80,7 +80,7 @@ def ask(request: HttpRequest, question: Question, form: PageForm, act: Callable[
     """
     if done := carried_out(request, form, act):
         return finished(request, back=question.back, said=question.done, event=done.result)
-    return asked(request, question, form, status=form.status)
+    return asked(request, question, form, status=form.http_status)
 
 
 def asked(request: HttpRequest, question: Question, form: PageForm, *, status: int = 200) -> HttpResponse:

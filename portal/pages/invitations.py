@@ -106,9 +106,9 @@ def invite(request: TenantRequest) -> HttpResponse:
         many = len(done.result)
         said = ngettext("%(many)s person is invited.", "%(many)s people are invited.", many) % {"many": many}
         return asking.finished(request, back=_list(request), said=said)
-    if form.status == 422 and emails:
+    if form.http_status == 422 and emails:
         again = list(invitations.invited_already(emails).values())
-    return render(request, "invitations/invite.html", {"form": form, "again": again}, status=form.status)
+    return render(request, "invitations/invite.html", {"form": form, "again": again}, status=form.http_status)
 
 
 def _list(request: TenantRequest) -> str:

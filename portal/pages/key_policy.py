@@ -129,7 +129,7 @@ def policy(request: TenantRequest) -> HttpResponse:
     if done := asking.carried_out(request, form, lambda typed: change_policy({name: typed[name] for name in FIELDS}, by=request.user)):
         said = _("The token policy is changed.") if done.result else _("Nothing was changed: the policy is as it was.")
         return asking.finished(request, back=reverse("console-keys", args=[request.tenant.slug]), said=said)
-    return render(request, "keys/policy.html", {"form": form, "addresses": addresses(request)}, status=form.status)
+    return render(request, "keys/policy.html", {"form": form, "addresses": addresses(request)}, status=form.http_status)
 
 
 urlpatterns = [path("t/<str:tenant>/console/keys/policy/", policy, name="console-keys-policy")]

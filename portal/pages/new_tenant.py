@@ -40,10 +40,10 @@ def new_tenant(request: HttpRequest) -> HttpResponse:
     if done := carried_out(request, form, lambda typed: found_tenant(name=typed["name"], slug=typed["slug"], by=by)):
         said = _("%(tenant)s is there, and you administer it.") % {"tenant": done.result}
         return finished(request, back=reverse("catalogue", args=[done.result.slug]), said=said)
-    if slug := form.status != 200 and form.cleaned_data.get("slug"):
+    if slug := form.http_status != 200 and form.cleaned_data.get("slug"):
         # Made of the name, it is shown where it can be changed.
         form.put("slug", slug)
-    return render(request, "start/new_tenant.html", {"form": form}, status=form.status)
+    return render(request, "start/new_tenant.html", {"form": form}, status=form.http_status)
 
 
 urlpatterns = [path("tenants/new/", new_tenant, name="tenant-new")]

@@ -171,7 +171,7 @@ def plan_new(request: TenantRequest) -> HttpResponse:
         said = _("The plan %(plan)s of %(api)s is made. Publish it when subscribers may choose it.")
         back = reverse("console-plans", args=[request.tenant.slug])
         return asking.finished(request, back=back, said=said % {"plan": plan, "api": plan.api})
-    return render(request, "plans/new.html", {"form": form}, status=form.status)
+    return render(request, "plans/new.html", {"form": form}, status=form.http_status)
 
 
 @tenant_view("apis.publish")

@@ -223,7 +223,7 @@ def platform_settings(request: HttpRequest) -> HttpResponse:
     if done := carried_out(request, form, lambda typed: change_platform({name: typed[name] for name in FIELDS}, by=by)):
         said = _("The settings are changed.") if done.result else _("Nothing was changed: all of it was so already.")
         return finished(request, back=reverse("platform-settings"), said=said)
-    return render(request, "platform/settings.html", {"form": form}, status=form.status)
+    return render(request, "platform/settings.html", {"form": form}, status=form.http_status)
 
 
 urlpatterns = [

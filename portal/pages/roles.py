@@ -116,7 +116,7 @@ def role_new(request: TenantRequest) -> HttpResponse:
         return asking.finished(request, back=_list(request), said=_("The role %(role)s is there.") % {"role": done.result})
     begins = [*ROLES.items(), *((str(pk), name) for pk, name in CustomRole.objects.order_by("name").values_list("pk", "name")[:20])]
     context = {"form": form, "begins": begins, "begin": begin, "everyones": _everyones()}
-    return render(request, "roles/new.html", context, status=form.status)
+    return render(request, "roles/new.html", context, status=form.http_status)
 
 
 def _begun_with(begin: str) -> frozenset[str]:
@@ -148,7 +148,7 @@ def role_edit(request: TenantRequest, role: UUID) -> HttpResponse:
         said = _("The role %(role)s is changed.") % {"role": found} if done.result else _("Nothing was changed.")
         return asking.finished(request, back=_list(request), said=said)
     context = {"form": form, "role": found, "name": name, "everyones": _everyones()}
-    return render(request, "roles/edit.html", context, status=form.status)
+    return render(request, "roles/edit.html", context, status=form.http_status)
 
 
 @tenant_view("members.manage")

@@ -232,7 +232,7 @@ def edit(request: TenantRequest, pk: UUID) -> HttpResponse:
     if done := asking.carried_out(request, form, change):
         said = _("%(account)s is changed.") if done.result else _("Nothing was changed: %(account)s is as it was.")
         return asking.finished(request, back=back, said=said % {"account": account})
-    return render(request, "services/edit.html", {"account": account, "form": form, "back": back}, status=form.status)
+    return render(request, "services/edit.html", {"account": account, "form": form, "back": back}, status=form.http_status)
 
 
 @tenant_view("service_accounts.manage")

@@ -86,7 +86,7 @@ def console_settings(request: TenantRequest) -> HttpResponse:
     ):
         said = _("The settings are changed.") if done.result else _("Nothing was changed: all of it was so already.")
         return asking.finished(request, back=reverse("console-settings", args=[request.tenant.slug]), said=said)
-    return _page(request, form, LogoForm(), form.status)
+    return _page(request, form, LogoForm(), form.http_status)
 
 
 def _page(request: TenantRequest, form: SettingsForm, logo: "LogoForm", status: int) -> HttpResponse:

@@ -125,7 +125,7 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
         "has_some": bool(applications),
         "new": f"{reverse('app-new', args=[request.tenant.slug])}?{urlencode({'next': here})}",
     }
-    return render(request, "catalogue/subscribe.html", context, status=form.status)
+    return render(request, "catalogue/subscribe.html", context, status=form.http_status)
 
 
 def _rejected_before(form: SubscribeForm, mine: list[Subscription]) -> list[Subscription]:

@@ -153,7 +153,7 @@ def team_new(request: TenantRequest) -> HttpResponse:
     ):
         made = done.result
         return asking.finished(request, back=_page(request, made), said=_("The team %(team)s is there.") % {"team": made})
-    return render(request, "teams/new.html", {"form": form}, status=form.status)
+    return render(request, "teams/new.html", {"form": form}, status=form.http_status)
 
 
 @tenant_view("members.manage")
