@@ -30,6 +30,9 @@ class Mouse:
         """One of a few."""
         self.page.get_by_label(label).check()
 
+    def tick(self, label: Name, *, on: bool = True) -> None:
+        self.page.get_by_label(label).set_checked(on)
+
     def find(self, role: Role, name: Name) -> Locator:
         """The first that can be seen: in a dialog, where one is open."""
         inside = self.page.locator("dialog[open]")
@@ -68,6 +71,13 @@ class Keyboard(Mouse):
             if wanted.is_checked():
                 return
         raise AssertionError(f"The keys never reached {label}.")
+
+    def tick(self, label: Name, *, on: bool = True) -> None:
+        box = self.page.get_by_label(label)
+        self._reach(box)
+        if box.is_checked() != on:
+            self.page.keyboard.press("Space")
+        assert box.is_checked() == on
 
     def _reach(self, wanted: Locator) -> None:
         """Tab until it, or one of them, has the focus; and the focus can be seen there."""
