@@ -16,8 +16,8 @@ from rest_framework.request import Request
 
 from tenants import second_factors, throttle
 from tenants.errors import NotAllowed
-from tenants.models import Membership, ServiceAccount, Tenant, TenantSettings, User
-from tenants.roles import PERMISSIONS, permissions_held, permissions_of
+from tenants.models import Membership, Tenant, TenantSettings, User
+from tenants.roles import PERMISSIONS, permissions_held, permissions_of_service
 from tenants.scope import in_scope, tenant_scope
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 V = TypeVar("V")
 SIGNED_IN = "signed in"
-OPERATOR = "operators"
 # Of the platform, outside every tenant; to everybody else what they alone enter does not exist.
 OPERATOR = "platform operator"
 # What those may do who are no members, where a tenant's catalogue is public.
@@ -69,7 +68,10 @@ def permissions_in_scope(user: User | AnonymousUser, *, second_factor: bool = Fa
     if not in_scope() or not isinstance(user, User):
         raise Http404
     if user.is_service:
-        return _of_service(user)
+        held = permissions_of_service(user)
+        if held is None:
+            raise Http404
+        return held
     asked = Exists(TenantSettings.objects.filter(mfa_required=True))
     has_one = Exists(second_factors.held_by(OuterRef("user_id")))
     members = Membership.objects.filter(user_id=user.pk).with_custom_permissions().annotate(asked=asked, has_one=has_one)
@@ -80,18 +82,6 @@ def permissions_in_scope(user: User | AnonymousUser, *, second_factor: bool = Fa
     if membership.asked and not (membership.has_one and second_factor):  # type: ignore[attr-defined]
         raise SecondFactorNeeded(has_one=membership.has_one)  # type: ignore[attr-defined]
     return permissions_held(membership)
-
-
-def _of_service(user: User) -> frozenset[str]:
-    """No more than who answers for it may: one who left, or lost a role, leaves no way in behind."""
-    account = ServiceAccount.objects.working().filter(user_id=user.pk).first()
-    if account is None:
-        raise Http404
-    people = Membership.objects.filter(user_id=account.created_by_id, user__is_active=True)
-    maker = people.with_custom_permissions().only("roles").first()
-    if maker is None:
-        raise Http404
-    return permissions_of([], permissions_held(maker).intersection(account.permissions))
 
 
 def allowed(user: User | AnonymousUser, permission: str, *, second_factor: bool = False) -> frozenset[str]:

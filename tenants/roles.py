@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from django.db.models import Q
 
-from tenants.models import CustomRole, Membership, Role
+from tenants.models import CustomRole, Membership, Role, ServiceAccount, User
 
 _A, _P, _V, _D, _U = Role.ADMIN, Role.PUBLISHER, Role.APPROVER, Role.DEVELOPER, Role.AUDITOR
 
@@ -56,6 +56,19 @@ def permissions_of(roles: Collection[str], custom: Iterable[str] = ()) -> frozen
 def permissions_held(membership: Membership) -> frozenset[str]:
     """All of a member's, of a row that was read `with_custom_permissions`."""
     return permissions_of(membership.roles, membership.custom_permissions)  # type: ignore[attr-defined]
+
+
+def permissions_of_service(user: User) -> frozenset[str] | None:
+    """A service account's, by now: no more than who answers for it may, since one who left, or lost a role, leaves no way in behind.
+
+    None of an account that works no more, or whose person is no member.
+    """
+    account = ServiceAccount.objects.working().filter(user_id=user.pk).first()
+    if account is None:
+        return None
+    people = Membership.objects.filter(user_id=account.created_by_id, user__is_active=True)
+    maker = people.with_custom_permissions().only("roles").first()
+    return None if maker is None else permissions_of([], permissions_held(maker).intersection(account.permissions))
 
 
 def who_may(permission: str) -> Q:

@@ -21,6 +21,7 @@ from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid
 from tenants.models import Accent, Role, SignUp, TenantSettings
 from tenants.people.settings import FIELDS, SHOWN, change_settings, set_logo
+from tenants.roles import permissions_of
 
 SIGN_UPS = {
     SignUp.INVITATION: gettext_lazy("By invitation only"),
@@ -51,10 +52,7 @@ class SettingsForm(PageForm):
     sign_up_domains = Text(
         most=2000, lines=3, empty=True, label=gettext_lazy("Domains"), help_text=gettext_lazy("One in a line, such as example.com.")
     )
-    sign_up_role = forms.ChoiceField(
-        choices=[(name, word) for name, word in ROLES.items() if name != Role.ADMIN],
-        label=gettext_lazy("Who joins so is"),
-    )
+    sign_up_role = forms.ChoiceField(label=gettext_lazy("Who joins so is"))
     mfa_required = forms.BooleanField(
         required=False,
         label=gettext_lazy("Members need a second factor"),
@@ -63,6 +61,12 @@ class SettingsForm(PageForm):
     approval_by_people = forms.ChoiceField(
         choices=list(APPROVALS.items()), widget=forms.RadioSelect, label=gettext_lazy("What a new plan proposes")
     )
+
+    def __init__(self, *args: Any, held: frozenset[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What is so already stays, whoever looks; nobody gives what they don't hold.
+        own = {name: word for name, word in ROLES.items() if name == self.initial["sign_up_role"] or permissions_of([name]) <= held}
+        self.fields["sign_up_role"].choices = [each for each in own.items() if each[0] != Role.ADMIN]  # type: ignore[attr-defined]
 
     def clean_sign_up_domains(self) -> list[str]:
         return [line for line in self.cleaned_data["sign_up_domains"].replace(",", "\n").split("\n") if line.strip()]
@@ -80,7 +84,7 @@ def _as_it_is(request: TenantRequest) -> dict[str, Any]:
 @tenant_view("settings.manage")
 @require_http_methods(["GET", "HEAD", "POST"])
 def console_settings(request: TenantRequest) -> HttpResponse:
-    form = SettingsForm(given(request), initial=_as_it_is(request))
+    form = SettingsForm(given(request), held=request.permissions, initial=_as_it_is(request))
     if done := asking.carried_out(
         request, form, lambda typed: change_settings({name: typed[name] for name in (*SHOWN, *FIELDS)}, by=request.user)
     ):
@@ -123,7 +127,7 @@ def console_settings_logo(request: TenantRequest) -> HttpResponse:
         else:
             messages.success(request, _("The logo is changed."))
             return redirect(back)
-    return _page(request, SettingsForm(initial=_as_it_is(request)), form, 422)
+    return _page(request, SettingsForm(held=request.permissions, initial=_as_it_is(request)), form, 422)
 
 
 @tenant_view("apis.see_published", public=True)

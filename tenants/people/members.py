@@ -6,15 +6,14 @@ from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from tenants import events
 from tenants.actions import add_member, checked_roles, names_of_roles
 from tenants.errors import NotAllowed
-from tenants.models import Event, Membership, Role, ServiceAccount, SignUp, Team, TeamMember, Tenant, TenantSettings, User
+from tenants.models import Event, Membership, Role, SignUp, Team, TeamMember, Tenant, TenantSettings, User
 from tenants.people.roles import may_give
-from tenants.roles import PERMISSIONS, permissions_held, permissions_of
+from tenants.roles import PERMISSIONS, permissions_held, permissions_of_service
 from tenants.scope import current_tenant_id
 
 
@@ -23,9 +22,7 @@ def held_now(by: User | None) -> frozenset[str]:
     if by is None:
         return frozenset(PERMISSIONS)
     if by.is_service:
-        active = ServiceAccount.Status.ACTIVE
-        account = ServiceAccount.objects.filter(user=by, status=active, expires_at__gt=Now()).first()
-        return permissions_of([], account.permissions) if account else frozenset()
+        return permissions_of_service(by) or frozenset()
     membership = Membership.objects.filter(user=by, user__is_active=True).with_custom_permissions().first()
     return permissions_held(membership) if membership else frozenset()
 

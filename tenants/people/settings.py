@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 from tenants import addresses, events
 from tenants.errors import Invalid
 from tenants.models import Event, Role, SignUp, Tenant, TenantSettings, User
+from tenants.people.members import held_now
+from tenants.people.roles import may_give
 from tenants.scope import current_tenant_id
 
 MOST_DOMAINS = 20
@@ -25,7 +27,7 @@ FIELDS = (
 def change_settings(changes: dict[str, Any], *, by: User) -> Event | None:
     """Change what is named, of SHOWN and FIELDS; None where everything is so already.
 
-    :raises Invalid: by field.
+    :raises Invalid: by field. :raises NotAllowed: people would get a role by themselves that `by` does not hold.
     """
     events.lock()
     tenant, settings = Tenant.objects.get(pk=current_tenant_id()), TenantSettings.objects.get()
@@ -37,6 +39,9 @@ def change_settings(changes: dict[str, Any], *, by: User) -> Event | None:
     changed = [name for name in changes if was[name] != now[name]]
     if not changed:
         return None
+    if settings.sign_up != SignUp.INVITATION and {"sign_up", "sign_up_domains", "sign_up_role"} & set(changed):
+        # Who lets people in gives them the role, perhaps to another address of their own.
+        may_give(held_now(by), [settings.sign_up_role])
     # Nothing else of the tenant's own row: an operator may be suspending it.
     tenant.save(update_fields=SHOWN)
     settings.save(update_fields=FIELDS)

@@ -15,7 +15,7 @@ from tenants.errors import Invalid, NotAllowed
 from tenants.models import CustomRole, Due, Event, Invitation, Membership, Role, TeamMember, Tenant, User
 from tenants.people import invitations
 from tenants.people.members import change_roles
-from tenants.roles import permissions_held
+from tenants.roles import PERMISSIONS, permissions_held
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, as_owner, base, empty_tables, make_cast, queries
@@ -399,3 +399,18 @@ def test_a_list_of_invitations_counts_its_queries(cast: Cast, rest: Rest) -> Non
         invite(*[f"guest{each}@acme.example" for each in range(8)], by=cast.ada)
     with queries("invitations/"):
         ada.get(f"{base(cast.acme)}/invitations/")
+
+
+def test_a_service_account_gives_no_more_than_who_answers_for_it(in_acme: Cast) -> None:
+    """Neither does the key of an admin who is none any more, nor of one who is gone."""
+    anne = make.member(in_acme.acme, "anne@acme.example", Role.ADMIN)
+    account, _secret = make.service_account(*PERMISSIONS, by=anne)
+    waiting, later = invite("bo@acme.example", "cy@acme.example", by=account.user, roles=["admin"])
+    change_roles(Membership.objects.get(user=anne), roles=["auditor"], by=in_acme.ada)
+    with pytest.raises(NotAllowed, match="don't manage the members"):
+        invite("di@acme.example", by=account.user, roles=["admin"])
+    with pytest.raises(NotAllowed):
+        accept(waiting, make.user("bo@acme.example"))
+    Membership.objects.filter(user=anne).delete()
+    with pytest.raises(NotAllowed):
+        accept(later, make.user("cy@acme.example"))

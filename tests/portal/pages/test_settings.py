@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
+from tenants.actions import add_member
 from tenants.models import Event, Tenant, TenantSettings
 from tests import make
 from tests.conftest import Cast
@@ -125,6 +126,25 @@ def test_over_rest(in_acme: Cast, rest: Any) -> None:
     assert ada.patch("/api/v1/tenants/acme/settings/", {"sign_up": "domains"}).status_code == 422
     assert rest(in_acme.pam).get("/api/v1/tenants/acme/settings/").status_code == 403
     assert rest(in_acme.eve).get("/api/v1/tenants/acme/settings/").status_code == 404
+
+
+def test_nobody_lets_people_in_with_a_role_that_they_do_not_hold(in_acme: Cast, rest: Any) -> None:
+    """Else whoever has the settings alone would come back with another address, and publish."""
+    keeper, only = make.user("keeper@acme.example"), make.custom_role("Settings", ["settings.manage"])
+    add_member(keeper, roles=[], custom_roles=[only.pk], by=None)
+    browser, over_rest = signed_in(keeper), rest(keeper)
+    assert ">Publisher<" not in browser.get(PAGE).content.decode()
+    assert browser.post(PAGE, as_it_stands(sign_up="open", sign_up_role="publisher")).status_code == 422
+    answer = browser.post(PAGE, as_it_stands(sign_up="open"))
+    assert answer.status_code == 409
+    assert "You don&#x27;t hold “applications.own” yourself" in answer.content.decode()
+    refused = over_rest.patch("/api/v1/tenants/acme/settings/", {"sign_up": "open", "sign_up_role": "publisher"})
+    assert (refused.status_code, TenantSettings.objects.get().sign_up) == (409, "invitation")
+    TenantSettings.objects.update(sign_up="open", sign_up_role="publisher")
+    assert over_rest.patch("/api/v1/tenants/acme/settings/", {"sign_up_role": "developer"}).status_code == 409
+    # What was so before stays, and is no reason to refuse the rest.
+    assert browser.post(PAGE, as_it_stands(sign_up="open", sign_up_role="publisher", name="Acme & Sons")).status_code == 302
+    assert over_rest.patch("/api/v1/tenants/acme/settings/", {"sign_up": "invitation"}).status_code == 200
 
 
 def test_visitors_read_a_public_catalogue_and_nothing_else(in_acme: Cast) -> None:
