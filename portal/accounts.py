@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from portal.accounts_fields import focus
@@ -23,10 +23,9 @@ from portal.kept import given
 from portal.second_factors import passkeys_work
 from tenants import signing_in, throttle
 from tenants.access import open_to_all
-from tenants.errors import Busy, NotAllowed
+from tenants.errors import Busy
 from tenants.models import AccountMail, PlatformSettings, SignUp, User
 from tenants.origin import origin
-from tenants.people import accounts
 from tenants.throttle import TooMany
 
 # Sign-ups, and requests for another password, in one window: from an address, and from an address for one e-mail address.
@@ -44,22 +43,6 @@ def hashed(password: str) -> str:
     """
     with signing_in.one_of_few():
         return make_password(password)
-
-
-def verified_user(email: str, name: str, password: str) -> User:
-    """A new person whose address is proven already, as by an invitation that came by mail.
-
-    :param password: one that `validate_password` has let pass.
-    :raises NotAllowed: the address has an account. :raises Busy: see `hashed`.
-    """
-    word = hashed(password)
-    if user := accounts.sign_up(email=email, name=name, hashed=word, verified=True):
-        return user
-    user = User.objects.get(email=email.strip().lower())
-    if accounts.is_verified(user) or not user.is_active:
-        raise NotAllowed(gettext("There is an account with this address already. Sign in with it."))
-    accounts.take_over(user, name=name, hashed=word)
-    return user
 
 
 def ours(request: HttpRequest, address: str) -> bool:
@@ -94,7 +77,7 @@ def ask_for_mail(kind: str, email: str, *, next: str = "") -> None:  # noqa: A00
     So an answer takes as long for an address that is known as for one that isn't.
     """
     try:
-        throttle.attempt(f"account mails {email}", limit=MAILS_PER_ACCOUNT, seconds=WINDOW)
+        throttle.attempt(f"account mails {kind} {email}", limit=MAILS_PER_ACCOUNT, seconds=WINDOW)
     except TooMany:
         return
     AccountMail.objects.create(kind=kind, email=email, language=get_language() or "", data={"next": next}, at=timezone.now())
@@ -134,7 +117,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     ) -> None:
         """What happened to an account, to its person."""
         AccountMail.objects.create(
-            kind=template_prefix.rpartition("/")[2], user=user, email=user.email, data={"ip": origin.get().ip}, at=timezone.now()
+            kind=template_prefix.rpartition("/")[2], email=user.email, data={"ip": origin.get().ip}, at=timezone.now()
         )
 
     def is_ajax(self, request: HttpRequest) -> bool:  # noqa: ARG002

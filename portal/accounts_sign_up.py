@@ -126,11 +126,10 @@ def confirm(request: HttpRequest, key: str) -> HttpResponse:
     shown |= {"form": form, "email": address.email}
     if request.method == "POST" and form.is_valid():
         try:
-            user = signing_in.sign_in(request, address.email, form.cleaned_data["password"])
+            user = signing_in.sign_in(request, address.email, form.cleaned_data["password"], confirms=True)
         except (TooMany, Busy) as refusal:
             return refused(request, "account/email_confirm.html", shown, refusal)
         if user is not None:
-            accounts.verify(user)
             login = Login(user=user, email=user.email, redirect_url=wanted or reverse("home"))
             request.session.set_expiry(settings.SESSION_COOKIE_AGE)
             answer: HttpResponse = perform_password_login(request, {"email": user.email}, login)

@@ -21,7 +21,7 @@ MOST_BYTES = 256 * 1024
 MOST_PER_ADDRESS, WINDOW = 30, 300
 SECONDS = 3600
 # What has one of these in its name never comes back.
-SECRET = ("password", "secret")
+SECRET = ("password", "secret", "code", "credential")
 
 
 def fields_of(request: HttpRequest) -> list[tuple[str, str]]:

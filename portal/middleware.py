@@ -99,6 +99,6 @@ class BrowsersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if reads_pages(request) and response.status_code < 500 and request.user.is_authenticated:
+        if not for_programs(request) and response.status_code < 500 and request.user.is_authenticated:
             browsers.note(request)
         return response

@@ -33,10 +33,13 @@ from tenants.errors import Busy
 from tenants.models import User
 from tenants.throttle import TooMany
 
+# Of a key: whether its person signs in with it alone.
+ALONE = "alone"
 # Of an authenticator that is being set up, in the session.
 SECRET = "second_factor_secret"  # noqa: S105  (a name)
-# What a browser sends of a key: far more than any does.
+# What a browser sends of a key: far more than any does, and what is read of its answer.
 MOST_CREDENTIAL = 20_000
+READ = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")
 WRONG_CODE = gettext_lazy("This code is not right, or was used before.")
 REFUSED_KEY = gettext_lazy("The key's answer can't be used. Try once more.")
 
@@ -195,8 +198,8 @@ class Credential(forms.JSONField):
     """What a browser says of a key, with those members alone that are read."""
 
     def __init__(self) -> None:
-        refused: dict[str, str | Promise] = {"required": REFUSED_KEY, "invalid": REFUSED_KEY, "max_length": REFUSED_KEY}
-        super().__init__(widget=forms.HiddenInput, max_length=MOST_CREDENTIAL, error_messages=refused)
+        refused: dict[str, str | Promise] = {"required": REFUSED_KEY, "invalid": REFUSED_KEY}
+        super().__init__(widget=forms.HiddenInput, error_messages=refused)
 
     def bound_data(self, data: Any, initial: Any) -> str:  # noqa: ARG002
         # A challenge is answered once: the form comes back without.
@@ -206,6 +209,8 @@ class Credential(forms.JSONField):
         return ""
 
     def to_python(self, value: Any) -> Any:
+        if len(value or "") > MOST_CREDENTIAL:
+            raise forms.ValidationError(REFUSED_KEY)
         try:
             given = super().to_python(value)
         except (RecursionError, ValueError):
@@ -217,7 +222,7 @@ class Credential(forms.JSONField):
         resident = _object(_object(extensions).get("credProps")).get("rk")
         found = {
             **{name: _object(given).get(name) for name in ("id", "rawId", "type")},
-            "response": {name: text for name, text in _object(response).items() if isinstance(text, str)},
+            "response": {name: text for name in READ if isinstance(text := _object(response).get(name), str)},
             "clientExtensionResults": {"credProps": {"rk": resident}} if isinstance(resident, bool) else {},
         }
         if not all(isinstance(found[name], str) for name in ("id", "rawId", "type")) or "\\u0000" in json.dumps(found):
@@ -304,9 +309,12 @@ class SignInPasskey(ShownKey):
     passwordless = True
 
     def check(self, credential: dict[str, Any]) -> Any:
+        # The challenge in the session may be another page's, which is content with less.
+        if not webauthn.parse_authentication_response(credential).response.authenticator_data.is_user_verified():
+            raise ValueError("A key that doesn't know its person can't stand alone.")
         found = super().check(credential)
-        if not found.user.is_active:
-            raise ValueError("Whose it is may not sign in.")
+        if not (found.user.is_active and found.data.get(ALONE)):
+            raise ValueError("Whose it is may not sign in, or not with it alone.")
         return found
 
 

@@ -1,4 +1,4 @@
-"""The texts of pages and their translations: gathered from the sources, kept in locale/<language>/LC_MESSAGES/django.po.
+"""The texts of pages and their translations: gathered from the sources, kept in locale/<locale>/LC_MESSAGES/django.po.
 
 Django's own makemessages needs the gettext programs, which not every machine has; Babel reads and writes the same files.
 """
@@ -14,6 +14,7 @@ from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.conf import settings
+from django.utils.translation import to_locale
 from django.utils.translation.template import templatize
 
 APPS = ("portal", "gateway", "apis", "keys", "tenants")
@@ -52,7 +53,7 @@ def texts_in(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
 
 
 def file(language: str) -> Path:
-    return ROOT / "locale" / language / "LC_MESSAGES" / "django.po"
+    return ROOT / "locale" / to_locale(language) / "LC_MESSAGES" / "django.po"
 
 
 def _plain(catalog: Catalog) -> Catalog:
@@ -69,7 +70,7 @@ def read(language: str) -> Catalog:
     :raises FileNotFoundError: nobody has translated anything yet.
     """
     with file(language).open("rb") as po:
-        return read_po(po, locale=language)
+        return read_po(po, locale=to_locale(language))
 
 
 def update(language: str) -> Catalog:
@@ -77,7 +78,7 @@ def update(language: str) -> Catalog:
     try:
         catalog = read(language)
     except FileNotFoundError:
-        catalog = Catalog(locale=language, charset="utf-8", fuzzy=False)
+        catalog = Catalog(locale=to_locale(language), charset="utf-8", fuzzy=False)
     catalog.update(gathered(), no_fuzzy_matching=True)
     catalog.obsolete.clear()
     _plain(catalog)

@@ -96,5 +96,7 @@ def change_password(user: User, *, password: str) -> None:
 
 def end_refresh_tokens(user: User) -> None:
     """Programs that act for a person need a new sign-in. Sessions of browsers end with the password they began with."""
+    # Who renews one, or signs in, waits for the same row, see tenants.sessions.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     tokens = OutstandingToken.objects.filter(user=user, expires_at__gt=timezone.now(), blacklistedtoken=None).order_by("pk")
     BlacklistedToken.objects.bulk_create([BlacklistedToken(token=token) for token in tokens], ignore_conflicts=True)

@@ -117,6 +117,9 @@ def person(request: Request) -> User:
     return request.user
 
 
+NO_PAIR = "This e-mail address and password don't belong together."
+
+
 @open_to_all("signing in is how one gets in")
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
 class Session(RestView):
@@ -129,10 +132,14 @@ class Session(RestView):
         given = self.read(SessionIn)
         user = signing_in.sign_in(request, given["email"], given["password"])
         if user is None:
-            raise AuthenticationFailed("This e-mail address and password don't belong together.")
+            raise AuthenticationFailed(NO_PAIR)
         if not accounts.is_verified(user):
             raise AuthenticationFailed("This e-mail address is not confirmed yet. Follow the link that came by mail.")
-        return _pair(sessions.start(user, second_factor=_showed_second_factor(user, given["code"])))
+        second_factor = _showed_second_factor(user, given["code"])
+        try:
+            return _pair(sessions.start(user, second_factor=second_factor))
+        except sessions.SignedOutError:
+            raise AuthenticationFailed(NO_PAIR) from None
 
     @extend_schema(request=RefreshIn, responses={204: None})
     def delete(self, request: Request) -> Response:  # noqa: ARG002

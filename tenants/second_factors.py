@@ -69,15 +69,15 @@ def _matching(user: User, code: str) -> Authenticator | None:
     token = whose.set(user.pk)
     try:
         for each in Authenticator.objects.filter(user=user).exclude(type=Authenticator.Type.WEBAUTHN):
-            if each.wrap().validate_code(code) and _first_time(each, code):
+            if each.wrap().validate_code(code) and first_time(each, code):
                 return each
     finally:
         whose.reset(token)
     return None
 
 
-def _first_time(authenticator: Authenticator, code: str) -> bool:
-    """Recovery codes know it by themselves; allauth remembers an app's in one process alone."""
+def first_time(authenticator: Authenticator, code: str) -> bool:
+    """Whether this code was not taken before. Recovery codes know it by themselves; allauth remembers an app's in one process alone."""
     if authenticator.type != Authenticator.Type.TOTP:
         return True
     try:

@@ -88,8 +88,20 @@ class Refresh(SessionToken):
         self["jti"] = f"{uuid4().hex}.{uuid4().hex}"
 
 
+class SignedOutError(Exception):
+    """What somebody signed in with has ended meanwhile: another password, or a closed account."""
+
+
+@transaction.atomic
 def start(user: User, *, second_factor: bool = False) -> Refresh:
-    """The first refresh token of a family, for somebody who has just signed in; `mfa` says that it was with a second factor."""
+    """The first refresh token of a family, for somebody who has just signed in; `mfa` says that it was with a second factor.
+
+    :raises SignedOutError: they would not get in any more.
+    """
+    # See `_use`. Whoever ends all of a person's sessions has this row, and this one would slip through.
+    now = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if not now.is_active or now.password != user.password:
+        raise SignedOutError
     token = Refresh()
     token["sub"] = str(user.pk)
     if second_factor:

@@ -13,6 +13,7 @@ from tenants import events, second_factors, throttle
 from tenants.errors import Busy
 from tenants.models import User
 from tenants.origin import origin
+from tenants.people import accounts
 
 # Refused sign-ins in one window: few from one address, so that guessing is slow; many for an account from everywhere, so that
 # a stranger's guesses don't lock its person out.
@@ -27,10 +28,11 @@ _checks = threading.BoundedSemaphore(2)
 CHECK_WAIT = 5.0
 
 
-def sign_in(request: HttpRequest, email: str, password: str) -> User | None:
+def sign_in(request: HttpRequest, email: str, password: str, *, confirms: bool = False) -> User | None:
     """Whose e-mail address and password these are; None for everybody else, whatever the reason. Who has a second factor is not in
     yet, see `show`. Not in a transaction that may be rolled back: the counts would be, too.
 
+    :param confirms: they followed the link that was mailed to the address, which is theirs with the right password.
     :raises TooMany: tried too often. :raises Busy: too many passwords are being looked at.
     """
     email = email.strip().lower()
@@ -50,7 +52,10 @@ def sign_in(request: HttpRequest, email: str, password: str) -> User | None:
     throttle.forget(pair)
     throttle.forgive(account)
     throttle.forgive(place)
-    if not second_factors.has_second_factor(user):
+    if confirms:
+        accounts.verify(user)
+    # Who has to confirm the address first is not in.
+    if not second_factors.has_second_factor(user) and accounts.is_verified(user):
         events.record_platform("login.succeeded", user, by=user)
     return user
 

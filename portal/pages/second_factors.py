@@ -34,6 +34,7 @@ from portal.forms import PageForm
 from portal.kept import BACK, given
 from portal.pages.asking import Note, Question, ask, finished
 from portal.second_factors import (
+    ALONE,
     SECRET,
     AddKey,
     ConfirmingCode,
@@ -52,7 +53,7 @@ from portal.second_factors import (
 from tenants import events, throttle
 from tenants.access import SIGNED_IN, open_to_all, signed_in
 from tenants.origin import origin
-from tenants.second_factors import KINDS, has_second_factor, shown
+from tenants.second_factors import KINDS, first_time, has_second_factor, shown
 
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -149,6 +150,8 @@ def add_app(request: HttpRequest) -> HttpResponse:
         return _page(request, "mfa/app.html", status=status, form=form, qr=qr(address), secret=_in_fours(form.secret), address=address)
     added, codes = totp.activate_totp(request, form)
     del request.session[SECRET]
+    # It can't be used to sign in as well.
+    first_time(added, form.cleaned_data["code"])
     return _after_adding(request, added, codes)
 
 
@@ -200,6 +203,8 @@ def add_key(request: HttpRequest) -> HttpResponse:
         return _page(request, "mfa/key_add.html", status=422 if form.is_bound else 200, form=form, js_data=options)
     name = form.cleaned_data["name"] or get_adapter().generate_authenticator_name(person(request), Authenticator.Type.WEBAUTHN)
     added, codes = keys.add_authenticator(request, name=name, credential=form.cleaned_data["credential"])
+    added.data[ALONE] = form.cleaned_data["passwordless"]
+    added.save(update_fields=["data"])
     return _after_adding(request, added, codes)
 
 
@@ -231,7 +236,7 @@ def remove_key(request: HttpRequest, pk: int) -> HttpResponse:
 
 @signed_in
 @confirmed
-@require_safe
+@require_http_methods(["GET"])
 def codes(request: HttpRequest) -> HttpResponse:
     """Shown once, after they were made."""
     found, may_see = recovery_codes.view_recovery_codes(request)

@@ -113,12 +113,6 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField()),
                 ("tries", models.PositiveIntegerField(default=0)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                (
-                    "user",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
-                ),
             ],
         ),
         migrations.CreateModel(

@@ -1,4 +1,3 @@
-from django.conf import settings
 from django.db import models
 
 
@@ -6,7 +5,6 @@ class AccountMail(models.Model):
     """A mail about a person's account that a job is to send. Links with secrets in them are made when it is sent, and kept nowhere."""
 
     kind = models.CharField(max_length=40)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     email = models.EmailField()
     language = models.CharField(max_length=10, blank=True)
     data = models.JSONField(default=dict)

@@ -423,3 +423,9 @@ def test_a_persons_tenants_are_listed_with_their_roles(carl: User) -> None:
     make.member(make.tenant("globex"), "eve@globex.example", Role.ADMIN)
     found = APIClient().get("/api/v1/tenants/", headers={"authorization": f"Bearer {sign_in().json()['access']}"}).json()
     assert found["results"] == [{"slug": "acme", "name": "Acme", "roles": ["developer"]}]
+
+
+def test_who_has_not_confirmed_the_address_did_not_sign_in(db: None) -> None:
+    User.objects.create_user("nina@new.example", PASSWORD, verified=False)
+    assert APIClient().post("/api/v1/session/", {"email": "nina@new.example", "password": PASSWORD}).status_code == 401
+    assert not PlatformEvent.objects.filter(kind="login.succeeded").exists()

@@ -11,9 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from portal import accounts as pages
-from portal.accounts import verified_user
 from tenants import signing_in
-from tenants.errors import NotAllowed
 from tenants.models import AccountMail, PlatformEvent, PlatformSettings, SignUp, User
 from tests import make
 from tests.conftest import queries
@@ -86,7 +84,7 @@ def test_nina_signs_up_confirms_and_is_in(client: Client, open_to_everybody: Pla
     assert signed_in(elsewhere)
     nina = User.objects.get()
     assert (nina.email, nina.name) == ("nina@new.example", "Nina")
-    assert kinds() == ["person.signed_up", "login.succeeded", "email.verified"]
+    assert kinds() == ["person.signed_up", "email.verified", "login.succeeded"]
     assert elsewhere.get("/tenants/").status_code == 200
     assert letters(folder) == []
 
@@ -376,25 +374,3 @@ def test_the_rest_of_the_pages(client: Client, db: None) -> None:
     assert "This account is closed" in client.get("/accounts/inactive/").content.decode()
     for path in (SENT, "/accounts/inactive/"):
         assert client.post(path).status_code == 405
-
-
-# --- addresses that are proven otherwise --------------------------------------------------------------------------
-
-
-def test_an_invitations_link_proves_the_address(client: Client, open_to_everybody: PlatformSettings) -> None:
-    ivan = verified_user(" Ivan@Acme.example", "Ivan", PASSWORD)
-    assert (ivan.email, ivan.name) == ("ivan@acme.example", "Ivan")
-    assert kinds() == ["person.signed_up", "email.verified"]
-    assert client.post(LOGIN, {"login": ivan.email, "password": PASSWORD})["Location"] == "/"
-    with pytest.raises(NotAllowed, match="There is an account with this address already"):
-        verified_user("ivan@acme.example", "Eve", "something else entirely")
-    assert User.objects.get().check_password(PASSWORD)
-
-
-def test_an_invitation_takes_an_account_from_who_only_began_it(client: Client, open_to_everybody: PlatformSettings) -> None:
-    sign_up(client, "ivan@acme.example", password="this is Eve's own word")
-    ivan = verified_user("ivan@acme.example", "Ivan", PASSWORD)
-    assert User.objects.get() == ivan
-    ivan.refresh_from_db()
-    assert (ivan.name, ivan.check_password(PASSWORD)) == ("Ivan", True)
-    assert EmailAddress.objects.get(user=ivan).verified

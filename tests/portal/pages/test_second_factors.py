@@ -25,9 +25,11 @@ from keys.keks.ring import Ring
 from portal import browsers
 from portal.pages import second_factors as pages
 from tenants import second_factors, sessions
+from tenants.actions import change_password
 from tenants.models import PlatformEvent, TenantSettings, User
 from tenants.scope import tenant_scope
 from tests.conftest import Cast, queries
+from tests.portal.soft_key import SoftKey
 
 PASSWORD = "correct horse battery"
 SET_UP, CODES, INDEX, CONFIRM = "/accounts/2fa/app/", "/accounts/2fa/codes/", "/accounts/2fa/", "/accounts/confirm/"
@@ -569,3 +571,108 @@ def test_those_long_gone_are_forgotten(at: Client, phone: Client) -> None:
 )
 def test_browsers_in_words(told: str, word: str) -> None:
     assert browsers.device(told) == word
+
+
+# --- passkeys: with a key in software -------------------------------------------------------------------------------------
+
+
+def options_on(page: Any) -> dict[str, Any]:
+    found = re.search(r'<script id="js-data" type="application/json">(.+?)</script>', page.content.decode())
+    assert found
+    told: dict[str, Any] = json.loads(found[1])
+    options: dict[str, Any] = told.get("creation_options") or told["request_options"]
+    return options
+
+
+def add(browser: Client, key: SoftKey, *, alone: bool) -> None:
+    answer = key.register(options_on(browser.get(ADD)))
+    sent = {"credential": json.dumps(answer), "name": "Key", **({"passwordless": "on"} if alone else {})}
+    assert browser.post(ADD, sent).status_code == 302
+
+
+def enter(browser: Client, key: SoftKey) -> bool:
+    """Whether it lets in by itself."""
+    options = browser.get(PASSKEY, headers={"accept": "application/json"}).json()["request_options"]
+    return bool(browser.post(PASSKEY, {"credential": json.dumps(key.sign(options))})["Location"] != LOGIN)
+
+
+def elsewhere() -> Client:
+    return Client(SERVER_NAME="localhost")
+
+
+def test_a_key_signs_in_alone_where_its_person_wants_that(by_name: Client) -> None:
+    laptop, ring = SoftKey(), SoftKey()
+    add(by_name, laptop, alone=True)
+    add(by_name, ring, alone=False)
+    page = by_name.get(INDEX).content.decode()
+    assert page.index("Signs you in alone") < page.index("After the password")
+    assert enter(elsewhere(), laptop)
+    assert not enter(elsewhere(), ring)
+
+
+def test_a_stolen_key_without_its_pin_lets_nobody_in(by_name: Client, cast: Cast) -> None:
+    """Neither on another page's challenge, which is content with a touch."""
+    stolen, own = SoftKey(), SoftKey()
+    add(by_name, stolen, alone=True)
+    stolen.verifies = False
+    assert not enter(elsewhere(), stolen)
+    cast.eve.set_password(PASSWORD)
+    cast.eve.save()
+    eve = elsewhere()
+    eve.force_login(cast.eve)
+    eve.post(CONFIRM, {"password": PASSWORD})
+    add(eve, own, alone=False)
+    for verifies in (False, True):
+        stolen.verifies = verifies
+        eves = elsewhere()
+        eves.post(LOGIN, {"login": "eve@globex.example", "password": PASSWORD})
+        answer = stolen.sign(options_on(eves.get(STEP)))
+        halfway = eves.session
+        del halfway["account_login"]
+        halfway.save()
+        assert (eves.post(PASSKEY, {"credential": json.dumps(answer)})["Location"] == LOGIN) != verifies, "the challenge itself is good"
+
+
+def test_more_than_any_key_says_is_not_looked_at(by_name: Client) -> None:
+    key = SoftKey()
+    answer = key.register(options_on(by_name.get(ADD)))
+    answer["response"]["more"] = "x" * 20_000
+    refused = by_name.post(ADD, {"credential": json.dumps(answer), "name": "Key"})
+    assert refused.status_code == 422
+    answer = key.register(options_on(refused))
+    answer["response"]["more"] = "x" * 10
+    assert by_name.post(ADD, {"credential": json.dumps(answer), "name": "Key"}).status_code == 302
+    assert "more" not in Authenticator.objects.get(type="webauthn").data["credential"]["response"]
+
+
+def test_the_code_that_sets_an_app_up_signs_in_nowhere(at: Client, carl: User) -> None:
+    secret = secret_on(at.get(SET_UP).content.decode())
+    first = code_of(secret)
+    assert at.post(SET_UP, {"code": first}).status_code == 302
+    assert session(code=code_of(secret, steps=1)).status_code == 200
+    assert session(code=first).status_code == 401
+
+
+def test_looking_ahead_does_not_use_up_the_one_look_at_recovery_codes(at: Client) -> None:
+    set_up(at)
+    assert at.head(CODES).status_code == 405
+    assert len(codes_on(at.get(CODES).content.decode())) == 10
+
+
+def test_everywhere_else_means_browsers_that_never_asked_for_a_page(at: Client, carl: User) -> None:
+    quiet = Client(headers={"accept": "application/json"})
+    quiet.force_login(carl)
+    assert quiet.get("/t/acme/").status_code == 200
+    at.post(OTHERS)
+    assert quiet.get("/t/acme/").status_code != 200
+
+
+def test_a_program_that_signs_in_while_the_password_changes_is_not_in(carl: User) -> None:
+    before = User.objects.get(pk=carl.pk)
+    change_password(carl, password="staple battery horse")
+    with pytest.raises(sessions.SignedOutError):
+        sessions.start(before)
+    assert sessions.start(User.objects.get(pk=carl.pk))
+    User.objects.filter(pk=carl.pk).update(is_active=False)
+    with pytest.raises(sessions.SignedOutError):
+        sessions.start(User.objects.get(pk=carl.pk))
