@@ -229,7 +229,7 @@ def knows(event: Event, about: About) -> bool:
     return about is not None or event.kind.partition(".")[0] not in {"subscription", "credential", "application", "invitation"}
 
 
-def no_news(events: Iterable[Event], now: datetime) -> set[UUID]:
+def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
     an invitation is not open any more, or was sent again.
     """
@@ -242,11 +242,12 @@ def no_news(events: Iterable[Event], now: datetime) -> set[UUID]:
     if ended := ids[EXPIRED]:
         replaced = Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk")))
         worthy[EXPIRED] = set(Credential.objects.filter(pk__in=ended).exclude(replaced).values_list("pk", flat=True))
-    if invited := {event.subject_id: event for event in events if event.kind in INVITED}:
-        opened = set(Invitation.objects.filter(pk__in=invited, status=Invitation.Status.PENDING).values_list("pk", flat=True))
-        for kind in INVITED:
-            worthy[kind] = {pk for pk, event in invited.items() if event.kind == kind and pk in opened}
-    return {event.pk for event in events if event.kind in worthy and event.subject_id not in worthy[event.kind]}
+    stale = {event.pk for event in events if event.kind in worthy and event.subject_id not in worthy[event.kind]}
+    if newest := {event.subject_id: event.pk for event in events if event.kind in INVITED}:
+        opened = set(Invitation.objects.filter(pk__in=newest, status=Invitation.Status.PENDING).values_list("pk", flat=True))
+        asks = {pk for invitation, pk in newest.items() if invitation in opened}
+        stale |= {event.pk for event in events if event.kind in INVITED and event.pk not in asks}
+    return stale
 
 
 # --- whom it concerns ------------------------------------------------------------------------------------------------
@@ -254,19 +255,21 @@ def no_news(events: Iterable[Event], now: datetime) -> set[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Whom some events may concern: members with what they may do, and those who were removed."""
+    """Whom some events may concern: members with what they may do, and those who were removed, each by which event."""
 
     members: Mapping[UUID, Membership]
     teams: Mapping[UUID, set[UUID]]
     removed: Mapping[UUID, User]
+    ends: Mapping[UUID, int]
 
     def of(self, application: Application) -> set[UUID]:
         """Who answers for an application: its owner, and its team."""
         return {application.owner_id} | (self.teams.get(application.team_id, set()) if application.team_id else set())
 
-    def person(self, pk: UUID) -> User | None:
-        """Somebody whom mails may reach."""
-        found = self.members[pk].user if pk in self.members else self.removed.get(pk)
+    def person(self, pk: UUID, event: Event) -> User | None:
+        """Somebody whom news of this event may reach: nothing of what came after their removal."""
+        gone = self.removed.get(pk) if event.number <= self.ends.get(pk, 0) else None
+        found = self.members[pk].user if pk in self.members else gone
         return found if found and found.is_active else None
 
 
@@ -286,8 +289,8 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
         for group in sorted(groups):
             wanted |= who_may(GROUPS[group].permission)
         members = members.filter(wanted)
-    gone = {event.subject_id for event in events if event.kind == REMOVED}
-    return Crowd({each.user_id: each for each in members}, teams, User.objects.in_bulk(gone) if gone else {})
+    ends = {event.subject_id: event.number for event in events if event.kind == REMOVED}
+    return Crowd({each.user_id: each for each in members}, teams, User.objects.in_bulk(ends) if ends else {}, ends)
 
 
 def application_of(about: About) -> Application | None:
@@ -296,7 +299,7 @@ def application_of(about: About) -> Application | None:
 
 def recipients(event: Event, about: About, among: Crowd) -> list[User]:
     """Whom an event concerns, each once; nobody hears what they did themselves."""
-    found = (among.person(pk) for pk in sorted(_concerned(event, about, among) - {event.actor_id}))
+    found = (among.person(pk, event) for pk in sorted(_concerned(event, about, among) - {event.actor_id}))
     return [person for person in found if person is not None]
 
 

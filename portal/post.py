@@ -65,13 +65,14 @@ class Batch:
     number: int
 
 
-# Serves one tenant over a connection to the mail server, until a time of time.monotonic(); False when the server is away.
+# Serves one tenant over a connection to the mail server, until a time of time.monotonic(); False when the server is away. Without a
+# connection it does what takes none.
 Serve = Callable[[UUID, Any, float], bool]
 
 
 def send_mails(*, seconds: float = RUN_SECONDS) -> int:
     """Tell what is due, tenant by tenant, over one connection. Returns how many tenants were served."""
-    return _run(due.MAIL_JOB, _send_tenant, seconds)
+    return _run(due.MAIL_JOB, _send_tenant, seconds, even_away=True)
 
 
 def send_digests(*, seconds: float = RUN_SECONDS) -> int:
@@ -79,20 +80,22 @@ def send_digests(*, seconds: float = RUN_SECONDS) -> int:
     return _run(inbox.DIGEST_JOB, _send_digests, seconds)
 
 
-def _run(job: str, serve: Serve, seconds: float) -> int:
+def _run(job: str, serve: Serve, seconds: float, *, even_away: bool = False) -> int:
     until = time.monotonic() + seconds
-    served = 0
+    served, away = 0, False
     with closing(mail.get_connection()) as post:
         while time.monotonic() < until and (claimed := due.claim(job, 1)):
             try:
-                answered = serve(claimed[0], post, until)
+                # All tenants have the same server: one try finds out for all.
+                answered = serve(claimed[0], None if away else post, until)
             except Exception:
                 # One tenant's trouble must not hold up the others; its row comes back with the lease.
                 log.exception("%s failed for tenant %s.", job, claimed[0])
                 continue
-            if not answered:
+            away = away or not answered
+            if away and not even_away:
                 break
-            served += 1
+            served += answered
     return served
 
 
@@ -112,7 +115,8 @@ def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
             for person in item.people:
                 _send(post, _of_event(item, tenant, person))
         except Away as away:
-            log.warning("No mail can be sent (%s); event %s waits.", away, item.event.number)
+            if post is not None:
+                log.warning("No mail can be sent (%s); event %s waits.", away, item.event.number)
             failed = item
             break
         done = item.event.number
@@ -120,9 +124,6 @@ def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
             break
     else:
         done = batch.head
-    if failed:
-        # All tenants have the same server: one try finds out for all.
-        due.postpone(due.MAIL_JOB, FIRST_RETRY)
     with tenant_scope(tenant_id):
         lock = events.lock()
         EventCounter.objects.filter(mailed__lt=done).update(mailed=done)
@@ -131,11 +132,14 @@ def _send_tenant(tenant_id: UUID, post: Any, until: float) -> bool:
 
 
 def _again(batch: Batch, told: Batch, done: int, failed: Item | None, lock: Lock) -> datetime | None:
+    # Inboxes don't wait for a mail server, and neither does what happened meanwhile.
+    found = [told.again, lock.now if lock.number > batch.number else None]
     if failed:
         # As long again as it has waited already: that doubles from try to try, and nothing has to remember it.
-        return lock.now + min(max(lock.now - failed.ready, FIRST_RETRY), LAST_RETRY)
-    unfinished = done < batch.head or lock.number > batch.number
-    return lock.now if unfinished else min((at for at in (batch.again, told.again) if at), default=None)
+        found.append(lock.now + min(max(lock.now - failed.ready, FIRST_RETRY), LAST_RETRY))
+    else:
+        found.append(lock.now if done < batch.head else batch.again)
+    return min((at for at in found if at), default=None)
 
 
 def _read(after: int, lock: Lock) -> Batch:
@@ -280,6 +284,8 @@ def _send(post: Any, message: EmailMultiAlternatives | None) -> None:
 
     :raises Away: no mail can be handed over.
     """
+    if post is None:
+        raise Away("not tried again")
     if message is None:
         return
     try:

@@ -20,8 +20,8 @@ from portal.inbox import Wish
 from portal.settings import DATABASE_OWNER_URL
 from tenants import due, events
 from tenants.event_kinds import KINDS, NEWS
-from tenants.models import CustomRole, Due, EventCounter, Membership, Notification, Role, TeamMember, Tenant, User
-from tenants.people import members, tenants
+from tenants.models import CustomRole, Due, EventCounter, Invitation, Membership, Notification, Role, TeamMember, Tenant, User
+from tenants.people import invitations, members, tenants
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, as_owner, make_cast
@@ -353,6 +353,45 @@ def test_inboxes_go_on_while_no_mail_can_be_sent(cast: Cast, gold: Plan, setting
     with tenant_scope(cast.acme.pk):
         counter = EventCounter.objects.get()
         assert counter.mailed < counter.told == counter.number
+
+
+def test_the_inboxes_of_all_tenants_go_on_while_no_mail_can_be_sent(cast: Cast, gold: Plan, checkout: Application, settings: Any) -> None:
+    """And what waits out its ten seconds is told after them, not after the server's next try."""
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1", 1
+    asked = ask(cast.acme, checkout, gold, cast.carl)
+    with tenant_scope(cast.globex.pk):
+        make.member(cast.globex, "gil@globex.example", "approver")
+        make.subscription(status="pending")
+    tasks.send_mails()
+    assert told(cast.acme) == [("ada", "subscription.requested")]
+    assert ("gil", "subscription.requested") in told(cast.globex)
+    decide(asked, "approve", cast.ada)
+    tasks.send_mails()
+    at = job_due(cast.acme, due.MAIL_JOB)
+    assert at is not None
+    assert (at - timezone.now()).total_seconds() < 11
+
+
+def test_who_was_removed_hears_of_that_and_of_nothing_after_it(cast: Cast) -> None:
+    bo = make.member(cast.acme, "bo@acme.example", Role.APPROVER, Role.AUDITOR)
+    run()
+    with tenant_scope(cast.acme.pk):
+        bos = Membership.objects.get(user=bo)
+        members.change_roles(bos, roles=[Role.AUDITOR], by=cast.ada)
+        events.lock()
+        members.end(bos, by=cast.ada)
+        events.record("member.changed", bo, by=cast.ada, roles=[])
+    assert run() == [("bo", "Acme: your roles changed"), ("bo", "Acme: you are no member any more")]
+
+
+def test_of_two_mails_of_one_invitation_the_newer_is_sent(cast: Cast) -> None:
+    run()
+    with tenant_scope(cast.acme.pk):
+        (guest,) = invitations.invite(["bo@acme.example"], roles=["developer"], by=cast.ada)
+        for _ in range(2):
+            Invitation.objects.update(expires_at=timezone.now() + timedelta(days=6))
+            invitations.renew(guest, by=cast.ada)
+    assert len(run()) == 1
 
 
 def test_tenants_that_were_there_before_are_told_nothing_old(cast: Cast, asked: Subscription) -> None:
