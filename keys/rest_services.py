@@ -100,7 +100,7 @@ class ServiceAccounts(ServiceAccountsView):
     @extend_schema(request=ServiceAccountIn, responses={201: NewServiceAccountOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
         """Make a service account, with permissions that you hold. Its secret is in this answer and nowhere else."""
-        return self.shown_once(*service_accounts.create(**self.read(ServiceAccountIn), held=self.permissions, by=self.user))
+        return self.shown_once(*service_accounts.create(**self.read(ServiceAccountIn), by=self.user))
 
 
 class ServiceAccountDetail(ServiceAccountsView):
@@ -114,7 +114,7 @@ class ServiceAccountDetail(ServiceAccountsView):
     def patch(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """Change what it may and when it ends, from its next request on."""
         account = self.account(pk)
-        service_accounts.change(account, **self.read(ServiceAccountChangeIn), held=self.permissions, by=self.user)
+        service_accounts.change(account, **self.read(ServiceAccountChangeIn), by=self.user)
         return Response(ServiceAccountOut(account).data)
 
 
@@ -125,7 +125,7 @@ class ServiceAccountRoll(ServiceAccountsView):
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """A new secret, in this answer and nowhere else; the old one works on for `grace`: 0, 1h or 24h."""
         account = self.account(pk)
-        secret = service_accounts.roll(account, **self.read(ServiceAccountRollIn), held=self.permissions, by=self.user)
+        secret = service_accounts.roll(account, **self.read(ServiceAccountRollIn), by=self.user)
         return self.shown_once(account, secret)
 
 

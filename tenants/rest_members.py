@@ -40,8 +40,7 @@ class MemberDetail(TenantRestView):
     def patch(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """Their roles become these: `roles`, `custom_roles`, or both; what you leave out stays."""
         found = self.member(pk)
-        given = {"roles": found.roles, "custom_roles": found.custom_roles, **self.read(RolesIn)}
-        changed = members.change_roles(found, **given, by=self.user)
+        changed = members.change_roles(found, **self.read(RolesIn), by=self.user)
         return Response(MemberOut(changed).data)
 
 

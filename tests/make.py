@@ -15,7 +15,6 @@ from keys.actions import applications, credentials, service_accounts, signing
 from keys.models import Application, Credential
 from tenants.actions import add_member
 from tenants.models import CustomRole, Invitation, Membership, Role, ServiceAccount, Team, TeamMember, Tenant, User
-from tenants.roles import PERMISSIONS
 from tenants.scope import current_tenant_id, tenant_scope
 
 _numbers = count(1)
@@ -197,5 +196,5 @@ def invitation(email: str = "", *, by: User | None = None, **fields: Any) -> Inv
 
 def service_account(*permissions: str, by: User | None = None, **fields: Any) -> tuple[ServiceAccount, str]:
     """One that may all this, made by an admin if nobody else is named; and its secret."""
-    fields = {"name": f"Service {next(_numbers)}", "held": frozenset(PERMISSIONS), **fields}
+    fields = {"name": f"Service {next(_numbers)}", **fields}
     return service_accounts.create(permissions=permissions, by=by or somebody(Role.ADMIN), **fields)

@@ -4,6 +4,7 @@ from collections.abc import Set
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
@@ -11,7 +12,7 @@ from keys.models import Application
 from keys.secrets import new_client_id
 from tenants import events, limits
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import Event, Membership, Team, TeamMember, User
+from tenants.models import Event, Membership, ServiceAccount, Team, TeamMember, User
 from tenants.people.members import held_now
 from tenants.roles import who_may
 
@@ -63,8 +64,8 @@ def transfer(application: Application, *, to: User | Team, by: User) -> Event:
 
 
 def may_transfer(application: Application, user: User, permissions: Set[str]) -> bool:
-    """The owner, which of a team's is its lead, and who manages members."""
-    return application.owner_id == user.pk or "members.manage" in permissions
+    """The owner, which of a team's is its lead, of a service account's who answers for that; and who manages members."""
+    return "members.manage" in permissions or user.pk in (application.owner_id, ServiceAccount.objects.person_behind(application.owner).pk)
 
 
 def receiver_called(email: str) -> User:
@@ -79,11 +80,17 @@ def receiver_called(email: str) -> User:
     return membership.user
 
 
+def alone_of(person: User) -> QuerySet[Application]:
+    """What nobody else answers for: theirs, and that of service accounts which stop when they go."""
+    services = ServiceAccount.objects.filter(created_by=person).values("user")
+    return Application.objects.filter(Q(owner=person) | Q(owner__in=services), team=None)
+
+
 @transaction.atomic
 def hand_over(person: User, *, to: User | Team, by: User) -> int:
     """Transfer all that is a person's alone, before they leave. What their teams own stays with those. Returns how many."""
     events.lock()
-    theirs = list(Application.objects.filter(owner=person, team=None).order_by("pk"))
+    theirs = list(alone_of(person).order_by("pk"))
     for each in theirs:
         transfer(each, to=to, by=by)
     return len(theirs)

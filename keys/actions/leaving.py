@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from keys.actions.applications import change_lead, hand_over
+from keys.actions.applications import alone_of, change_lead, hand_over
 from keys.models import Application, CalendarFeed, Credential
 from tenants import events
 from tenants.errors import Invalid
@@ -30,7 +30,7 @@ class Left:
 
 
 def left_by(membership: Membership) -> Left:
-    applications = list(Application.objects.filter(owner=membership.user_id, team=None).order_by("name"))
+    applications = list(alone_of(membership.user).order_by("name"))
     credentials = Credential.objects.usable().filter(application__in=applications).count()
     teams = list(Team.objects.filter(people__membership=membership).order_by("name"))
     led = [(team, _successor(team, membership)) for team in teams if team.lead_id == membership.pk]
@@ -39,7 +39,8 @@ def left_by(membership: Membership) -> Left:
 
 def _successor(team: Team, leaving: Membership) -> Membership | None:
     """Who has been in the team for longest."""
-    others = TeamMember.objects.filter(team=team).exclude(membership=leaving).order_by("pk").select_related("membership__user")
+    others = TeamMember.objects.filter(team=team, membership__user__is_active=True).exclude(membership=leaving)
+    others = others.order_by("pk").select_related("membership__user")
     found = others.first()
     return found.membership if found else None
 
@@ -60,7 +61,7 @@ def remove(membership: Membership, *, to: Membership | Team | None = None, by: U
         assert to is not None
         hand_over(found.user, to=to if isinstance(to, Team) else to.user, by=by)
     CalendarFeed.objects.filter(user=found.user).delete()
-    went = {"applications": str(to if isinstance(to, Team) else to.user)} if to and left.needs_somebody else {}
+    went = {"applications": str(to if isinstance(to, Team) else to.user)} if to and left.applications else {}
     return members.end(found, by=by, **went)
 
 

@@ -1,6 +1,6 @@
 """What happens to service accounts: automation's own permissions, and a secret that ends."""
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,10 @@ from tenants import due, events, limits
 from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import move
 from tenants.models import Event, ServiceAccount, User
-from tenants.roles import PERMISSIONS, whole
+from tenants.people.custom_roles import checked
+from tenants.people.members import held_now
+from tenants.people.roles import holds_all
+from tenants.roles import PERMISSIONS
 
 EXPIRE_JOB = "expire_service_accounts"
 GRACES = {name: CREDENTIALS_GRACES[name] for name in ("0", "1h", "24h")}
@@ -28,15 +31,15 @@ Status = ServiceAccount.Status
 
 @transaction.atomic
 def create(
-    *, name: str, permissions: Collection[str], held: Set[str], by: User, days: int = USUAL_DAYS, description: str = ""
+    *, name: str, permissions: Collection[str], by: User, days: int = USUAL_DAYS, description: str = ""
 ) -> tuple[ServiceAccount, str]:
     """The second value is its secret: show it once, it is stored nowhere.
 
-    :param held: the permissions of who makes it; nobody gives others.
+    :raises NotAllowed: `by` doesn't hold all of it.
     """
     lock = events.lock()
-    given = _checked(permissions)
-    _refuse(given - held)
+    given = checked(permissions)
+    holds_all(_managing(by), given)
     _check_days(days)
     if ServiceAccount.objects.filter(name=name, status=Status.ACTIVE).exists():
         raise Invalid({"name": [_("There is a service account “%(name)s” already.") % {"name": name}]})
@@ -53,6 +56,7 @@ def create(
         expires_at=lock.now + timedelta(days=days),
         created_by=ServiceAccount.objects.person_behind(by),
     )
+    account.people = [account.created_by_id]
     secret = _new_secret(account)
     account.save(force_insert=True)
     due.expect(EXPIRE_JOB, account.expires_at)
@@ -64,7 +68,6 @@ def create(
 def change(
     account: ServiceAccount,
     *,
-    held: Set[str],
     by: User,
     permissions: Collection[str] | None = None,
     days: int | None = None,
@@ -72,22 +75,23 @@ def change(
 ) -> Event | None:
     """What is left out stays. Counts from the account's next request on; None if nothing changed.
 
-    :param held: the permissions of who changes it; nobody gives or takes others.
     :param days: it ends so many days from now.
+    :raises NotAllowed: `by` doesn't hold what is given or taken.
     """
     lock = events.lock()
+    held = _managing(by)
     account.refresh_from_db()
     _check_active(account)
     was = _facts(account)
     if permissions is not None:
-        given = _checked(permissions)
+        given = checked(permissions)
         # What is no more a permission stands in old accounts and can't be held by anybody.
-        _refuse((given ^ set(account.permissions)) & PERMISSIONS.keys() - held)
+        holds_all(held, (given ^ set(account.permissions)) & PERMISSIONS.keys())
         account.permissions = sorted(given)
     if days is not None:
         _check_days(days)
         # A longer life gives anew what it has.
-        _refuse(set(account.permissions) & PERMISSIONS.keys() - held)
+        holds_all(held, set(account.permissions) & PERMISSIONS.keys())
         account.expires_at = lock.now + timedelta(days=days)
         due.expect(EXPIRE_JOB, account.expires_at)
     if description is not None:
@@ -102,19 +106,19 @@ def change(
 
 
 @transaction.atomic
-def roll(account: ServiceAccount, *, grace: str, held: Set[str], by: User) -> str:
+def roll(account: ServiceAccount, *, grace: str, by: User) -> str:
     """A new secret: show it once. The old one works on for `grace` (0, 1h or 24h), but no longer than the account.
 
     Who rolls it knows its secret and answers for it from then on; so what another person knew ends at once.
 
-    :param held: the permissions of who rolls it.
+    :raises NotAllowed: `by` doesn't hold all that it has.
     """
     if grace not in GRACES:
         raise Invalid({"grace": [_("Choose from %(graces)s.") % {"graces": ", ".join(GRACES)}]})
     lock = events.lock()
     account.refresh_from_db()
     _check_active(account)
-    _refuse(set(account.permissions) & PERMISSIONS.keys() - held)
+    holds_all(_managing(by), set(account.permissions) & PERMISSIONS.keys())
     person = ServiceAccount.objects.person_behind(by)
     if person != account.created_by and grace != "0":
         said = _("%(person)s answers for it. Rolling it makes that you, so the old secret has to end at once: choose 0.")
@@ -125,8 +129,9 @@ def roll(account: ServiceAccount, *, grace: str, held: Set[str], by: User) -> st
     account.former_hmac = account.secret_hmac if graced else ""
     account.former_until = lock.now + GRACES[grace] if graced else None
     account.created_by = person
+    account.people = list(dict.fromkeys([*account.people, person.pk]))
     secret = _new_secret(account)
-    account.save(update_fields=["former_hmac", "former_until", "created_by", "secret_hmac", "pepper_id", "last_four"])
+    account.save(update_fields=["former_hmac", "former_until", "created_by", "people", "secret_hmac", "pepper_id", "last_four"])
     events.record("service_account.rolled", account, by=by, grace=grace)
     return secret
 
@@ -161,11 +166,11 @@ def _facts(account: ServiceAccount) -> dict[str, Any]:
     return {"description": account.description, "permissions": account.permissions, "expires_at": account.expires_at.isoformat()}
 
 
-def _checked(permissions: Collection[str]) -> frozenset[str]:
-    unknown = sorted(set(permissions) - PERMISSIONS.keys())
-    if unknown:
-        raise Invalid({"permissions": [_("There is no permission “%(name)s”.") % {"name": unknown[0][:40]}]})
-    return whole(permissions)
+def _managing(by: User) -> frozenset[str]:
+    """What they may do by now, once they may manage service accounts among it."""
+    held = held_now(by)
+    holds_all(held, ["service_accounts.manage"])
+    return held
 
 
 def _check_days(days: int) -> None:
@@ -177,9 +182,3 @@ def _check_active(account: ServiceAccount) -> None:
     """Its time may have passed a moment before the job says so."""
     if account.status != Status.ACTIVE or account.expires_at <= events.now():
         raise NotAllowed(_("This service account has ended. Make another one."))
-
-
-def _refuse(lacking: Set[str]) -> None:
-    if lacking:
-        said = _("You don't hold “%(permission)s” yourself, so you can't give or take it.")
-        raise NotAllowed(said % {"permission": min(lacking)})

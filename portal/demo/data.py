@@ -23,7 +23,6 @@ from tenants.models import Membership, Role, Tenant, User
 from tenants.people.custom_roles import create_role
 from tenants.people.invitations import invite
 from tenants.people.teams import add_to_team, create_team
-from tenants.roles import permissions_of
 from tenants.scope import tenant_scope
 
 # How long verifiers keep a JWKS of the demo's tenants: whoever tries a rotation waits no longer for it.
@@ -185,14 +184,11 @@ def _go_on(documents: Mapping[str, openapi.Document], upstream_url: str, target:
 
 def _automate(*, by: User) -> None:
     """Ada's service accounts, of which one is rolled; nobody ever sees their secrets."""
-    held = permissions_of([Role.ADMIN])
     terraform, _ = service_accounts.create(
-        name="Terraform", description="APIs and plans as code, from the pipeline.", permissions=["apis.publish"], held=held, by=by
+        name="Terraform", description="APIs and plans as code, from the pipeline.", permissions=["apis.publish"], by=by
     )
-    service_accounts.roll(terraform, grace="24h", held=held, by=by)
-    service_accounts.create(
-        name="Audit archive", description="Copies the audit every night.", permissions=["audit.read"], days=20, held=held, by=by
-    )
+    service_accounts.roll(terraform, grace="24h", by=by)
+    service_accounts.create(name="Audit archive", description="Copies the audit every night.", permissions=["audit.read"], days=20, by=by)
 
 
 def _organise(*, by: User) -> None:

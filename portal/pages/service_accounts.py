@@ -152,7 +152,7 @@ def new(request: TenantRequest) -> HttpResponse:
     def make() -> tuple[ServiceAccount, str]:
         names = ("name", "description", "permissions", "days")
         typed = {name: form.cleaned_data[name] for name in names}
-        return service_accounts.create(**typed, held=request.permissions, by=request.user)
+        return service_accounts.create(**typed, by=request.user)
 
     return _made_once(request, form, make, template="services/new.html", context={"back": back})
 
@@ -168,7 +168,7 @@ def roll(request: TenantRequest, pk: UUID) -> HttpResponse:
     form = RollForm(account, given(request))
 
     def make() -> tuple[ServiceAccount, str]:
-        return account, service_accounts.roll(account, grace=form.cleaned_data["grace"], held=request.permissions, by=request.user)
+        return account, service_accounts.roll(account, grace=form.cleaned_data["grace"], by=request.user)
 
     context = {"account": account, "back": back, "takes_over": account.created_by != request.user}
     return _made_once(request, form, make, template="services/roll.html", context=context)
@@ -227,7 +227,7 @@ def edit(request: TenantRequest, pk: UUID) -> HttpResponse:
 
     def change(typed: dict[str, Any]) -> Event | None:
         told = {name: typed[name] for name in ("description", "permissions", "days")}
-        return service_accounts.change(account, **told, held=request.permissions, by=request.user)
+        return service_accounts.change(account, **told, by=request.user)
 
     if done := asking.carried_out(request, form, change):
         said = _("%(account)s is changed.") if done.result else _("Nothing was changed: %(account)s is as it was.")

@@ -1,4 +1,5 @@
 from typing import ClassVar, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -17,6 +18,10 @@ class ServiceAccountQuerySet(models.QuerySet["ServiceAccount"]):
     def person_behind(self, user: User) -> User:
         """Who answers for what this user does: the person themselves, or of a service account the one who knows its secret."""
         return self.select_related("created_by").get(user=user).created_by if user.is_service else user
+
+    def people_behind(self, user: User) -> set[UUID]:
+        """Everybody who may have acted as this user: of a service account all who ever knew a secret of it."""
+        return set(self.get(user=user).people) if user.is_service else {user.pk}
 
 
 ServiceAccountManager = TenantManager.from_queryset(ServiceAccountQuerySet)
@@ -51,6 +56,8 @@ class ServiceAccount(TenantModel):
     last_used_at = models.DateTimeField(null=True)
     # Who made its secret, and so may know it: who answers for it. See keys.actions.service_accounts.roll.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    # And everybody who ever was: what was asked for with a secret of theirs was asked for by them.
+    people = ArrayField(models.UUIDField(), default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
 

@@ -19,7 +19,7 @@ NAMED = 5
 @transaction.atomic
 def create_role(*, name: str, permissions: Collection[str], by: User, description: str = "") -> CustomRole:
     events.lock()
-    given = _checked(permissions)
+    given = checked(permissions)
     holds_all(managing(by), given)
     _check_free(name)
     role = CustomRole.objects.create(name=name, description=description, permissions=sorted(given))
@@ -40,7 +40,7 @@ def change_role(
     events.lock()
     held = managing(by)
     role.refresh_from_db()
-    given = frozenset(role.permissions) if permissions is None else _checked(permissions)
+    given = frozenset(role.permissions) if permissions is None else checked(permissions)
     # What a role from before names and is no permission any more, nobody holds, and anybody may take out.
     holds_all(held, (given ^ frozenset(role.permissions)) & PERMISSIONS.keys())
     if name is not None:
@@ -75,7 +75,7 @@ def _holders(role: CustomRole) -> list[str]:
     return [*(str(each.user) for each in members[: NAMED + 1]), *(each.email for each in invited[: NAMED + 1])]
 
 
-def _checked(permissions: Collection[str]) -> frozenset[str]:
+def checked(permissions: Collection[str]) -> frozenset[str]:
     unknown = sorted(set(permissions) - PERMISSIONS.keys())
     if unknown:
         raise Invalid({"permissions": [_("There is no permission “%(name)s”.") % {"name": unknown[0][:40]}]})

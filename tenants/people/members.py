@@ -51,12 +51,14 @@ def taking_in() -> Tenant:
 
 
 @transaction.atomic
-def change_roles(membership: Membership, *, roles: Collection[str], custom_roles: Collection[UUID] = (), by: User | None) -> Membership:
-    """Their roles become exactly these."""
+def change_roles(
+    membership: Membership, *, roles: Collection[str] | None = None, custom_roles: Collection[UUID] | None = None, by: User | None
+) -> Membership:
+    """Their roles become exactly these; of those left out what they are by now."""
     events.lock()
     held = managing(by)
     found = still_there(membership)
-    wanted, own = checked_roles(roles, custom_roles)
+    wanted, own = checked_roles(found.roles if roles is None else roles, found.custom_roles if custom_roles is None else custom_roles)
     # Role by role: one that adds nothing today would be all that is left when another goes.
     may_give(held, set(wanted) ^ set(found.roles), set(own) ^ set(found.custom_roles))
     if Role.ADMIN not in wanted:

@@ -113,6 +113,36 @@ def test_who_is_removed_leaves_their_applications_to_whom_ada_names(in_acme: Cas
         leaving.remove(carl, to=of(cleo), by=in_acme.ada)
 
 
+def test_what_their_service_accounts_registered_goes_with_it(in_acme: Cast) -> None:
+    """Those stop with who answers for them, so nobody else would."""
+    alan = make.member(in_acme.acme, "alan@acme.example", Role.ADMIN)
+    account, _secret = make.service_account("applications.own", by=alan)
+    shop = make.application(account.user, name="Shop")
+    with pytest.raises(Invalid, match="Say to whom"):
+        leaving.remove(of(alan), by=alan)
+    leaving.remove(of(alan), to=of(in_acme.carl), by=alan)
+    shop.refresh_from_db()
+    assert (shop.owner, last().data["applications"]) == (in_acme.carl, "Carl")
+
+
+def test_nobody_leads_whose_account_is_closed(in_acme: Cast) -> None:
+    team = make.team(in_acme.carl, "Payments")
+    for user in (in_acme.pam, in_acme.ada):
+        TeamMember.objects.create(team=team, membership=of(user))
+    User.objects.filter(pk=in_acme.pam.pk).update(is_active=False)
+    leaving.remove(of(in_acme.carl), by=in_acme.ada)
+    team.refresh_from_db()
+    assert team.lead.user == in_acme.ada
+    assert "applications" not in last().data
+
+
+def test_what_is_left_out_stays_as_it_is_by_then(in_acme: Cast) -> None:
+    stale, reader = of(in_acme.carl), make.custom_role("Reader", ["audit.read"])
+    stale.roles = ["admin"]
+    changed = members.change_roles(stale, custom_roles=[reader.pk], by=in_acme.ada)
+    assert (changed.roles, changed.custom_roles) == (["developer"], [reader.pk])
+
+
 def test_or_to_a_team(in_acme: Cast) -> None:
     shop = make.application(in_acme.carl, name="Shop")
     cleo = make.member(in_acme.acme, "cleo@acme.example", Role.DEVELOPER)
