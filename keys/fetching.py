@@ -1,11 +1,14 @@
-"""Fetching a JWKS from an address that a developer named: https alone, to public addresses alone, in bounded time and size.
+"""Calling an address that a developer or a tenant named: https alone, to public addresses alone, in bounded time and size.
 
 The name is looked up once, and the address that was checked is the one that is called (no second look-up could lead elsewhere).
 Never under a lock: it takes up to five seconds.
 """
 
 import asyncio
+import ipaddress
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -24,6 +27,23 @@ MAX_URL = 500
 def _(sentence: str) -> str:
     """Marks a sentence for translation; whoever catches the refusal translates it."""
     return sentence
+
+
+class Unreachable(Exception):  # noqa: N818  (reads as the sentence it is)
+    """`host` may not be called, or did not answer in time as it should; no more is told of networks behind us."""
+
+    def __init__(self, host: str, *, allowed: bool) -> None:
+        super().__init__(host)
+        self.host, self.allowed = host, allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 def check_url(url: str) -> SplitResult:
@@ -50,36 +70,73 @@ def fetch_jwks(url: str, *, resolver: addresses.Resolver = addresses.look_up) ->
     :raises JwksRefused: whatever stands in the way, in a sentence that tells nothing of networks behind us.
     """
     parts = check_url(url)
-    host = addresses.host(parts.hostname or "") or ""
-    port = parts.port or 443
     try:
-        found = resolver(host, port)
-        callable_ones = [each for each in found if addresses.may_be_called(each, allowed=settings.UPSTREAM_NETWORKS)]
-    except (OSError, ValueError):
-        found = callable_ones = []
-    if not found or len(callable_ones) != len(found):
-        raise JwksRefused(_("%(host)s has no public address that keys could be fetched from."), host=host)
-    try:
-        body = asyncio.run(_fetch(parts, host, port, callable_ones[0]))
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
-        # OSError covers TimeoutError; ValueError what isn't UTF-8.
-        raise JwksRefused(_("%(host)s did not answer with keys within %(seconds)s s."), host=host, seconds=round(SECONDS)) from None
+        answer = call("GET", parts, accept="application/jwk-set+json, application/json", resolver=resolver)
+        body = answer.body.decode() if answer.status == 200 else None
+    except Unreachable as error:
+        if not error.allowed:
+            raise JwksRefused(_("%(host)s has no public address that keys could be fetched from."), host=error.host) from None
+        body = None
+    except UnicodeDecodeError:
+        body = None
+    if body is None:
+        host = addresses.host(parts.hostname or "")
+        raise JwksRefused(_("%(host)s did not answer with keys within %(seconds)s s."), host=host, seconds=round(SECONDS))
     return read_public(body)
 
 
-async def _fetch(parts: SplitResult, host: str, port: int, address: str) -> str:
-    """The body. The deadline holds for all of it: a server that sends a byte now and then is not waited for."""
-    shown = f"[{address}]" if ":" in address else address
-    target = parts._replace(netloc=f"{shown}:{port}", fragment="").geturl()
-    headers = {"Host": parts.netloc, "Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
+def call(
+    method: str,
+    parts: SplitResult,
+    *,
+    accept: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    seconds: float = SECONDS,
+    resolver: addresses.Resolver = addresses.look_up,
+) -> Answer:
+    """
+    :param parts: what was checked; without TLS loopback alone is called, where the operator allows that.
+    :param seconds: for all of the answer.
+    :raises Unreachable: it can't be, or may not be.
+    """
+    host = addresses.host(parts.hostname or "") or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = resolver(host, port)
+        callable_ones = [each for each in found if _may_be_called(each, parts.scheme)]
+    except (OSError, ValueError):
+        found = callable_ones = []
+    if not found or len(callable_ones) != len(found):
+        raise Unreachable(host, allowed=False)
+    sent = {**(headers or {}), "Host": parts.netloc, "Accept": accept, "Accept-Encoding": "identity"}
+    try:
+        at = f"{_shown(callable_ones[0])}:{port}"
+        return asyncio.run(_fetch(method, parts, host=host, at=at, headers=sent, body=body, seconds=seconds))
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+        # OSError covers TimeoutError.
+        raise Unreachable(host, allowed=True) from None
+
+
+def _may_be_called(address: str, scheme: str) -> bool:
+    if not addresses.may_be_called(address, allowed=settings.UPSTREAM_NETWORKS):
+        return False
+    return scheme == "https" or ipaddress.ip_address(address).is_loopback
+
+
+def _shown(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+async def _fetch(method: str, parts: SplitResult, *, host: str, at: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Answer:
+    """The deadline holds for all of it: a server that sends a byte now and then is not waited for."""
+    target = parts._replace(netloc=at, fragment="").geturl()
     async with (
-        asyncio.timeout(SECONDS),
-        httpx.AsyncClient(verify=_trust(), trust_env=False, follow_redirects=False, timeout=SECONDS) as client,
-        client.stream("GET", target, headers=headers, extensions={"sni_hostname": host}) as answer,
+        asyncio.timeout(seconds),
+        httpx.AsyncClient(verify=_trust(), trust_env=False, follow_redirects=False, timeout=seconds) as client,
+        client.stream(method, target, headers=dict(headers), content=body or None, extensions={"sni_hostname": host}) as answer,
     ):
-        if answer.status_code != 200:
-            raise ValueError("no 200")
-        return (await _body(answer)).decode()
+        return Answer(answer.status_code, dict(answer.headers), await _body(answer))
 
 
 async def _body(answer: httpx.Response) -> bytes:

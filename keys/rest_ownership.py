@@ -22,10 +22,7 @@ class ApplicationTransfer(TenantRestView):
     access = {"POST": "tenant.see"}
 
     def application(self, pk: UUID) -> Application:
-        rows = Application.objects.select_related("owner", "team")
-        if "members.manage" not in self.permissions:
-            rows = rows.visible_to(self.user, self.permissions)
-        found: Application = get_object_or_404(rows, pk=pk)
+        found: Application = get_object_or_404(applications.in_reach(self.user, self.permissions), pk=pk)
         if not applications.may_transfer(found, self.user, self.permissions):
             raise PermissionDenied(f"{found} belongs to {found.whose}. {found.owner} can give it away, or who manages members.")
         return found

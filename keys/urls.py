@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keys import rest, rest_audit, rest_expiries, rest_members, rest_ownership, rest_policy, rest_services
+from keys import rest, rest_audit, rest_expiries, rest_members, rest_ownership, rest_policy, rest_provider, rest_services
 from keys.oauth import documents, introspection, revocation, token
 
 urlpatterns = [
@@ -30,6 +30,7 @@ urlpatterns = [
     path("members/<uuid:pk>/", rest_members.MemberDetail.as_view(), name="member"),
     path("leave/", rest_members.Leave.as_view(), name="leave"),
     path("events/export/", rest_audit.Export.as_view(), name="rest-audit-export"),
+    path("settings/identity-provider/", rest_provider.Provider.as_view(), name="identity-provider"),
     path("token-policy/", rest_policy.Policy.as_view(), name="token-policy"),
 ]
 # What clients POST to, by its name below /t/<tenant>/oauth/. They are answered before any other middleware: portal/middleware.py.

@@ -23,6 +23,7 @@ from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from keys.actions import identities
 from portal.post import FIRST_RETRY, LAST_RETRY, RUN_SECONDS, Away, hand_over
 from tenants.models import AccountMail, User
 
@@ -100,13 +101,19 @@ WORDS: dict[str, Words] = {
     "webauthn_removed": _notice(
         gettext_lazy("A passkey was removed"), gettext_lazy("A passkey or security key opens your account at %(host)s no more.")
     ),
-    "account_connected": _notice(
-        gettext_lazy("Another way to sign in was added"),
-        gettext_lazy("You can sign in to your account at %(host)s by another identity provider from now on."),
+    identities.LINKED: Words(
+        gettext_lazy("An identity provider signs you in"),
+        gettext_lazy("The identity provider of %(tenant)s signs you in at %(host)s from now on: in %(tenant)s, and nowhere else."),
+        gettext_lazy("Your password stays as it is."),
+        gettext_lazy("Open %(tenant)s"),
+        gettext_lazy("If you don't expect this, ask an admin of %(tenant)s: they name the provider."),
     ),
-    "account_disconnected": _notice(
-        gettext_lazy("A way to sign in was removed"),
-        gettext_lazy("You can't sign in to your account at %(host)s by one of your identity providers any more."),
+    identities.UNLINKED: Words(
+        gettext_lazy("A link with an identity provider was undone"),
+        gettext_lazy("An admin of %(tenant)s undid your link with its identity provider at %(host)s."),
+        gettext_lazy("At your next sign-in there you are recognised by your address again."),
+        gettext_lazy("Open %(tenant)s"),
+        gettext_lazy("If you don't expect this, ask an admin of %(tenant)s."),
     ),
 }
 
@@ -180,19 +187,19 @@ def _compose(row: AccountMail) -> EmailMultiAlternatives | None:
     said, language = WORDS[kind], user.language_or(row.language or "en")
     ip = row.data.get("ip")
     with translation.override(language), timezone.override(user.time_zone):
-        host = {"host": urlsplit(settings.PORTAL_URL).netloc}
+        named = {"host": urlsplit(settings.PORTAL_URL).netloc, "tenant": row.data.get("tenant", "")}
         context = {
             "language": language,
             "subject": str(said.subject),
-            "sentence": str(said.sentence) % host,
+            "sentence": str(said.sentence) % named,
             "more": said.more,
-            "button": said.button,
-            "otherwise": said.otherwise,
+            "button": str(said.button) % named,
+            "otherwise": str(said.otherwise) % named,
             "link": settings.PORTAL_URL + page,
             # When and from where is told of what has happened, not of what may be done.
             "at": row.created_at if "ip" in row.data else None,
             "ip": ip,
-            "host": host["host"],
+            "host": named["host"],
         }
         message = EmailMultiAlternatives(
             subject=str(said.subject),
@@ -219,4 +226,6 @@ def _leads(row: AccountMail, user: User) -> tuple[str, str]:
     if row.kind == RESET:
         key = f"{user.pk.hex}-{default_token_generator.make_token(user)}"
         return RESET, reverse("account_reset_password_from_key", args=[key]) + onward
+    if row.kind in {identities.LINKED, identities.UNLINKED}:
+        return row.kind, reverse("catalogue", args=[row.data["slug"]])
     return row.kind, reverse("account_reset_password")

@@ -7,8 +7,10 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import LoginForm
 from allauth.account.views import LoginView
 from django import forms
+from django.contrib.auth import logout
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -34,6 +36,8 @@ PER_ADDRESS, PER_PAIR = 20, 5
 # work, so that nobody is locked out by a stranger who asks in their name.
 MAILS_PER_ACCOUNT = 10
 WINDOW = 3600
+# What a session that a tenant's identity provider began remembers of that, see portal/provided.py.
+PROVIDED = "provided"
 
 
 def hashed(password: str) -> str:
@@ -127,6 +131,11 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_safe_url(self, url: str) -> bool:
         return ours(self.request, url)
 
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        # Whoever comes in by a way of their own is known everywhere.
+        request.session.pop(PROVIDED, None)
+        super().login(request, user)
+
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         return signing_in.sign_in(request, credentials["email"], credentials["password"])
 
@@ -174,6 +183,15 @@ class SignInForm(LoginForm):  # type: ignore[misc]
 @open_to_all("signing in is how one gets in")
 class SignIn(LoginView):  # type: ignore[misc]
     form_class = SignInForm
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Whom a tenant's provider signed in may want more than that tenant: here they are nobody yet."""
+        if PROVIDED in request.session:
+            if request.method == "POST":
+                logout(request)
+            request.user = AnonymousUser()
+        response: HttpResponse = super().dispatch(request, *args, **kwargs)
+        return response
 
     def get_initial(self) -> dict[str, Any]:
         kept = given(self.request) if self.request.method == "GET" else None

@@ -26,7 +26,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 
 from keys.envelope import Unavailable, Unreadable
 from portal.kept import came_from_here, repeatable, second_factor_first, send_again, sign_in_first
-from tenants.access import SecondFactorNeeded, SignInNeeded
+from tenants.access import PasswordNeeded, SecondFactorNeeded, SignInNeeded
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.origin import origin
 from tenants.throttle import TooMany
@@ -248,9 +248,18 @@ class ErrorMiddleware:
             return _or_wait(request, sign_in_first) if request.accepts("text/html") else answer(request, status, SIGN_IN)
         if isinstance(error, SecondFactorNeeded) and reads_pages(request):
             return _or_wait(request, second_factor_first)
+        if isinstance(error, PasswordNeeded) and reads_pages(request):
+            return _go_with_password(request, str(error))
         if status == 413:
             return _too_large_page(request)
         return answer(request, status, _sentence(error), wait=getattr(error, "seconds", 0))
+
+
+def _go_with_password(request: HttpRequest, detail: str) -> HttpResponse:
+    """The ways to a session that is good everywhere, from one that a tenant's provider began."""
+    response = render(request, "account/password_needed.html", {"title": detail}, status=403)
+    htmx: Any = getattr(request, "htmx", None)
+    return reselect(reswap(retarget(response, "#app"), "outerHTML"), "#app") if htmx else response
 
 
 def _or_wait(request: HttpRequest, way: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:

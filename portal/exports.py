@@ -36,6 +36,7 @@ _MAC = "What a secret is recognised by. The secret itself is kept nowhere."
 _PEPPER = "Names the key of the digest beside it."
 _SEALED = "A secret, sealed for this Portico alone."
 _ONCE = "Makes an invitation's link, which would open the tenant to whoever reads this."
+_SESSIONS = "Tells which sessions still count, and nothing else."
 _USED = "Of use to whoever would replay it, and to nobody else."
 LEFT_OUT = {
     "apis_draft.sealed": _SEALED,
@@ -44,6 +45,8 @@ LEFT_OUT = {
     "keys_calendarfeed.secret_hmac": _MAC,
     "keys_credential.pepper_id": _PEPPER,
     "keys_credential.secret_hmac": _MAC,
+    "keys_identityprovider.era": _SESSIONS,
+    "keys_identityprovider.sealed": _SEALED,
     "keys_revokedtoken.jti": _USED,
     "keys_signingkey.sealed": _SEALED,
     "keys_usedassertion.jti_sha256": _USED,

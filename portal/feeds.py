@@ -21,7 +21,7 @@ from portal.calendars import Entry, calendar
 from portal.mails import tame
 from tenants import throttle
 from tenants.access import open_to_all, own_scope
-from tenants.models import Tenant, User, teams_of
+from tenants.models import ServiceAccount, Tenant, User, teams_of
 from tenants.origin import origin
 from tenants.scope import tenant_scope
 
@@ -60,6 +60,8 @@ def _written(tenant: Tenant, person: User, permissions: frozenset[str]) -> tuple
     with translation.override(language), timezone.override(ZoneInfo(person.time_zone)):
         seen = expiries.agenda(Application.objects.visible_to(person, permissions))
         entries = list(_entries(tenant, person, permissions, seen.order_by("expires_at", "pk")[:MOST]))
+        if "service_accounts.manage" in permissions:
+            entries += _of_services(tenant, expiries.services_agenda().select_related("created_by")[:MOST])
         name = _("Expiries at %(tenant)s") % {"tenant": tame(tenant.name)}
         return calendar(name, entries, language=language), language
 
@@ -78,4 +80,17 @@ def _entries(tenant: Tenant, person: User, permissions: frozenset[str], seen: It
             summary=_("%(application)s: %(credential)s ends") % named,
             description=_("Owner: %(owner)s") % {"owner": tame(application.whose)},
             url=settings.PORTAL_URL + reverse("app" if own else "console-application", args=[tenant.slug, application.pk]),
+        )
+
+
+def _of_services(tenant: Tenant, accounts: Iterable[ServiceAccount]) -> Iterator[Entry]:
+    host = urlsplit(settings.PORTAL_URL).hostname
+    for each in accounts:
+        yield Entry(
+            uid=f"{each.pk}@{host}",
+            at=each.expires_at,
+            since=each.created_at,
+            summary=_("The service account %(account)s ends") % {"account": tame(each.name)},
+            description=_("%(person)s answers for it.") % {"person": tame(str(each.created_by))},
+            url=settings.PORTAL_URL + reverse("console-service", args=[tenant.slug, each.pk]),
         )

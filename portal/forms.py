@@ -50,6 +50,8 @@ class PageForm(forms.Form):
     once = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
     # Of the answer that shows the form, see portal.pages.asking.carried_out.
     http_status = 200
+    # Whether `claim` found that it was: what a page shows once, it shows once.
+    sent_before = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,6 +73,7 @@ class PageForm(forms.Form):
             if token:
                 throttle.attempt(f"form {token}", limit=1, seconds=3600)
         except TooMany:
+            self.sent_before = True
             raise NotAllowed(_("This was sent twice, and done once.")) from None
 
     def put(self, name: str, text: str) -> None:

@@ -5,14 +5,16 @@ import zoneinfo
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import parse_header_parameters
 
 from keys.urls import FOR_CLIENTS
-from portal import browsers
+from portal import browsers, provided
 from portal.errors import for_programs, reads_pages
 from tenants.middleware import GetResponse
 
@@ -53,6 +55,14 @@ class ProgramsMiddleware:
             answer[name] = value
         answer["Content-Length"] = str(len(answer.content))
         return answer
+
+
+class WhoMiddleware(AuthenticationMiddleware):
+    """Django's; and whom a tenant's identity provider signed in is that tenant's alone, wherever they are asked for."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = SimpleLazyObject(lambda: provided.who(request))  # type: ignore[assignment]
 
 
 class LegibleMiddleware:

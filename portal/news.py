@@ -19,16 +19,17 @@ from apis.models import UNDO, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse
 from portal import words
-from tenants.models import Event, Invitation, Membership, TeamMember, Tenant, User
+from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, Tenant, User
 from tenants.people import invitations
 from tenants.roles import permissions_held, who_may
 
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
 EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "application.transferred"
+SERVICE_ENDS_SOON = "service_account.ends_soon"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
-About = Subscription | Credential | Application | Invitation | None
+About = Subscription | Credential | Application | Invitation | ServiceAccount | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,13 @@ GROUPS: dict[str, Group] = {
         _YOURS,
         "applications.own",
         frozenset({ENDS_SOON, EXPIRED, "credential.revoked"}),
+    ),
+    "services": Group(
+        gettext_lazy("My service accounts"),
+        gettext_lazy("One that you answer for ends soon."),
+        gettext_lazy("You get this because you answer for the service account, at %(tenant)s."),
+        "service_accounts.manage",
+        frozenset({SERVICE_ENDS_SOON}),
     ),
     "membership": Group(
         gettext_lazy("My membership"),
@@ -221,17 +229,21 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
         found |= Application.objects.in_bulk(ids["application"])
     if ids["invitation"]:
         found |= Invitation.objects.select_related("invited_by", "team").in_bulk(ids["invitation"])
+    if ids["service_account"]:
+        found |= ServiceAccount.objects.in_bulk(ids["service_account"])
     return found
 
 
 def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
-    return about is not None or event.kind.partition(".")[0] not in {"subscription", "credential", "application", "invitation"}
+    return about is not None or event.kind.partition(".")[0] not in {
+        "subscription", "credential", "application", "invitation", "service_account",
+    }  # fmt: skip
 
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    an invitation is not open any more, or was sent again.
+    a service account has ended, or ends much later; an invitation is not open any more, or was sent again.
     """
     ids = defaultdict(set)
     for event in events:
@@ -239,6 +251,10 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     worthy: dict[str, set[UUID]] = {}
     if warned := ids[ENDS_SOON]:
         worthy[ENDS_SOON] = set(expiries.worth_a_warning(now).filter(pk__in=warned).values_list("pk", flat=True))
+    if warned := ids[SERVICE_ENDS_SOON]:
+        # Whose end was put off has not been warned of.
+        soon = expiries.services_worth_a_warning(now).filter(pk__in=warned, warned_days__isnull=False)
+        worthy[SERVICE_ENDS_SOON] = set(soon.values_list("pk", flat=True))
     if ended := ids[EXPIRED]:
         replaced = Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk")))
         worthy[EXPIRED] = set(Credential.objects.filter(pk__in=ended).exclude(replaced).values_list("pk", flat=True))
@@ -281,6 +297,7 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
         for team, person in TeamMember.objects.filter(team__in=ids).values_list("team_id", "membership__user_id"):
             teams[team].add(person)
     named = {each.owner_id for each in applications} | {each.requested_by_id for each in about.values() if isinstance(each, Subscription)}
+    named |= {each.created_by_id for each in about.values() if isinstance(each, ServiceAccount)}
     named |= set().union(*teams.values()) | {event.subject_id for event in events if event.kind == "member.changed"}
     groups = {GROUP_OF[event.kind] for event in events if event.kind in GROUP_OF} & FOR_ALL
     members = Membership.objects.with_custom_permissions().select_related("user").order_by("user_id")
@@ -313,6 +330,8 @@ def guest(about: Invitation) -> User:
 def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
     if isinstance(about, Invitation):
         return set()
+    if isinstance(about, ServiceAccount):
+        return {about.created_by_id}
     group = GROUP_OF[event.kind]
     if group in FOR_ALL:
         permission = GROUPS[group].permission
@@ -360,6 +379,8 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
         return _of_credential(event, about, tenant)
     if isinstance(about, Invitation):
         return _of_invitation(event, about, tenant)
+    if isinstance(about, ServiceAccount):
+        return _of_service_account(event, about, tenant)
     subject, sentence = WORDS[event.kind]
     things: dict[str, object] = {"tenant": tenant, "person": event.actor_name, "thing": event.subject_name}
     reason = words.added(event.data)
@@ -460,6 +481,20 @@ def _of_credential(event: Event, credential: Credential, tenant: Tenant) -> Said
         _("Reason") if reason else "",
         _advice(credential) if event.kind == ENDS_SOON else "",
         str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_service_account(event: Event, account: ServiceAccount, tenant: Tenant) -> Said:
+    days = event.data["days"]
+    return Said(
+        ngettext("The service account %(account)s ends in %(days)s day", "The service account %(account)s ends in %(days)s days", days),
+        _("After that, whatever runs with it is refused."),
+        {"account": account, "days": days},
+        reverse("console-service", args=[tenant.slug, account.pk]),
+        _("Look at the service account"),
+        [(_("Service account"), account), (_("Ends"), account.expires_at)],
+        advice=_("Put its end off, and its secret works on. If nothing needs it any more, revoke it."),
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
     )
 
 

@@ -104,7 +104,7 @@ def _waiting(permissions: frozenset[str]) -> int:
 
 def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int, tenants: list[Tenant]) -> Iterator[dict[str, Any]]:
     here = (request.resolver_match.url_name or "") if request.resolver_match else ""
-    if here.startswith("platform-") and getattr(request.user, "is_staff", False):
+    if here.startswith("platform-") and getattr(request.user, "operates", False):
         shown = [
             {"name": each.name, "url": reverse(each.page), "icon": each.icon, "key": "", "current": here.startswith(each.names), "count": 0}
             for each in PLATFORM

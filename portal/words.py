@@ -184,6 +184,18 @@ def _ends_soon(data: Data) -> str:
     )
 
 
+def _service_ends_soon(data: Data) -> str:
+    return ngettext(
+        "The service account %(subject)s ends in %(days)s day", "The service account %(subject)s ends in %(days)s days", data.get("days", 0)
+    )
+
+
+def _signed_in(data: Data) -> str:
+    if "provider" in data:
+        return _("%(subject)s signed in to %(tenant)s, by %(provider)s")
+    return _("%(subject)s signed in")
+
+
 SENTENCES: dict[str, Promise | Say] = {
     "tenant.created": gettext_lazy("%(actor)s created the tenant %(subject)s"),
     "member.added": gettext_lazy("%(actor)s made %(subject)s a member: %(roles)s"),
@@ -213,9 +225,14 @@ SENTENCES: dict[str, Promise | Say] = {
     "service_account.created": gettext_lazy("%(actor)s made the service account %(subject)s"),
     "service_account.changed": gettext_lazy("%(actor)s changed the service account %(subject)s"),
     "service_account.rolled": gettext_lazy("%(actor)s gave the service account %(subject)s a new secret"),
+    "service_account.ends_soon": _service_ends_soon,
     "service_account.revoked": gettext_lazy("%(actor)s revoked the service account %(subject)s"),
     "service_account.expired": gettext_lazy("The time of the service account %(subject)s ended"),
     "audit.exported": gettext_lazy("%(actor)s exported the audit"),
+    "identity_provider.changed": gettext_lazy("%(actor)s changed by which identity provider people sign in: %(subject)s"),
+    "identity_provider.removed": gettext_lazy("%(actor)s removed the identity provider %(subject)s; nobody signs in by it any more"),
+    "identity.linked": gettext_lazy("%(provider)s signs %(subject)s in from now on"),
+    "identity.unlinked": gettext_lazy("%(actor)s undid the link of %(subject)s with %(provider)s"),
     "signing_key.published": gettext_lazy("The signing key %(subject)s was announced; it will sign when verifiers know it"),
     "signing_key.activated": gettext_lazy("The signing key %(subject)s began to sign"),
     "signing_key.retired": gettext_lazy("The signing key %(subject)s signs no more; its private half was destroyed"),
@@ -257,7 +274,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new token; the one before ended"),
     "gateway.node_joined": gettext_lazy("The gateway %(subject)s connected"),
     "gateway.node_lost": gettext_lazy("The gateway %(subject)s is not connected any more"),
-    "login.succeeded": gettext_lazy("%(subject)s signed in"),
+    "login.succeeded": _signed_in,
     "login.refused": gettext_lazy("Somebody tried to sign in as %(subject)s, and was refused"),
     "login.refresh_reused": gettext_lazy("A refresh token of %(subject)s was used twice; the sign-in that it came from ended"),
     "login.password_changed": gettext_lazy("%(actor)s chose another password"),

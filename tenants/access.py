@@ -18,7 +18,7 @@ from tenants import second_factors, throttle
 from tenants.errors import NotAllowed
 from tenants.models import Membership, Tenant, TenantSettings, User
 from tenants.roles import PERMISSIONS, permissions_held, permissions_of_service
-from tenants.scope import in_scope, tenant_scope
+from tenants.scope import current_tenant_id, in_scope, tenant_scope
 
 if TYPE_CHECKING:
     # The REST framework's views import this module by the name in the settings.
@@ -49,6 +49,13 @@ class SecondFactorNeeded(PermissionDenied):
         )
 
 
+class PasswordNeeded(PermissionDenied):
+    """Who is here was signed in by a tenant's identity provider, whose word counts in that tenant alone (403)."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Sign in with your password to change this."))
+
+
 class TenantRequest(HttpRequest):
     """A request inside one tenant, by one of its members."""
 
@@ -72,14 +79,16 @@ def permissions_in_scope(user: User | AnonymousUser, *, second_factor: bool = Fa
         if held is None:
             raise Http404
         return held
+    if user.only_in not in {None, current_tenant_id()}:
+        raise Http404
     asked = Exists(TenantSettings.objects.filter(mfa_required=True))
     has_one = Exists(second_factors.held_by(OuterRef("user_id")))
     members = Membership.objects.filter(user_id=user.pk).with_custom_permissions().annotate(asked=asked, has_one=has_one)
     membership = members.only("roles").first()
     if membership is None:
         raise Http404
-    # One that was taken away since is none any more.
-    if membership.asked and not (membership.has_one and second_factor):  # type: ignore[attr-defined]
+    # A tenant's own provider asks for what the tenant wants. One that was taken away since is none any more.
+    if membership.asked and user.only_in is None and not (membership.has_one and second_factor):  # type: ignore[attr-defined]
         raise SecondFactorNeeded(has_one=membership.has_one)  # type: ignore[attr-defined]
     return permissions_held(membership)
 
@@ -164,17 +173,25 @@ def inside(request: TenantRequest, permission: str) -> Iterator[None]:
 
 
 def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page outside every tenant, for any signed-in person."""
+    """A page outside every tenant, for any signed-in person; not for whom a tenant's provider signed in, see `even_by_provider`."""
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not request.user.is_authenticated:
+        if not isinstance(request.user, User):
             raise SignInNeeded
+        if request.user.only_in is not None and not getattr(view, "even_by_provider", False):
+            raise PasswordNeeded
         _count(request, at=None)
         return view(request, *args, **kwargs)
 
     guarded.access = SIGNED_IN  # type: ignore[attr-defined]
     return guarded
+
+
+def even_by_provider(view: V) -> V:
+    """For a page below `signed_in` that gives nothing away of what lies outside the one tenant, and changes nothing there."""
+    view.even_by_provider = True  # type: ignore[attr-defined]
+    return view
 
 
 def even_suspended(view: V) -> V:
@@ -211,7 +228,7 @@ def operator_view(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> 
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             raise SignInNeeded
-        if not (isinstance(request.user, User) and request.user.is_staff):
+        if not (isinstance(request.user, User) and request.user.operates):
             raise Http404
         _count(request, at=None)
         return view(request, *args, **kwargs)
@@ -256,7 +273,7 @@ class Allowed(BasePermission):
         if needed == SIGNED_IN and request.user.is_service and not to_services:
             raise PermissionDenied(_("This is for people; a service account works inside its tenant."))
         if needed == OPERATOR:
-            if not request.user.is_staff:
+            if not request.user.operates:
                 raise Http404
         elif needed != SIGNED_IN:
             request.permissions = allowed(request.user, needed, second_factor=second_factors.shown(request))  # type: ignore[attr-defined]

@@ -65,6 +65,7 @@ NEWS: frozenset[str] = frozenset(
         "member.changed",
         "member.removed",
         "application.transferred",
+        "service_account.ends_soon",
         "signing_key.compromised",
         "tenant.suspended",
         "tenant.resumed",
@@ -116,9 +117,14 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "service_account.created",
     "service_account.changed",
     "service_account.rolled",
+    "service_account.ends_soon",
     "service_account.revoked",
     "service_account.expired",
     "audit.exported",
+    "identity_provider.changed",
+    "identity_provider.removed",
+    "identity.linked",
+    "identity.unlinked",
 }
 
 PLATFORM_KINDS: frozenset[str] = frozenset(

@@ -63,6 +63,12 @@ def transfer(application: Application, *, to: User | Team, by: User) -> Event:
     return events.record("application.transferred", application, by=by, was=was, now=application.whose)
 
 
+def in_reach(user: User, permissions: Set[str]) -> QuerySet[Application]:
+    """Among which somebody finds one to give away, see `may_transfer`: those they see; all, for who manages members."""
+    rows = Application.objects.select_related("owner", "team")
+    return rows if "members.manage" in permissions else rows.visible_to(user, permissions)
+
+
 def may_transfer(application: Application, user: User, permissions: Set[str]) -> bool:
     """The owner, which of a team's is its lead, of a service account's who answers for that; and who manages members."""
     return "members.manage" in permissions or user.pk in (application.owner_id, ServiceAccount.objects.person_behind(application.owner).pk)

@@ -1,12 +1,15 @@
 """What ends, and who is told before it does: 30, 7 and 1 days ahead, once each."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from keys.models import Application, Credential, CredentialUse
 from tenants import due, events
+from tenants.models import ServiceAccount
 
 WARN_JOB = "warn_expiries"
 # Days before the end.
@@ -15,18 +18,22 @@ WARNINGS = (30, 7, 1)
 RECENTLY = timedelta(days=7)
 
 Status = Credential.Status
+Ending = Credential | ServiceAccount
 
 
-def expect(credential: Credential) -> None:
-    """A credential has got an end, or an earlier one: what is still to come before it is warned of. Under the lock, once it is saved."""
-    if credential.expires_at is None:
+def expect(thing: Ending) -> None:
+    """It has got an end, or another one: what is still to come before it is warned of. Under the lock, once it is saved.
+
+    Of what ends later than it did `warned_days` is None again.
+    """
+    if thing.expires_at is None:
         return
-    told = _reached(credential.expires_at, events.now())
-    if told is not None and (credential.warned_days is None or told < credential.warned_days):
+    told = _reached(thing.expires_at, events.now())
+    if told is not None and (thing.warned_days is None or told < thing.warned_days):
         # Whoever chose this end knows it: the warnings that it comes too late for are not caught up on.
-        credential.warned_days = told
-        credential.save(update_fields=["warned_days"])
-    if at := _next(credential):
+        thing.warned_days = told
+        thing.save(update_fields=["warned_days"])
+    if at := _next(thing):
         due.expect(WARN_JOB, at)
 
 
@@ -37,18 +44,21 @@ def warn_expiries() -> datetime | None:
     there is one warning, the most urgent.
     """
     now = events.now()
-    ahead: list[datetime] = []
-    for credential in worth_a_warning(now).exclude(warned_days=WARNINGS[-1]).select_related("application").order_by("expires_at"):
-        assert credential.expires_at is not None
-        reached = _reached(credential.expires_at, now)
-        if reached is not None and (credential.warned_days is None or reached < credential.warned_days):
-            _warn(credential, reached, now)
-        if at := _next(credential):
-            ahead.append(at)
-        if credential.warned_days is None:
+    ahead = [*_warned(worth_a_warning(now).select_related("application"), now), *_warned(services_worth_a_warning(now), now)]
+    return min(ahead, default=None)
+
+
+def _warned(rows: QuerySet[Any], now: datetime) -> Iterator[datetime]:
+    """Warn of these, and give when each of them is next to be warned of."""
+    for each in rows.exclude(warned_days=WARNINGS[-1]).order_by("expires_at"):
+        reached = _reached(each.expires_at, now)
+        if reached is not None and (each.warned_days is None or reached < each.warned_days):
+            _warn(each, reached, now)
+        if at := _next(each):
+            yield at
+        if each.warned_days is None:
             # Those after it end later still, so that their first warnings come later.
             break
-    return min(ahead, default=None)
 
 
 def worth_a_warning(now: datetime) -> QuerySet[Credential]:
@@ -58,6 +68,10 @@ def worth_a_warning(now: datetime) -> QuerySet[Credential]:
     """
     replaced = Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk")))
     return Credential.objects.usable().filter(expires_at__gt=now).exclude(replaced, status=Status.EXPIRING)
+
+
+def services_worth_a_warning(now: datetime) -> QuerySet[ServiceAccount]:
+    return ServiceAccount.objects.filter(status=ServiceAccount.Status.ACTIVE, expires_at__gt=now)
 
 
 def agenda(applications: QuerySet[Application]) -> QuerySet[Credential]:
@@ -71,6 +85,11 @@ def agenda(applications: QuerySet[Application]) -> QuerySet[Credential]:
     )
 
 
+def services_agenda() -> QuerySet[ServiceAccount]:
+    """The service accounts that work, soonest first."""
+    return ServiceAccount.objects.working().order_by("expires_at", "pk")
+
+
 def use_of(credential: Credential) -> str:
     """Of one of `agenda`: "replaced" (rolled, in its grace), "in_use" (in the last seven days) or "unused"."""
     if credential.status == Status.EXPIRING:
@@ -79,13 +98,16 @@ def use_of(credential: Credential) -> str:
     return "in_use" if last is not None and last > timezone.now() - RECENTLY else "unused"
 
 
-def _warn(credential: Credential, reached: int, now: datetime) -> None:
-    assert credential.expires_at is not None
-    credential.warned_days = reached
-    credential.save(update_fields=["warned_days"])
+def _warn(thing: Ending, reached: int, now: datetime) -> None:
+    assert thing.expires_at is not None
+    thing.warned_days = reached
+    thing.save(update_fields=["warned_days"])
     # After a pause of the job fewer days are left than were agreed on.
-    days = -(-(credential.expires_at - now) // timedelta(days=1))
-    events.record("credential.ends_soon", credential, by=None, days=days, application=credential.application.name)
+    days = -(-(thing.expires_at - now) // timedelta(days=1))
+    if isinstance(thing, Credential):
+        events.record("credential.ends_soon", thing, by=None, days=days, application=thing.application.name)
+    else:
+        events.record("service_account.ends_soon", thing, by=None, days=days)
 
 
 def _reached(end: datetime, now: datetime) -> int | None:
@@ -93,7 +115,7 @@ def _reached(end: datetime, now: datetime) -> int | None:
     return min((days for days in WARNINGS if end - timedelta(days=days) <= now), default=None)
 
 
-def _next(credential: Credential) -> datetime | None:
-    assert credential.expires_at is not None
-    to_come = [days for days in WARNINGS if credential.warned_days is None or days < credential.warned_days]
-    return credential.expires_at - timedelta(days=max(to_come)) if to_come else None
+def _next(thing: Ending) -> datetime | None:
+    assert thing.expires_at is not None
+    to_come = [days for days in WARNINGS if thing.warned_days is None or days < thing.warned_days]
+    return thing.expires_at - timedelta(days=max(to_come)) if to_come else None

@@ -11,6 +11,7 @@ from tenants import events
 from tenants.errors import Invalid
 from tenants.models import Event, Membership, Team, TeamMember, User
 from tenants.people import members
+from tenants.roles import who_may
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,14 @@ def remove(membership: Membership, *, to: Membership | Team | None = None, by: U
 
 
 def _heir(to: Membership | Team | None, leaving: Membership) -> Membership:
-    """The member who answers for it."""
+    """The member who answers for it, and can: their account is open, and they may have applications."""
+    heir = _named(to, leaving)
+    if not Membership.objects.filter(who_may("applications.own"), pk=heir.pk, user__is_active=True).exists():
+        raise Invalid({"applications_to": [_("%(person)s may not have applications here.") % {"person": heir.user}]})
+    return heir
+
+
+def _named(to: Membership | Team | None, leaving: Membership) -> Membership:
     if to is None:
         raise Invalid({"applications_to": [_("Say to whom the applications go: a member, or a team.")]})
     if not isinstance(to, Team):

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
+from keys.actions import expiries
 from keys.actions.credentials import GRACES as CREDENTIALS_GRACES
 from keys.secrets import fingerprint, new_service_key, pepper_id
 from tenants import due, events, limits
@@ -60,6 +61,7 @@ def create(
     secret = _new_secret(account)
     account.save(force_insert=True)
     due.expect(EXPIRE_JOB, account.expires_at)
+    expiries.expect(account)
     events.record("service_account.created", account, by=by, **_facts(account))
     return account, secret
 
@@ -92,15 +94,17 @@ def change(
         _check_days(days)
         # A longer life gives anew what it has.
         holds_all(held, set(account.permissions) & PERMISSIONS.keys())
-        account.expires_at = lock.now + timedelta(days=days)
-        due.expect(EXPIRE_JOB, account.expires_at)
+        account.expires_at, account.warned_days = lock.now + timedelta(days=days), None
     if description is not None:
         account.description = description
     now = _facts(account)
     changed = sorted(each for each in now if now[each] != was[each])
     if not changed:
         return None
-    account.save(update_fields=changed)
+    account.save(update_fields=[*changed, "warned_days"])
+    if days is not None:
+        due.expect(EXPIRE_JOB, account.expires_at)
+        expiries.expect(account)
     before, after = ({each: facts[each] for each in changed} for facts in (was, now))
     return events.record("service_account.changed", account, by=by, was=before, now=after)
 
@@ -138,8 +142,9 @@ def roll(account: ServiceAccount, *, grace: str, by: User) -> str:
 
 @transaction.atomic
 def revoke(account: ServiceAccount, *, by: User, reason: str = "") -> Event:
-    """End it now, with whatever secrets it has."""
+    """End it now, with whatever secrets it has. What it registered works on, until somebody gives it away."""
     lock = events.lock()
+    _managing(by)
     return move(account, Status.REVOKED, by=by, why=reason, ended_at=lock.now)
 
 

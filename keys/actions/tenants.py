@@ -12,7 +12,7 @@ def may_found(user: User) -> bool:
     """As the platform's settings say: operators, or everybody."""
     if user.is_service or not user.is_active:
         return False
-    return user.is_staff or PlatformSettings.get().tenants_by == PlatformSettings.Creators.EVERYBODY
+    return user.operates or PlatformSettings.get().tenants_by == PlatformSettings.Creators.EVERYBODY
 
 
 @transaction.atomic

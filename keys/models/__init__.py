@@ -3,6 +3,7 @@ from keys.models.audit_key import AuditKey, ChainHead, PlatformHead
 from keys.models.calendar_feed import CalendarFeed
 from keys.models.credential import Credential
 from keys.models.credential_use import CredentialUse
+from keys.models.identity_provider import Identity, IdentityProvider
 from keys.models.protected_resource import ProtectedResource
 from keys.models.revoked_token import RevokedToken, UsedAssertion
 from keys.models.signing_key import SigningKey
@@ -15,6 +16,8 @@ __all__ = [
     "ChainHead",
     "Credential",
     "CredentialUse",
+    "Identity",
+    "IdentityProvider",
     "PlatformHead",
     "ProtectedResource",
     "RevokedToken",

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -39,7 +38,7 @@ from portal.pages.credential_forms import FORMS, EndForm, RollForm
 from portal.pages.credential_kinds import WORDS, named
 from portal.pages.listing import chosen
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
+from tenants.errors import Invalid
 from tenants.models import User
 
 Kind, Status = Credential.Kind, Credential.Status
@@ -63,8 +62,7 @@ def new(request: TenantRequest, pk: UUID) -> HttpResponse:
     return _made_once(request, application, form, make, template="applications/credential_new.html", more=more)
 
 
-def _make(application: Application, kind: str, form: PageForm, *, by: User) -> Made:
-    typed = form.cleaned_data
+def _make(application: Application, kind: str, form: PageForm, typed: dict[str, Any], *, by: User) -> Made:
     label, ends = typed["label"], form.expires_at if isinstance(form, EndForm) else None
     match kind:
         case Kind.API_KEY:
@@ -101,8 +99,8 @@ def roll(request: TenantRequest, pk: UUID, credential: UUID) -> HttpResponse:
     words, names = WORDS[rolled.kind], {"named": named(rolled), "application": application}
     more = {"title": words.roll % names, "says": words.rolling % names, "note": _note(rolled)}
 
-    def make() -> Made:
-        return credentials.roll(rolled, grace=form.cleaned_data["grace"], by=request.user)
+    def make(typed: dict[str, Any]) -> Made:
+        return credentials.roll(rolled, grace=typed["grace"], by=request.user)
 
     return _made_once(request, application, form, make, template="applications/credential_roll.html", more=more)
 
@@ -115,38 +113,17 @@ def _made_once(
     request: TenantRequest,
     application: Application,
     form: PageForm,
-    make: Callable[[], Made],
+    make: Callable[[dict[str, Any]], Made],
     *,
     template: str,
     more: dict[str, Any],
 ) -> HttpResponse:
     """The form; its POST is answered with what was made, once. Sent again, or reloaded, it makes nothing and says so."""
     back = page_address(request, application)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    if not _first_time(form):
-                        return render(request, "applications/shown_before.html", {"application": application, "back": back}, status=409)
-                    credential, secret = make()
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                return _shown(request, application, credential, secret, back)
-    return render(request, template, {"application": application, "form": form, "back": back, **more}, status=status)
-
-
-def _first_time(form: PageForm) -> bool:
-    try:
-        form.claim()
-    except NotAllowed:
-        return False
-    return True
+    if done := asking.carried_out(request, form, make):
+        return _shown(request, application, *done.result, back)
+    page = "applications/shown_before.html" if form.sent_before else template
+    return render(request, page, {"application": application, "form": form, "back": back, **more}, status=form.http_status)
 
 
 def _shown(request: TenantRequest, application: Application, credential: Credential, secret: str, back: str) -> HttpResponse:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -26,7 +25,6 @@ from portal.pages import asking
 from portal.pages.application_tabs import page_address
 from portal.pages.listing import chosen, page_of, sought
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import NotAllowed
 from tenants.models import Membership, ServiceAccount, User
 
 # Others stand in their own list.
@@ -85,7 +83,7 @@ def _listed(request: TenantRequest, applications: QuerySet[Application], *, ever
         "owner": owner,
         "everyones": everyones,
         "rotations": _rotations() if everyones and "keys.see" in request.permissions else [],
-        "services": _services() if everyones and "service_accounts.manage" in request.permissions else [],
+        "services": _services(request, everyones=everyones),
         "feed": CalendarFeed.objects.filter(user=request.user).first(),
     }
     return render(request, "expiries/list.html", context)
@@ -147,9 +145,12 @@ def _rotations() -> list[Rotation]:
     return found
 
 
-def _services() -> QuerySet[ServiceAccount]:
-    """The service accounts that end next."""
-    return ServiceAccount.objects.working().order_by("expires_at", "pk")[:NEXT_SERVICES]
+def _services(request: TenantRequest, *, everyones: bool) -> QuerySet[ServiceAccount]:
+    """The service accounts that end next, or those of them that the reader answers for."""
+    if "service_accounts.manage" not in request.permissions:
+        return ServiceAccount.objects.none()
+    rows = expiries.services_agenda()
+    return (rows if everyones else rows.filter(created_by=request.user))[:NEXT_SERVICES]
 
 
 @tenant_view("tenant.see")
@@ -158,17 +159,13 @@ def calendar_new(request: TenantRequest) -> HttpResponse:
     """Make one's private address. It stands in the answer to the POST, and nowhere after that."""
     form = PageForm(given(request))
     context: dict[str, Any] = {"form": form, "back": _back(request), "everyones": "applications.see_all" in request.permissions}
-    if request.method != "POST" or not form.is_valid():
-        context["before"] = CalendarFeed.objects.filter(user=request.user).first()
-        return render(request, "expiries/calendar_new.html", context, status=422 if request.method == "POST" else 200)
-    try:
-        with transaction.atomic():
-            form.claim()
-            _feed, secret = calendar_feeds.create_feed(by=request.user)
-    except NotAllowed:
-        return render(request, "expiries/shown_before.html", context, status=409)
-    address = settings.PORTAL_URL + reverse("calendar-feed", args=[request.tenant.slug, secret])
-    return render(request, "expiries/calendar.html", {**context, "address": address})
+    if done := asking.carried_out(request, form, lambda _data: calendar_feeds.create_feed(by=request.user)):
+        _feed, secret = done.result
+        address = settings.PORTAL_URL + reverse("calendar-feed", args=[request.tenant.slug, secret])
+        return render(request, "expiries/calendar.html", {**context, "address": address})
+    context["before"] = CalendarFeed.objects.filter(user=request.user).first()
+    page = "expiries/shown_before.html" if form.sent_before else "expiries/calendar_new.html"
+    return render(request, page, context, status=form.http_status)
 
 
 @tenant_view("tenant.see")

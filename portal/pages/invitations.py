@@ -177,7 +177,8 @@ def invitation(request: HttpRequest, tenant: str, token: str) -> HttpResponse:
     if at is None or found is None:
         return render(request, "invitations/nowhere.html", status=404)
     invited, nonce = found
-    reader = request.user if isinstance(request.user, User) else None
+    # Whom another tenant's provider signed in is nobody here.
+    reader = request.user if isinstance(request.user, User) and request.user.only_in in {None, at.pk} else None
     if reader and invited.accepted_by_id == reader.pk:
         return redirect("catalogue", tenant)
     if why := invitations.refusal(invited, nonce, now=due.now()):

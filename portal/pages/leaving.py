@@ -139,7 +139,7 @@ def _what_goes_on(left: Left) -> list[str]:
             "%(many)s applications go to whom you name, and work on: %(names)s.",
             many,
         )
-        said.append(words % {"many": many, "names": _names(left.applications)})
+        said.append(words % {"many": many, "names": enumerated(left.applications)})
     for team, successor in left.led[:NAMED]:
         if successor:
             said.append(_("%(team)s is led by %(person)s from then on.") % {"team": team, "person": successor.user})
@@ -147,11 +147,12 @@ def _what_goes_on(left: Left) -> list[str]:
             said.append(_("%(team)s has nobody else: whom you name leads it from then on.") % {"team": team})
     led = {team.pk for team, _successor in left.led}
     if others := [each for each in left.teams if each.pk not in led]:
-        said.append(_("What these teams own stays with them: %(names)s.") % {"names": _names(others)})
+        said.append(_("What these teams own stays with them: %(names)s.") % {"names": enumerated(others)})
     return said
 
 
-def _names(things: list[Any]) -> str:
+def enumerated(things: Sequence[object]) -> str:
+    """The first few, and how many more there are."""
     more = len(things) - NAMED
     names = ", ".join(map(str, things[:NAMED]))
     return _("%(names)s and %(more)s more") % {"names": names, "more": more} if more > 0 else names

@@ -29,6 +29,7 @@ from portal.words import happened
 from tenants.access import operator_view
 from tenants.models import Due, JobRun, PlatformEvent, PlatformSettings, SignUp, Tenant, User
 from tenants.people.platform import FIELDS, change_platform, deactivate, reactivate
+from tenants.people.tenants import MAX_REASON, resume, suspend
 
 # A worker that has ended no job for so long is away: there are jobs every five seconds.
 QUIET = timedelta(seconds=60)
@@ -52,6 +53,53 @@ def tenants(request: HttpRequest) -> HttpResponse:
     if status:
         rows = rows.filter(status=status)
     return render(request, "platform/tenants.html", {"page": page_of(request, rows), "q": q, "status": status, "states": STATES})
+
+
+class SuspendForm(PageForm):
+    reason = Text(most=MAX_REASON, lines=3, label=gettext_lazy("Why"), help_text=gettext_lazy("Its members read this on every page."))
+
+
+@operator_view
+@require_http_methods(["GET", "HEAD", "POST"])
+def suspend_tenant(request: HttpRequest, slug: str) -> HttpResponse:
+    found, by = get_object_or_404(Tenant, slug=slug), _operator(request)
+    question = Question(
+        title=_("Suspend %(tenant)s?") % {"tenant": found},
+        says=_("Every call of it is refused within a second. Its members read on, and change nothing until it is resumed."),
+        button=_("Suspend"),
+        back=reverse("platform-tenants"),
+        done=_("%(tenant)s is suspended.") % {"tenant": found},
+        danger=True,
+    )
+
+    def act(data: dict[str, Any]) -> None:
+        # The receipt is the tenant's, which an operator does not see.
+        suspend(found, reason=data["reason"], by=by)
+
+    return ask(request, question, SuspendForm(given(request)), act)
+
+
+@operator_view
+@require_http_methods(["GET", "HEAD", "POST"])
+def resume_tenant(request: HttpRequest, slug: str) -> HttpResponse:
+    found, by = get_object_or_404(Tenant, slug=slug), _operator(request)
+    question = Question(
+        title=_("Resume %(tenant)s?") % {"tenant": found},
+        says=_("Its calls pass again, and its members work on. It was suspended for: %(reason)s") % {"reason": found.status_why},
+        button=_("Resume"),
+        back=reverse("platform-tenants"),
+        done=_("%(tenant)s is active again.") % {"tenant": found},
+    )
+
+    def act(_data: dict[str, Any]) -> None:
+        resume(found, by=by)
+
+    return ask(request, question, PageForm(given(request)), act)
+
+
+def _operator(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
 
 
 @operator_view
@@ -215,11 +263,9 @@ class PlatformForm(PageForm):
 @operator_view
 @require_http_methods(["GET", "HEAD", "POST"])
 def platform_settings(request: HttpRequest) -> HttpResponse:
-    assert isinstance(request.user, User)
-    now = PlatformSettings.get()
+    now, by = PlatformSettings.get(), _operator(request)
     initial = {"tenants_by": now.tenants_by, "sign_up": now.sign_up, "sign_up_domains": "\n".join(now.sign_up_domains)}
     form = PlatformForm(given(request), initial=initial)
-    by = request.user
     if done := carried_out(request, form, lambda typed: change_platform({name: typed[name] for name in FIELDS}, by=by)):
         said = _("The settings are changed.") if done.result else _("Nothing was changed: all of it was so already.")
         return finished(request, back=reverse("platform-settings"), said=said)
@@ -228,6 +274,8 @@ def platform_settings(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("platform/", tenants, name="platform-tenants"),
+    path("platform/tenants/<slug:slug>/suspend/", suspend_tenant, name="platform-tenants-suspend"),
+    path("platform/tenants/<slug:slug>/resume/", resume_tenant, name="platform-tenants-resume"),
     path("platform/people/", people, name="platform-people"),
     path("platform/people/<uuid:pk>/close/", close_account, name="platform-person-close"),
     path("platform/people/<uuid:pk>/open/", open_account, name="platform-person-open"),

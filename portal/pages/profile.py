@@ -26,7 +26,7 @@ from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages.asking import finished
 from tenants import signing_in
-from tenants.access import signed_in
+from tenants.access import even_by_provider, signed_in
 from tenants.actions import change_password, change_profile
 from tenants.errors import Busy
 from tenants.models import Theme, User
@@ -122,6 +122,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in
+@even_by_provider
 @require_http_methods(["GET", "HEAD", "POST"])
 def theme(request: HttpRequest) -> HttpResponse:
     """The rail's button."""

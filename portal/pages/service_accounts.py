@@ -9,7 +9,6 @@ from uuid import UUID
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,20 +16,21 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from keys.actions import service_accounts
 from keys.actions.service_accounts import GRACES, MOST_DAYS, MOST_NAME, USUAL_DAYS
+from keys.models import Application
 from portal import words
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
 from portal.pages import asking
+from portal.pages.leaving import enumerated
 from portal.pages.listing import chosen, page_of, sought
 from portal.pages.members import LETS
 from portal.pages.plans import number
 from tenants.access import TenantRequest, tenant_view
-from tenants.errors import Invalid, NotAllowed
 from tenants.models import Event, ServiceAccount
 from tenants.roles import EVERYONES, PERMISSIONS
 
@@ -149,10 +149,9 @@ def new(request: TenantRequest) -> HttpResponse:
     form = NewForm(given(request), held=request.permissions)
     back = reverse("console-services", args=[request.tenant.slug])
 
-    def make() -> tuple[ServiceAccount, str]:
-        names = ("name", "description", "permissions", "days")
-        typed = {name: form.cleaned_data[name] for name in names}
-        return service_accounts.create(**typed, by=request.user)
+    def make(typed: dict[str, Any]) -> tuple[ServiceAccount, str]:
+        told = {name: typed[name] for name in ("name", "description", "permissions", "days")}
+        return service_accounts.create(**told, by=request.user)
 
     return _made_once(request, form, make, template="services/new.html", context={"back": back})
 
@@ -167,42 +166,26 @@ def roll(request: TenantRequest, pk: UUID) -> HttpResponse:
         return redirect(back)
     form = RollForm(account, given(request))
 
-    def make() -> tuple[ServiceAccount, str]:
-        return account, service_accounts.roll(account, grace=form.cleaned_data["grace"], by=request.user)
+    def make(typed: dict[str, Any]) -> tuple[ServiceAccount, str]:
+        return account, service_accounts.roll(account, grace=typed["grace"], by=request.user)
 
     context = {"account": account, "back": back, "takes_over": account.created_by != request.user}
     return _made_once(request, form, make, template="services/roll.html", context=context)
 
 
 def _made_once(
-    request: TenantRequest, form: PageForm, make: Callable[[], tuple[ServiceAccount, str]], *, template: str, context: dict[str, Any]
+    request: TenantRequest,
+    form: PageForm,
+    make: Callable[[dict[str, Any]], tuple[ServiceAccount, str]],
+    *,
+    template: str,
+    context: dict[str, Any],
 ) -> HttpResponse:
     """The form; its POST is answered with the secret, once. Sent again, or reloaded, it makes nothing and says so."""
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                with transaction.atomic():
-                    if not _first_time(form):
-                        return render(request, "services/shown_before.html", context, status=409)
-                    account, secret = make()
-            except NotAllowed as refusal:
-                status = 409
-                form.refuse(refusal)
-            except Invalid as refusal:
-                form.refuse(refusal)
-            else:
-                return _shown(request, account, secret)
-    return render(request, template, {**context, "form": form}, status=status)
-
-
-def _first_time(form: PageForm) -> bool:
-    try:
-        form.claim()
-    except NotAllowed:
-        return False
-    return True
+    if done := asking.carried_out(request, form, make):
+        return _shown(request, *done.result)
+    page = "services/shown_before.html" if form.sent_before else template
+    return render(request, page, {**context, "form": form}, status=form.http_status)
 
 
 def _shown(request: TenantRequest, account: ServiceAccount, secret: str) -> HttpResponse:
@@ -247,12 +230,25 @@ def revoke(request: TenantRequest, pk: UUID) -> HttpResponse:
         back=reverse("console-service", args=[request.tenant.slug, pk]),
         done=_("%(account)s is revoked.") % named,
         danger=True,
+        note=_what_it_registered(account),
     )
 
     def act(data: dict[str, Any]) -> None:
         service_accounts.revoke(account, reason=data["reason"], by=request.user)
 
     return asking.ask(request, question, OptionalReasonForm(given(request)), act)
+
+
+def _what_it_registered(account: ServiceAccount) -> asking.Note | None:
+    found = list(Application.objects.filter(owner=account.user, team=None).order_by("name"))
+    if not found:
+        return None
+    said = ngettext(
+        "%(many)s application that it registered works on: %(names)s. Give it to somebody, so that its secrets can be rolled.",
+        "%(many)s applications that it registered work on: %(names)s. Give them to somebody, so that their secrets can be rolled.",
+        len(found),
+    )
+    return asking.Note(said % {"many": len(found), "names": enumerated(found)}, "wait")
 
 
 urlpatterns = [

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from keys.actions.tenants import may_found
 from portal.pages.listing import sought
 from portal.words import ROLES
-from tenants.access import signed_in
+from tenants.access import even_by_provider, signed_in
 from tenants.models import Membership, Tenant, User
 from tenants.scope import user_scope
 
@@ -26,10 +26,12 @@ def tenants_of(user: User) -> QuerySet[Tenant]:
 
 def _roles_of(user: User) -> dict[UUID, list[str]]:
     with user_scope(user.pk):
-        return dict(Membership.mine.filter(user=user).values_list("tenant_id", "roles"))
+        found = dict(Membership.mine.filter(user=user).values_list("tenant_id", "roles"))
+    return {tenant: roles for tenant, roles in found.items() if user.only_in in {None, tenant}}
 
 
 @signed_in
+@even_by_provider
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Straight to the one tenant there is, else to the choice."""
@@ -39,6 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in
+@even_by_provider
 @require_safe
 def tenants(request: HttpRequest) -> HttpResponse:
     """Choose a tenant; `?q=` seeks one by its name."""
@@ -46,7 +49,13 @@ def tenants(request: HttpRequest) -> HttpResponse:
     roles = _roles_of(request.user)
     rows, q = Tenant.objects.filter(pk__in=roles).order_by("name", "slug"), sought(request)
     found = [(tenant, [ROLES[role] for role in roles[tenant.pk]]) for tenant in (rows.filter(name__icontains=q) if q else rows)]
-    context = {"found": found, "q": q, "total": len(roles), "many": len(roles) > MANY, "may_make": may_found(request.user)}
+    context = {
+        "found": found,
+        "q": q,
+        "total": len(roles),
+        "many": len(roles) > MANY,
+        "may_make": request.user.only_in is None and may_found(request.user),
+    }
     return render(request, "start/tenants.html", context)
 
 

@@ -36,10 +36,7 @@ class TransferForm(PageForm):
 @tenant_view("tenant.see")
 @require_http_methods(["GET", "HEAD", "POST"])
 def app_transfer(request: TenantRequest, pk: UUID) -> HttpResponse:
-    rows = Application.objects.select_related("owner", "team")
-    if "members.manage" not in request.permissions:
-        rows = rows.visible_to(request.user, request.permissions)
-    application: Application = get_object_or_404(rows, pk=pk)
+    application: Application = get_object_or_404(applications.in_reach(request.user, request.permissions), pk=pk)
     if not applications.may_transfer(application, request.user, request.permissions):
         raise PermissionDenied(
             _("%(application)s belongs to %(whose)s. %(owner)s can give it away, or who manages members.")

@@ -14,6 +14,7 @@ from portal.pages import (
     expiries,
     gallery,
     gateways,
+    identity_provider,
     inbox,
     invitations,
     key_policy,
@@ -46,7 +47,7 @@ from portal.pages import (
 MODULES = (
     start, new_tenant, platform, profile, second_factors, sessions, gallery, catalogue, subscribing, applications, credentials,
     expiries, requests, subscriptions, apis, wizard, revisions, plans, all_applications, gateways, keys, key_policy, members,
-    invitations, leaving, roles, teams, transfers, service_accounts, settings, closing, audit, audit_chain, audit_export, audit_time,
-    search, receipts, refusals, inbox, platform_mails,
+    invitations, leaving, roles, teams, transfers, service_accounts, settings, identity_provider, closing, audit, audit_chain, audit_export,
+    audit_time, search, receipts, refusals, inbox, platform_mails,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

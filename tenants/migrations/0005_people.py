@@ -317,6 +317,7 @@ class Migration(migrations.Migration):
                 ("former_hmac", models.CharField(blank=True, max_length=64)),
                 ("former_until", models.DateTimeField(null=True)),
                 ("expires_at", models.DateTimeField()),
+                ("warned_days", models.PositiveSmallIntegerField(null=True)),
                 ("last_used_at", models.DateTimeField(null=True)),
                 ("people", django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),

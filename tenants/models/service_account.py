@@ -53,6 +53,8 @@ class ServiceAccount(TenantModel):
     former_hmac = models.CharField(max_length=64, blank=True)
     former_until = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
+    # How many days before its end its person was last told of it: a warning is given once.
+    warned_days = models.PositiveSmallIntegerField(null=True)
     last_used_at = models.DateTimeField(null=True)
     # Who made its secret, and so may know it: who answers for it. See keys.actions.service_accounts.roll.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")

@@ -1,4 +1,5 @@
 from typing import Any
+from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -46,6 +47,8 @@ class User(AbstractBaseUser):
     language = models.CharField(max_length=10, blank=True)
     theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Not kept: whom a tenant's identity provider signed in is known in that tenant alone, see portal.provided.
+    only_in: UUID | None = None
 
     objects = UserManager()
 
@@ -58,6 +61,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def operates(self) -> bool:
+        """Whether who is here may act as an operator: a tenant's provider makes nobody one."""
+        return self.is_staff and self.only_in is None
 
     def language_or(self, otherwise: str) -> str:
         """The language they chose, if there is one and Portico still speaks it."""

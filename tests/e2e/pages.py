@@ -38,6 +38,7 @@ NO_PAGES = {
     "console-settings-logo": "it leads to the settings",
     "tenant-logo": "a picture",
     "console-settings-reopen": "a question like others, of a tenant that is closing",
+    "platform-tenants-resume": "a question like others, of a tenant that is suspended",
     "platform-person-close": "a question like others, of a person whom only the page names",
     "platform-person-open": "likewise",
 }
@@ -197,6 +198,7 @@ def places(world: World) -> list[Place]:
         Place("console-settings-close", f"{c}/settings/close/", ADA),
         Place("tenant-new", "/tenants/new/", OLGA),
         Place("platform-tenants", "/platform/", OLGA),
+        Place("platform-tenants-suspend", f"/platform/tenants/{TENANT}/suspend/", OLGA),
         Place("platform-people", "/platform/people/", OLGA),
         Place("platform-gateways", "/platform/gateways/", OLGA),
         Place("platform-mails", "/platform/mails/", OLGA),

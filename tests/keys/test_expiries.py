@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 
 from keys import tasks
-from keys.actions import credentials, expiries
+from keys.actions import credentials, expiries, service_accounts
 from keys.models import Application, Credential, CredentialUse
 from portal.settings import DATABASE_OWNER_URL
 from tenants import due, events
-from tenants.models import Due, Event, Tenant
+from tenants.models import Due, Event, ServiceAccount, Tenant
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base, make_cast, queries
@@ -37,7 +37,8 @@ def pass_days(days: float) -> None:
     with psycopg.connect(DATABASE_OWNER_URL) as owner:
         for tenant_id in ids:
             owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(tenant_id)])
-            owner.execute("UPDATE keys_credential SET expires_at = expires_at - make_interval(secs => %s)", [days * 86_400])
+            for table in ("keys_credential", "tenants_serviceaccount"):
+                owner.execute(f"UPDATE {table} SET expires_at = expires_at - make_interval(secs => %s)", [days * 86_400])
         owner.execute("UPDATE tenants_due SET at = at - make_interval(secs => %s)", [days * 86_400])
 
 
@@ -52,10 +53,10 @@ def look_again() -> None:
     tasks.warn_expiries()
 
 
-def warnings(at: Tenant) -> list[int]:
+def warnings(at: Tenant, of: str = "credential") -> list[int]:
     """The days of every warning so far, in order."""
     with tenant_scope(at.pk):
-        return [event.data["days"] for event in Event.objects.filter(kind="credential.ends_soon").order_by("number")]
+        return [event.data["days"] for event in Event.objects.filter(kind=f"{of}.ends_soon").order_by("number")]
 
 
 def next_look(at: Tenant) -> datetime | None:
@@ -189,6 +190,69 @@ def test_many_that_end_together_are_found_by_few_queries(in_acme: Cast) -> None:
     events.lock()
     with queries("job:warn_expiries with nothing due"):
         assert expiries.warn_expiries() is not None
+
+
+# --- of service accounts
+
+
+def account(at: Tenant, days: int) -> ServiceAccount:
+    with tenant_scope(at.pk):
+        return make.service_account(days=days)[0]
+
+
+def test_of_a_service_account_a_warning_comes_on_the_same_days_once_each(committed_cast: Cast) -> None:
+    acme = committed_cast.acme
+    account(acme, 40)
+    ending(acme, 60)
+    heard = []
+    for _ in range(41):
+        pass_days(1)
+        tasks.warn_expiries()
+        look_again()
+        heard.append(len(warnings(acme, "service_account")))
+    assert warnings(acme, "service_account") == [30, 7, 1]
+    assert [heard.index(count) + 1 for count in (1, 2, 3)] == [10, 33, 39]
+    assert warnings(acme) == [30], "a credential's are its own"
+    assert warnings(committed_cast.globex, "service_account") == []
+
+
+def test_what_had_passed_when_a_service_account_was_made_is_not_warned_of(committed_cast: Cast) -> None:
+    account(committed_cast.acme, 20)
+    look_again()
+    assert warnings(committed_cast.acme, "service_account") == []
+    pass_days(13.5)
+    tasks.warn_expiries()
+    assert warnings(committed_cast.acme, "service_account") == [7]
+
+
+def test_a_service_account_whose_end_was_put_off_is_warned_of_anew(committed_cast: Cast) -> None:
+    acme = committed_cast.acme
+    found = account(acme, 40)
+    pass_days(35)
+    tasks.warn_expiries()
+    with tenant_scope(acme.pk):
+        service_accounts.change(found, days=50, by=found.created_by)
+    pass_days(20.5)
+    tasks.warn_expiries()
+    assert warnings(acme, "service_account") == [5, 30]
+
+
+def test_one_that_is_to_end_sooner_is_looked_at_sooner(committed_cast: Cast) -> None:
+    acme = committed_cast.acme
+    found = account(acme, 300)
+    assert next_look(acme) == found.expires_at - timedelta(days=30)
+    with tenant_scope(acme.pk):
+        service_accounts.change(found, days=20, by=found.created_by)
+    assert next_look(acme) == found.expires_at - timedelta(days=7)
+
+
+def test_a_service_account_that_was_revoked_is_not_warned_of(committed_cast: Cast) -> None:
+    found = account(committed_cast.acme, 40)
+    with tenant_scope(committed_cast.acme.pk):
+        service_accounts.revoke(found, by=found.created_by)
+    pass_days(35)
+    tasks.warn_expiries()
+    assert warnings(committed_cast.acme, "service_account") == []
 
 
 # --- REST

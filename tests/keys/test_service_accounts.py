@@ -257,6 +257,7 @@ def test_who_lost_the_right_meanwhile_makes_none(in_acme: Cast) -> None:
         lambda: make.service_account(by=in_acme.ada),
         lambda: change(account, days=300, by=in_acme.ada),
         lambda: roll(account, grace="0", by=in_acme.ada),
+        lambda: revoke(account, by=in_acme.ada),
     ):
         with pytest.raises(NotAllowed, match="“service_accounts.manage”"):
             act()

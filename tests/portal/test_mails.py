@@ -10,6 +10,7 @@ from datetime import timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
+from html import unescape
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -22,11 +23,12 @@ from django.conf import settings
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from apis.actions import subscriptions
 from apis.models import Plan, Subscription
-from keys.actions import credentials
+from keys.actions import credentials, service_accounts
 from keys.models import Application, Credential
 from keys.tasks import warn_expiries
 from portal import outbox, post, tasks
@@ -34,7 +36,7 @@ from portal.celery import app as celery_app
 from portal.settings import DATABASE_OWNER_URL, mail_server, sender
 from portal.stack.ports import Ports, choose
 from tenants import due
-from tenants.models import Due, Event, EventCounter, Membership, Tenant, User
+from tenants.models import Due, Event, EventCounter, Membership, Notification, ServiceAccount, Tenant, User
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, as_owner, make_cast
@@ -243,6 +245,54 @@ def test_the_owner_alone_hears_what_ends_when_and_what_to_do(cast: Cast, checkou
         assert body.count(CHOICE) == 1
         assert body.count("://") == 2
     mail.outbox.clear()
+    assert run() == []
+
+
+def account_warned(cast: Cast) -> ServiceAccount:
+    """Ada's, of 31 days, two days later."""
+    with tenant_scope(cast.acme.pk):
+        account, _ = make.service_account(by=cast.ada, name="Terraform", days=31)
+    with psycopg.connect(DATABASE_OWNER_URL) as owner:
+        owner.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(cast.acme.pk)])
+        owner.execute("UPDATE tenants_serviceaccount SET expires_at = expires_at - interval '2 days'")
+    pass_time(2 * 86_400)
+    warn_expiries()
+    return account
+
+
+def test_who_answers_for_a_service_account_alone_hears_that_it_ends(cast: Cast) -> None:
+    alan = make.member(cast.acme, "alan@acme.example", "admin")
+    with tenant_scope(cast.acme.pk):
+        make.service_account(by=alan, name="Ansible", days=31)
+    account = account_warned(cast)
+    tasks.send_mails()
+    message, other = sorted(mail.outbox, key=lambda each: each.to)
+    assert (message.to, message.subject) == ([cast.ada.email], "The service account Terraform ends in 29 days")
+    assert (other.to, other.subject) == ([alan.email], "The service account Ansible ends in 29 days")
+    for body in parts(message):
+        assert "whatever runs with it is refused" in body
+        assert "answer for the service account, at Acme." in body
+        assert body.count(f"http://127.0.0.1:8000/t/acme/console/service-accounts/{account.pk}/") == 1
+    with tenant_scope(cast.acme.pk):
+        row = Notification.objects.select_related("event").get(user=cast.ada)
+        assert row.event.kind == "service_account.ends_soon"
+    client = Client()
+    client.force_login(cast.ada)
+    assert "The service account Terraform ends in 29 days" in client.get("/t/acme/inbox/").content.decode()
+    assert client.get(f"/t/acme/inbox/{row.pk}/")["Location"].endswith(f"/console/service-accounts/{account.pk}/")
+    assert "The service account Terraform ends in 29 days" in unescape(client.get("/t/acme/console/audit/").content.decode())
+    mail.outbox.clear()
+    assert run() == []
+
+
+@pytest.mark.parametrize("then", ["put off", "revoked"])
+def test_a_service_account_that_goes_on_or_is_over_is_no_news(cast: Cast, then: str) -> None:
+    account = account_warned(cast)
+    with tenant_scope(cast.acme.pk):
+        if then == "revoked":
+            service_accounts.revoke(account, by=cast.ada)
+        else:
+            service_accounts.change(account, days=300, by=cast.ada)
     assert run() == []
 
 

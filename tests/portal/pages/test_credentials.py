@@ -114,7 +114,7 @@ def test_sent_twice_or_reloaded_it_makes_no_second_secret_and_says_so(
     again = carl.post(path, body)
     assert again.status_code == 409
     assert not SECRET.search(again.content.decode())
-    assert "This was sent twice, and done once" in text(again.content.decode())
+    assert "A secret or an API key is shown once only" in text(again.content.decode())
     assert f'href="/t/acme/apps/{checkout.pk}/"' in again.content.decode()
     assert stored(cast) == before
 

@@ -15,7 +15,7 @@ from keys.actions import calendar_feeds, credentials
 from keys.models import CalendarFeed, Credential, CredentialUse
 from portal import feeds
 from portal.logs import Line
-from tenants.models import Event, Membership, Role, Tenant, User
+from tenants.models import Event, Membership, Role, ServiceAccount, Tenant, User
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base, queries
@@ -232,6 +232,19 @@ def test_carls_calendar_has_his_own_and_adas_everyones(in_acme: Cast, carl: Clie
     found = {name: f"…{each.last_four} ends" for name, each in agenda.items()}
     assert summaries(made_by(carl)) == [f"Checkout: Shop servers {found['sooner']}", f"Checkout: Nightly job {found['later']}"]
     assert len(summaries(made_by(ada))) == 3
+
+
+def test_who_manages_service_accounts_has_those_in_the_calendar_too(in_acme: Cast, carl: Client, ada: Client) -> None:
+    account, _ = make.service_account(by=in_acme.ada, name="Terraform")
+    over, _ = make.service_account(by=in_acme.ada, name="Over")
+    ServiceAccount.objects.filter(pk=over.pk).update(expires_at=days(-1))
+    path = made_by(ada)
+    assert summaries(path) == ["The service account Terraform ends"]
+    [event] = icalendar.Calendar.from_ical(read(path).content).walk("VEVENT")
+    assert event.decoded("dtstart") == account.expires_at.replace(microsecond=0)
+    assert str(event["url"]).endswith(f"/t/acme/console/service-accounts/{account.pk}/")
+    assert summaries(made_by(carl)) == []
+    assert summaries(f"/t/globex/feeds/{feed_of(in_acme.globex, in_acme.eve)}.ics") == []
 
 
 def test_the_calendar_is_as_the_rfc_wants_it(carl: Client, agenda: dict[str, Credential]) -> None:

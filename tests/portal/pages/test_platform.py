@@ -46,6 +46,34 @@ def test_tenants_with_their_sizes(in_acme: Cast, olga: Client) -> None:
     assert Due.objects.get(tenant_id=in_acme.acme.pk, job="measure_tenants").at > timezone.now() + timedelta(hours=23)
 
 
+def test_a_tenant_is_suspended_with_a_reason_and_resumed(cast: Cast, olga: Client) -> None:
+    page, ada = "/platform/tenants/acme", signed_in(cast.ada)
+    assert f'href="{page}/suspend/"' in olga.get("/platform/").content.decode()
+    assert "Every call of it is refused" in text(olga.get(f"{page}/suspend/"))
+    assert olga.post(f"{page}/suspend/", {"reason": " "}).status_code == 422
+    assert Tenant.objects.get(slug="acme").status == "active"
+    assert olga.post(f"{page}/suspend/", {"reason": "Unpaid since May."})["Location"] == "/platform/"
+    assert "Unpaid since May." in text(ada.get("/t/acme/"))
+    assert olga.post(f"{page}/suspend/", {"reason": "Again."}).status_code == 409
+    assert f'href="{page}/resume/"' in olga.get("/platform/").content.decode()
+    assert "It was suspended for: Unpaid since May." in text(olga.get(f"{page}/resume/"))
+    assert olga.post(f"{page}/resume/")["Location"] == "/platform/"
+    assert "Unpaid since May." not in text(ada.get("/t/acme/"))
+    kinds = list(PlatformEvent.objects.filter(subject_id=cast.acme.pk).order_by("number").values_list("kind", flat=True))
+    assert kinds[-2:] == ["tenant.suspended", "tenant.resumed"]
+
+
+@pytest.mark.parametrize("verb", ["suspend", "resume"])
+def test_nobody_else_suspends_or_resumes(cast: Cast, olga: Client, verb: str) -> None:
+    """To Ada, whose tenant it is, and to Eve of Globex nothing is there."""
+    page = f"/platform/tenants/acme/{verb}/"
+    for user in (cast.ada, cast.eve):
+        assert [signed_in(user).get(page).status_code, signed_in(user).post(page, {"reason": "Mine."}).status_code] == [404, 404]
+    assert Client().get(page).status_code == 302
+    assert olga.get(f"/platform/tenants/nobody/{verb}/").status_code == 404
+    assert Tenant.objects.get(slug="acme").status == "active"
+
+
 def test_an_account_is_closed_and_opened_again(cast: Cast, olga: Client) -> None:
     carl, page = signed_in(cast.carl), f"/platform/people/{cast.carl.pk}"
     assert "They can sign in nowhere any more" in text(olga.get(f"{page}/close/"))

@@ -84,7 +84,7 @@ def test_sent_twice_it_is_made_once(ada: Client) -> None:
     assert ada.post(NEW, form).status_code == 200
     again = ada.post(NEW, form)
     assert again.status_code == 409
-    assert "done once" in text(again)
+    assert "A secret is shown once only" in text(again)
     assert not KEY.search(again.content.decode())
     assert ServiceAccount.objects.count() == 1
 
@@ -207,6 +207,15 @@ def test_revoking_asks_first_and_ends_it(ada: Client, account: ServiceAccount, i
     assert ada.post(one(account, "revoke/"), {}).status_code == 409
 
 
+def test_what_it_registered_is_named_before_it_is_revoked(ada: Client, account: ServiceAccount) -> None:
+    assert "works on" not in text(ada.get(one(account, "revoke/")))
+    shop = make.application(account.user, name="Shop")
+    make.application(name="Carl's")
+    assert "1 application that it registered works on: Shop." in text(ada.get(one(account, "revoke/")))
+    ada.post(one(account, "revoke/"), {})
+    assert ada.post(f"/t/acme/apps/{shop.pk}/transfer/", {"to": "ada@acme.example"}).status_code == 302
+
+
 def test_as_many_queries_for_many(ada: Client, account: ServiceAccount) -> None:
     for _ in range(8):
         make.service_account()
@@ -218,9 +227,11 @@ def test_as_many_queries_for_many(ada: Client, account: ServiceAccount) -> None:
 def test_those_that_end_next_stand_with_the_expiries(ada: Client, account: ServiceAccount, in_acme: Cast) -> None:
     ended, _ = make.service_account(name="Over")
     ServiceAccount.objects.filter(pk=ended.pk).update(expires_at=timezone.now() - timedelta(minutes=1))
-    make.service_account(name="Sooner", days=2)
+    make.service_account(name="Sooner", days=2, by=make.member(in_acme.acme, None, Role.ADMIN))
     said = text(ada.get("/t/acme/console/expiries/"))
     assert re.search(r"Service accounts that end next .*Sooner .*Terraform", said)
     assert "Over" not in said
     approver = signed_in(make.member(in_acme.acme, None, Role.APPROVER))
     assert "Sooner" not in text(approver.get("/t/acme/console/expiries/"))
+    own = text(ada.get("/t/acme/expiries/"))
+    assert ("Terraform" in own, "Sooner" in own) == (True, False), "her own alone"
