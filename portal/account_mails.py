@@ -23,9 +23,10 @@ from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from gateway.erasing import ERASED
 from keys.actions import identities
 from portal.post import FIRST_RETRY, LAST_RETRY, RUN_SECONDS, Away, hand_over
-from tenants.models import AccountMail, User
+from tenants.models import AccountMail, ErasedTenant, User
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,13 @@ WORDS: dict[str, Words] = {
         gettext_lazy("At your next sign-in there you are recognised by your address again."),
         gettext_lazy("Open %(tenant)s"),
         gettext_lazy("If you don't expect this, ask an admin of %(tenant)s."),
+    ),
+    ERASED: Words(
+        gettext_lazy("A tenant was erased"),
+        gettext_lazy("%(tenant)s at %(host)s was closed, nobody reopened it, and now it is erased."),
+        gettext_lazy("The certificate that is attached says what was erased, and is signed by the platform."),
+        gettext_lazy("The platform's public keys"),
+        gettext_lazy("Your account stays. The tenant can't be brought back, and its address is never given again."),
     ),
 }
 
@@ -212,6 +220,9 @@ def _compose(row: AccountMail) -> EmailMultiAlternatives | None:
             },
         )
         message.attach_alternative(render_to_string("mails/account_mail.html", context), "text/html")
+        if row.kind == ERASED:
+            slug = row.data["slug"]
+            message.attach(f"{slug}-erasure.jwt", ErasedTenant.objects.get(slug=slug).certificate.encode(), "application/jwt")
     return message
 
 
@@ -228,4 +239,6 @@ def _leads(row: AccountMail, user: User) -> tuple[str, str]:
         return RESET, reverse("account_reset_password_from_key", args=[key]) + onward
     if row.kind in {identities.LINKED, identities.UNLINKED}:
         return row.kind, reverse("catalogue", args=[row.data["slug"]])
+    if row.kind == ERASED:
+        return row.kind, reverse("audit-keys")
     return row.kind, reverse("account_reset_password")

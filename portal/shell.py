@@ -58,6 +58,7 @@ PLATFORM = (
     Entry(_("Jobs"), "platform-jobs", "platform-job", "clock", "", ""),
     Entry(_("Mails"), "platform-mails", "platform-mail", "envelope", "", ""),
     Entry(_("Events"), "platform-events", "platform-event", "document-text", "", ""),
+    Entry(_("Tables"), "admin:index", "admin:", "table-cells", "", ""),
     Entry(_("Settings"), "platform-settings", "platform-settings", "cog-6-tooth", "", ""),
 )
 WORLDS = ((_("Use"), USE), (_("Run"), RUN))

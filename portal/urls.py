@@ -9,7 +9,7 @@ import keys.urls
 import portal.pages.urls
 import tenants.urls
 from keys.rest_tenants import Tenants
-from portal import accounts, accounts_reset, accounts_sign_up, feeds, health, rest_inbox, stopping
+from portal import accounts, accounts_reset, accounts_sign_up, feeds, health, rest_inbox, shared_tables, stopping
 from portal.pages import provider_sign_in, second_factors
 from portal.rest_exports import Export
 from tenants import rest, rest_tenants
@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *accounts_reset.urlpatterns,
     *second_factors.entrance_urlpatterns,
     *provider_sign_in.urlpatterns,
+    path("platform/tables/", shared_tables.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     *keys.urls.oauth_urlpatterns,

@@ -1,14 +1,16 @@
 """REST: operators suspend and resume tenants; admins close and reopen their own."""
 
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenants import throttle
 from tenants.access import OPERATOR, even_suspended
-from tenants.models import Event, Tenant
+from tenants.models import ErasedTenant, Event, Tenant
 from tenants.people import tenants
 from tenants.people.tenants import MAX_REASON
 from tenants.rest import RestView, TenantRestView, person
@@ -58,6 +60,26 @@ class Resume(OperatorsTenantView):
         return self.after(tenant)
 
 
+class ErasureOut(serializers.ModelSerializer[ErasedTenant]):
+    """`certificate` is a compact JWS (RFC 7515), signed with one of the platform's keys for the audit."""
+
+    class Meta:
+        model = ErasedTenant
+        fields = ["slug", "tenant_id", "erased_at", "certificate"]
+
+
+class Erasure(RestView):
+    access = OPERATOR
+
+    @extend_schema(responses=ErasureOut)
+    def get(self, request: Request, slug: str) -> Response:  # noqa: ARG002
+        """What was erased with a tenant, signed; 404 where none was."""
+        found = get_object_or_404(ErasedTenant, slug=slug)
+        if not found.is_signed:
+            raise Http404
+        return Response(ErasureOut(found).data)
+
+
 class OwnTenantView(TenantRestView):
     access = {"POST": "settings.manage"}
 
@@ -90,4 +112,5 @@ urlpatterns = [
 for_operators = [
     path("<str:slug>/suspend/", Suspend.as_view(), name="platform-tenant-suspend"),
     path("<str:slug>/resume/", Resume.as_view(), name="platform-tenant-resume"),
+    path("<str:slug>/erasure/", Erasure.as_view(), name="platform-tenant-erasure"),
 ]

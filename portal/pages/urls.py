@@ -11,6 +11,7 @@ from portal.pages import (
     catalogue,
     closing,
     credentials,
+    erased,
     expiries,
     gallery,
     gateways,
@@ -45,7 +46,7 @@ from portal.pages import (
 )
 
 MODULES = (
-    start, new_tenant, platform, profile, second_factors, sessions, gallery, catalogue, subscribing, applications, credentials,
+    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, subscribing, applications, credentials,
     expiries, requests, subscriptions, apis, wizard, revisions, plans, all_applications, gateways, keys, key_policy, members,
     invitations, leaving, roles, teams, transfers, service_accounts, settings, identity_provider, closing, audit, audit_chain, audit_export,
     audit_time, search, receipts, refusals, inbox, platform_mails,

@@ -118,8 +118,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ErasedTenant",
             fields=[
-                ("slug", models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ("tenant_id", models.UUIDField(unique=True)),
+                ("tenant_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("slug", models.CharField(max_length=40, unique=True)),
                 ("erased_at", models.DateTimeField(auto_now_add=True)),
                 ("certificate", models.TextField(blank=True)),
             ],

@@ -19,6 +19,8 @@ class Letter:
     subject: str
     text: str
     html: str
+    # By file name.
+    attached: dict[str, bytes]
 
     @property
     def link(self) -> str:
@@ -46,6 +48,7 @@ def letters(folder: Path) -> list[Letter]:
         text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
         assert text is not None
         assert html is not None
-        found.append(Letter(message["To"], message["Subject"], text.get_content(), html.get_content()))
+        attached = {each.get_filename() or "": each.get_content() for each in message.iter_attachments()}
+        found.append(Letter(message["To"], message["Subject"], text.get_content(), html.get_content(), attached))
         path.unlink()
     return found

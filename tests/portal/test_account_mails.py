@@ -23,7 +23,7 @@ from portal import account_mails, accounts, tasks
 from portal.celery import app as celery_app
 from portal.logs import Line
 from portal.settings import DATABASE_URL
-from tenants.models import AccountMail, User
+from tenants.models import AccountMail, ErasedTenant, User
 from tests.portal.account_letters import folder, letters
 
 __all__ = ["folder"]
@@ -90,6 +90,9 @@ def test_every_kind_has_text_and_html_and_one_link(carl: User, folder: Path, kin
     elif kind in {account_mails.CONFIRMATION, account_mails.RESET}:
         user = User.objects.create_user("nina@new.example", verified=False)
         accounts.ask_for_mail(kind, user.email)
+    elif kind.startswith(("identity_", "tenant_")):
+        ErasedTenant.objects.create(tenant_id=carl.pk, slug="acme", certificate="signed")
+        AccountMail.objects.create(kind=kind, email=carl.email, data={"tenant": "Acme", "slug": "acme"}, at=timezone.now())
     else:
         notice(carl, f"any/email/{kind}")
     [letter] = letters(folder)
@@ -97,7 +100,7 @@ def test_every_kind_has_text_and_html_and_one_link(carl: User, folder: Path, kin
     assert letter.subject == said.subject
     assert letter.link
     for part in (letter.text, letter.html):
-        assert str(said.otherwise).split(":")[0] in part.replace("&#x27;", "'")
+        assert str(said.otherwise).replace("%(tenant)s", "Acme").split(":")[0] in part.replace("&#x27;", "'")
         assert "%(" not in part
         assert "127.0.0.1" in part, "which portal it is"
 

@@ -2,11 +2,13 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.test import Client
 from django.utils import timezone
 
 from apis.models import Api
@@ -19,11 +21,13 @@ from tenants.errors import NotAllowed
 from tenants.models import Due, ErasedTenant, Event, PlatformEvent, ServiceAccount, Tenant, User
 from tenants.people import tenants
 from tenants.scope import tenant_scope
+from tests import make
 from tests.conftest import Rest, as_owner, base
+from tests.portal.account_letters import folder, letters
 from tests.tenants.test_closing import closed, now, suspended, time_is_over
 from tests.tenants.test_isolation import TABLES, World, rows_seen, world
 
-__all__ = ["world"]
+__all__ = ["folder", "world"]
 
 
 def counts(tenant_id: UUID) -> dict[str, int]:
@@ -63,6 +67,51 @@ def test_all_of_it_is_gone_and_the_certificate_says_what(db: None, world: World)
         add_tenant(slug="acme", name="Acme again", by=None)
     # A second run finds nothing to do.
     assert erasing.erase_all() == 0
+
+
+def test_its_admins_get_the_certificate_and_operators_find_it(db: None, world: World, rest: Rest, folder: Path) -> None:
+    cast = world.cast
+    with tenant_scope(cast.acme.pk):
+        make.member(cast.acme, "gone@acme.example", "admin")
+        User.objects.filter(email="gone@acme.example").update(is_active=False)
+    time_is_over(closed(cast))
+    signed_in = Client()
+    signed_in.force_login(cast.olga)
+    assert rest(cast.olga).get("/api/v1/platform/tenants/acme/erasure/").status_code == 404
+    erasing.erase_all()
+    erased = ErasedTenant.objects.get(slug="acme")
+    mails = [each for each in letters(folder) if each.subject == "A tenant was erased"]
+    assert [each.to for each in mails] == [cast.ada.email]
+    assert mails[0].attached == {"acme-erasure.jwt": erased.certificate.encode()}
+    assert "Acme at" in mails[0].text
+    assert mails[0].link == "/.well-known/portico-audit-keys"
+    page = signed_in.get("/platform/erased/?q=acm").content.decode()
+    address = f"/platform/erased/{cast.acme.pk}/certificate/"
+    assert address in page
+    assert signed_in.get(address).content.decode() == erased.certificate
+    assert rest(cast.olga).get("/api/v1/platform/tenants/acme/erasure/").json()["certificate"] == erased.certificate
+    assert rest(cast.eve).get("/api/v1/platform/tenants/acme/erasure/").status_code == 404
+    stranger = Client()
+    stranger.force_login(cast.eve)
+    assert stranger.get(address).status_code == 404
+    assert "No tenant is like that" in signed_in.get("/platform/erased/?q=globex").content.decode()
+
+
+def test_a_certificate_that_is_not_signed_yet_is_not_given_away(db: None, world: World, folder: Path) -> None:
+    cast = world.cast
+    time_is_over(closed(cast))
+    with pytest.MonkeyPatch.context() as keys_away:
+        keys_away.setattr(erasing, "sign", lambda: None)
+        erasing.erase_all()
+    signed_in = Client()
+    signed_in.force_login(cast.olga)
+    address = f"/platform/erased/{cast.acme.pk}/certificate/"
+    assert "Being signed" in signed_in.get("/platform/erased/").content.decode()
+    assert signed_in.get(address).status_code == 404
+    assert letters(folder) == []
+    erasing.sign()
+    assert signed_in.get(address).status_code == 200
+    assert len(letters(folder)) == 1
 
 
 def test_an_erased_tenant_looks_as_if_it_had_never_been(db: None, world: World, rest: Rest) -> None:

@@ -39,7 +39,7 @@ class World:
     strangers: dict[str, User]
 
 
-def _fill(owner: User) -> dict[str, Any]:
+def _fill(owner: User, admin: User) -> dict[str, Any]:
     """One of everything in the tenant in scope, and the names by which addresses call them."""
     api = make.api("orders-of-" + owner.name.lower())
     plan = make.plan(api, name="gold-of-" + owner.name.lower())
@@ -64,7 +64,7 @@ def _fill(owner: User) -> dict[str, Any]:
     team = make.team(owner)
     role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])
     invitation = make.invitation(by=owner)
-    service, _ = make.service_account(by=owner)
+    service, _ = make.service_account(by=admin)
     notification = Notification.objects.create(user=owner, event=event)
     NotificationPreference.objects.create(user=owner, group="subscriptions")
     ChainHead.objects.create(number=1, digest="0" * 64, signed_at=at, jws="")
@@ -96,18 +96,21 @@ def _fill(owner: User) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
     with django_db_blocker.unblock():
-        cast = make_cast()
-        ids = {}
-        for tenant, owner in ((cast.acme, cast.carl), (cast.globex, cast.eve)):
-            with tenant_scope(tenant.pk):
-                ids[tenant.pk] = _fill(owner)
-        strangers = {role: make.member(cast.globex, f"{role}@globex.example", role) for role in Role.values}
-        strangers |= {"every role": cast.eve, "operator": cast.olga}
-        connection.close()
-        yield World(cast, ids, strangers)
-        with as_owner():
-            empty_tables()
-        connection.close()
+        try:
+            cast = make_cast()
+            ids = {}
+            for tenant, owner, admin in ((cast.acme, cast.carl, cast.ada), (cast.globex, cast.eve, cast.eve)):
+                with tenant_scope(tenant.pk):
+                    ids[tenant.pk] = _fill(owner, admin)
+            strangers = {role: make.member(cast.globex, f"{role}@globex.example", role) for role in Role.values}
+            strangers |= {"every role": cast.eve, "operator": cast.olga}
+            connection.close()
+            yield World(cast, ids, strangers)
+        finally:
+            # Half a world, too, would be in the way of every test that comes after.
+            with as_owner():
+                empty_tables()
+            connection.close()
 
 
 def tenant_patterns() -> list[tuple[str, str, set[str]]]:

@@ -1,5 +1,6 @@
 """The platform's pages: for operators, from shared tables; to others nothing is there."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,13 +8,14 @@ from django.test import Client
 from django.utils import timezone
 
 from portal import job_runs, sizes
+from portal.pages import erased
 from portal.pages.platform import urlpatterns
 from tenants.models import Due, JobRun, PlatformEvent, PlatformSettings, Tenant, TenantSize, User
 from tests import make
 from tests.conftest import Cast, queries
 from tests.portal.pages.test_console import signed_in, text
 
-PAGES = [f"/{each.pattern}" for each in urlpatterns if "<" not in str(each.pattern)]
+PAGES = [f"/{each.pattern}" for each in [*urlpatterns, *erased.urlpatterns] if "<" not in str(each.pattern)]
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_health_names_what_is_in_trouble(cast: Cast, olga: Client) -> None:
     job_runs.note("portal.tasks.send_mails", took=0.1, error="")
     Due.objects.filter(tenant_id=cast.acme.pk).update(at=timezone.now() - timedelta(minutes=6))
     shown = text(olga.get("/platform/health/"))
-    assert "ended its last job 0 s ago" in shown
+    assert re.search(r"ended its last job \d s ago", shown)
     assert "pieces are late" in shown
 
 
