@@ -397,7 +397,7 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
 
 
 def _of_invitation(event: Event, invitation: Invitation, tenant: Tenant) -> Said:
-    roles = ", ".join(str(words.ROLES.get(role, role)) for role in event.data.get("roles", []))
+    roles = words.listed(words.ROLES.get(role, role) for role in event.data.get("roles", []))
     rows: list[tuple[str, object]] = [(_("Tenant"), tenant), (_("Roles"), roles)]
     rows += [(_("Team"), invitation.team)] if invitation.team else []
     return Said(
@@ -417,7 +417,7 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
     when = (_("When"), event.at)
     match event.kind.partition(".")[0]:
         case "member":
-            roles = ", ".join(str(words.ROLES.get(role, role)) for role in event.data.get("roles", []))
+            roles = words.listed(words.ROLES.get(role, role) for role in event.data.get("roles", []))
             rows = [(_("Tenant"), tenant), *([(_("Roles"), roles)] if event.kind != REMOVED else []), when]
             return reverse("tenants-page"), _("Look at your tenants"), rows
         case "signing_key":

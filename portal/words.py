@@ -1,7 +1,7 @@
 """What happened, in sentences: for an application's activity and for the audit."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from babel.dates import format_datetime, format_timedelta
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.models.api import limit_in_words
 from keys.models import Credential
@@ -77,7 +77,10 @@ def day_and_time(at: datetime) -> str:
         return _("today %(time)s") % {"time": clock}
     if local.date() == today + timedelta(days=1):
         return _("tomorrow %(time)s") % {"time": clock}
-    return _format(local, "EEE d MMM HH:mm" if local.year == today.year else "d MMM y HH:mm")
+    return _format(
+        local,
+        pgettext("date pattern", "EEE d MMM HH:mm") if local.year == today.year else pgettext("date pattern", "d MMM y HH:mm"),
+    )
 
 
 def duration(time: timedelta) -> str:
@@ -87,17 +90,22 @@ def duration(time: timedelta) -> str:
 
 def day(at: datetime) -> str:
     """“Fri 3 Oct”: in the reader's time zone, where the year is known."""
-    return _format(timezone.localtime(at), "EEE d MMM")
+    return _format(timezone.localtime(at), pgettext("date pattern", "EEE d MMM"))
 
 
 def month(at: datetime) -> str:
     """“October 2026”, likewise."""
-    return _format(timezone.localtime(at), "LLLL y")
+    return _format(timezone.localtime(at), pgettext("date pattern", "LLLL y"))
 
 
 def away(at: datetime) -> str:
     """“in 5 days”."""
     return str(format_timedelta(at - timezone.now(), add_direction=True, threshold=1.2, locale=_locale()))
+
+
+def listed(things: Iterable[object]) -> str:
+    """“developer, approver”, with the comma of the reader's language."""
+    return pgettext("between names", ", ").join(map(str, things))
 
 
 def _format(at: datetime, pattern: str) -> str:
@@ -120,10 +128,12 @@ def _named(data: Data) -> dict[str, Any]:
         "many": data.get("operations", 0),
         "terms": limit_in_words(data["calls"], data["seconds"]) if data.get("calls") and data.get("seconds") else "",
         "was": was.get("name", "") if isinstance(was, Mapping) else was,
-        "now": ", ".join(map(str, now)) if isinstance(now, list) else now if isinstance(now, str) else "",
-        "roles": ", ".join(str(ROLES.get(role, role)) for role in data.get("roles", [])),
-        "origins": ", ".join(now.get("cors_origins", [])) if isinstance(now, Mapping) else "",
+        "now": listed(now) if isinstance(now, list) else now if isinstance(now, str) else "",
+        "roles": listed(ROLES.get(role, role) for role in data.get("roles", [])),
+        "origins": listed(now.get("cors_origins", [])) if isinstance(now, Mapping) else "",
         "name": now.get("name", "") if isinstance(now, Mapping) else "",
+        "provider": data.get("provider", ""),
+        "tenant": data.get("tenant", ""),
     }
 
 

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import Resolver404, path, resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import subscriptions
@@ -37,7 +37,7 @@ SUBSCRIPTIONS = {
 }
 # Of the choice whose an application is: nobody's but the person's.
 MINE = "mine"
-ENVIRONMENTS = [("live", gettext_lazy("Live")), ("test", gettext_lazy("Test"))]
+ENVIRONMENTS = [("live", pgettext_lazy("environment", "Live")), ("test", gettext_lazy("Test"))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from portal.forms import Text
 from portal.pages.audit_chain import last_head, most
 from portal.pages.listing import page_of
 from portal.templatetags.ui import STATES
-from portal.words import added, happened, subject_of
+from portal.words import added, happened, listed, subject_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.event_kinds import GATEWAY_KINDS
 from tenants.events import digest_of
@@ -362,7 +362,7 @@ def _text(value: Any) -> str:
     if value in (None, [], ""):
         return "—"
     if isinstance(value, list) and all(isinstance(each, str | int) for each in value):
-        return ", ".join(map(str, value))
+        return listed(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -26,7 +26,7 @@ from portal.kept import given
 from portal.pages import asking
 from portal.pages.listing import chosen, page_of, sought
 from portal.pages.members import RolesField, built_in, givable, names_of
-from portal.words import ROLES
+from portal.words import ROLES, listed
 from tenants import due, throttle
 from tenants.access import TenantRequest, open_to_all, signed_in, tenant_view
 from tenants.errors import NotAllowed
@@ -197,7 +197,7 @@ def invitation(request: HttpRequest, tenant: str, token: str) -> HttpResponse:
 
 def _what_it_is(at: Tenant, invited: Invitation) -> dict[str, Any]:
     own = names_of(invited.custom_roles).values()
-    return {"invited": invited, "at": at, "roles": ", ".join([*map(str, built_in(invited.roles)), *own]), "stands": "here"}
+    return {"invited": invited, "at": at, "roles": listed([*built_in(invited.roles), *own]), "stands": "here"}
 
 
 def _known(email: str) -> bool:

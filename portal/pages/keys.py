@@ -28,7 +28,7 @@ from keys.models import SigningKey, TokenPolicy
 from portal.forms import PageForm, ReasonForm
 from portal.kept import given
 from portal.pages import asking
-from portal.words import added, day_and_time, happened
+from portal.words import added, day_and_time, happened, listed
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import Event
@@ -344,7 +344,7 @@ def _what_rotating_does(purpose: str) -> str:
             "The next key signs as soon as every gateway knows it, from %(time)s on: until then a verifier may hold a JWKS without it."
         ) % {"time": day_and_time(known)}
     elif waits:
-        said = _("The next key signs as soon as these gateways know it: %(gateways)s.") % {"gateways": ", ".join(waits)}
+        said = _("The next key signs as soon as these gateways know it: %(gateways)s.") % {"gateways": listed(waits)}
     else:
         said = _("The next key is known already, and signs at once.")
     after = _("The key that signs now retires, and its private half is destroyed. What it signed works on until it ends; no call notices.")

@@ -19,6 +19,7 @@ from keys.actions.leaving import Left
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking
+from portal.words import listed
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid
 from tenants.models import Membership, Team, TeamMember
@@ -154,7 +155,7 @@ def _what_goes_on(left: Left) -> list[str]:
 def enumerated(things: Sequence[object]) -> str:
     """The first few, and how many more there are."""
     more = len(things) - NAMED
-    names = ", ".join(map(str, things[:NAMED]))
+    names = listed(things[:NAMED])
     return _("%(names)s and %(more)s more") % {"names": names, "more": more} if more > 0 else names
 
 

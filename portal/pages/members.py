@@ -21,7 +21,7 @@ from portal.forms import PageForm
 from portal.kept import given
 from portal.pages import asking
 from portal.pages.listing import chosen, page_of, sought
-from portal.words import ROLES
+from portal.words import ROLES, listed
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import CustomRole, Membership, Role
 from tenants.people import members
@@ -170,7 +170,7 @@ def _what_stays(stays: list[str]) -> asking.Note | None:
     found = RolesField.split(stays)
     words = [*map(str, built_in(found["roles"])), *names_of(found["custom_roles"]).values()]
     said = gettext("These stay, for they let one do what you may not yourself: %(roles)s.")
-    return asking.Note(said % {"roles": ", ".join(words)})
+    return asking.Note(said % {"roles": listed(words)})
 
 
 urlpatterns = [

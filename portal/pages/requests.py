@@ -20,7 +20,7 @@ from portal.forms import PageForm, ReasonForm
 from portal.kept import given
 from portal.pages import listing
 from portal.pages.subscriptions import Row, rows_of
-from portal.words import added, duration, happened, subject_of
+from portal.words import added, duration, happened, listed, subject_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import NotAllowed
 from tenants.models import Event
@@ -180,7 +180,7 @@ def _history(others: QuerySet[Subscription]) -> str:
         _Status.REJECTED: _("%(n)s rejected"),
         _Status.CANCELLED: _("%(n)s cancelled"),
     }
-    standing = ", ".join(word % {"n": counts[status]} for status, word in words.items() if counts.get(status))
+    standing = listed(word % {"n": counts[status]} for status, word in words.items() if counts.get(status))
     ids = Event.objects.filter(kind="subscription.suspended", subject_id__in=others.values("pk")).values("subject_id")
     ever = ids.distinct().count()
     if not ever:

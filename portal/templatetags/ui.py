@@ -98,7 +98,7 @@ def _locale() -> str:
 @register.simple_tag
 def exact(at: datetime) -> str:
     """The time in the reader's zone, to the second."""
-    return str(format_datetime(timezone.localtime(at), "d MMM y, HH:mm:ss z", locale=_locale()))
+    return str(format_datetime(timezone.localtime(at), translation.pgettext("date pattern", "d MMM y, HH:mm:ss z"), locale=_locale()))
 
 
 @register.simple_tag
@@ -111,7 +111,7 @@ def when(at: datetime | None) -> SafeString | str:
     text = (
         format_timedelta(away, add_direction=True, locale=_locale(), threshold=1.2)
         if days < 30
-        else format_datetime(timezone.localtime(at), "d MMM y", locale=_locale())
+        else format_datetime(timezone.localtime(at), translation.pgettext("date pattern", "d MMM y"), locale=_locale())
     )
     if abs(away.total_seconds()) < 5:
         text = translation.gettext("just now")
