@@ -137,8 +137,7 @@ def test_a_page_says_that_it_hangs_on_the_readers_language(db: None) -> None:
 def test_without_the_database_the_browser_is_believed(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(raise_request_exception=False, headers=GERMAN)
     client.force_login(cast.carl)
-    monkeypatch.setattr("django.contrib.auth.get_user", _away)
-    monkeypatch.setattr("django.contrib.auth.middleware.auth.get_user", _away)
+    monkeypatch.setattr("portal.provided.get_user", _away)
     answer = client.get("/profile/")
     assert answer.status_code == 503
     assert "«Back in a moment»" in answer.content.decode()
