@@ -1,4 +1,4 @@
-"""Every role at every address of its own tenant: let in exactly where the table of docs/roles.md says so. New addresses join by themselves."""
+"""Every role at every address of its own tenant: let in where the table of docs/roles.md says so. New addresses join by themselves."""
 
 import re
 from collections.abc import Iterator
