@@ -30,6 +30,8 @@ def logo(sent: bytes, *, size: int) -> bytes:
             {"logo": [_("Send a PNG, JPEG, WebP or GIF. Other files, SVG among them, are not taken: they may hold more than a picture.")]}
         ) from None
     picture.thumbnail((SIDE, SIDE))
+    # What came with the pixels, such as a colour profile of any size and content, would be written again.
+    picture.info.clear()
     out = BytesIO()
     picture.save(out, "PNG", optimize=True)
     return out.getvalue()

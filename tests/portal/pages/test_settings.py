@@ -94,6 +94,17 @@ def test_a_logo_is_made_small_and_written_anew(ada: Client, in_acme: Cast, kind:
     assert ada.get(f"/t/acme/logo/{digest}.png").status_code == 404
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_of_a_logo_nothing_but_pixels_is_kept(ada: Client, in_acme: Cast, kind: str) -> None:
+    written, exif = BytesIO(), Image.Exif()
+    exif[0x010E] = "taken at home"
+    Image.new("RGB", (8, 8), "red").save(written, kind, icc_profile=b"whatever its sender likes", exif=exif)
+    ada.post(f"{PAGE}logo/", {"logo": SimpleUploadedFile("logo", written.getvalue())})
+    kept = bytes(TenantSettings.objects.get().logo)
+    with Image.open(BytesIO(kept)) as shown:
+        assert shown.info == {}
+
+
 @pytest.mark.parametrize(
     "sent",
     [
