@@ -7,6 +7,7 @@ from uuid import uuid4
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -109,7 +110,8 @@ def _stands_on(request: HttpRequest) -> str | None:
         found: str | None = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
     except ValueError:
         return None
-    return found
+    # `//elsewhere/` is an address of ours until it stands alone; then it is elsewhere.
+    return found if url_has_allowed_host_and_scheme(found, None) else None
 
 
 def came_from_here(request: HttpRequest) -> bool:

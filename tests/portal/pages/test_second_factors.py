@@ -321,6 +321,16 @@ def test_who_has_none_is_led_to_set_one_up_and_back(strict: None, at: Client) ->
     assert at.get("/t/acme/apps/").status_code == 200
 
 
+def test_the_way_back_leads_nowhere_else(strict: None, at: Client) -> None:
+    """What is an address of ours behind our host is somebody else's by itself."""
+    fragment = {"HX-Request": "true", "HX-Current-URL": "http://testserver//evil.example/t/acme/"}
+    assert at.get("/t/acme/apps/?q=x", headers=fragment)["HX-Redirect"] == "/accounts/2fa/needed/"
+    set_up(at)
+    page = at.get(CODES).content.decode()
+    assert "evil.example" not in page
+    assert 'href="/t/acme/apps/?q=x"' in page
+
+
 def test_what_was_typed_is_there_again(strict: None, at: Client) -> None:
     answer = at.post("/t/acme/apps/new/", {"name": "Storefront"})
     assert answer["Location"] == "/accounts/2fa/needed/"
