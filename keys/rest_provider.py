@@ -10,9 +10,8 @@ from rest_framework.response import Response
 from keys.actions.identity_providers import MAX_SECRET, change_provider, remove_provider
 from keys.models import IdentityProvider
 from keys.oidc import MAX_URL
-from tenants.models import Role
 from tenants.rest import TenantRestView
-from tenants.serializers import Body, Choice, Text
+from tenants.serializers import JOINING, Body, Choice, Text
 
 
 class IdentityProviderIn(Body):
@@ -22,7 +21,7 @@ class IdentityProviderIn(Body):
     client_id = Text(max_length=190)
     client_secret = Text(max_length=MAX_SECRET, required=False)
     enabled = serializers.BooleanField()
-    joins_as = Choice(choices=[("", ""), *(each for each in Role.choices if each[0] != Role.ADMIN)], required=False, allow_blank=True)
+    joins_as = Choice(choices=[("", ""), *JOINING], required=False, allow_blank=True)
 
 
 class IdentityProviderOut(serializers.Serializer[IdentityProvider]):

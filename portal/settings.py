@@ -407,6 +407,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ApplicationStatus": "keys.models.Application.Status",
         "CredentialStatus": "keys.models.Credential.Status",
+        "JoiningRole": "tenants.serializers.JOINING",
         "PlanStatus": "apis.models.Plan.Status",
         "ServiceAccountStatus": "tenants.models.ServiceAccount.Status",
         "SigningKeyStatus": "keys.models.SigningKey.Status",

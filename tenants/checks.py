@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
 from django.db import connection
 from django.db.models import ForeignKey
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -13,6 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from tenants.access import OPEN_VIEWS
 from tenants.models import Membership, TenantModel
 
+# What signs sessions over REST by HS256 has at least the length of its digest (RFC 7518 §3.2).
+SESSION_KEY_BYTES = 32
 OURS = {"tenants", "keys", "apis", "gateway", "portal"}
 SHARED = {
     "tenants.Tenant": "the tenant itself",
@@ -124,6 +127,16 @@ def every_view_says_who_may_enter(**_: Any) -> Iterator[CheckMessage]:
                 hint="Put @tenant_view or @open_to_all on it, `access` on a REST view, or a reason into OPEN_VIEWS.",
                 id="tenants.E004",
             )
+
+
+@register(Tags.security, deploy=True)
+def sessions_are_signed_with_a_long_key(**_: Any) -> Iterator[CheckMessage]:
+    if len(settings.SESSION_SIGNING_KEY.encode()) < SESSION_KEY_BYTES:
+        yield Caution(
+            "The key that signs sessions over REST is short: who guesses it is whoever they like.",
+            hint=f"Give PORTICO_SESSION_KEY at least {SESSION_KEY_BYTES} random bytes, or leave it out: then one is made.",
+            id="tenants.W005",
+        )
 
 
 def insist_on_row_security() -> None:

@@ -6,10 +6,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants.models import Accent, Role, SignUp, TenantSettings
+from tenants.models import Accent, SignUp, TenantSettings
 from tenants.people.settings import FIELDS, MOST_DOMAINS, SHOWN, change_settings
 from tenants.rest import TenantRestView
-from tenants.serializers import Body, Choice, Text
+from tenants.serializers import JOINING, Body, Choice, Text
 
 
 class SettingsIn(Body):
@@ -21,7 +21,7 @@ class SettingsIn(Body):
     catalogue = Choice(choices=TenantSettings.Catalogue.choices, required=False)
     sign_up = Choice(choices=SignUp.choices, required=False)
     sign_up_domains = serializers.ListField(child=Text(max_length=253), max_length=MOST_DOMAINS, required=False)
-    sign_up_role = Choice(choices=[each for each in Role.choices if each[0] != Role.ADMIN], required=False)
+    sign_up_role = Choice(choices=JOINING, required=False)
     mfa_required = serializers.BooleanField(required=False)
     approval_by_people = serializers.BooleanField(required=False)
 

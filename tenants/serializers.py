@@ -10,6 +10,8 @@ from tenants.roles import PERMISSIONS
 # So many unknown fields are named, each cut to so many characters: an answer is not as long as whatever was sent.
 NAMED = 10
 NAMED_CHARACTERS = 40
+# As what somebody may join by themselves: an admin is made by admins.
+JOINING = [each for each in Role.choices if each[0] != Role.ADMIN]
 
 
 def is_text(text: str) -> bool:
