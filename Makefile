@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 WORKERS ?= auto
 # More arguments for pytest: make test ARGS="tests/keys -x"
 ARGS ?=
-CHECKS := check-style check-types check-imports check-templates check-django
+CHECKS := check-style check-security check-types check-imports check-templates check-django
 # Django's warning that no database answers: what is checked here needs none.
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
@@ -80,12 +80,16 @@ messages: setup ## gather the texts of pages into locale/, and compile what is t
 visual: setup browser ## take pictures of every page into docs/img
 	@$(PY) -m tests.e2e.visual
 
-check: setup ## check style, types, imports, templates, migrations and Django's own rules
+check: setup ## check style, security, types, imports, templates, migrations and Django's own rules
 	@$(MAKE) --no-print-directory -k -j 2 $(CHECKS)
 	@echo "Everything holds."
 
 check-style: setup
 	@$(PY) -m ruff check --quiet . && $(PY) -m ruff format --quiet --check .
+
+check-security: setup
+	@$(PY) -m bandit --quiet --recursive --configfile pyproject.toml --format custom --msg-template "{relpath}:{line}: {test_id} {msg}" \
+		apis gateway keys portal tenants manage.py > $(VENV)/security.log 2>&1 || { grep -v WARNING $(VENV)/security.log; exit 1; }
 
 check-types: setup
 	@$(PY) -m mypy --no-error-summary .

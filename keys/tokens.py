@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 # Envoy knows Ed25519 by the name of RFC 8037 alone, which RFC 9864 calls old.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated via RFC 9864")
 
-ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105
+ACCESS_TOKEN_TYPE = "at+jwt"  # nosec B105  (a media type)
 API_KEY_TYPE = "ak+jwt"
 # The longest that any tenant may choose; the gateway refuses more than this and a minute of clock difference.
 MAX_LIFETIME = 900

@@ -25,6 +25,8 @@ from tenants.origin import origin
 
 # So often each is noted, by each process.
 NOTED_EVERY = 300.0
+# The address where none is known: nobody's (RFC 6890).
+NOWHERE = "0.0.0.0"  # nosec B104  (nothing listens there)
 _MOST = 10_000
 _noted: dict[str, float] = {}
 _lock = threading.Lock()
@@ -66,11 +68,11 @@ def note(request: HttpRequest) -> None:
 
 
 def _address(text: str) -> str:
-    """Where a proxy told none, one that is nobody's (RFC 6890)."""
+    """NOWHERE where a proxy told none."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        return "0.0.0.0"  # noqa: S104  (nothing listens there)
+        return NOWHERE
 
 
 def signed_in(user: User, *, here: str | None) -> list[Browser]:
@@ -79,7 +81,7 @@ def signed_in(user: User, *, here: str | None) -> list[Browser]:
     live = Session.objects.filter(session_key__in=rows, expire_date__gt=timezone.now())
     keys = {session.session_key for session in live if _is_of(session, user)}
     return [
-        Browser(row.pk, device(row.user_agent), "" if row.ip == "0.0.0.0" else row.ip, row.created_at, row.last_seen_at, key == here)  # noqa: S104
+        Browser(row.pk, device(row.user_agent), "" if row.ip == NOWHERE else row.ip, row.created_at, row.last_seen_at, key == here)
         for key, row in rows.items()
         if key in keys
     ]

@@ -36,7 +36,7 @@ from tenants.throttle import TooMany
 # Of a key: whether its person signs in with it alone.
 ALONE = "alone"
 # Of an authenticator that is being set up, in the session.
-SECRET = "second_factor_secret"  # noqa: S105  (a name)
+SECRET = "second_factor_secret"  # nosec B105  (a name)
 # What a browser sends of a key: far more than any does, and what is read of its answer.
 MOST_CREDENTIAL = 20_000
 READ = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")

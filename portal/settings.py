@@ -390,7 +390,7 @@ SIMPLE_JWT = {
     "SIGNING_KEY": SESSION_SIGNING_KEY,
     "ISSUER": PORTAL_URL,
     "AUDIENCE": f"{PORTAL_URL}/api/v1",
-    "TOKEN_TYPE_CLAIM": "portico_session",
+    "TOKEN_TYPE_CLAIM": "portico_session",  # nosec B105  (the name of a claim)
     "USER_ID_CLAIM": "sub",
 }
 SPECTACULAR_SETTINGS = {

@@ -98,7 +98,7 @@ def _write(event: Event, urgency: str | None) -> None:
                     INSERT INTO tenants_event ({", ".join(str(column.column) for column in columns)})
                     VALUES ({", ".join(["%s"] * len(columns))})){_MAIL_IS_DUE if is_news else ""}
                 UPDATE tenants_eventcounter SET number = %s, digest = %s WHERE tenant_id = %s
-                RETURNING CASE WHEN %s::text IS NOT NULL THEN pg_notify(%s, %s) END""",  # noqa: S608  (columns are ours)
+                RETURNING CASE WHEN %s::text IS NOT NULL THEN pg_notify(%s, %s) END""",  # nosec B608  (columns are ours)
             [
                 *(column.get_db_prep_save(getattr(event, column.attname), connection) for column in columns),
                 *([event.tenant_id, MAIL_JOB, event.at] if is_news else []),

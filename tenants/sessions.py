@@ -65,12 +65,12 @@ T = TypeVar("T", bound=SessionToken)
 
 
 class Access(SessionToken):
-    token_type = "access"  # noqa: S105  (a word)
+    token_type = "access"  # nosec B105  (a word)
     lifetime = api_settings.ACCESS_TOKEN_LIFETIME
 
 
 class Refresh(SessionToken):
-    token_type = "refresh"  # noqa: S105
+    token_type = "refresh"  # nosec B105  (a word)
     lifetime = api_settings.REFRESH_TOKEN_LIFETIME
 
     @property

@@ -7,7 +7,7 @@ from gateway.envoy.names import CA_SECRET, CONTROL_CLUSTER, USAGE_CLUSTER
 # Without it Envoy skips the tenant's chain on the very call that loads the tenant (Envoy 1.40; tests/attack proves the cure).
 RUNTIME = {"envoy.reloadable_features.on_demand_vhds_no_recreate_stream": False}
 FIXED_HEAP = "envoy.resource_monitors.fixed_heap"
-TOKEN_METADATA = "authorization"  # noqa: S105
+TOKEN_METADATA = "authorization"  # nosec B105  (the name of a header)
 
 
 def bootstrap(

@@ -83,10 +83,11 @@ class Credential(TenantModel):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(kind="client_secret", secret_hmac__gt="", jwks__isnull=True)
-                | models.Q(kind="api_key", secret_hmac="", signing_key__isnull=False, signed_until__isnull=False, expires_at__isnull=False)
-                | models.Q(kind="key_pair", secret_hmac="", jwks__isnull=False)
-                | models.Q(kind="issuer", secret_hmac="", jwks__isnull=False, issuer__gt="", claim__gt="", claim_value__gt=""),
+                # A credential without a secret of ours has "" there.
+                condition=models.Q(kind="client_secret", secret_hmac__gt="", jwks__isnull=True)  # nosec B106
+                | models.Q(kind="api_key", secret_hmac="", signing_key__isnull=False, signed_until__isnull=False, expires_at__isnull=False)  # nosec B106
+                | models.Q(kind="key_pair", secret_hmac="", jwks__isnull=False)  # nosec B106
+                | models.Q(kind="issuer", secret_hmac="", jwks__isnull=False, issuer__gt="", claim__gt="", claim_value__gt=""),  # nosec B106
                 name="a_credential_has_what_its_kind_needs",
             ),
         ]

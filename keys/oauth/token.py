@@ -60,7 +60,7 @@ def token(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, str | i
     )
     body: dict[str, str | int] = {
         "access_token": tokens.sign(claims, _signing_key(tenant_id, found.key_id)),
-        "token_type": "Bearer",
+        "token_type": "Bearer",  # nosec B105  (RFC 6750's word)
         "expires_in": lifetime,
     }
     if scope and not asked:

@@ -71,7 +71,7 @@ class Given:
 
 
 def tenant_id(seed: int, number: int) -> UUID:
-    return _id(FIRST_ID + timedelta(seconds=number), Random(f"{seed} id {number}"))  # noqa: S311  (nothing here is secret)
+    return _id(FIRST_ID + timedelta(seconds=number), Random(f"{seed} id {number}"))  # nosec B311  (nothing here is secret)
 
 
 def slug_of(number: int) -> str:
@@ -99,7 +99,7 @@ class Teller:
     def __init__(self, setting: Setting, number: int, size: Size, rows: Rows, *, slug: str, name: str) -> None:
         self.setting, self.number, self.size, self.rows = setting, number, size, rows
         self.slug, self.name = slug, name
-        self.chance = Random(f"{setting.seed} story {number}")  # noqa: S311  (nothing here is secret)
+        self.chance = Random(f"{setting.seed} story {number}")  # nosec B311  (nothing here is secret)
         self.tenant = tenant_id(setting.seed, number)
         # Until the next tenant is founded.
         self.between = (LIFE - DAY) / setting.tenants

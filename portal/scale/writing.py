@@ -90,6 +90,6 @@ def _insert(model: type[Model], rows: list[Row]) -> None:
     named = ", ".join(f'"{column}"' for column in columns)
     with connection.cursor() as cursor:
         cursor.execute(
-            f'INSERT INTO "{table}" ({named}) SELECT {named} FROM json_populate_recordset(NULL::"{table}", %s)',  # noqa: S608  (ours)
+            f'INSERT INTO "{table}" ({named}) SELECT {named} FROM json_populate_recordset(NULL::"{table}", %s)',  # nosec B608  (names of ours)
             [audit_proof.canonical(rows)],
         )

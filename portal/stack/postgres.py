@@ -135,7 +135,7 @@ class Postgres(Server):
     def psql(self, sql: str, database: str, *, variables: Mapping[str, str] | None = None) -> str:
         """Run SQL as the superuser; returns the bare rows. Raises StackError with PostgreSQL's words."""
         command: list[str | Path] = [self.programs / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.sockets]
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603  (SQL is its input)
             [*command, "-U", SUPERUSER, database],
             input=roles.with_variables(sql, variables or {}),
             env={"PGPASSWORD": self._password(SUPERUSER), "PGOPTIONS": "--client-min-messages=warning"},

@@ -137,7 +137,7 @@ class Process:
         _start_over_when_large(program.log)
         with program.log.open("ab") as log, (program.output or Path(os.devnull)).open("wb") as output:
             self._log_start = log.tell()
-            popen = subprocess.Popen(
+            popen = subprocess.Popen(  # nosec B603  (a part of the stack)
                 program.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output if program.output else log,
@@ -230,7 +230,7 @@ class Supervisor:
         self._write()
         read, self._lifeline = os.pipe()
         argv = [sys.executable, "-S", "-E", "-s", records.__file__, str(self._path), self._owner]
-        self._watchdog = subprocess.Popen(argv, stdin=read, start_new_session=True)
+        self._watchdog = subprocess.Popen(argv, stdin=read, start_new_session=True)  # nosec B603  (portal/stack/records.py)
         self.watchdog_pid = self._watchdog.pid
         os.close(read)
 

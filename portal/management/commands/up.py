@@ -20,4 +20,4 @@ class Command(BaseCommand):
         environment = {**os.environ, "PORTICO_VAR": str(settings.VAR.absolute())}
         os.chdir(settings.BASE_DIR)
         arguments = [sys.executable, "-m", "portal.stack", *(["--no-demo"] if no_demo else [])]
-        os.execve(sys.executable, arguments, environment)  # noqa: S606 - there is no shell to start it with
+        os.execve(sys.executable, arguments, environment)  # nosec B606  (of ours, and without a shell)
