@@ -32,7 +32,7 @@ class ServiceKeys(BaseAuthentication):
         account = _account(key)
         if account is None:
             # Only wrong keys are counted, and the right one is never refused for them.
-            if wait := throttle.after_a_wrong_service_key(origin.get().ip):
+            if wait := throttle.after_a_wrong_service_key(origin.get().place):
                 raise TooMany(wait)
             raise AuthenticationFailed("This service key is not known here, or has ended.")
         if account.last_used_at is None or account.last_used_at < timezone.now() - NOTED_EVERY:

@@ -70,7 +70,7 @@ def count(what: str, email: str) -> None:
 
     :raises TooMany: too often from where it comes.
     """
-    place = origin.get().ip
+    place = origin.get().place
     throttle.attempt(f"{what} address {place}", limit=PER_ADDRESS, seconds=WINDOW)
     throttle.attempt(f"{what} {email} {place}", limit=PER_PAIR, seconds=WINDOW)
 

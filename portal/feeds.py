@@ -37,7 +37,7 @@ MOST = 1000
 def feed(request: HttpRequest, tenant: str, secret: str) -> HttpResponse:  # noqa: ARG001
     """What its person may see now ends when. Whatever is wrong with the address is 404."""
     # Outside the scope, which a 404 rolls back.
-    throttle.attempt(f"feeds for {origin.get().ip}", limit=LOOKED_UP, seconds=60)
+    throttle.attempt(f"feeds for {origin.get().place}", limit=LOOKED_UP, seconds=60)
     at: Tenant | None = getattr(request, "tenant", None)
     if at is None:
         raise Http404

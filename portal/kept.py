@@ -57,7 +57,7 @@ def keep(request: HttpRequest, *, why: str) -> str:
         return _("What you typed is too long to be kept.")
     lost = _("Choose the file again; files are not kept.") if request.FILES else ""
     if fields:
-        throttle.attempt(f"kept form {origin.get().ip}", limit=MOST_PER_ADDRESS, seconds=WINDOW, called=_("forms"))
+        throttle.attempt(f"kept form {origin.get().place}", limit=MOST_PER_ADDRESS, seconds=WINDOW, called=_("forms"))
         request.session[KEY] = {"path": request.path, "fields": packed, "said": f"{why} {lost}".strip(), "at": time.time()}
         if not request.user.is_authenticated:
             request.session.set_expiry(SECONDS)

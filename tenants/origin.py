@@ -15,6 +15,14 @@ class Origin:
     user_agent: str = ""
     request_id: str = ""
 
+    @property
+    def place(self) -> str:
+        """What counts as one address: of IPv6 the /64 that a line or a machine is given, or each try could come from another."""
+        address = _address(self.ip)
+        if address is None:
+            return self.ip
+        return str(ipaddress.IPv6Address(int(address) >> 64 << 64) if isinstance(address, ipaddress.IPv6Address) else address)
+
 
 # A job or a command has no address; it stands as the empty origin.
 NOWHERE = Origin()

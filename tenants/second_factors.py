@@ -50,7 +50,7 @@ def confirm(user: User, code: str) -> Authenticator | None:
 
     :raises TooMany: tried too often.
     """
-    pair, account = f"code {user.pk} {origin.get().ip}", f"code {user.pk}"
+    pair, account = f"code {user.pk} {origin.get().place}", f"code {user.pk}"
     throttle.attempt(pair, limit=CODES_PER_ACCOUNT_AND_ADDRESS, seconds=WINDOW)
     throttle.attempt(account, limit=CODES_PER_ACCOUNT, seconds=LONG_WINDOW)
     found = _matching(user, re.sub(r"[\s-]", "", code))

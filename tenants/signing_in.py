@@ -36,7 +36,7 @@ def sign_in(request: HttpRequest, email: str, password: str, *, confirms: bool =
     :raises TooMany: tried too often. :raises Busy: too many passwords are being looked at.
     """
     email = email.strip().lower()
-    address = origin.get().ip
+    address = origin.get().place
     pair, account, place = f"sign-in {email} {address}", f"sign-in account {email}", f"sign-in address {address}"
     # Counted before the password is looked at, or many guesses at once would not be.
     throttle.attempt(place, limit=SIGN_INS_PER_ADDRESS, seconds=SIGN_IN_WINDOW)

@@ -157,7 +157,7 @@ def _is_own(given: Given) -> bool:
 
 
 def _throttle(client_id: str) -> None:
-    wait = throttle.seconds_to_wait(client_id[:MAX_CLIENT_ID], origin.get().ip, settings.TOKEN_RATE)
+    wait = throttle.seconds_to_wait(client_id[:MAX_CLIENT_ID], origin.get().place, settings.TOKEN_RATE)
     if wait:
         raise OAuthError(
             # Of the errors that are registered for token endpoints the one that says so (RFC 8628 §3.5).

@@ -50,7 +50,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     asked = wanted.split("/")[2] if wanted.startswith("/t/") else ""
     form = WhereForm(given(request), initial={"slug": asked[:MAX_SLUG]})
     if request.method == "POST" and form.is_valid():
-        throttle.attempt(f"providers {origin.get().ip}", limit=LOOKS, seconds=WINDOW)
+        throttle.attempt(f"providers {origin.get().place}", limit=LOOKS, seconds=WINDOW)
         found = Tenant.objects.filter(slug=form.cleaned_data["slug"][:MAX_SLUG]).first()
         if found and provided.provider_of(found):
             return redirect(reverse("sign-in", args=[found.slug]) + carried(wanted))
@@ -77,7 +77,7 @@ def start(request: HttpRequest, tenant: str) -> HttpResponse:
     at, wanted = _at(request), onward(request)
     if not _came_from_our_page(request):
         return redirect(reverse("sign-in", args=[tenant]) + carried(wanted))
-    throttle.attempt(f"provider trips {origin.get().ip}", limit=TRIPS, seconds=WINDOW)
+    throttle.attempt(f"provider trips {origin.get().place}", limit=TRIPS, seconds=WINDOW)
     if not request.user.is_authenticated:
         request.session.set_expiry(WAY_SECONDS)
     try:
@@ -92,7 +92,7 @@ def start(request: HttpRequest, tenant: str) -> HttpResponse:
 @require_safe
 def callback(request: HttpRequest, tenant: str) -> HttpResponse:  # noqa: ARG001  (the middleware has read it)
     at = _at(request)
-    throttle.attempt(f"provider trips back {origin.get().ip}", limit=TRIPS, seconds=WINDOW)
+    throttle.attempt(f"provider trips back {origin.get().place}", limit=TRIPS, seconds=WINDOW)
     try:
         return provided.brought_back(request, at)
     except SocialApp.DoesNotExist:

@@ -300,7 +300,7 @@ class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
     form_class = SignInPasskey
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        throttle.attempt(f"passkeys {origin.get().ip}", limit=CHALLENGES, seconds=WINDOW)
+        throttle.attempt(f"passkeys {origin.get().place}", limit=CHALLENGES, seconds=WINDOW)
         response: HttpResponse = super().dispatch(request, *args, **kwargs)
         return response
 

@@ -74,6 +74,15 @@ def test_behind_a_proxy_each_client_has_a_count_of_its_own(carl: User, settings:
     assert through("203.0.113.9").status_code == 200
 
 
+def test_a_network_of_addresses_has_one_count(carl: User, monkeypatch: Any) -> None:
+    """One line is given a /64 of IPv6, and each of its addresses would have a count of its own."""
+    monkeypatch.setattr(signing_in, "SIGN_INS_PER_ACCOUNT_AND_ADDRESS", 3)
+    for number in range(3):
+        assert sign_in(password="wrong", REMOTE_ADDR=f"2001:db8:1:2::{number}").status_code == 401
+    refused(sign_in(REMOTE_ADDR="2001:db8:1:2:ffff::1"), 429, "Too many tries")
+    assert sign_in(REMOTE_ADDR="2001:db8:1:3::1").status_code == 200
+
+
 def test_two_passwords_are_looked_at_at_once_and_others_wait_for_so_long(carl: User, monkeypatch: Any) -> None:
     monkeypatch.setattr(signing_in, "CHECK_WAIT", 0.1)
     held = [signing_in._checks.acquire(timeout=1) for _ in range(2)]

@@ -9,7 +9,7 @@ import pytest
 from keys import throttle as token_throttle
 from tenants import middleware
 from tenants.models import Event, PlatformEvent, Tenant
-from tenants.origin import client_address
+from tenants.origin import Origin, client_address
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base
@@ -47,6 +47,22 @@ PROXIES = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "fd00::/8", "19
 )
 def test_the_right_most_untrusted_address_is_the_clients(peer: str, forwarded: str, client: str) -> None:
     assert client_address(peer, forwarded, PROXIES) == client
+
+
+@pytest.mark.parametrize(
+    "ip,place",
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:db8:1:2::5", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::6", "2001:db8:1:2::"),
+        ("2001:db8:1:3::5", "2001:db8:1:3::"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("", ""),
+        ("a socket", "a socket"),
+    ],
+)
+def test_who_has_a_network_of_addresses_is_in_one_place(ip: str, place: str) -> None:
+    assert Origin(ip).place == place
 
 
 def test_without_trusted_proxies_nobody_is_believed() -> None:
