@@ -7,10 +7,14 @@ and what it can't verify is verified here.
 import hmac
 import json
 import math
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -19,12 +23,21 @@ from joserfc.errors import JoseError
 
 from keys import fetching, jwks
 from tenants import addresses
+from tenants.errors import Busy
 
-SECONDS = 8.0
+SECONDS = 5.0
 MAX_URL = 500
 MAX_SUBJECT = 255
 # What two clocks may differ by, and how long ago a token of a sign-in that is under way was made at most, in seconds.
 SKEW, FRESH = 60, 600
+# So many providers are called at once, each for one person: a request waits for what they say, and there are few that can wait.
+AT_ONCE, PATIENCE = 2, 1.0
+_called, _free = set[UUID](), threading.Condition()
+# How long its document is known, and of how many; its keys are asked for each time.
+KNOWN_SECONDS, MOST_KNOWN = 300.0, 1000
+_documents: dict[str, tuple[float, dict[str, Any]]] = {}
+# It says of any address that its person once read mails there; of those that it keeps itself alone it knows that they still do.
+GOOGLE = "https://accounts.google.com"
 # What is needed of a provider's document, and what is used of it where it is there.
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _BROKEN = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
@@ -82,6 +95,24 @@ def check_issuer(url: str) -> str:
     return url
 
 
+@contextmanager
+def one_of_few(tenant: UUID) -> Iterator[None]:
+    """Round calls to a tenant's provider: one that is slow holds up its own tenant's people, and no other page.
+
+    :raises Busy: as many as may are being called.
+    """
+    with _free:
+        if not _free.wait_for(lambda: tenant not in _called and len(_called) < AT_ONCE, timeout=PATIENCE):
+            raise Busy(_("Many people sign in just now. Try again in a few seconds."))
+        _called.add(tenant)
+    try:
+        yield
+    finally:
+        with _free:
+            _called.discard(tenant)
+            _free.notify_all()
+
+
 def call(method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> fetching.Answer:
     """
     :raises ProviderRefused: it does not answer, or lies where nobody may be called.
@@ -111,6 +142,25 @@ def discover(issuer: str) -> dict[str, Any]:
     if not isinstance(methods, list) or not {"client_secret_basic", "client_secret_post"} & set(map(str, methods)):
         raise ProviderRefused(_("The provider takes no client secret, neither in a header nor in the form."))
     return found
+
+
+def document_of(issuer: str) -> dict[str, Any]:
+    """The same, as it was five minutes ago at most: people on their way to a provider have nobody wait for it.
+
+    :raises ProviderRefused: as `discover`.
+    """
+    until, found = _documents.get(issuer, (0.0, {}))
+    if until <= time.monotonic():
+        found = discover(issuer)
+        if len(_documents) >= MOST_KNOWN:
+            _documents.clear()
+        _documents[issuer] = (time.monotonic() + KNOWN_SECONDS, found)
+    return found
+
+
+def is_known(issuer: str) -> bool:
+    """Whether nobody has to be called for it."""
+    return _documents.get(issuer, (0.0,))[0] > time.monotonic()
 
 
 def _document(method: str, url: str, **more: Any) -> dict[str, Any]:
@@ -186,7 +236,7 @@ def _signed(text: str, keys: Sequence[Any]) -> dict[str, Any]:
     if "crit" in header or not isinstance(kind, str) or kind.upper() != "JWT":
         raise wrong
     for key in keys:
-        if not isinstance(key, dict) or kid not in {None, key.get("kid")}:
+        if not isinstance(key, dict) or (kid is not None and key.get("kid") != kid):
             continue
         try:
             # The one algorithm that the key is for, and never one that takes a shared secret.
@@ -201,9 +251,13 @@ def _signed(text: str, keys: Sequence[Any]) -> dict[str, Any]:
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
     """A NumericDate (RFC 7519 §2)."""
     found = claims.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+    if isinstance(found, bool) or not isinstance(found, int | float):
         return None
-    return float(found)
+    try:
+        seconds = float(found)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def claims(token: Mapping[str, Any], told: Mapping[str, Any]) -> Claims:
@@ -220,7 +274,7 @@ def claims(token: Mapping[str, Any], told: Mapping[str, Any]) -> Claims:
         issuer=token["iss"],
         subject=token["sub"],
         email=_text(source, "email"),
-        verified=_is_theirs(source),
+        verified=_is_theirs(source, token["iss"]),
         name=_text(both, "name")[:80],
         nonce=_text(token, "nonce"),
     )
@@ -231,10 +285,13 @@ def _text(of: Mapping[str, Any], name: str) -> str:
     return found.strip() if isinstance(found, str) and found.isprintable() else ""
 
 
-def _is_theirs(of: Mapping[str, Any]) -> bool:
+def _is_theirs(of: Mapping[str, Any], issuer: str) -> bool:
     """`email_verified`; Microsoft Entra ID has none, and says `xms_edov` of addresses whose domain it knows to be the organisation's."""
+    if issuer == GOOGLE and not (_text(of, "hd") or _text(of, "email").lower().endswith("@gmail.com")):
+        return False
     if "email_verified" in of:
-        return of["email_verified"] in (True, "true")
+        # Some write it as text. "false" is text, too.
+        return of["email_verified"] is True or of["email_verified"] == "true"
     return of.get("xms_edov") in (True, "true", "1")
 
 

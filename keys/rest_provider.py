@@ -44,7 +44,7 @@ class Provider(TenantRestView):
 
     @extend_schema(request=IdentityProviderIn, responses=IdentityProviderOut)
     def put(self, request: Request) -> Response:
-        """Name it, or change it. Another issuer, and switching it off, end the sessions that it began."""
+        """Name it, or change it. Another issuer or client, and switching it off, end the sessions that it began."""
         given = self.read(IdentityProviderIn)
         with transaction.atomic():
             change_provider({"joins_as": "", **given}, by=self.user)

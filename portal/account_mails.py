@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy
 
 from gateway.erasing import ERASED
 from keys.actions import identities
+from portal.mails import tame, unlinked
 from portal.post import FIRST_RETRY, LAST_RETRY, RUN_SECONDS, Away, hand_over
 from tenants.models import AccountMail, ErasedTenant, User
 
@@ -195,7 +196,8 @@ def _compose(row: AccountMail) -> EmailMultiAlternatives | None:
     said, language = WORDS[kind], user.language_or(row.language or "en")
     ip = row.data.get("ip")
     with translation.override(language), timezone.override(user.time_zone):
-        named = {"host": urlsplit(settings.PORTAL_URL).netloc, "tenant": row.data.get("tenant", "")}
+        # Of an account's mails these alone name what others wrote.
+        named = {"host": urlsplit(settings.PORTAL_URL).netloc, "tenant": unlinked(tame(row.data.get("tenant", "")))}
         context = {
             "language": language,
             "subject": str(said.subject),
@@ -233,12 +235,19 @@ def _leads(row: AccountMail, user: User) -> tuple[str, str]:
         address = EmailAddress.objects.filter(user=user, email=user.email, verified=False).first()
         if address is None:
             return KNOWN_ALREADY, reverse("account_login") + onward
+        if not user.has_usable_password():
+            # A tenant's provider made the account. Whoever reads its mails gets it by a password of their own.
+            return _leads_to_another_password(user, onward)
         return CONFIRMATION, reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key]) + onward
     if row.kind == RESET:
-        key = f"{user.pk.hex}-{default_token_generator.make_token(user)}"
-        return RESET, reverse("account_reset_password_from_key", args=[key]) + onward
+        return _leads_to_another_password(user, onward)
     if row.kind in {identities.LINKED, identities.UNLINKED}:
         return row.kind, reverse("catalogue", args=[row.data["slug"]])
     if row.kind == ERASED:
         return row.kind, reverse("audit-keys")
     return row.kind, reverse("account_reset_password")
+
+
+def _leads_to_another_password(user: User, onward: str) -> tuple[str, str]:
+    key = f"{user.pk.hex}-{default_token_generator.make_token(user)}"
+    return RESET, reverse("account_reset_password_from_key", args=[key]) + onward

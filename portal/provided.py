@@ -4,8 +4,11 @@ What it says counts in that tenant alone, so the session that comes of it is goo
 """
 
 import secrets
+from contextlib import nullcontext
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import requests
@@ -14,7 +17,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin, SocialToken
 from allauth.socialaccount.providers.base import AuthError
-from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.client import OAuth2Client, OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
@@ -35,12 +38,13 @@ from keys.actions import identities
 from keys.actions.identity_providers import secret_of
 from keys.models import IdentityProvider
 from portal.accounts import PROVIDED
+from portal.kept import KEY as KEPT
 from tenants.errors import NotAllowed
 from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
 
 # Whoever leaves the organisation is out here after so long.
-SESSION_SECONDS = 12 * 3600
+SESSION_LIFE = timedelta(hours=12)
 # What libraries raise where an answer is not made as they expect.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
@@ -49,11 +53,16 @@ UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 def begin(request: HttpRequest, tenant: Tenant, found: identities.Recognised) -> None:
-    """In a new session: what another sign-in left in this browser is not this one's."""
+    """In a new session: what another sign-in left in this browser is not this one's. What nobody in particular typed is."""
+    typed = None if request.user.is_authenticated else request.session.get(KEPT)
     end_session(request)
+    found.user.only_in = tenant.pk
     get_account_adapter(request).login(request, found.user)
     request.session[PROVIDED] = {"tenant": str(tenant.pk), "identity": str(found.identity), "era": str(found.era)}
-    request.session.set_expiry(SESSION_SECONDS)
+    # A moment, not a span: that would begin anew with whatever else the session keeps.
+    request.session.set_expiry(timezone.now() + SESSION_LIFE)
+    if typed:
+        request.session[KEPT] = typed
 
 
 def who(request: HttpRequest) -> User | AnonymousUser:
@@ -110,13 +119,24 @@ def calls() -> requests.Session:
 # --- allauth ----------------------------------------------------------------------------------------------------------------------------
 
 
+class Way(OAuth2Client):  # type: ignore[misc]
+    """allauth's begins the query with a question mark even where the provider's address has one (RFC 6749 §3.1)."""
+
+    def get_redirect_url(self, authorization_url: str, scope: list[str], extra_params: dict[str, Any]) -> str:
+        base, _mark, query = authorization_url.partition("?")
+        _base, _mark, ours = str(super().get_redirect_url(base, scope, extra_params)).partition("?")
+        return f"{base}?{query}&{ours}" if query else f"{base}?{ours}"
+
+
 class AtProvider(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     """Where people are sent, and what comes back. allauth's own adapter believes both."""
+
+    client_class = Way
 
     @cached_property
     def openid_config(self) -> dict[str, Any]:
         try:
-            return oidc.discover(self.get_provider().app.settings["server_url"])
+            return oidc.document_of(self.get_provider().app.settings["server_url"])
         except oidc.ProviderRefused as refusal:
             raise OAuth2Error(str(refusal)) from refusal
 
@@ -235,14 +255,15 @@ def callback_url(tenant: Tenant) -> str:
 def lead_there(request: HttpRequest, tenant: Tenant, *, onward: str) -> HttpResponse:
     """To the provider, with a state, a nonce and a PKCE challenge that wait in the session.
 
-    :raises SocialApp.DoesNotExist: there is no provider here.
+    :raises SocialApp.DoesNotExist: there is no provider here. :raises Busy: many are on the way.
     """
     nonce = secrets.token_urlsafe(32)
     provider = Adapter(request).get_provider(request, str(tenant.pk))
     try:
-        answer: HttpResponse = provider.redirect(
-            request, "login", next_url=_within(tenant, onward), data={"nonce": nonce}, auth_params={"nonce": nonce}
-        )
+        with nullcontext() if oidc.is_known(provider.app.settings["server_url"]) else oidc.one_of_few(tenant.pk):
+            answer: HttpResponse = provider.redirect(
+                request, "login", next_url=_within(tenant, onward), data={"nonce": nonce}, auth_params={"nonce": nonce}
+            )
     except OAuth2Error as error:
         return refused(request, str(error))
     except UNREADABLE:
@@ -253,10 +274,15 @@ def lead_there(request: HttpRequest, tenant: Tenant, *, onward: str) -> HttpResp
 def brought_back(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """What the provider sent the browser back with: a session, or a page that says why not.
 
-    :raises SocialApp.DoesNotExist: there is no provider here.
+    :raises SocialApp.DoesNotExist: there is no provider here. :raises Busy: many are on the way.
     """
+    found = provider_of(tenant)
+    if found and request.GET.get("iss", found.issuer) != found.issuer:
+        # A provider that names itself beside the code is this one (RFC 9207); no other's code is sent to it.
+        return refused(request, _("The provider's answer is another issuer's."))
     try:
-        answer: HttpResponse = OAuth2CallbackView.adapter_view(AtProvider(request, str(tenant.pk)))(request)
+        with oidc.one_of_few(tenant.pk):
+            answer: HttpResponse = OAuth2CallbackView.adapter_view(AtProvider(request, str(tenant.pk)))(request)
     except OAuth2Error as error:
         return refused(request, str(error))
     except UNREADABLE:
@@ -267,4 +293,7 @@ def brought_back(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 def _within(tenant: Tenant, onward: str) -> str:
     """An address of ours, in the tenant: nowhere else is the session good for anything."""
     home = reverse("catalogue", args=[tenant.slug])
-    return onward if onward.startswith(home) else home
+    path = unquote(urlsplit(onward).path)
+    # Browsers take dots, also written as %2e, and backslashes for steps on the way.
+    steps_away = "\\" in path or {".", ".."} & set(path.split("/"))
+    return onward if onward.startswith(home) and not steps_away else home

@@ -20,7 +20,7 @@ from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from keys import throttle
+from keys import oidc, throttle
 from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
 from tenants import middleware, sessions
 from tenants.models import Role, Tenant, User
@@ -79,6 +79,7 @@ def _nothing_remembered() -> None:
     """What a process keeps of tenants and clients ends with the test that made them."""
     middleware._slugs.clear()
     middleware._absent.clear()
+    oidc._documents.clear()
     throttle._clients.clear()
     throttle._addresses.clear()
     throttle._wrong.clear()

@@ -19,7 +19,8 @@ from tenants.models import AccountMail, Event, Membership, Tenant, User
 from tenants.origin import origin
 from tenants.people import accounts
 from tenants.people.invitations import address_of
-from tenants.people.members import enrol, taking_in
+from tenants.people.members import enrol, held_now, taking_in
+from tenants.people.roles import holds_all
 from tenants.scope import current_tenant_id
 
 LINKED, UNLINKED = "identity_linked", "identity_unlinked"
@@ -116,9 +117,11 @@ def _tell(kind: str, user: User, tenant: Tenant) -> None:
 def unlink(identity: Identity, *, by: User) -> Event:
     """The next sign-in of this person at the provider is recognised by its address again; sessions that it began end."""
     events.lock()
-    found = Identity.objects.filter(pk=identity.pk).select_related("user").first()
+    held, found = held_now(by), Identity.objects.filter(pk=identity.pk).select_related("user").first()
     if found is None:
         raise NotAllowed(_("%(person)s is not linked any more.") % {"person": identity})
+    # Whoever is recognised by the address next may be somebody else at the provider: as if one gave them these roles.
+    holds_all(held, {"settings.manage"} | held_now(found.user))
     event = events.record("identity.unlinked", found.user, by=by, provider=found.issuer, subject=found.subject)
     found.delete()
     _tell(UNLINKED, found.user, Tenant.objects.get(pk=current_tenant_id()))

@@ -17,6 +17,8 @@ from tenants.people.roles import holds_all
 from tenants.roles import PERMISSIONS
 
 FIELDS = ("issuer", "client_id", "enabled", "joins_as")
+# Whoever calls somebody “17” has another in mind, once one of these has changed (Core §8.1).
+NAMES_PEOPLE = {"issuer", "client_id"}
 MAX_SECRET = 500
 
 
@@ -24,7 +26,8 @@ MAX_SECRET = 500
 def change_provider(given: dict[str, Any], *, by: User) -> Event | None:
     """Name the provider, or change what is given of it; None where everything is so already.
 
-    Another issuer, and switching it off, end the sessions that it began. Another issuer knows nobody: who was linked is no more.
+    Another issuer or client, and switching it off, end the sessions that it began. Another issuer or client knows nobody, for some
+    providers name people anew to each client: who was linked is no more.
 
     :param given: some of FIELDS, all of the first three at first, and `client_secret`, which is needed with another issuer, too.
     :raises Invalid: by field. :raises NotAllowed: `by` does not hold all that people could get by it.
@@ -45,9 +48,9 @@ def change_provider(given: dict[str, Any], *, by: User) -> Event | None:
         provider.sealed = seal(secret.encode(), provider.sealed_for, kek())
         # Never what it is: that there is another one.
         changed["client_secret"] = True
-    if not new and {"issuer", "enabled"} & changed.keys():
+    if not new and {*NAMES_PEOPLE, "enabled"} & changed.keys():
         provider.era = new_id()
-    if not new and "issuer" in changed:
+    if not new and NAMES_PEOPLE & changed.keys():
         Identity.objects.all().delete()
     provider.save()
     return events.record(

@@ -126,8 +126,9 @@ def test(request: TenantRequest) -> HttpResponse:
         return redirect(_here(request))
     said: dict[str, Any] = {}
     try:
-        document = oidc.discover(found.issuer)
-        said = {"document": document, "keys": len(oidc.keys_of(document))}
+        with oidc.one_of_few(request.tenant.pk):
+            document = oidc.discover(found.issuer)
+            said = {"document": document, "keys": len(oidc.keys_of(document))}
     except oidc.ProviderRefused as refusal:
         said = {"why": str(refusal)}
     with inside(request, "settings.manage"):

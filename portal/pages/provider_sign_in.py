@@ -21,8 +21,8 @@ from tenants.access import open_to_all, own_scope
 from tenants.models import MAX_SLUG, Tenant
 from tenants.origin import origin
 
-# From one address: to guess at tenants with a provider, and to have us call one.
-LOOKS, TRIPS, WINDOW = 60, 60, 300
+# From one address: to guess at tenants with a provider, and to have us call one. A whole office may share an address.
+LOOKS, TRIPS, WINDOW = 60, 300, 300
 # A session of somebody who is on the way is a row in the table of sessions.
 WAY_SECONDS = 900
 

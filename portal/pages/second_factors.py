@@ -22,6 +22,7 @@ from allauth.mfa.webauthn.views import LoginWebAuthnView
 from allauth.mfa.webauthn.views import ReauthenticateWebAuthnView as ByKey
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
@@ -29,6 +30,7 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal.accounts import PROVIDED
 from portal.errors import status_of
 from portal.forms import PageForm
 from portal.kept import BACK, given
@@ -301,6 +303,9 @@ class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         throttle.attempt(f"passkeys {origin.get().place}", limit=CHALLENGES, seconds=WINDOW)
+        if PROVIDED in request.session:
+            # As on the page beside it: whom a tenant's provider signed in is nobody yet.
+            request.user = AnonymousUser()
         response: HttpResponse = super().dispatch(request, *args, **kwargs)
         return response
 
@@ -308,7 +313,8 @@ class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
         """The challenge, for the page's script; nothing for people."""
         if request.accepts("text/html"):
             return redirect("account_login")
-        request.session.set_expiry(CHALLENGE_SECONDS)
+        if PROVIDED not in request.session:
+            request.session.set_expiry(CHALLENGE_SECONDS)
         return JsonResponse({"request_options": webauthn.begin_authentication(user=None)})
 
     def form_invalid(self, form: SignInPasskey) -> HttpResponse:  # noqa: ARG002
