@@ -134,8 +134,6 @@ def _named(data: Data) -> dict[str, Any]:
         "roles": listed(ROLES.get(role, role) for role in data.get("roles", [])),
         "origins": listed(now.get("cors_origins", [])) if isinstance(now, Mapping) else "",
         "name": now.get("name", "") if isinstance(now, Mapping) else "",
-        "provider": data.get("provider", ""),
-        "tenant": data.get("tenant", ""),
     }
 
 

@@ -25,7 +25,8 @@ import portal.pages.urls
 from apis.actions import drafts, subscriptions
 from apis.models import Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
-from keys.models import Application, SigningKey
+from keys.actions.identity_providers import change_provider
+from keys.models import Application, Identity, IdentityProvider, SigningKey
 from portal import kept
 from portal.middleware import Utf8Request
 from tenants.event_kinds import GATEWAY_KINDS, KINDS
@@ -43,6 +44,7 @@ T = TypeVar("T")
 ACCOUNTS = (
     "/accounts/login/", "/accounts/logout/", "/accounts/signup/", "/accounts/confirm-email/ended/", "/accounts/password/reset/",
     "/accounts/password/reset/key/ended/", "/accounts/2fa/authenticate/", "/accounts/2fa/passkeys/sign-in/",
+    "/accounts/provider/", "/t/acme/sign-in/", "/t/acme/sign-in/start/", "/t/acme/sign-in/callback/",
 )  # fmt: skip
 # It ends whatever text, attribute or element it stands in.
 EVIL = "'\"></code></textarea></title></script><evil on=1>{{7*7}}\u202e"
@@ -88,6 +90,9 @@ NEEDS: dict[str, str | None] = {
     "console-service-new": "service_accounts.manage", "console-service-edit": "service_accounts.manage",
     "console-service-roll": "service_accounts.manage", "console-service-revoke": "service_accounts.manage",
     "console-settings": "settings.manage", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
+    "console-settings-sign-in": "settings.manage", "console-settings-sign-in-remove": "settings.manage",
+    "console-settings-sign-in-test": "settings.manage", "console-settings-sign-in-linked": "settings.manage",
+    "console-settings-sign-in-undo": "settings.manage",
     "console-settings-close": "settings.manage", "console-settings-reopen": "settings.manage", "tenant-logo": "apis.see_published",
     "console-event-chain": "audit.read", "console-event-export": "audit.read", "console-event-time": "audit.read",
     "console-events": "audit.read", "console-event": "audit.read", "search": "tenant.see", "receipt-page": "tenant.see",
@@ -107,11 +112,15 @@ FIELDS = (
     "time_zone", "language", "next", "instead_of", "seen", "once", "connect_timeout_ms", "timeout_ms", "old_password", "password",
     "password_again", "login", "algorithm", "rotation", "rotation_unit", "token_lifetime", "overlap", "jwks_max_age", "api_key_days",
     "emails", "roles", "applications_to", "days", "permissions", "code", "credential", "passwordless", "to", "team", "email", "lead",
+    "issuer", "client_id", "client_secret", "joins_as", "enabled",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
+# A POST to one of these ends what it is about.
+ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo")
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
+    "console-settings-sign-in-test",
     "home", "profile-theme", "catalogue-openapi", "tenant-logo", "inbox-open", "inbox-read", "console-request-approve",
     "console-request-reject", "console-request-undo",
 }  # fmt: skip
@@ -138,7 +147,7 @@ class World:
         kinds = {
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
-            "console-key": "signing_key", "console-service": "service",
+            "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
             "mfa_": "number", "session-": "number",
         }  # fmt: skip
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
@@ -248,6 +257,11 @@ def world(cast: Cast) -> World:
         make.application(cast.carl, name=f"The team's {EVIL}", purpose=EVIL, team=team)
         invitation = make.invitation("bo@acme.example", by=cast.ada, team=team)
         leaver = Membership.objects.get(user=cast.carl)
+        named = {"issuer": "https://login.example.com", "client_id": "portico", "client_secret": "provider-hunter2", "enabled": True}
+        change_provider(named, by=cast.ada)
+        # No address: whoever tests it calls nobody.
+        IdentityProvider.objects.update(issuer=EVIL, client_id=EVIL)
+        identity = Identity.objects.create(issuer=EVIL, subject=EVIL, user=cast.carl)
         set_logo(b"a picture", by=cast.ada)
         digest = Tenant.objects.get(pk=cast.acme.pk).logo_digest
         role = CustomRole.objects.create(name=EVIL[:40], description=EVIL, permissions=["apis.see_published"])
@@ -260,7 +274,7 @@ def world(cast: Cast) -> World:
         "api": "orders", "version": "v1", "number": event.number, "credential": credential.pk, "gateway": gateway.name,
         "application": application.pk, "subscription": subscription.pk, "plan": plan.pk,
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
-        "team": team.pk, "role": role.pk, "member": member.pk,
+        "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}
@@ -365,6 +379,19 @@ def test_what_is_refused_comes_back_as_text(world: World, settings: Any) -> None
     assert noted > 50
 
 
+def test_nothing_that_is_stored_or_asked_for_is_markup_before_anybody_has_signed_in(world: World) -> None:
+    """What a tenant calls itself stands on the page by which its people sign in."""
+    seen, query = 0, f"?next={quote(EVIL)}&error={quote(EVIL)}&iss={quote(EVIL)}&state={quote(EVIL)}&code={quote(EVIL)}"
+    doors = [address for address in ACCOUNTS if "/sign-in/" in address or "provider" in address]
+    for address, user in itertools.product(doors, (None, world.cast.carl)):
+        answer = client_of(user).get(address + query)
+        assert answer.status_code < 500, address
+        found = looked_at(answer.getvalue().decode())
+        assert found.wrong == [], address
+        seen += found.seen
+    assert seen
+
+
 # --- who may what -----------------------------------------------------------------------------------------------------
 
 
@@ -409,7 +436,7 @@ def test_each_role_enters_what_its_permissions_say(world: World, role: str, meth
                 assert status in {404, 405} if method == "POST" else status == 404, f"{method} {name}: {status}"
             else:
                 # What a POST before has ended, an invitation, a role or a team, is gone.
-                gone = {404, 410} if method == "POST" and name.startswith(("invitation", "console-member", "team")) else set[int]()
+                gone = {404, 410} if method == "POST" and name.startswith(ENDS) else set[int]()
                 assert status < 401 or status in {405, 409, 422} | gone, f"{method} {name}: {status}"
     if method != "POST":
         with tenant_scope(world.cast.acme.pk):
@@ -568,6 +595,8 @@ def test_no_next_leads_away_or_breaks(world: World, settings: Any) -> None:
             client_of(None).post("/accounts/login/", {**who, "next": to}),
             client_of(None).post("/accounts/login/", who, query_params={"next": to}),
             carl.get("/accounts/login/", query_params={"next": to}),
+            client_of(None).get("/t/acme/sign-in/start/", query_params={"next": to}),
+            client_of(None).post("/accounts/provider/", {"slug": "acme"}, query_params={"next": to}),
             client_of(world.cast.carl).post("/accounts/logout/", {"next": to}),
             *(client_of(None).get("/t/acme/", headers=each) for each in on_a_page_at(to)),
         ]
@@ -611,7 +640,7 @@ def test_secrets_stand_in_one_answer_and_nowhere_else(world: World, caplog: pyte
     once = {"label": "CI", "once": "one-token"}
     made = carl.post(world.at("app-credential-new") + "?kind=client_secret", once)
     rolled = carl.post(world.at("app-credential-roll"), {"grace": "24h"})
-    secrets = [world.secret, "upstream-hunter2", "upstream-hunter3"]
+    secrets = [world.secret, "upstream-hunter2", "upstream-hunter3", "provider-hunter2"]
     for answer in (made, rolled):
         found = re.search(r"ptc_secret_\w{20,}", answer.content.decode())
         assert answer.status_code == 200

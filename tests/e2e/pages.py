@@ -6,6 +6,7 @@ from tests.e2e.world import TENANT, World
 
 ADA, PAM, CARL, UGO = "ada@acme.example", "pam@acme.example", "carl@acme.example", "ugo@acme.example"
 OLGA = "olga@portico.example"
+PROVIDER = "https://login.acme.example/realms/acme"
 # Addresses that show no page of their own: they do something and lead on, or give a file, or exist in development alone.
 NO_PAGES = {
     "join": "a question like others, where the settings let people join by themselves",
@@ -37,6 +38,8 @@ NO_PAGES = {
     ),
     "console-settings-logo": "it leads to the settings",
     "tenant-logo": "a picture",
+    "console-settings-sign-in-test": "it leads back, unless it was asked to test",
+    "console-settings-sign-in-undo": "a question like others, of a member whom a provider signed in",
     "console-settings-reopen": "a question like others, of a tenant that is closing",
     "platform-tenants-certificate": "a file",
     "platform-tenants-resume": "a question like others, of a tenant that is suspended",
@@ -72,6 +75,9 @@ def places(world: World) -> list[Place]:
         roles = {row["name"]: row["id"] for row in ada.get("roles/").raise_for_status().json()["results"]}
         people = {row["email"]: row["id"] for row in ada.get(f"teams/{teams['Web shop']}/members/").raise_for_status().json()["results"]}
         services = {row["name"]: row["id"] for row in ada.get("service-accounts/").raise_for_status().json()["results"]}
+        # Nobody is there: who goes on to it is told so.
+        provider = {"issuer": PROVIDER, "client_id": "portico", "client_secret": "as good as any", "enabled": True}
+        ada.put("settings/identity-provider/", json=provider).raise_for_status()
         keys = {(row["purpose"], row["status"]): row["id"] for row in ada.get("signing-keys/").raise_for_status().json()["results"]}
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
@@ -81,6 +87,10 @@ def places(world: World) -> list[Place]:
     c = f"{t}/console"
     return [
         Place("account_login", "/accounts/login/", ""),
+        Place("account_provider", "/accounts/provider/", ""),
+        Place("sign-in", f"{t}/sign-in/", ""),
+        Place("sign-in:signed-in", f"{t}/sign-in/", CARL),
+        Place("sign-in-callback:refused", f"{t}/sign-in/callback/?code=none&state=none", ""),
         Place("account_signup:closed", "/accounts/signup/", ""),
         Place("account_email_verification_sent", "/accounts/confirm-email/", ""),
         Place("account_confirm_email:ended", "/accounts/confirm-email/ended/", ""),
@@ -195,6 +205,9 @@ def places(world: World) -> list[Place]:
         Place("console-keys-policy", f"{c}/keys/policy/", ADA),
         Place("console-gateways", f"{c}/gateways/", ADA),
         Place("console-settings", f"{c}/settings/", ADA),
+        Place("console-settings-sign-in", f"{c}/settings/sign-in/", ADA),
+        Place("console-settings-sign-in-linked", f"{c}/settings/sign-in/linked/", ADA),
+        Place("console-settings-sign-in-remove", f"{c}/settings/sign-in/remove/", ADA),
         Place("console-settings-export", f"{c}/settings/export/", ADA),
         Place("console-settings-close", f"{c}/settings/close/", ADA),
         Place("tenant-new", "/tenants/new/", OLGA),

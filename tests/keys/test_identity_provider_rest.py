@@ -90,7 +90,8 @@ def test_another_issuer_needs_its_own_secret(named: Cast, rest: Rest) -> None:
     ("wrong", "field"),
     [
         ({"issuer": ""}, "issuer"), ({"issuer": "http://login.example.com"}, "issuer"), ({"issuer": "https://a.example/?a=b"}, "issuer"),
-        ({"issuer": "https://u:p@a.example"}, "issuer"), ({"issuer": "https://a.example/" + "x" * 500}, "issuer"), ({"issuer": 7}, "issuer"),
+        ({"issuer": "https://u:p@a.example"}, "issuer"), ({"issuer": "https://a.example/" + "x" * 500}, "issuer"),
+        ({"issuer": 7}, "issuer"),
         ({"client_id": ""}, "client_id"), ({"client_id": " "}, "client_id"), ({"client_id": "x" * 191}, "client_id"),
         ({"client_id": "a\u202eb"}, "client_id"), ({"client_secret": "x" * 501}, "client_secret"),
         ({"client_secret": "a\nb"}, "client_secret"), ({"enabled": "perhaps"}, "enabled"), ({"enabled": None}, "enabled"),

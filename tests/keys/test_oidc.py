@@ -344,6 +344,13 @@ def test_plain_http_is_for_this_machine_alone(settings: Any, monkeypatch: pytest
             oidc.discover(url)
 
 
+def test_nor_where_a_name_of_it_leads_elsewhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.UPSTREAM_NETWORKS = ["10.0.0.0/8", "127.0.0.0/8"]
+    monkeypatch.setattr(fetching, "_fetch", lambda *_, **__: pytest.fail("called"))
+    with pytest.raises(fetching.Unreachable):
+        fetching.call("GET", oidc.check_address("http://localhost/acme"), resolver=lambda *_: ["10.1.2.3"])
+
+
 @pytest.fixture
 def idp(settings: Any) -> Iterator[Hostile]:
     settings.UPSTREAM_NETWORKS = ["127.0.0.0/8"]
@@ -416,7 +423,7 @@ def test_a_provider_that_takes_no_secret_can_not_be_used(idp: Hostile, methods: 
         Said(b"null"),
         Said(b"\xff\xfe"),
         Said(b"[" * 50_000),
-        Said(b"{" + b" " * 70_000),
+        Said(b"{}" + b" " * 70_000),
         Said(b"\x1f\x8b", headers={"Content-Encoding": "gzip"}),
         Said(headers={"Content-Length": "-1"}),
     ],
