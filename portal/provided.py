@@ -232,7 +232,7 @@ def _unreadable() -> str:
 def refused(request: HttpRequest, why: str, *, status: int = 401) -> HttpResponse:
     """Why nobody is signed in, and the ways on."""
     tenant: Tenant = request.tenant  # type: ignore[attr-defined]
-    return render(request, "account/provider_refused.html", {"at": tenant, "why": why}, status=status)
+    return render(request, "account/provider_refused.html", {"at": tenant, "why": why, "final": status == 403}, status=status)
 
 
 def provider_of(tenant: Tenant) -> IdentityProvider | None:

@@ -26,7 +26,8 @@ from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.models import Role
 from tenants.roles import permissions_of
 
-NOBODY = gettext_lazy("Nobody: they need an invitation first")
+# As the form sends it; "" would be a field that was left out.
+NOBODY = ("nobody", gettext_lazy("Nobody: they need an invitation first"))
 
 
 class ProviderForm(PageForm):
@@ -46,7 +47,6 @@ class ProviderForm(PageForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
     )
     joins_as = forms.ChoiceField(
-        required=False,
         label=gettext_lazy("Who joins, of those who are no members yet"),
         help_text=gettext_lazy("Whoever the provider signs in with a confirmed address gets this role."),
     )
@@ -59,12 +59,18 @@ class ProviderForm(PageForm):
     def __init__(self, *args: Any, held: frozenset[str], new: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["issuer"].widget.attrs |= {"inputmode": "url", "autocapitalize": "none", "spellcheck": "false"}
+        self.fields["client_secret"].required = new
         self.fields["client_secret"].help_text = (
             _("It is sealed, and never shown again.") if new else _("Empty, it stays as it is. Another issuer needs its own.")
         )
         now = self.initial.get("joins_as")
+        self.initial["joins_as"] = now or NOBODY[0]
         own = [(name, word) for name, word in ROLES.items() if name == now or permissions_of([name]) <= held]
-        self.fields["joins_as"].choices = [("", NOBODY), *(each for each in own if each[0] != Role.ADMIN)]  # type: ignore[attr-defined]
+        self.fields["joins_as"].choices = [NOBODY, *(each for each in own if each[0] != Role.ADMIN)]  # type: ignore[attr-defined]
+
+    def clean_joins_as(self) -> str:
+        chosen: str = self.cleaned_data["joins_as"]
+        return "" if chosen == NOBODY[0] else chosen
 
 
 @sensitive_post_parameters("client_secret")

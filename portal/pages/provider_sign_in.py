@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from keys.models import IdentityProvider
 from portal import provided
 from portal.accounts import carried, onward
 from portal.forms import PageForm, Text
@@ -65,7 +66,8 @@ def choose(request: HttpRequest) -> HttpResponse:
 @require_safe
 def sign_in(request: HttpRequest, tenant: str) -> HttpResponse:  # noqa: ARG001  (the middleware has read it)
     at = _at(request)
-    return render(request, "account/provider_sign_in.html", {"at": at, "carried": carried(onward(request))})
+    host = urlsplit(_provider_of(at).issuer).netloc
+    return render(request, "account/provider_sign_in.html", {"at": at, "host": host, "carried": carried(onward(request))})
 
 
 @open_to_all("it is how one gets in")
@@ -102,7 +104,15 @@ def callback(request: HttpRequest, tenant: str) -> HttpResponse:  # noqa: ARG001
 def _at(request: HttpRequest) -> Tenant:
     """:raises Http404: there is no such tenant, or nobody signs in to it by a provider; which of them is not told."""
     found: Tenant | None = getattr(request, "tenant", None)
-    if found is None or provided.provider_of(found) is None:
+    if found is None:
+        raise Http404
+    _provider_of(found)
+    return found
+
+
+def _provider_of(tenant: Tenant) -> IdentityProvider:
+    found = provided.provider_of(tenant)
+    if found is None:
         raise Http404
     return found
 

@@ -33,7 +33,7 @@ def ada(in_acme: Cast) -> Client:
 
 
 def typed(idp: Hostile, **changed: Any) -> dict[str, Any]:
-    form = {"issuer": idp.url, "client_id": CLIENT, "client_secret": SECRET, "joins_as": "", "enabled": "on", **changed}
+    form = {"issuer": idp.url, "client_id": CLIENT, "client_secret": SECRET, "joins_as": "nobody", "enabled": "on", **changed}
     return {name: value for name, value in form.items() if value is not None}
 
 
@@ -87,7 +87,8 @@ def test_an_empty_secret_stays_as_it_is(named: Client, idp: Hostile) -> None:
         ({"issuer": "https://login.example.com/?a=b"}, "An issuer has no query"),
         ({"issuer": "login.example.com"}, "Write an address such as"),
         ({"client_id": ""}, "Fill this in."),
-        ({"client_secret": ""}, "Write the client secret; another issuer needs its own."),
+        ({"client_secret": ""}, "Fill this in."),
+        ({"joins_as": ""}, "Fill this in."),
         ({"joins_as": "admin"}, "Select a valid choice"),
     ],
 )
@@ -97,6 +98,14 @@ def test_what_can_not_be_used_is_said_beside_its_field(ada: Client, idp: Hostile
     assert said in text(answer)
     assert SECRET not in answer.content.decode(), "a secret is typed again"
     assert not IdentityProvider.objects.exists()
+
+
+def test_another_issuer_needs_its_own_secret(named: Client, idp: Hostile) -> None:
+    """Else whoever may write an address here would have the secret sent to it."""
+    answer = named.post(PAGE, typed(idp, issuer="https://evil.example", client_secret=""))
+    assert answer.status_code == 422
+    assert "Write the client secret; another issuer needs its own." in text(answer)
+    assert IdentityProvider.objects.get().issuer == idp.url
 
 
 def test_nobody_becomes_an_admin_by_it(ada: Client) -> None:

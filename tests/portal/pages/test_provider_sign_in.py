@@ -60,6 +60,7 @@ def test_carl_goes_to_the_provider_and_comes_back_signed_in(acme: Cast, provider
     page = client.get(HERE)
     assert "Sign in to Acme" in text(page)
     assert "/t/acme/sign-in/start/" in page.content.decode()
+    assert provider.url.removeprefix("http://") in text(page), "where the button leads"
     answer = idp.sign_in(client, "acme", provider, "carl-1")
     assert (answer.status_code, answer["Location"]) == (302, "/t/acme/")
     assert client.get("/t/acme/").status_code == 200
