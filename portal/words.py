@@ -125,8 +125,6 @@ def _named(data: Data) -> dict[str, Any]:
         "version": data.get("version", ""),
         "number": data.get("number", ""),
         "days": data.get("days", 0),
-        "provider": data.get("provider", ""),
-        "tenant": data.get("tenant", ""),
         "many": data.get("operations", 0),
         "terms": limit_in_words(data["calls"], data["seconds"]) if data.get("calls") and data.get("seconds") else "",
         "was": was.get("name", "") if isinstance(was, Mapping) else was,
@@ -134,6 +132,8 @@ def _named(data: Data) -> dict[str, Any]:
         "roles": listed(ROLES.get(role, role) for role in data.get("roles", [])),
         "origins": listed(now.get("cors_origins", [])) if isinstance(now, Mapping) else "",
         "name": now.get("name", "") if isinstance(now, Mapping) else "",
+        "provider": data.get("provider", ""),
+        "tenant": data.get("tenant", ""),
     }
 
 

@@ -38,8 +38,11 @@ class WhereForm(PageForm):
     def clean_slug(self) -> str:
         """The word alone, of whatever of the address was pasted."""
         text = self.cleaned_data["slug"].strip()
-        path = urlsplit(text).path if "://" in text else text
-        return str(path.strip("/").removeprefix("t/").partition("/")[0]).lower()
+        try:
+            path = urlsplit(text).path if "://" in text else text
+        except ValueError:
+            path = text
+        return path.strip("/").removeprefix("t/").partition("/")[0].lower()
 
 
 @open_to_all("it is how one gets in, as long as nobody knows who it is")
@@ -121,7 +124,11 @@ def _came_from_our_page(request: HttpRequest) -> bool:
     """As browsers say (Fetch Metadata), or where they don't by the page that they came from."""
     if site := request.headers.get("Sec-Fetch-Site"):
         return site == "same-origin"
-    came, ours = urlsplit(request.headers.get("Referer", "")), urlsplit(settings.PORTAL_URL)
+    ours = urlsplit(settings.PORTAL_URL)
+    try:
+        came = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        return False
     return (came.scheme, came.netloc) == (ours.scheme, ours.netloc)
 
 

@@ -357,8 +357,14 @@ def test_a_team_without_a_provider_is_answered_like_one_that_is_not_there(acme: 
     assert "Nobody signs in there by a provider." in said.pop()
 
 
+@pytest.mark.parametrize("typed", ["http://[", "://", "/t/", "//", "x" * 201, "a\x00b", "\udc80", "t/t/acme", "%2e%2e", "acme/../globex"])
+def test_what_is_no_word_breaks_nothing(acme: Cast, client: Client, typed: str) -> None:
+    assert client.post(CHOOSE, {"slug": typed.encode("utf-8", "replace").decode()}).status_code in {302, 422}
+
+
 def test_a_link_from_elsewhere_begins_nothing(acme: Cast, client: Client) -> None:
-    for headers in ({}, {"sec-fetch-site": "cross-site"}, {"referer": "https://evil.example/"}):
+    forged = ("https://evil.example/", "http://[", f"{settings_url()}.evil.example/", f"{settings_url()}@evil.example/")
+    for headers in ({}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, *({"referer": each} for each in forged)):
         answer = client.get(f"{HERE}start/", headers=headers)
         assert answer["Location"] == HERE
     from_ours = client.get(f"{HERE}start/", headers={"referer": f"{settings_url()}{HERE}"})
