@@ -23,6 +23,8 @@ from tenants.scope import tenant_scope
 BIGGEST = next(iter(TENANTS))
 # Each of these tenants has a member who is at home in the biggest.
 GUESTS_EVERY = 20
+# So many events of one tenant are told between two lines of how far it is.
+SAID_EVERY = 2_000
 ANSWER: dict[str, Any] = {"responses": {"200": {"description": "So it is."}}}
 ONE: dict[str, Any] = {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]}
 DOCUMENT: dict[str, Any] = {
@@ -40,27 +42,34 @@ def ours(tenants: int, seed: int) -> list[UUID]:
     return [tenant_id(seed, number) for number in range(tenants)]
 
 
-def make(wanted: Sequence[Size], *, seed: int) -> Iterator[int]:
-    """Yields after each tenant how many events it has brought."""
+def make(wanted: Sequence[Size], *, seed: int) -> Iterator[tuple[int, int]]:
+    """Yields after each tenant, and now and then within a big one, how many tenants and how many events are there."""
     setting = Setting(seed, _midnight(), len(wanted), pepper_id(settings.PEPPER), openapi.parse(json.dumps(DOCUMENT)))
     ids = ours(len(wanted), seed)
     there = set(Tenant.objects.filter(pk__in=ids).values_list("pk", flat=True))
     guests = _guests(ids[0]) if ids[0] in there else []
+    told = 0
     for number, (pk, size) in enumerate(zip(ids, wanted, strict=True)):
         if pk not in there:
             guest = guests[number // GUESTS_EVERY % len(guests)] if guests and number % GUESTS_EVERY == 0 else None
-            _tell(setting, number, size, guest)
+            for so_far in _tell(setting, number, size, guest):
+                yield number, told + so_far
             if number == 0:
                 guests = _guests(pk)
-        yield size.events + size.sign_ins + 1
+        told += size.events + size.sign_ins + 1
+        yield number + 1, told
 
 
-def _tell(setting: Setting, number: int, size: Size, guest: Person | None) -> None:
+def _tell(setting: Setting, number: int, size: Size, guest: Person | None) -> Iterator[int]:
     rows = Rows()
     slug, name = (slug_of(number), name_of(number)) if number else (BIGGEST, TENANTS[BIGGEST])
     story = Story(setting, number, size, rows, slug=slug, name=name)
     with tenant_scope(story.tenant):
-        story.tell_all(known=_cast() if number == 0 else (), guest=guest)
+        said = 0
+        for so_far in story.tell_all(known=_cast() if number == 0 else (), guest=guest):
+            if so_far - said >= SAID_EVERY:
+                said = so_far
+                yield so_far
         chain = platform_chain(rows)
         for facts in story.platform:
             chain.add(facts)

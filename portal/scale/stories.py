@@ -22,8 +22,8 @@ Status = Subscription.Status
 class Story(Members):
     """Told once."""
 
-    def tell_all(self, *, known: Sequence[Known] = (), guest: Person | None = None) -> None:
-        """All of it, into `rows`; the platform's events are left to the caller, who has its chain.
+    def tell_all(self, *, known: Sequence[Known] = (), guest: Person | None = None) -> Iterator[int]:
+        """All of it, into `rows`; the platform's events are left to the caller, who has its chain. Yields how many events it has told.
 
         :param known: whom it has before all others.
         :param guest: somebody of another tenant who is a member here as well.
@@ -36,6 +36,7 @@ class Story(Members):
             step()
             while self.chain.number < room * done // len(steps):
                 self._go_on()
+            yield self.chain.number
         if guest is not None:
             self._join(guest)
         for credential in self.given.credentials:

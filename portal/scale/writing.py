@@ -4,6 +4,7 @@ PostgreSQL refuses COPY into a table with row security, to the tables' owner as 
 every policy looks at, row by row.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
@@ -31,13 +32,11 @@ class Rows:
         waiting = self._waiting[model]
         waiting.append({**_usual(model), **row})
         if len(waiting) == BATCH:
-            _insert(model, waiting)
+            _insert({model: waiting})
             waiting.clear()
 
     def finish(self) -> None:
-        for model, waiting in self._waiting.items():
-            if waiting:
-                _insert(model, waiting)
+        _insert(self._waiting)
         self._waiting.clear()
 
 
@@ -83,13 +82,20 @@ def _left(model: type[Model], usual: Row) -> list[Any]:
     return [field for field in model._meta.concrete_fields if field.column not in usual and field.blank]  # noqa: SLF001
 
 
-def _insert(model: type[Model], rows: list[Row]) -> None:
+def _insert(waiting: Mapping[type[Model], list[Row]]) -> None:
+    """All of it at once: a small tenant has few rows in each of many tables, and would wait for every table by itself."""
+    statements, texts = [], []
+    for model, rows in waiting.items():
+        if rows:
+            statements.append(_statement(model, rows))
+            texts.append(json.dumps(rows, default=str))
+    with connection.cursor() as cursor:
+        cursor.execute(";\n".join(statements), texts)
+
+
+def _statement(model: type[Model], rows: list[Row]) -> str:
     table, columns = model._meta.db_table, sorted(rows[0])  # noqa: SLF001  (Django's documented model API)
-    unlike = next((row for row in rows if sorted(row) != columns), None)
+    unlike = next((row for row in rows if row.keys() != rows[0].keys()), None)
     assert unlike is None, f"{table}: {unlike}"
     named = ", ".join(f'"{column}"' for column in columns)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'INSERT INTO "{table}" ({named}) SELECT {named} FROM json_populate_recordset(NULL::"{table}", %s)',  # nosec B608  (names of ours)
-            [audit_proof.canonical(rows)],
-        )
+    return f'INSERT INTO "{table}" ({named}) SELECT {named} FROM json_populate_recordset(NULL::"{table}", %s)'  # nosec B608  (names of ours)

@@ -15,7 +15,8 @@ from keys import audit_proof
 from keys.actions import audit_exports, audit_keys
 from keys.models import Application, SigningKey
 from portal import sizes as measured
-from portal.scale import run
+from portal.demo.data import OFFERS
+from portal.scale import names, run
 from portal.scale.sizes import sizes
 from tenants import events
 from tenants.models import Event, EventCounter, Membership, Notification, PlatformCounter, PlatformEvent, Tenant, TenantModel, User
@@ -151,6 +152,18 @@ def test_a_run_that_was_stopped_goes_on(db: None, monkeypatch: pytest.MonkeyPatc
     stopped = everything()
     assert len(stopped["tenants.Tenant"]) == NUMBERS["tenants"]
     assert len(stopped["tenants.PlatformEvent"]) == PlatformCounter.objects.get().number
+
+
+def test_how_far_it_is_is_told_within_a_big_tenant_as_well(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "SAID_EVERY", 200)
+    told = list(run.make(sizes(**NUMBERS), seed=1))
+    assert told == sorted(told)
+    assert told[-1] == (NUMBERS["tenants"], NUMBERS["events"])
+    assert len([events for tenants, events in told if tenants == 0]) > 3
+
+
+def test_the_demos_apis_find_room_in_the_biggest() -> None:
+    assert {thing.lower() for thing in names.THINGS}.isdisjoint(offer.slug for offer in OFFERS[run.BIGGEST])
 
 
 def test_the_same_seed_makes_the_same_and_another_makes_others(db: None) -> None:

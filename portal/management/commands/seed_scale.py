@@ -36,8 +36,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         started = said = time.monotonic()
         told = 0
-        for done, many in enumerate(run.make(wanted, seed=seed), start=1):
-            told += many
+        for done, told in run.make(wanted, seed=seed):
             if self.stdout.isatty():
                 self._bar(told, events, done)
             elif time.monotonic() - said >= SECONDS:
