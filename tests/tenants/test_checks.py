@@ -54,7 +54,7 @@ def owner(transactional_db: None) -> Any:
 
 
 def test_e002_a_missing_composite_foreign_key(owner: Any) -> None:
-    name = "keys_credential_application_id_same_tenant"
+    name = "_keys_credential_application_id_same_tenant"
     wanted = owner.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [name]).fetchone()[0]
     owner.execute(f"ALTER TABLE keys_credential DROP CONSTRAINT {name}")
     try:
