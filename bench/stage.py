@@ -22,11 +22,11 @@ RESULTS = ROOT / "bench" / "results"
 
 
 @contextmanager
-def stack(**environment: str) -> Iterator[Stack]:
-    """The embedded stack on free ports, under var/bench, which is kept between runs."""
+def stack(var: Path = VAR, *, demo: bool = True, **environment: str) -> Iterator[Stack]:
+    """The embedded stack on free ports, under a folder that is kept between runs."""
     # Measurements decide more often in a minute than a person may.
     given = {**os.environ, "PORTICO_WRITE_RATE": "1000000", **environment}
-    with Stack(VAR, listen=Ports(0, 0, 0), environment=given, say=lambda _: None) as found:
+    with Stack(var, demo=demo, listen=Ports(0, 0, 0), environment=given, say=lambda _: None) as found:
         yield found
 
 
