@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db.models import Case, CharField, Exists, OuterRef, Prefetch, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Prefetch, Q, QuerySet, Value, When
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path
@@ -64,8 +64,8 @@ def own_subscriptions(api: Api, user: User) -> list[Subscription]:
 
 def with_standing(apis: QuerySet[Api], user: User | None) -> QuerySet[Any]:
     """Annotate what each is to this person, or to a visitor: a key of STANDINGS, `suspended`, or "" where nobody can subscribe."""
-    mine = Subscription.objects.owned_by(user).filter(api=OuterRef("pk"))
-    plans = Plan.objects.filter(api=OuterRef("pk"), status=Plan.Status.PUBLISHED)
+    mine = Subscription.objects.owned_by(user)
+    plans = Plan.objects.filter(status=Plan.Status.PUBLISHED)
     steps = [
         (mine.filter(status=_Status.ACTIVE), "subscribed"),
         (mine.filter(status=_Status.PENDING), "pending"),
@@ -73,7 +73,8 @@ def with_standing(apis: QuerySet[Api], user: User | None) -> QuerySet[Any]:
         (plans.filter(approval=Plan.Approval.AUTOMATIC), "open"),
         (plans, "needs_approval"),
     ]
-    whens = [When(Exists(rows), then=Value(name)) for rows, name in steps]
+    # Of all APIs at once, so that a person's subscriptions are looked for once and not for each.
+    whens = [When(pk__in=rows.values("api"), then=Value(name)) for rows, name in steps]
     return apis.annotate(standing=Case(*whens, default=Value(""), output_field=CharField()))
 
 
