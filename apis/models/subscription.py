@@ -96,7 +96,12 @@ class Subscription(TenantModel):
                 name="only_a_decision_can_be_undone",
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "status"], name="subscriptions_by_status")]
+        indexes = [
+            models.Index(fields=["tenant", "status", "id"], name="subscriptions_by_status"),
+            models.Index(
+                fields=["tenant", "decided_at", "id"], condition=models.Q(decided_at__isnull=False), name="subscriptions_by_decision"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.application} to {self.api}"
