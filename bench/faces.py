@@ -1,10 +1,13 @@
 """The other faces of a page: where its own links and its own forms lead when somebody narrows it, turns it over or searches in it."""
 
+from collections import Counter
 from html.parser import HTMLParser
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 # What is looked for: something that much has in its name, and something that nothing has, for which all has to be read.
 SOUGHT = ("or", "nothing of the kind")
+# So many that differ in no more than what they name are looked at: the others are like them.
+ALIKE = 3
 
 
 class Faces(HTMLParser):
@@ -15,6 +18,7 @@ class Faces(HTMLParser):
         self._path = path
         self._in_form = False
         self._select = ""
+        self._alike: Counter[tuple[str, ...]] = Counter()
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -41,7 +45,9 @@ class Faces(HTMLParser):
             self._select = ""
 
     def _note(self, query: str) -> None:
-        if query not in self.found:
+        names = tuple(sorted(parse_qs(query)))
+        if query not in self.found and self._alike[names] < ALIKE:
+            self._alike[names] += 1
             self.found.append(query)
 
 

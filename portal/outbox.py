@@ -39,7 +39,7 @@ class EmailBackend(BaseEmailBackend):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail that is a file: its text part alone."""
+    """A mail that is a file: its text part alone, and not even that in a list."""
 
     name: str
     at: datetime
@@ -56,17 +56,17 @@ def newest(most: int) -> list[Mail]:
 def _read_all(names: list[str]) -> Iterator[Mail]:
     for name in names:
         # One may have been pruned meanwhile.
-        if found := read(name):
+        if found := read(name, whole=False):
             yield found
 
 
-def read(name: str) -> Mail | None:
+def read(name: str, *, whole: bool = True) -> Mail | None:
     """None where there is no such mail; a name with a path in it is none."""
     path = Path(settings.MAIL_FOLDER) / f"{name}.eml"
     if not _NAME.fullmatch(name) or not path.is_file():
         return None
-    message: Message = BytesParser(policy=default).parsebytes(path.read_bytes())
-    text = message.get_body(("plain",))
+    message: Message = BytesParser(policy=default).parsebytes(path.read_bytes(), headersonly=not whole)
+    text = message.get_body(("plain",)) if whole else None
     at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return Mail(name, at, str(message["To"] or ""), str(message["Subject"] or ""), str(text.get_content()) if text else "")
 
