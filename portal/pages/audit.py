@@ -176,8 +176,8 @@ class Filter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        members = Membership.objects.select_related("user").order_by("user__name", "user__email")[:MOST_PEOPLE]
-        people = [(str(each.user_id), str(each.user)) for each in members]
+        members = Membership.objects.order_by("user__name", "user__email").values_list("user", "user__name", "user__email")[:MOST_PEOPLE]
+        people = [(str(pk), name or email) for pk, name, email in members]
         self.fields["who"].choices = [("", _("Anybody")), (PORTICO, "Portico"), *people]  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             field.widget.attrs |= {"placeholder": field.label, "aria-label": field.label} if name == "q" else {"class": "input"}

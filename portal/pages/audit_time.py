@@ -43,7 +43,8 @@ class Moment(forms.Form):
 
     def __init__(self, *args: Any, chosen: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        found = {str(each.pk): str(each) for each in Application.objects.order_by("name", "pk")[:MOST_APPLICATIONS]}
+        rows = Application.objects.order_by("name", "pk").values_list("pk", "name")[:MOST_APPLICATIONS]
+        found = {str(pk): name for pk, name in rows}
         if chosen not in found and (one := _application(chosen)) is not None:
             found[str(one.pk)] = str(one)
         self.fields["application"].choices = [("", "—"), *found.items()]  # type: ignore[attr-defined]

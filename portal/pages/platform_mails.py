@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from portal import outbox
 from tenants.access import operator_view
 
-MOST = 100
+MOST = 50
 
 
 def _without_a_server(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

@@ -125,8 +125,7 @@ class MemberForm(PageForm):
 
 
 def proposed(people: QuerySet[Membership]) -> list[tuple[str, str]]:
-    found = people.select_related("user").order_by("user__name", "user__email")[:PROPOSED]
-    return [(each.user.email, each.user.name) for each in found]
+    return list(people.order_by("user__name", "user__email").values_list("user__email", "user__name")[:PROPOSED])
 
 
 class NewTeamForm(TeamForm, MemberForm):
