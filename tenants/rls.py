@@ -67,7 +67,7 @@ def known_to_the_planner() -> RunSQL:
                 EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', found.place, found.conname, '_' || found.conname);
             END LOOP;
         END $do$;
-        """,  # noqa: S608  (ours)
+        """,  # nosec B608  (names of ours)
         RunSQL.noop,
     )
 
