@@ -22,11 +22,13 @@ from tenants.serializers import Body, Choice
 
 
 class Listed(serializers.ListSerializer[Any]):
-    """Reads what a whole page is about in one go."""
+    """Reads what a whole page is about in one go, and puts each into words once."""
 
     def to_representation(self, data: Any) -> list[Any]:
         found = cast("Iterable[Notification]", list(data))
-        self.child.abouts = news.abouts([each.event for each in found])  # type: ignore[union-attr]
+        child = cast("NotificationOut", self.child)
+        child.abouts = news.abouts([each.event for each in found])
+        child.words = {each.pk: in_words(each.event, child.abouts.get(each.event.subject_id), self.context["tenant"]) for each in found}
         return super().to_representation(found)
 
 
@@ -41,6 +43,8 @@ class NotificationOut(serializers.ModelSerializer[Notification]):
     sentence = serializers.SerializerMethodField()
     path = serializers.SerializerMethodField()
     abouts: dict[UUID, news.About]
+    # Title, sentence and quote.
+    words: dict[UUID, tuple[str, str, str]]
 
     class Meta:
         model = Notification
@@ -51,18 +55,15 @@ class NotificationOut(serializers.ModelSerializer[Notification]):
         return news.GROUP_OF.get(row.event.kind, "")
 
     def get_title(self, row: Notification) -> str:
-        return self._words(row)[0]
+        return self.words[row.pk][0]
 
     def get_sentence(self, row: Notification) -> str:
-        return self._words(row)[1]
+        return self.words[row.pk][1]
 
     def get_path(self, row: Notification) -> str:
         about = self.abouts.get(row.event.subject_id)
         there = row.event.kind in news.GROUP_OF and news.knows(row.event, about)
         return news.said(row.event, about, self.context["tenant"]).path if there else ""
-
-    def _words(self, row: Notification) -> tuple[str, str, str]:
-        return in_words(row.event, self.abouts.get(row.event.subject_id), self.context["tenant"])
 
 
 class ReadOut(serializers.Serializer[Any]):

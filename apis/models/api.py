@@ -36,7 +36,8 @@ class ApiQuerySet(models.QuerySet["Api"]):
 
     def _with(self, versions: "models.QuerySet[ApiVersion]", plans: "models.QuerySet[Plan]") -> Self:
         return self.prefetch_related(
-            models.Prefetch("versions", versions.select_related("live_revision").order_by("id")),
+            # Without the documents, which are large.
+            models.Prefetch("versions", versions.select_related("live_revision").defer("live_revision__document").order_by("id")),
             models.Prefetch("plans", plans.order_by("id")),
         )
 
