@@ -66,7 +66,7 @@ def with_standing(apis: QuerySet[Api], user: User | None) -> QuerySet[Any]:
     """Annotate what each is to this person, or to a visitor: a key of STANDINGS, `suspended`, or "" where nobody can subscribe."""
     mine = Subscription.objects.owned_by(user)
     plans = Plan.objects.filter(status=Plan.Status.PUBLISHED)
-    steps = [
+    steps: list[tuple[QuerySet[Any], str]] = [
         (mine.filter(status=_Status.ACTIVE), "subscribed"),
         (mine.filter(status=_Status.PENDING), "pending"),
         (mine.filter(status=_Status.SUSPENDED), "suspended"),

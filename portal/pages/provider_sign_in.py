@@ -42,7 +42,7 @@ class WhereForm(PageForm):
             path = urlsplit(text).path if "://" in text else text
         except ValueError:
             path = text
-        return path.strip("/").removeprefix("t/").partition("/")[0].lower()
+        return str(path.strip("/").removeprefix("t/").partition("/")[0]).lower()
 
 
 @open_to_all("it is how one gets in, as long as nobody knows who it is")

@@ -180,6 +180,10 @@ def test_a_service_account_is_nobody_who_signs_in(acme: Cast, idp: Hostile, clie
     idp.claims = {"email": "terraform@acme.example"}
     answer = sign_in(client, idp)
     assert (answer.status_code, out(client)) == (403, True)
+    with tenant_scope(acme.acme.pk):
+        Identity.objects.create(issuer=idp.url, subject="robot", user=account.user)
+    idp.claims = {"sub": "robot"}
+    assert "This account is closed." in text(sign_in(client, idp)), "nor if a link were there"
 
 
 @pytest.mark.parametrize(
