@@ -30,6 +30,8 @@ from tests.live import _gateway, fresh_gateway, gateway, upstream
 
 __all__ = ["_gateway", "fresh_gateway", "gateway", "upstream"]
 QUERIES = Path(__file__).with_name("queries.json")
+# Each test client makes the middleware anew, which would otherwise look at every static file each time.
+settings.WHITENOISE_AUTOREFRESH = True
 
 
 def _connect_as(url: str) -> None:
