@@ -88,7 +88,7 @@ def test_every_kind_has_text_and_html_and_one_link(carl: User, folder: Path, kin
     if kind == account_mails.KNOWN_ALREADY:
         accounts.ask_for_mail("email_confirmation", carl.email)
     elif kind in {account_mails.CONFIRMATION, account_mails.RESET}:
-        user = User.objects.create_user("nina@new.example", verified=False)
+        user = User.objects.create_user("nina@new.example", PASSWORD, verified=False)
         accounts.ask_for_mail(kind, user.email)
     elif kind.startswith(("identity_", "tenant_")):
         ErasedTenant.objects.create(tenant_id=carl.pk, slug="acme", certificate="signed")

@@ -16,7 +16,18 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apis.actions import subscriptions
 from apis.models import Api, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
-from keys.models import Application, CalendarFeed, ChainHead, CredentialUse, ProtectedResource, RevokedToken, SigningKey, UsedAssertion
+from keys.actions.identity_providers import change_provider
+from keys.models import (
+    Application,
+    CalendarFeed,
+    ChainHead,
+    CredentialUse,
+    Identity,
+    ProtectedResource,
+    RevokedToken,
+    SigningKey,
+    UsedAssertion,
+)
 from portal.settings import DATABASE_OWNER_URL
 from tenants import events
 from tenants.checks import every_tenant_table_is_guarded, tenant_models
@@ -61,6 +72,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     )  # fmt: skip
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
+    issuer = "https://login.example.com"
+    change_provider({"issuer": issuer, "client_id": "portico", "client_secret": "s", "enabled": False}, by=admin)
+    identity = Identity.objects.create(issuer=issuer, subject="1", user=owner)
     team = make.team(owner)
     role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])
     invitation = make.invitation(by=owner)
@@ -86,6 +100,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "notifications": notification.pk,
             "invitations": invitation.pk,
             "members": team.lead_id,
+            "identities": identity.pk,
         },
         "purpose": "access_token",
         "credential": credential.pk,
@@ -130,7 +145,11 @@ def tenant_patterns() -> list[tuple[str, str, set[str]]]:
 # What OAuth shows of a tenant is public by design; it has no ids but the tenant's own.
 # A calendar's address has a test of its own, tests/portal/pages/test_expiries.py.
 # So has the one that stops mails, tests/portal/pages/test_inbox.py, and an invitation's, tests/portal/pages/test_invitations.py.
-OPEN = {"calendar-feed", "invitation", "stop-mails", "token", "revoke", "introspect", "jwks", "metadata", "resource-metadata"}
+# And so have the ways in by a provider, tests/portal/pages/test_provider_sign_in.py.
+OPEN = {
+    "sign-in", "sign-in-start", "sign-in-callback", "calendar-feed", "invitation", "stop-mails", "token", "revoke", "introspect", "jwks",
+    "metadata", "resource-metadata",
+}  # fmt: skip
 ADDRESSES = [each for each in tenant_patterns() if each[0] not in OPEN]
 # What a key is for is a word, and no id of anybody's.
 WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant", "purpose"}]
@@ -138,6 +157,7 @@ WITH_IDS = [each for each in ADDRESSES if each[2] - {"tenant", "purpose"}]
 
 def address(path: str, slug: str, ids: dict[str, Any]) -> str:
     kinds = {
+        "sign-in/linked/": "identities",
         "service-accounts/": "services",
         "inbox/": "notifications",
         "invitations/": "invitations",
@@ -157,6 +177,7 @@ def unknown_ids() -> dict[str, Any]:
         "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
+            "identities",
         )},
     }  # fmt: skip
 
