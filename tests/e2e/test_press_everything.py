@@ -21,7 +21,9 @@ PRESSABLE = """() => [...document.querySelectorAll('a[href], button, summary, se
     method: each.form ? each.form.method : 'get', download: each.hasAttribute('download'),
     words: (each.innerText || each.getAttribute('aria-label') || '').trim().slice(0, 60) } })"""
 # What ends the walk, here or for those who walk later, or leaves Portico's pages.
-APART = re.compile(r"/accounts/logout/|/api/docs/|/platform/tables/|/profile/theme/|/members/[^/]+/remove/|/leave/|/settings/close/|/people/[^/]+/close/")
+APART = re.compile(
+    r"/accounts/logout/|/api/docs/|/platform/tables/|/profile/theme/|/members/[^/]+/remove/|/leave/|/settings/close/|/people/[^/]+/close/"
+)
 
 
 @dataclass(frozen=True)
