@@ -4,13 +4,12 @@ Nothing is changed here: what changes one of them is an action with an event, an
 security would show none of their rows.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from csp.decorators import csp_replace
 from django.apps import apps
 from django.contrib.admin import AdminSite, ModelAdmin
-from django.db.models import CharField, JSONField, Model, TextField
+from django.db.models import CharField, JSONField, TextField
 from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver
 from django.views.decorators.http import require_safe
@@ -98,11 +97,6 @@ class SharedTables(AdminSite):
         return kept
 
 
-def _models() -> Iterator[type[Model]]:
-    for label in SHARED:
-        yield apps.get_model(label)
-
-
 site = SharedTables(name="admin")
-for model in _models():
-    site.register(model, Table)
+for _label in SHARED:
+    site.register(apps.get_model(_label), Table)
