@@ -104,7 +104,7 @@ def read(text: str | bytes) -> Document:
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     refuse_large(len(raw))
-    command = [sys.executable, "-I", str(WORKER)]
+    command = [sys.executable, "-I", str(WORKER), str(SECONDS)]
     if not _readers.acquire(timeout=WAIT_SECONDS):
         raise TooManyAtOnceError
     try:

@@ -1,4 +1,4 @@
-"""The process in which a document that somebody uploaded is read: `python -I openapi_worker.py < document > answer`.
+"""The process in which a document that somebody uploaded is read: `python -I openapi_worker.py SECONDS < document > answer`.
 
 It is limited before the first byte is read, and a file or socket can't be opened any more. The answer is one JSON
 object, with "document" or with "problems"; when memory runs out it says so with EXIT_MEMORY. Run by `openapi.read`.
@@ -17,22 +17,22 @@ from types import TracebackType
 # it can replace a library.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-from apis.openapi import EXIT_MEMORY, MEMORY_BYTES, SECONDS, parse
+from apis.openapi import EXIT_MEMORY, MEMORY_BYTES, parse
 from apis.openapi_source import MAX_BYTES, DocumentError, decode
 
 # jsonschema takes some 15 frames per level of a document.
 RECURSION_LIMIT = 5_000
 
 
-def limit() -> None:
-    """Give up what a reader of text doesn't need."""
+def limit(seconds: int) -> None:
+    """Give up what a reader of text doesn't need, and more CPU than that."""
     sys.setrecursionlimit(RECURSION_LIMIT)
     _set(resource.RLIMIT_CORE, 0, 0)
     _set(resource.RLIMIT_FSIZE, 0, 0)
     # Standard input, output and error are the three.
     _set(resource.RLIMIT_NOFILE, 3, 3)
     # The lower one ends the process with SIGXCPU, which says why; the higher one with SIGKILL.
-    _set(resource.RLIMIT_CPU, SECONDS, SECONDS + 1)
+    _set(resource.RLIMIT_CPU, seconds, seconds + 1)
     try:
         _set(resource.RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES)
     except (ValueError, OSError):
@@ -66,9 +66,9 @@ def answer(raw: bytes) -> str:
         return json.dumps({"problems": [dataclasses.asdict(problem) for problem in error.problems]}, ensure_ascii=False)
 
 
-def main(read: Callable[[int], bytes], write: Callable[[bytes], object]) -> int:
+def main(seconds: int, read: Callable[[int], bytes], write: Callable[[bytes], object]) -> int:
     """Answer once; the exit status."""
-    limit()
+    limit(seconds)
     try:
         write(answer(read(MAX_BYTES + 1)).encode("utf-8"))
     except MemoryError:
@@ -78,4 +78,4 @@ def main(read: Callable[[int], bytes], write: Callable[[bytes], object]) -> int:
 
 if __name__ == "__main__":
     sys.excepthook = report_frames
-    sys.exit(main(sys.stdin.buffer.read, sys.stdout.buffer.write))
+    sys.exit(main(int(sys.argv[1]), sys.stdin.buffer.read, sys.stdout.buffer.write))

@@ -71,7 +71,7 @@ def fetch_jwks(url: str, *, resolver: addresses.Resolver = addresses.look_up) ->
     """
     parts = check_url(url)
     try:
-        answer = call("GET", parts, accept="application/jwk-set+json, application/json", resolver=resolver)
+        answer = call("GET", parts, accept="application/jwk-set+json, application/json", seconds=SECONDS, resolver=resolver)
         body = answer.body.decode() if answer.status == 200 else None
     except Unreachable as error:
         if not error.allowed:

@@ -632,7 +632,7 @@ class TestProcess:
     def test_it_can_open_nothing_once_it_is_limited(self) -> None:
         code = (
             f"import sys; sys.path.append({str(ROOT)!r})\n"
-            "from apis.openapi_worker import limit\nlimit()\n"
+            "from apis.openapi_worker import limit\nlimit(5)\n"
             "import resource\n"
             "kinds = resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE\n"
             "print([resource.getrlimit(kind)[0] for kind in kinds])\n"

@@ -213,10 +213,11 @@ def test_keys_that_are_no_good_are_refused_as_pasted_ones_are(provider: Provider
 
 
 def test_a_server_that_drips_is_not_waited_for(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte comes in time, and the last would come after half a minute."""
+    """Each byte comes in time, and the last would come after some fifteen seconds."""
     monkeypatch.setattr(fetching, "SECONDS", 0.5)
     provider.drip = 0.1
     began = time.monotonic()
     with pytest.raises(JwksRefused, match="did not answer with keys"):
         fetch_jwks(provider.url, resolver=at("127.0.0.1"))
-    assert time.monotonic() - began < 3
+    # Half a second, on a busy machine with some more for the handshake.
+    assert time.monotonic() - began < 5

@@ -33,6 +33,8 @@ def page(request: Any, transactional_db: None, live_server: Any, settings: Any, 
 
 def type_into(page: Page, *texts: str) -> None:
     """From field to field by Tab; the last one is sent by Enter."""
+    # A browser gives a page's first field the focus some time after it has loaded.
+    page.locator("input:focus").wait_for()
     for number, text in enumerate(texts):
         if number:
             page.keyboard.press("Tab")
