@@ -6,15 +6,17 @@ and it runs the document's own regular expressions over its default values. Its 
 expression of a document runs here.
 """
 
+import importlib.util
+import json
 import string
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, groupby, islice
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from jsonschema import Draft4Validator, Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema_specifications import REGISTRY
-from openapi_spec_validator.schemas import schema_v30, schema_v31
 
 from apis.openapi_source import MAX_PROBLEMS, Path, quote
 
@@ -89,6 +91,17 @@ def violations(content: dict[str, Any], *, minor: int) -> Iterator[Violation]:
     yield from last
 
 
+def _published(version: str) -> dict[str, Any]:
+    """A schema of openapi-spec-validator, out of its files: to import it takes longer than to read a document, and each is read anew."""
+    package = importlib.util.find_spec("openapi_spec_validator")
+    assert package is not None
+    assert package.origin is not None
+    found: dict[str, Any] = json.loads(
+        FilePath(package.origin).with_name("resources").joinpath("schemas", f"v{version}", "schema.json").read_text()
+    )
+    return found
+
+
 def _schema_31() -> dict[str, Any]:
     """OpenAPI 3.1 and its schema dialect as one plain JSON Schema.
 
@@ -102,7 +115,7 @@ def _schema_31() -> dict[str, Any]:
         vocabulary = REGISTRY.contents(JSON_SCHEMA + name)
         words |= vocabulary["properties"]
         definitions |= vocabulary.get("$defs", {})
-    published = {**schema_v31}
+    published = _published("3.1")
     definitions |= published["$defs"]
     definitions["schema"] = {"type": ["object", "boolean"], "properties": words}
     # Without its address, "#/..." means this schema and not the published one.
@@ -130,7 +143,7 @@ def _plain(schema: Any) -> Any:
 
 
 # By minor version. Made at import: the process that uses them can't open files any more.
-VALIDATORS = {0: Draft4Validator({**schema_v30}), 1: Draft202012Validator(_schema_31())}
+VALIDATORS = {0: Draft4Validator(_published("3.0")), 1: Draft202012Validator(_schema_31())}
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:
