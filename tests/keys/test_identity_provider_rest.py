@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from keys.actions.identity_providers import secret_of
+from keys.actions.identity_providers import change_provider, secret_of
 from keys.models import Identity, IdentityProvider
+from tenants.errors import Invalid
 from tenants.models import Event, Membership, Role
 from tenants.scope import tenant_scope
 from tests import make
@@ -103,6 +104,17 @@ def test_what_can_not_be_used_is_named_by_its_field(cast: Cast, rest: Rest, wron
     answer = put(cast, rest, **wrong)
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
     assert rest(cast.ada).get(at(cast)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [({"joins_as": "admin"}, "joins_as"), ({"joins_as": "owner"}, "joins_as"), ({"client_secret": "a\nb"}, "client_secret")],
+)
+def test_the_rule_holds_whoever_asks(cast: Cast, wrong: dict[str, Any], field: str) -> None:
+    """Forms and bodies refuse it before; the action does for every caller."""
+    with tenant_scope(cast.acme.pk), pytest.raises(Invalid) as refused:
+        change_provider({**GIVEN, **wrong}, by=cast.ada)
+    assert list(refused.value.problems) == [field]
 
 
 def test_the_first_time_everything_is_needed(cast: Cast, rest: Rest) -> None:
