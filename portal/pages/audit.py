@@ -124,7 +124,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
 }
 # Who did what nobody in particular did.
 PORTICO = "portico"
-MOST_PEOPLE = 500
+MOST_PEOPLE = 100
 # Names are looked for in so many events: row security keeps an index from answering, so each has to be read.
 LOOKED_THROUGH = 50_000
 # Numbers follow the database's clock; this allows for a clock that was set back.
@@ -176,8 +176,11 @@ class Filter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        members = Membership.objects.order_by("user__name", "user__email").values_list("user", "user__name", "user__email")[:MOST_PEOPLE]
-        people = [(str(pk), name or email) for pk, name, email in members]
+        members = Membership.objects.order_by("user__name", "user__email").values_list("user", "user__name", "user__email")
+        people = [(str(pk), name or email) for pk, name, email in members[: MOST_PEOPLE + 1]]
+        if len(people) > MOST_PEOPLE:
+            del people[MOST_PEOPLE:]
+            self.fields["who"].help_text = _("The first %(many)s by name. Search for the names of others.") % {"many": MOST_PEOPLE}
         self.fields["who"].choices = [("", _("Anybody")), (PORTICO, "Portico"), *people]  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             field.widget.attrs |= {"placeholder": field.label, "aria-label": field.label} if name == "q" else {"class": "input"}

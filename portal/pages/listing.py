@@ -37,13 +37,19 @@ def page_of(request: HttpRequest, rows: QuerySet[M], *, by: str = "pk", size: in
     :param rising: the oldest first.
     """
     before, after = _cursor(request, "before", rows, by), _cursor(request, "after", rows, by)
-    total = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
+    upwards, downwards = (by, "pk"), (f"-{by}", "-pk")
+    if before or after:
+        total = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
+    else:
+        # A search that finds little reads everything, so the same reading tells how many there are and which come first.
+        ids = list(rows.order_by(*(upwards if rising else downwards)).values_list("pk", flat=True)[: MOST_COUNTED + 1])
+        total, rows = len(ids), rows.filter(pk__in=ids[: size + 1])
     if after or (rising and not before):
-        found = list((rows.filter(_beyond(by, "gt", after)) if after else rows).order_by(by, "pk")[: size + 1])
+        found = list((rows.filter(_beyond(by, "gt", after)) if after else rows).order_by(*upwards)[: size + 1])
         more_newer, more_older = len(found) > size, after is not None
         found = found[:size][::-1]
     else:
-        found = list((rows.filter(_beyond(by, "lt", before)) if before else rows).order_by(f"-{by}", "-pk")[: size + 1])
+        found = list((rows.filter(_beyond(by, "lt", before)) if before else rows).order_by(*downwards)[: size + 1])
         more_newer, more_older = before is not None, len(found) > size
         found = found[:size]
     newer = _query(request, after=str(found[0].pk)) if found and more_newer else ""

@@ -27,7 +27,7 @@ from tenants.models import Event
 
 _Status = Subscription.Status
 # The queue gets shorter with each decision, so it is not paged; "All" shows whoever waits behind.
-MOST_WAITING, MOST_LATELY = 50, 5
+MOST_WAITING, MOST_LATELY = 20, 5
 
 
 class Rejection(ReasonForm):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
+from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from django import template
 from django.contrib.staticfiles import finders
@@ -92,8 +93,14 @@ def _digest(name: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:10]
 
 
-def _locale() -> str:
-    return translation.to_locale(translation.get_language() or "en")
+def _locale() -> Locale:
+    return _read(translation.to_locale(translation.get_language() or "en"))
+
+
+# A page has up to a hundred times in it, and Babel looks for the name of each one's locale in its list of all.
+@cache
+def _read(name: str) -> Locale:
+    return Locale.parse(name)
 
 
 @register.simple_tag
