@@ -97,7 +97,7 @@ def test_its_admins_get_the_certificate_and_operators_find_it(db: None, world: W
     assert "No tenant is like that" in signed_in.get("/platform/erased/?q=globex").content.decode()
 
 
-def test_a_certificate_that_is_not_signed_yet_is_not_given_away(db: None, world: World, folder: Path) -> None:
+def test_a_certificate_that_is_not_signed_yet_is_not_given_away(db: None, world: World, rest: Rest, folder: Path) -> None:
     cast = world.cast
     time_is_over(closed(cast))
     with pytest.MonkeyPatch.context() as keys_away:
@@ -107,10 +107,13 @@ def test_a_certificate_that_is_not_signed_yet_is_not_given_away(db: None, world:
     signed_in.force_login(cast.olga)
     address = f"/platform/erased/{cast.acme.pk}/certificate/"
     assert "Being signed" in signed_in.get("/platform/erased/").content.decode()
+    over_rest = "/api/v1/platform/tenants/acme/erasure/"
     assert signed_in.get(address).status_code == 404
+    assert rest(cast.olga).get(over_rest).status_code == 404
     assert letters(folder) == []
     erasing.sign()
     assert signed_in.get(address).status_code == 200
+    assert rest(cast.olga).get(over_rest).status_code == 200
     assert len(letters(folder)) == 1
 
 
