@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apis.actions import drafts, resolving
+from apis.actions import drafts, operation_uses, resolving, versions
 from tenants import due
 
 
@@ -12,3 +12,13 @@ def resolve_upstreams() -> int:
 @shared_task
 def expire_drafts() -> int:
     return due.run(drafts.EXPIRE_JOB, drafts.expire)
+
+
+@shared_task
+def turn_brown_outs() -> int:
+    return due.run(versions.BROWN_OUT_JOB, versions.turn_brown_outs)
+
+
+@shared_task
+def prune_operation_uses() -> int:
+    return due.run(operation_uses.PRUNE_JOB, operation_uses.prune)

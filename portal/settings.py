@@ -406,6 +406,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "ApplicationStatus": "keys.models.Application.Status",
+        "BrownOutStatus": "apis.models.BrownOut.Status",
         "CredentialStatus": "keys.models.Credential.Status",
         "JoiningRole": "tenants.serializers.JOINING",
         "PlanStatus": "apis.models.Plan.Status",
@@ -446,6 +447,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "measure-tenants": {"task": "portal.tasks.measure_tenants", "schedule": 60.0},
     "expire-invitations": {"task": "portal.tasks.expire_invitations", "schedule": 60.0},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
+    "turn-brown-outs": {"task": "apis.tasks.turn_brown_outs", "schedule": 5.0, "options": {"expires": 10.0}},
+    "prune-operation-uses": {"task": "apis.tasks.prune_operation_uses", "schedule": 3600.0},
     "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},
     "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},
     # Each chain is due once a day, since it first was.

@@ -26,7 +26,18 @@ class Change:
 
 GATEWAY_KINDS: dict[str, Change] = {
     "api.cors_changed": Change(Part.ROUTES, gives=True),
+    "version.prereleased": Change(Part.ROUTES, gives=True),
     "version.published": Change(Part.ROUTES, gives=True),
+    "version.deprecated": Change(Part.ROUTES, gives=True),
+    "version.sunset_changed": Change(Part.ROUTES, gives=True),
+    "version.reinstated": Change(Part.ROUTES, gives=True),
+    # With access: routes of an earlier revision obey them as well.
+    "version.blocked": Change(Part.ACCESS, gives=False),
+    "version.unblocked": Change(Part.ACCESS, gives=True),
+    "version.retired": Change(Part.ACCESS, gives=False),
+    "brown_out.began": Change(Part.ACCESS, gives=False),
+    "brown_out.ended": Change(Part.ACCESS, gives=True),
+    "brown_out.cancelled": Change(Part.ACCESS, gives=True),
     "revision.live": Change(Part.ROUTES, gives=True),
     "upstream.resolved": Change(Part.ROUTES, gives=True),
     "plan.published": Change(Part.ACCESS, gives=True),
@@ -72,6 +83,14 @@ NEWS: frozenset[str] = frozenset(
         "tenant.closing",
         "tenant.reopened",
         "gateway.rejected_config",
+        "version.deprecated",
+        "version.sunset_changed",
+        "version.reinstated",
+        "version.blocked",
+        "version.unblocked",
+        "version.retired",
+        "brown_out.planned",
+        "brown_out.cancelled",
     }
 )
 
@@ -82,6 +101,9 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "api.created",
     "api.changed",
     "version.created",
+    "version.discarded",
+    "version.acknowledged",
+    "brown_out.planned",
     "revision.created",
     "plan.created",
     "application.created",

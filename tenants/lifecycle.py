@@ -1,6 +1,7 @@
 """States. A model's STEPS is the whole diagram; `move` and `step` are the only writers of `status`."""
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from django.db import transaction
 from django.utils.text import capfirst
@@ -9,6 +10,9 @@ from django.utils.translation import gettext as _
 from tenants import events
 from tenants.errors import NotAllowed
 from tenants.models import Event, Steps, User
+
+Data: TypeAlias = Mapping[str, Any]
+NOTHING: Data = {}
 
 
 class Stateful(Protocol):
@@ -25,15 +29,16 @@ class Stateful(Protocol):
 
 
 @transaction.atomic
-def move(thing: Stateful, to: str, *, by: User | None, why: str = "", gathered: bool = False, **fields: Any) -> Event:
+def move(thing: Stateful, to: str, *, by: User | None, why: str = "", data: Data = NOTHING, gathered: bool = False, **fields: Any) -> Event:
     """`step`, which a caller may see refused and go on."""
-    return step(thing, to, by=by, why=why, gathered=gathered, **fields)
+    return step(thing, to, by=by, why=why, data=data, gathered=gathered, **fields)
 
 
-def step(thing: Stateful, to: str, *, by: User | None, why: str = "", gathered: bool = False, **fields: Any) -> Event:
+def step(thing: Stateful, to: str, *, by: User | None, why: str = "", data: Data = NOTHING, gathered: bool = False, **fields: Any) -> Event:
     """Take one allowed step, once, on the record; the transaction is of no use after a refusal.
 
     :param why: the reason, for the event.
+    :param data: what the event says besides.
     :param gathered: see `events.record`.
     :param fields: columns that change in the same UPDATE.
     :raises NotAllowed: the diagram has no such step, or someone was quicker.
@@ -53,7 +58,7 @@ def step(thing: Stateful, to: str, *, by: User | None, why: str = "", gathered: 
         setattr(thing, name, value)
     reason = {"reason": why} if why else {}
     noun = thing._meta.verbose_name  # noqa: SLF001  (Django's documented model API)
-    return events.record(f"{str(noun).replace(' ', '_')}.{verb}", thing, by=by, gathered=gathered, was=str(was), **reason)
+    return events.record(f"{str(noun).replace(' ', '_')}.{verb}", thing, by=by, gathered=gathered, was=str(was), **reason, **data)
 
 
 def in_words(thing: Stateful, state: str) -> str:

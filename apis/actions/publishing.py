@@ -19,7 +19,7 @@ from keys.kek import kek
 from keys.models import ProtectedResource
 from tenants import due, events, limits
 from tenants.errors import Invalid, NotAllowed
-from tenants.lifecycle import move
+from tenants.lifecycle import in_words, move
 from tenants.models import Event, User
 
 
@@ -200,7 +200,7 @@ def make_live(revision: Revision, *, instead_of: int | None = None, by: User | N
     if instead_of is not None and instead_of != (was or 0):
         said = _("Revision %(number)s was made live meanwhile. Look at what changes against it, then decide again.")
         raise NotAllowed(said % {"number": was})
-    if version.status == ApiVersion.Status.PUBLISHED:
+    if version.status in ApiVersion.OFFERED:
         _room_for(revision)
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
@@ -211,14 +211,28 @@ def make_live(revision: Revision, *, instead_of: int | None = None, by: User | N
 
 
 @transaction.atomic
+def prerelease(version: ApiVersion, *, by: User | None) -> Event:
+    """Open a version to callers with a subscription before it is done: it may still change."""
+    return _open(version, ApiVersion.Status.PRERELEASE, by=by)
+
+
+@transaction.atomic
 def publish(version: ApiVersion, *, by: User | None) -> Event:
     """Open a version to callers with a subscription."""
+    return _open(version, ApiVersion.Status.PUBLISHED, by=by)
+
+
+def _open(version: ApiVersion, to: str, *, by: User | None) -> Event:
     events.lock()
+    if version.status in {ApiVersion.Status.BLOCKED, ApiVersion.Status.DEPRECATED}:
+        # There are ways back from there, which say what they are.
+        said = _("%(version)s is %(state)s; it can be unblocked, or its deprecation taken back.")
+        raise NotAllowed(said % {"version": version, "state": in_words(version, version.status)})
     if version.live_revision is None:
         said = _("%(version)s has no live revision; import its OpenAPI document first.")
         raise NotAllowed(said % {"version": version})
     _room_for(version.live_revision)
-    event = move(version, ApiVersion.Status.PUBLISHED, by=by)
+    event = move(version, to, by=by)
     resources.bring_up_to_date(version.api)
     return event
 
@@ -227,8 +241,8 @@ def _room_for(revision: Revision) -> None:
     """
     :raises NotAllowed: with its operations the gateways had more routes of this tenant than they may.
     """
-    published = ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED).exclude(pk=revision.version_id)
-    others = Operation.objects.filter(revision__in=published.values("live_revision")).count()
+    offered = ApiVersion.objects.offered().exclude(pk=revision.version_id)
+    others = Operation.objects.filter(revision__in=offered.values("live_revision")).count()
     own = Operation.objects.filter(revision=revision).count()
     if others + own > limits.LIVE_OPERATIONS:
         said = _("Revision %(number)s has %(own)s operations, and %(others)s of this tenant are live; together at most %(most)s may be.")

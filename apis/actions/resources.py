@@ -21,7 +21,7 @@ def bring_up_to_date(api: Api) -> None:
     :raises NotAllowed: the tenant had more scopes than it may.
     """
     events.require_lock()
-    live = Revision.objects.filter(live_in__api=api, live_in__status=ApiVersion.Status.PUBLISHED).order_by("live_in__id")
+    live = Revision.objects.filter(live_in__api=api, live_in__status__in=ApiVersion.OFFERED).order_by("live_in__id")
     told = list(live.values_list("scopes", flat=True))
     scopes = {scope: said for each in told for scope, said in each.items()}
     ProtectedResource.objects.filter(name=api.slug).update(published=bool(told), scopes=scopes)

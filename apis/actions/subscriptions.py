@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis.models import UNDO, Api, Plan, Subscription
+from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
 from keys.models import Application
 from tenants import due, events, limits
 from tenants.errors import NotAllowed
@@ -24,8 +24,14 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     A plan that approves by itself is active at once, unless the last word of a person was to suspend.
     """
     events.lock()
-    if not Api.objects.published().filter(pk=api.pk).exists():
-        raise NotAllowed(_("%(api)s is not published yet, so nothing can subscribe to it.") % {"api": api})
+    if not api.versions.filter(status__in=ApiVersion.BEGINNING).exists():
+        going = Api.objects.published().filter(pk=api.pk).exists()
+        said = (
+            _("Every version of %(api)s is going or blocked, so nothing new can subscribe to it.")
+            if going
+            else _("%(api)s is not published yet, so nothing can subscribe to it.")
+        )
+        raise NotAllowed(said % {"api": api})
     if plan.api_id != api.pk or plan.status != Plan.Status.PUBLISHED:
         raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % {"api": api, "plan": plan})
     standing = Subscription.objects.open().filter(application=application, api=api).first()

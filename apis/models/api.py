@@ -5,7 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from apis import origins
 from apis.models.upstream import Upstream
@@ -15,9 +15,8 @@ from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel
 
 class ApiQuerySet(models.QuerySet["Api"]):
     def published(self) -> Self:
-        """Those with a version that can be called."""
-        live = ApiVersion.objects.filter(api=models.OuterRef("pk"), status=ApiVersion.Status.PUBLISHED)
-        return self.filter(models.Exists(live))
+        """Those with a version that stands in the catalogue."""
+        return self.filter(models.Exists(ApiVersion.objects.offered().filter(api=models.OuterRef("pk"))))
 
     def with_versions(self) -> Self:
         return self._with(ApiVersion.objects.all(), Plan.objects.all()).select_related("team")
@@ -30,14 +29,16 @@ class ApiQuerySet(models.QuerySet["Api"]):
     def with_published_versions(self) -> Self:
         """What subscribers may know: no version and no plan that is still being made."""
         return self._with(
-            ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED),
+            ApiVersion.objects.offered(),
             Plan.objects.filter(status=Plan.Status.PUBLISHED),
         )
 
     def _with(self, versions: "models.QuerySet[ApiVersion]", plans: "models.QuerySet[Plan]") -> Self:
         return self.prefetch_related(
             # Without the documents, which are large.
-            models.Prefetch("versions", versions.select_related("live_revision").defer("live_revision__document").order_by("id")),
+            models.Prefetch(
+                "versions", versions.select_related("live_revision", "successor").defer("live_revision__document").order_by("id")
+            ),
             models.Prefetch("plans", plans.order_by("id")),
         )
 
@@ -71,25 +72,75 @@ class Api(TenantModel):
         return self.name
 
 
+class ApiVersionQuerySet(models.QuerySet["ApiVersion"]):
+    def offered(self) -> Self:
+        """What the catalogue shows: what can be called, and what is blocked for now."""
+        return self.filter(status__in=ApiVersion.OFFERED)
+
+
+ApiVersionManager = TenantManager.from_queryset(ApiVersionQuerySet)
+
+
 class ApiVersion(TenantModel):
     """`v1`, `v2`: what breaks callers is a new version. Each has a lifecycle of its own."""
 
     class Status(models.TextChoices):
         CREATED = "created", gettext_lazy("Created")
+        PRERELEASE = "prerelease", gettext_lazy("Prerelease")
         PUBLISHED = "published", gettext_lazy("Published")
+        BLOCKED = "blocked", gettext_lazy("Blocked")
+        DEPRECATED = "deprecated", gettext_lazy("Deprecated")
+        RETIRED = "retired", pgettext_lazy("version", "Retired")
 
+    # Gateways have its routes, and the catalogue shows it.
+    OFFERED: ClassVar = (Status.PRERELEASE, Status.PUBLISHED, Status.BLOCKED, Status.DEPRECATED)
+    # Applications may still begin with it.
+    BEGINNING: ClassVar = (Status.PRERELEASE, Status.PUBLISHED)
     THIS: ClassVar = gettext_lazy("this version")
-    STEPS: ClassVar[Steps] = {(Status.CREATED, Status.PUBLISHED): "published"}
+    STEPS: ClassVar[Steps] = {
+        (Status.CREATED, Status.PRERELEASE): "prereleased",
+        (Status.CREATED, Status.PUBLISHED): "published",
+        (Status.PRERELEASE, Status.PUBLISHED): "published",
+        (Status.PUBLISHED, Status.BLOCKED): "blocked",
+        (Status.BLOCKED, Status.PUBLISHED): "unblocked",
+        (Status.PUBLISHED, Status.DEPRECATED): "deprecated",
+        (Status.DEPRECATED, Status.PUBLISHED): "reinstated",
+        (Status.DEPRECATED, Status.RETIRED): "retired",
+        (Status.CREATED, Status.RETIRED): "discarded",
+        (Status.PRERELEASE, Status.RETIRED): "retired",
+    }
 
     api = models.ForeignKey(Api, models.CASCADE, related_name="versions")
     name = models.CharField(max_length=20)
     status = models.CharField(max_length=12, choices=Status, default=Status.CREATED)
     live_revision = models.ForeignKey("apis.Revision", models.PROTECT, null=True, related_name="live_in")
     created_at = models.DateTimeField(auto_now_add=True)
+    # Why it is blocked, deprecated or retired, in the words of who did it.
+    reason = models.CharField(max_length=500, blank=True)
+    deprecated_at = models.DateTimeField(null=True)
+    # Not to be relied on from then on; None where nobody has said when.
+    sunset_at = models.DateTimeField(null=True)
+    # What its callers should move to.
+    successor = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
+
+    objects: ClassVar[ApiVersionManager["ApiVersion"]] = ApiVersionManager()
 
     class Meta:
         verbose_name = "version"
-        constraints = [models.UniqueConstraint(fields=["tenant", "api", "name"], name="one_version_per_name")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "api", "name"], name="one_version_per_name"),
+            # RFC 9745 §4: the sunset is no earlier than the deprecation.
+            models.CheckConstraint(
+                condition=models.Q(sunset_at=None) | models.Q(sunset_at__gte=models.F("deprecated_at"), deprecated_at__isnull=False),
+                name="a_sunset_comes_after_the_deprecation",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="deprecated") | models.Q(deprecated_at__isnull=False), name="deprecated_since_some_day"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(successor=None) | ~models.Q(successor=models.F("id")), name="no_version_succeeds_itself"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.api} {self.name}"

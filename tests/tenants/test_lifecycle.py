@@ -1,6 +1,7 @@
 """The diagrams: every step that STEPS allows is taken and on the record, every other is refused."""
 
 import threading
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apis.actions import subscriptions
-from apis.models import Subscription
+from apis.models import ApiVersion, BrownOut, Subscription
 from keys.models import SigningKey
 from tenants import events
 from tenants.errors import NotAllowed
@@ -29,6 +31,10 @@ def one(model: Any) -> Any:
     match model._meta.model_name:
         case "apiversion":
             return make.api(published=False).versions.get()
+        case "brownout":
+            now = timezone.now()
+            version = make.api(published=False).versions.get()
+            return BrownOut.objects.create(version=version, starts_at=now, ends_at=now + timedelta(minutes=1))
         case "plan":
             return make.plan()
         case "credential":
@@ -49,6 +55,8 @@ def one(model: Any) -> Any:
 
 def what_goes_with(model: Any, status: str) -> dict[str, Any]:
     """What constraints ask of a row in this state."""
+    if model is ApiVersion:
+        return {"deprecated_at": Now()}
     if model is not SigningKey:
         return {}
     signs = status in {"pending", "published", "active"}
@@ -57,7 +65,7 @@ def what_goes_with(model: Any, status: str) -> dict[str, Any]:
 
 def test_the_stateful_models_are_found() -> None:
     assert {model.__name__ for model in STATEFUL} == {
-        "ApiVersion", "Credential", "Invitation", "Plan", "ServiceAccount", "SigningKey", "Subscription", "Tenant",
+        "ApiVersion", "BrownOut", "Credential", "Invitation", "Plan", "ServiceAccount", "SigningKey", "Subscription", "Tenant",
     }  # fmt: skip
 
 
