@@ -1,7 +1,7 @@
 """What gateways should enforce for a tenant, read in one consistent snapshot together with the event it is true for."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apis import upstreams
-from apis.models import ApiVersion, Operation, Plan, Revision, Subscription, Upstream
+from apis.models import ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
 from gateway.envoy import state
 from keys import tokens
 from keys.envelope import unseal
@@ -64,13 +64,15 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
             access=_access(),
             routes=_routes(ref),
             suspended=tenant.status != Tenant.Status.ACTIVE,
+            retired=_retired(),
         )
     return Desired(whole, number, ref)
 
 
 def _live() -> RoutesRef:
     live = (
-        ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED, live_revision__isnull=False)
+        ApiVersion.objects.offered()
+        .filter(live_revision__isnull=False)
         .order_by("id")
         .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses", "api__cors_origins")
     )
@@ -81,19 +83,20 @@ def _live() -> RoutesRef:
 
 
 def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
-    revisions = {
-        str(revision.pk): revision
-        for revision in Revision.objects.filter(pk__in=[item["revision"] for item in ref])
-        .select_related("version__api", "upstream")
-        .defer("document")
-    }
+    """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back."""
+    found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref], version__status__in=ApiVersion.OFFERED)
+    found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream").defer("document")
+    revisions = {str(revision.pk): revision for revision in found_revisions}
+    browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
     rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path", "scopes")
     for revision_id, operation_id, method, path, scopes in rows:
         operations[str(revision_id)].append(state.Operation(operation_id, method, path, tuple(map(tuple, scopes))))
     found = []
     for item in ref:
-        revision = revisions[item["revision"]]
+        revision = revisions.get(item["revision"])
+        if revision is None:
+            continue
         addresses = item["addresses"][str(revision.upstream_id)]
         found.append(
             state.Version(
@@ -103,9 +106,31 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
                 operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
                 # Kept without them by a gateway of before there were any.
                 cors=tuple(item.get("cors", ())),
+                refusal=_version_refusal(revision.version, browned_out),
+                goodbye=_goodbye(revision.version),
             )
         )
     return tuple(sorted(found, key=lambda version: (version.api, version.name)))
+
+
+def _version_refusal(version: ApiVersion, browned_out: Set[UUID]) -> str:
+    if version.status == ApiVersion.Status.BLOCKED:
+        return "API_BLOCKED"
+    return "BROWN_OUT" if version.pk in browned_out else ""
+
+
+def _goodbye(version: ApiVersion) -> state.Goodbye | None:
+    if version.deprecated_at is None:
+        return None
+    sunset = int(version.sunset_at.timestamp()) if version.sunset_at else None
+    return state.Goodbye(int(version.deprecated_at.timestamp()), sunset, version.successor.name if version.successor else "")
+
+
+def _retired() -> tuple[state.Retired, ...]:
+    """Those that callers have known; one that was thrown away before has no revision."""
+    rows = ApiVersion.objects.filter(status=ApiVersion.Status.RETIRED, live_revision__isnull=False).select_related("api", "successor")
+    found = (state.Retired(each.api.slug, each.name, tuple(sorted(each.api.cors_origins)), _goodbye(each)) for each in rows)
+    return tuple(sorted(found, key=lambda each: (each.api, each.name)))
 
 
 def _upstream(row: Upstream, addresses: Iterable[str]) -> state.Upstream:

@@ -1,5 +1,5 @@
-"""The usage process: the gateways' access logs (gRPC ALS). It counts the calls of each credential, and keeps each application's last
-refusals.
+"""The usage process: the gateways' access logs (gRPC ALS). It counts the calls of each credential and of each operation, and keeps each
+application's last refusals.
 
 Apart from control, so that a flood of calls never delays a revocation; and best effort: calls never wait for it.
 """
@@ -21,8 +21,9 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from google.protobuf import wrappers_pb2
 
+from apis.actions import operation_uses
 from gateway.database import AWAY, first_line, fresh_connection
-from gateway.envoy.names import CALLED, CLAIMS, JWT, KEY_HEADER, REFUSAL_HEADER
+from gateway.envoy.names import BLOCKED_PREFIX, BROWN_OUT_PREFIX, CALLED, CLAIMS, JWT, KEY_HEADER, OPERATION_PREFIX, REFUSAL_HEADER
 from gateway.models import KEPT, Refusal
 from keys import uses
 from keys.models import Application
@@ -89,6 +90,22 @@ def caller_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, str, str] |
     claims = verified.fields[CLAIMS].struct_value.fields
     credential = claims["jti" if KEY_HEADER in verified.fields else "cid"]
     return slug[0][:40], claims["sub"].string_value[:40], credential.string_value[:40]
+
+
+def operation_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, operation_uses.Called] | None:
+    """The tenant's slug, and what was called by whom; None for a call of no operation, and of nobody.
+
+    A refused one counts where only the version's state refused it: that is a call by who may, and would have passed.
+    """
+    caller, name = caller_of(entry), entry.common_properties.route_name
+    prefix = next((each for each in (OPERATION_PREFIX, BLOCKED_PREFIX, BROWN_OUT_PREFIX) if name.startswith(each)), "")
+    place = _called(entry).split("/")[2:4]
+    refused = entry.response.response_headers.get(REFUSAL_HEADER, "") and entry.response.response_code_details != VIA_UPSTREAM
+    if caller is None or not prefix or len(place) != 2 or (refused and prefix == OPERATION_PREFIX):
+        return None
+    slug, client_id, _ = caller
+    api, version = place
+    return slug, (client_id, api[:40], version[:20], name.removeprefix(prefix)[:200])
 
 
 def _path(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
@@ -194,6 +211,35 @@ def _count_for(tenant_id: UUID, calls: dict[UUID, int]) -> None:
         log.warning("The calls of %s credentials are lost: %s", len(calls), first_line(error))
 
 
+# The calls of each operation, by the tenant's slug and what was called.
+Operations = Counter[tuple[str, operation_uses.Called]]
+
+
+def count_operations(calls: Operations) -> Operations:
+    """Add them to what is known, one transaction per tenant; returns those that have to wait for PostgreSQL."""
+    waiting: dict[str, dict[operation_uses.Called, int]] = defaultdict(dict)
+    for (slug, called), many in calls.items():
+        waiting[slug][called] = many
+    try:
+        tenants = dict(Tenant.objects.filter(slug__in=waiting).values_list("slug", "pk"))
+        for slug, tenant_id in sorted(tenants.items()):
+            _count_operations_for(tenant_id, waiting[slug])
+            del waiting[slug]
+    except AWAY as error:
+        log.warning("PostgreSQL does not answer (%s); the calls of %s operations wait.", first_line(error), len(calls))
+        return Counter({(slug, called): many for slug, counts in waiting.items() for called, many in counts.items()})
+    return Counter()
+
+
+def _count_operations_for(tenant_id: UUID, calls: dict[operation_uses.Called, int]) -> None:
+    try:
+        operation_uses.store(tenant_id, calls)
+    except AWAY:
+        raise
+    except (DatabaseError, ValueError) as error:
+        log.warning("The calls of %s operations are lost: %s", len(calls), first_line(error))
+
+
 def _uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
@@ -205,6 +251,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
     def __init__(self) -> None:
         self._waiting: deque[Refused] = deque(maxlen=MOST_WAITING)
         self._calls: Calls = Counter()
+        self._operations: Operations = Counter()
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     async def StreamAccessLogs(  # noqa: N802  (the service's name for it)
@@ -219,6 +266,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
                 if (caller := caller_of(entry)) is not None:
                     slug, _, credential = caller
                     self._calls[slug, credential] += 1
+                if (called := operation_of(entry)) is not None:
+                    self._operations[called] += 1
                 if (refused := read_entry(entry, gateway)) is not None:
                     self._waiting.append(refused)
         return als_pb2.StreamAccessLogsResponse()
@@ -242,6 +291,9 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         if self._calls:
             calls, self._calls = self._calls, Counter()
             self._calls.update(await self._ask(count, calls))
+        if self._operations:
+            operations, self._operations = self._operations, Counter()
+            self._operations.update(await self._ask(count_operations, operations))
         batch = list(self._waiting)
         if not batch:
             return

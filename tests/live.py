@@ -90,10 +90,11 @@ class Seen:
 
 
 class Upstream:
-    """Answers each call with what it saw. `/…/slow?ms=500` takes its time."""
+    """Answers each call with what it saw, and with `headers`. `/…/slow?ms=500` takes its time."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
+        self.headers: dict[str, str] = {}
         upstream = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -125,8 +126,8 @@ class Upstream:
         told = {"method": seen.method, "path": seen.path, "headers": headers, "length": seen.length}
         content = json.dumps(told).encode()
         handler.send_response(200)
-        handler.send_header("content-type", "application/json")
-        handler.send_header("content-length", str(len(content)))
+        for name, value in {"content-type": "application/json", "content-length": str(len(content)), **self.headers}.items():
+            handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(content)
 
@@ -359,7 +360,8 @@ def call(
 
 
 def _read(response: http.client.HTTPResponse) -> Answer:
-    headers = {name.lower(): value for name, value in response.getheaders()}
+    # Several of one name are one list (RFC 9110 §5.3).
+    headers = {name.lower(): ", ".join(response.headers.get_all(name, [])) for name in response.headers}
     return Answer(response.status, headers.get("x-portico-refusal", ""), headers, response.read())
 
 

@@ -19,7 +19,17 @@ from gateway.envoy.names import CORS, REFUSAL_HEADER
 
 # What a page may send, and what it may read, besides what every page may (Fetch Standard, CORS-safelisted headers).
 ALLOWED = ("accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id")
-EXPOSED = ("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", REFUSAL_HEADER, "x-request-id")
+EXPOSED = (
+    "deprecation",
+    "link",
+    "retry-after",
+    "sunset",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    REFUSAL_HEADER,
+    "x-request-id",
+)
 MAX_AGE = 600
 # Taken off what an upstream answers: for such an API only the gateway says who may read.
 ANSWERED = (

@@ -45,11 +45,15 @@ RESPONSE_HEADERS = (*IDENTITY_HEADERS, REFUSAL_HEADER)
 
 # An operation's route bears its operationId behind this, so that no document can write one of the names below.
 OPERATION_PREFIX = "op/"
+# The same in place of it, while a version answers no calls.
+BLOCKED_PREFIX = "blocked/"
+BROWN_OUT_PREFIX = "brown_out/"
 # Route names that the refusals are told apart by.
 WRONG_METHOD = "wrong_method"
 NO_ROUTE = "no_route"
 CLOSED = "closed"
 SUSPENDED = "suspended"
+RETIRED = "retired"
 CANARY = "canary"
 OTHER_HOST = "other_host"
 CANARY_STATUS = 204

@@ -11,7 +11,17 @@ from google.protobuf import struct_pb2, wrappers_pb2
 
 from gateway.envoy.credentials import API_KEY_HEADER, BEARER
 from gateway.envoy.extensions import packed
-from gateway.envoy.names import CLOSED, NO_ROUTE, OTHER_HOST, REFUSAL_HEADER, SUSPENDED, WRONG_METHOD
+from gateway.envoy.names import (
+    BLOCKED_PREFIX,
+    BROWN_OUT_PREFIX,
+    CLOSED,
+    NO_ROUTE,
+    OTHER_HOST,
+    REFUSAL_HEADER,
+    RETIRED,
+    SUSPENDED,
+    WRONG_METHOD,
+)
 
 
 def _(sentence: str) -> str:
@@ -37,6 +47,11 @@ def _says(text: str) -> str:
 
 def _on(route: str) -> str:
     return f'xds.route_name == "{route}"'
+
+
+def _among(prefix: str) -> str:
+    """The operation would answer, but for what stands in its place; whoever may not call it hears of that first."""
+    return f'xds.route_name.startsWith("{prefix}") && {_says("cluster_not_found")}'
 
 
 def _named(code: str) -> str:
@@ -73,6 +88,9 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("TOKEN_INVALID", 401, _("This token or API key is not valid here."), _("Check that it is whole, and that it comes from this tenant."), _says("jwt_authn_access_denied")),
     Refusal("TOKEN_INVALID", 400, _("The call brings two credentials."), _("Send an access token or an API key, and either Authorization or X-API-Key."), _named("TWO_CREDENTIALS")),
     Refusal("RATE_LIMITED", 429, _("Your plan's limit is reached."), _("Wait as long as Retry-After says, or ask for a larger plan."), _says("local_rate_limited")),
+    Refusal("API_RETIRED", 410, _("This version of the API is retired."), _("Move to the version that the header Link names as successor-version, or ask the API's publisher."), _on(RETIRED)),
+    Refusal("API_BLOCKED", 503, _("This version of the API is blocked for now."), _("Its publisher has to unblock it; the reason stands at the API in the portal."), _among(BLOCKED_PREFIX)),
+    Refusal("BROWN_OUT", 503, _("This version of the API is going, and a brown-out was planned for now."), _("Move to its successor before the date in the header Sunset; the portal says when the brown-out ends."), _among(BROWN_OUT_PREFIX)),
     Refusal("METHOD_NOT_ALLOWED", 405, _("This path is published with other methods."), _("Look up the operation in the API's document."), _on(WRONG_METHOD)),
     Refusal("NO_SUCH_ROUTE", 404, _("No published operation has this path."), _("Look up the path in the API's document; letters and slashes count."), _on(NO_ROUTE)),
     Refusal("HOST_UNKNOWN", 421, _("This gateway does not answer for the host that the call names."), _("Call the address that the portal shows for the API."), _on(OTHER_HOST)),

@@ -19,11 +19,14 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import chain, cors, credentials, paths, rbac
+from apis.openapi import METHODS
+from gateway.envoy import chain, cors, credentials, goodbye, paths, rbac
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
     API,
+    BLOCKED_PREFIX,
+    BROWN_OUT_PREFIX,
     CANARY,
     CANARY_STATUS,
     CLAIMS,
@@ -38,13 +41,14 @@ from gateway.envoy.names import (
     OTHER_HOST,
     PORTICO,
     RESPONSE_HEADERS,
+    RETIRED,
     SCOPES,
     SUSPENDED,
     TOKEN,
     WRONG_METHOD,
     canary_path,
 )
-from gateway.envoy.state import Operation, Tenant, Upstream, Version
+from gateway.envoy.state import Operation, Retired, Tenant, Upstream, Version
 from keys.tokens import API_KEY_TYPE
 
 M = TypeVar("M", bound=Message)
@@ -58,6 +62,10 @@ EVERYTHING = route_pb2.RouteMatch(prefix="/")
 LEADS_NOWHERE = route_pb2.RouteAction(cluster=NOWHERE, cluster_not_found_response_code=route_pb2.RouteAction.NOT_FOUND)
 # A route that exists waits for its upstream as long as that may take; the listener's own limit is for calls without a route.
 IDLE_EXTRA_MS = 1_000
+
+
+# What stands in place of an operation whose version answers no calls.
+PREFIXES = {"": OPERATION_PREFIX, "API_BLOCKED": BLOCKED_PREFIX, "BROWN_OUT": BROWN_OUT_PREFIX}
 
 
 class FailsOpen(AssertionError):  # noqa: N818  (reads as the sentence it is)
@@ -126,6 +134,7 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     ]
     # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
     below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in policies.items()]
+    below += [(f"{_base(tenant, version)}/", _gone(tenant, version)) for version in tenant.retired]
 
     def wrong_method(template: str, methods: Sequence[str]) -> route_pb2.Route:
         return _wrong_method(methods, policies.get("/".join(template.split("/")[:4])))
@@ -139,7 +148,15 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     return paths.matcher(entries, fixed=fixed, wrong_method=wrong_method, no_route=no_route, below=below)
 
 
-def _base(tenant: Tenant, version: Version) -> str:
+def _gone(tenant: Tenant, version: Retired) -> route_pb2.Route:
+    """One answer for every path of it, to whoever calls: there is nothing left to keep from anybody."""
+    route = _refusal(RETIRED, cors.policy(version.cors, METHODS)) if version.cors else _answer(RETIRED, 410)
+    if version.goodbye is not None:
+        goodbye.apply(tenant, version.api, version.name, version.goodbye, route)
+    return route
+
+
+def _base(tenant: Tenant, version: Version | Retired) -> str:
     return f"/{tenant.slug}/{version.api}/{version.name}"
 
 
@@ -153,11 +170,15 @@ def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_
     said.update({API: version.api, "version": version.name, "operation": operation.operation_id})
     if needed := credentials.requirement(operation):
         said[SCOPES] = needed
+    leads_on = _action(version.upstream, _base(tenant, version), cluster_name(tenant.slug, version.upstream))
     route = route_pb2.Route(
-        name=f"{OPERATION_PREFIX}{operation.operation_id}",
+        name=f"{PREFIXES[version.refusal]}{operation.operation_id}",
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}),
-        route=_action(version.upstream, _base(tenant, version), cluster_name(tenant.slug, version.upstream)),
+        # Under the chain either way, so that who calls is known, and only who may call hears of it.
+        route=LEADS_NOWHERE if version.refusal else leads_on,
     )
+    if version.goodbye is not None:
+        goodbye.apply(tenant, version.api, version.name, version.goodbye, route)
     if policy is not None:
         cors.apply(policy, route)
         route.response_headers_to_remove.extend(cors.ANSWERED)

@@ -31,14 +31,41 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Goodbye:
+    """What the answers of a version say that is going: since when and until when, in seconds since 1970, and what comes after it.
+
+    `sunset` is None where nobody has said; `successor` is another version's name, or "".
+    """
+
+    deprecated: int
+    sunset: int | None = None
+    successor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
-    """`cors`: the origins whose pages may call it from a browser."""
+    """`cors`: the origins whose pages may call it from a browser.
+
+    `refusal` is the code that every call of an operation is answered with, API_BLOCKED or BROWN_OUT; "" where calls pass.
+    """
 
     api: str
     name: str
     upstream: Upstream
     operations: tuple[Operation, ...]
     cors: tuple[str, ...] = ()
+    refusal: str = ""
+    goodbye: Goodbye | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A version that is no more."""
+
+    api: str
+    name: str
+    cors: tuple[str, ...] = ()
+    goodbye: Goodbye | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +119,4 @@ class Tenant:
     access: Access
     routes: tuple[Version, ...] | None
     suspended: bool = False
+    retired: tuple[Retired, ...] = ()

@@ -18,7 +18,9 @@ ALLOWS = {
     "access-control-allow-headers": "accept, authorization, content-type, idempotency-key, x-api-key, x-request-id",
     "access-control-max-age": "600",
 }
-EXPOSED = "retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-portico-refusal, x-request-id"
+EXPOSED = (
+    "deprecation, link, retry-after, sunset, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-portico-refusal, x-request-id"
+)
 Headers = Sequence[tuple[str, str]]
 
 

@@ -29,7 +29,7 @@ from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, PASSED, TOKEN_ID
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import ApiKey, Grant, Operation, Tenant
+from gateway.envoy.state import ApiKey, Goodbye, Grant, Operation, Retired, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -46,6 +46,20 @@ def whole_tenant() -> Tenant:
     return replace(small_tenant(), routes=(billing, orders(upstream())))
 
 
+def going_tenant() -> Tenant:
+    """The same with a deprecated API under a brown-out, a blocked one, and two versions that are no more."""
+    billing, active = whole_tenant().routes or ()
+    said, before = Goodbye(1_700_000_000, 1_800_000_000, "v2"), Goodbye(1_600_000_000, None, "v1")
+    return replace(
+        whole_tenant(),
+        routes=(replace(billing, refusal="API_BLOCKED"), replace(active, refusal="BROWN_OUT", goodbye=said), replace(active, name="v2")),
+        retired=(
+            Retired("billing", "v0", cors=("https://shop.example",)),
+            Retired("orders", "v0", goodbye=before),
+        ),
+    )
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -58,6 +72,7 @@ def tenant_files() -> dict[str, str]:
     files["closed"] = readable(configuration_pb2.RouteConfiguration, closed.routes)
     suspended = compile_tenant(replace(whole_tenant(), suspended=True))
     files["suspended"] = readable(configuration_pb2.RouteConfiguration, suspended.routes)
+    files["going"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(going_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in found.clusters:
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
