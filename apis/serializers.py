@@ -36,10 +36,11 @@ class PlanOut(serializers.ModelSerializer[Plan]):
 class VersionOut(serializers.ModelSerializer[ApiVersion]):
     live_revision = serializers.IntegerField(source="live_revision.number", default=None)
     address = serializers.SerializerMethodField()
+    successor = serializers.CharField(source="successor.name", default="")
 
     class Meta:
         model = ApiVersion
-        fields = ["id", "name", "status", "live_revision", "address"]
+        fields = ["id", "name", "status", "live_revision", "address", "reason", "deprecated_at", "sunset_at", "successor"]
 
     def get_address(self, version: ApiVersion) -> str:
         return f"{self.context['gateway']}/{version.api.slug}/{version.name}"

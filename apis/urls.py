@@ -2,13 +2,28 @@
 
 from django.urls import path
 
-from apis.rest import access, publishing, subscriptions
+from apis.rest import access, publishing, subscriptions, versions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
     path("apis/<str:api>/", publishing.ApiDetail.as_view(), name="api"),
     path("apis/<str:api>/versions/", publishing.Versions.as_view(), name="versions"),
     path("apis/<str:api>/versions/<str:version>/publish/", publishing.VersionPublish.as_view(), name="version-publish"),
+    path("apis/<str:api>/versions/<str:version>/prerelease/", versions.Prerelease.as_view(), name="version-prerelease"),
+    path("apis/<str:api>/versions/<str:version>/block/", versions.Block.as_view(), name="version-block"),
+    path("apis/<str:api>/versions/<str:version>/unblock/", versions.Unblock.as_view(), name="version-unblock"),
+    path("apis/<str:api>/versions/<str:version>/deprecate/", versions.Deprecate.as_view(), name="version-deprecate"),
+    path("apis/<str:api>/versions/<str:version>/sunset/", versions.Sunset.as_view(), name="version-sunset"),
+    path("apis/<str:api>/versions/<str:version>/reinstate/", versions.Reinstate.as_view(), name="version-reinstate"),
+    path("apis/<str:api>/versions/<str:version>/retire/", versions.Retire.as_view(), name="version-retire"),
+    path("apis/<str:api>/versions/<str:version>/callers/", versions.Callers.as_view(), name="version-callers"),
+    path("apis/<str:api>/versions/<str:version>/brown-outs/", versions.BrownOuts.as_view(), name="version-brown-outs"),
+    path("apis/<str:api>/versions/<str:version>/acknowledge/", versions.Acknowledge.as_view(), name="version-acknowledge"),
+    path(
+        "apis/<str:api>/versions/<str:version>/brown-outs/<uuid:pk>/cancel/",
+        versions.BrownOutCancel.as_view(),
+        name="version-brown-out-cancel",
+    ),
     path("apis/<str:api>/versions/<str:version>/revisions/", publishing.Revisions.as_view(), name="revisions"),
     path(
         "apis/<str:api>/versions/<str:version>/revisions/<int:number>/",

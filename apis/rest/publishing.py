@@ -37,6 +37,8 @@ from tenants.models import Team
 from tenants.rest import OwnScope, TenantRestView, uuid_in
 from tenants.serializers import decided
 
+VERSION = decided(VersionOut)
+
 
 class ApisView(TenantRestView):
     def apis(self) -> QuerySet[Api]:
@@ -55,9 +57,9 @@ class ApisView(TenantRestView):
         return found
 
     def version(self, slug: str, name: str) -> ApiVersion:
-        rows = ApiVersion.objects.select_related("api", "live_revision").filter(api__in=self.apis())
+        rows = ApiVersion.objects.select_related("api", "live_revision", "successor").filter(api__in=self.apis())
         if "apis.see_all" not in self.permissions:
-            rows = rows.filter(status=ApiVersion.Status.PUBLISHED)
+            rows = rows.offered()
         found: ApiVersion = get_object_or_404(rows, api__slug=slug, name=name)
         return found
 
@@ -138,7 +140,7 @@ class Versions(ApisView):
 class VersionPublish(ApisView):
     access = {"POST": "apis.publish"}
 
-    @extend_schema(request=None, responses=decided(VersionOut))
+    @extend_schema(request=None, responses=VERSION)
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Open a version to subscribers."""
         found = self.version(api, version)
