@@ -21,7 +21,8 @@ from django.utils.formats import date_format as localised
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal.news import GROUP_OF, INVITED, REMOVED, About, Said, said
+from portal.news import GROUP_OF, INVITED, REMOVED, About
+from portal.news_words import Said, said
 from tenants.models import Event, Tenant, User
 
 # Characters that turn a line round (Unicode Standard Annex 9), so that it reads as something else.

@@ -1,26 +1,22 @@
-"""What people hear of, who hears it, and in which words: chosen from events and rows. Nothing here writes or sends.
+"""What people hear of, and who hears it: chosen from events and rows. Nothing here writes or sends.
 
-portal/inbox.py keeps it for its readers, portal/mails.py writes it down, portal/post.py sends it.
+portal/news_words.py says it, portal/inbox.py keeps it for its readers, portal/mails.py writes it down, portal/post.py sends it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
-from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
-from apis.models import UNDO, Subscription
+from apis.models import UNDO, ApiVersion, BrownOut, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse
-from portal import words
-from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, Tenant, User
-from tenants.people import invitations
+from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
 from tenants.roles import permissions_held, who_may
 
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
@@ -29,7 +25,7 @@ SERVICE_ENDS_SOON = "service_account.ends_soon"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
-About = Subscription | Credential | Application | Invitation | ServiceAccount | None
+About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,19 @@ GROUPS: dict[str, Group] = {
         _YOURS,
         "applications.own",
         frozenset({ENDS_SOON, EXPIRED, "credential.revoked"}),
+    ),
+    "versions": Group(
+        gettext_lazy("APIs that my applications call"),
+        gettext_lazy("A version is deprecated, blocked or retired, or a brown-out of it is planned."),
+        gettext_lazy("You get this because an application of yours or your team's subscribes to the API, at %(tenant)s."),
+        "applications.own",
+        frozenset(
+            {
+                *(f"version.{verb}" for verb in ("deprecated", "sunset_changed", "reinstated", "blocked", "unblocked", "retired")),
+                "brown_out.planned",
+                "brown_out.cancelled",
+            }
+        ),
     ),
     "services": Group(
         gettext_lazy("My service accounts"),
@@ -111,78 +120,6 @@ GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds
 KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
 FOR_ALL = {"requests", "keys", "tenant", "gateways"}
-
-# Subject and first sentence.
-WORDS: dict[str, tuple[Promise, Promise]] = {
-    REQUESTED: (
-        gettext_lazy("%(application)s asks for %(api)s: %(plan)s"),
-        gettext_lazy("%(person)s asks for a subscription of %(application)s to %(api)s, plan %(plan)s."),
-    ),
-    "subscription.approved": (
-        gettext_lazy("%(api)s: %(application)s's subscription is active"),
-        gettext_lazy("%(person)s approved it. Calls pass from now on."),
-    ),
-    "subscription.rejected": (
-        gettext_lazy("%(api)s: %(application)s's subscription was rejected"),
-        gettext_lazy("%(person)s rejected it. You may ask again."),
-    ),
-    "subscription.suspended": (
-        gettext_lazy("%(api)s: %(application)s's subscription is suspended"),
-        gettext_lazy("%(person)s suspended it. Calls are refused until it is resumed."),
-    ),
-    "subscription.resumed": (
-        gettext_lazy("%(api)s: %(application)s's subscription is active again"),
-        gettext_lazy("%(person)s resumed it. Calls pass again."),
-    ),
-    "subscription.cancelled": (
-        gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
-        gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
-    ),
-    EXPIRED: (
-        gettext_lazy("%(application)s: %(credential)s has expired"),
-        gettext_lazy("Calls of %(application)s with it are refused."),
-    ),
-    "credential.revoked": (
-        gettext_lazy("%(application)s: %(credential)s was revoked"),
-        gettext_lazy("%(person)s revoked it. Calls of %(application)s with it are refused."),
-    ),
-    "member.changed": (
-        gettext_lazy("%(tenant)s: your roles changed"),
-        gettext_lazy("%(person)s changed what you may do at %(tenant)s."),
-    ),
-    REMOVED: (
-        gettext_lazy("%(tenant)s: you are no member any more"),
-        gettext_lazy("%(person)s removed you from %(tenant)s."),
-    ),
-    TRANSFERRED: (
-        gettext_lazy("%(application)s was given to you"),
-        gettext_lazy("%(person)s gave %(application)s to you or your team. You answer for it from now on."),
-    ),
-    "signing_key.compromised": (
-        gettext_lazy("%(tenant)s: a signing key is compromised"),
-        gettext_lazy("%(person)s declared the signing key %(thing)s compromised. What it signed is refused."),
-    ),
-    "tenant.suspended": (
-        gettext_lazy("%(tenant)s is suspended"),
-        gettext_lazy("%(person)s suspended the tenant. Every call of it is refused until it is resumed."),
-    ),
-    "tenant.resumed": (
-        gettext_lazy("%(tenant)s is active again"),
-        gettext_lazy("%(person)s resumed the tenant. Calls pass again."),
-    ),
-    "tenant.closing": (
-        gettext_lazy("%(tenant)s is being closed"),
-        gettext_lazy("%(person)s began to close the tenant. Every call of it is refused, and after a while its data is erased."),
-    ),
-    "tenant.reopened": (
-        gettext_lazy("%(tenant)s goes on"),
-        gettext_lazy("%(person)s took closing the tenant back. Calls pass again."),
-    ),
-    "gateway.rejected_config": (
-        gettext_lazy("%(thing)s refused a configuration of %(tenant)s"),
-        gettext_lazy("The gateway %(thing)s works on with what it had before."),
-    ),
-}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:
@@ -229,6 +166,10 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
         found |= Application.objects.in_bulk(ids["application"])
     if ids["invitation"]:
         found |= Invitation.objects.select_related("invited_by", "team").in_bulk(ids["invitation"])
+    if ids["version"]:
+        found |= ApiVersion.objects.select_related("api", "successor").in_bulk(ids["version"])
+    if ids["brown_out"]:
+        found |= BrownOut.objects.select_related("version__api", "version__successor").in_bulk(ids["brown_out"])
     if ids["service_account"]:
         found |= ServiceAccount.objects.in_bulk(ids["service_account"])
     return found
@@ -237,7 +178,7 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
 def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
-        "subscription", "credential", "application", "invitation", "service_account",
+        "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
     }  # fmt: skip
 
 
@@ -271,12 +212,16 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Whom some events may concern: members with what they may do, and those who were removed, each by which event."""
+    """Whom some events may concern: members with what they may do, and those who were removed, each by which event.
+
+    `subscribed` has the applications that may call each API.
+    """
 
     members: Mapping[UUID, Membership]
     teams: Mapping[UUID, set[UUID]]
     removed: Mapping[UUID, User]
     ends: Mapping[UUID, int]
+    subscribed: Mapping[UUID, list[Application]]
 
     def of(self, application: Application) -> set[UUID]:
         """Who answers for an application: its owner, and its team."""
@@ -291,7 +236,9 @@ class Crowd:
 
 def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     """Nobody of another tenant, and of those who have left only who were removed just now."""
+    subscribed = _subscribed({version.api_id for each in about.values() if (version := version_of(each))})
     applications = [application for each in about.values() if (application := application_of(each))]
+    applications += [each for found in subscribed.values() for each in found]
     teams = defaultdict(set)
     if ids := {each.team_id for each in applications if each.team_id}:
         for team, person in TeamMember.objects.filter(team__in=ids).values_list("team_id", "membership__user_id"):
@@ -307,7 +254,19 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
             wanted |= who_may(GROUPS[group].permission)
         members = members.filter(wanted)
     ends = {event.subject_id: event.number for event in events if event.kind == REMOVED}
-    return Crowd({each.user_id: each for each in members}, teams, User.objects.in_bulk(ends) if ends else {}, ends)
+    return Crowd({each.user_id: each for each in members}, teams, User.objects.in_bulk(ends) if ends else {}, ends, subscribed)
+
+
+def _subscribed(apis: Collection[UUID]) -> Mapping[UUID, list[Application]]:
+    found = defaultdict(list)
+    if apis:
+        for each in Subscription.objects.open().filter(api__in=apis).select_related("application").order_by("application_id"):
+            found[each.api_id].append(each.application)
+    return found
+
+
+def version_of(about: About) -> ApiVersion | None:
+    return about.version if isinstance(about, BrownOut) else about if isinstance(about, ApiVersion) else None
 
 
 def application_of(about: About) -> Application | None:
@@ -332,6 +291,8 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         return set()
     if isinstance(about, ServiceAccount):
         return {about.created_by_id}
+    if version := version_of(about):
+        return set().union(*map(among.of, among.subscribed.get(version.api_id, [])))
     group = GROUP_OF[event.kind]
     if group in FOR_ALL:
         permission = GROUPS[group].permission
@@ -347,165 +308,3 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         # Who asked has seen it.
         answering = answering - {about.requested_by_id} if by_its_plan else answering | {about.requested_by_id}
     return answering
-
-
-# --- in words --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One event to its readers, in the language in force. `things` are other people's words that subject and sentence name.
-
-    `rows` are facts with their names, times among them; `quote` is what somebody wrote; `path` is where to look.
-    """
-
-    subject: str
-    sentence: str
-    things: Mapping[str, object]
-    path: str
-    button: str
-    rows: Sequence[tuple[str, object]] = ()
-    quote: str = ""
-    quoted_as: str = ""
-    advice: str = ""
-    why: str = ""
-
-
-def said(event: Event, about: About, tenant: Tenant) -> Said:
-    """:param about: see `abouts`; `knows` has said yes."""
-    if isinstance(about, Subscription):
-        return _of_subscription(event, about, tenant)
-    if isinstance(about, Credential):
-        return _of_credential(event, about, tenant)
-    if isinstance(about, Invitation):
-        return _of_invitation(event, about, tenant)
-    if isinstance(about, ServiceAccount):
-        return _of_service_account(event, about, tenant)
-    subject, sentence = WORDS[event.kind]
-    things: dict[str, object] = {"tenant": tenant, "person": event.actor_name, "thing": event.subject_name}
-    reason = words.added(event.data)
-    common = {"quote": reason, "quoted_as": _("Reason") if reason else ""}
-    if isinstance(about, Application):
-        things["application"] = about
-        path, button = reverse("app", args=[tenant.slug, about.pk]), _("Look at the application")
-        rows: list[tuple[str, object]] = [(_("Application"), about)]
-    else:
-        path, button, rows = _of_tenant(event, tenant)
-    if event.kind.startswith("gateway."):
-        common["quoted_as"] = _("It said") if reason else ""
-    return Said(str(subject), str(sentence), things, path, button, rows, **common, why=str(GROUPS[GROUP_OF[event.kind]].why))
-
-
-def _of_invitation(event: Event, invitation: Invitation, tenant: Tenant) -> Said:
-    roles = words.listed(words.ROLES.get(role, role) for role in event.data.get("roles", []))
-    rows: list[tuple[str, object]] = [(_("Tenant"), tenant), (_("Roles"), roles)]
-    rows += [(_("Team"), invitation.team)] if invitation.team else []
-    return Said(
-        _("%(person)s invites you to %(tenant)s"),
-        _("%(person)s invites you to %(tenant)s, where APIs are published and subscribed to."),
-        {"tenant": tenant, "person": event.actor_name},
-        # Made now: the link itself is kept nowhere.
-        reverse("invitation", args=[tenant.slug, invitations.token_of(invitation)]),
-        _("Look at the invitation"),
-        [*rows, (_("The link works until"), invitation.expires_at)],
-        advice=_("The link is for you alone and works once. If you don't expect it, do nothing."),
-        why=_("You get this because somebody at %(tenant)s wrote your address into an invitation."),
-    )
-
-
-def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, object]]]:
-    when = (_("When"), event.at)
-    match event.kind.partition(".")[0]:
-        case "member":
-            roles = words.listed(words.ROLES.get(role, role) for role in event.data.get("roles", []))
-            rows = [(_("Tenant"), tenant), *([(_("Roles"), roles)] if event.kind != REMOVED else []), when]
-            return reverse("tenants-page"), _("Look at your tenants"), rows
-        case "signing_key":
-            return reverse("console-key", args=[tenant.slug, event.subject_id]), _("Look at the key"), [when]
-        case "gateway":
-            return reverse("console-gateway", args=[tenant.slug, event.subject_name]), _("Look at the gateway"), [when]
-        case _:
-            ends = [(_("Erased"), tenant.erase_at)] if event.kind == "tenant.closing" and tenant.erase_at else []
-            return reverse("catalogue", args=[tenant.slug]), _("Look at the tenant"), [when, *ends]
-
-
-def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
-    asked = event.kind == REQUESTED
-    subject, sentence = WORDS[event.kind]
-    written = str(event.data.get("purpose" if asked else "reason", ""))
-    return Said(
-        str(subject),
-        str(sentence),
-        {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name},
-        reverse("console-request", args=[tenant.slug, subscription.pk])
-        if asked
-        else _tab(subscription.application, tenant, "subscriptions"),
-        _("Look at the request") if asked else _("Look at the subscriptions"),
-        [
-            (_("Application"), subscription.application),
-            (_("API"), subscription.api),
-            (_("Plan"), subscription.plan),
-            (_("When"), event.at),
-        ],
-        written,
-        (_("Purpose") if asked else _("Reason")) if written else "",
-        why=str(GROUPS[GROUP_OF[event.kind]].why),
-    )
-
-
-def _of_credential(event: Event, credential: Credential, tenant: Tenant) -> Said:
-    things: dict[str, object] = {
-        "application": credential.application,
-        "credential": words.credential(credential),
-        "person": event.actor_name,
-    }
-    when: list[tuple[str, object]] = [(_("When"), event.at)]
-    if event.kind == ENDS_SOON:
-        days = things["days"] = event.data["days"]
-        subject = ngettext(
-            "%(application)s: %(credential)s ends in %(days)s day", "%(application)s: %(credential)s ends in %(days)s days", days
-        )
-        sentence: str = _("After that, calls of %(application)s with it are refused.")
-        when = [(_("Ends"), credential.expires_at)] if credential.expires_at else []
-    else:
-        subject, sentence = map(str, WORDS[event.kind])
-    reason = words.added(event.data)
-    return Said(
-        subject,
-        sentence,
-        things,
-        _tab(credential.application, tenant, "credentials"),
-        _("Look at the credentials"),
-        [(_("Application"), credential.application), (str(credential.get_kind_display()), words.credential(credential)), *when],
-        reason,
-        _("Reason") if reason else "",
-        _advice(credential) if event.kind == ENDS_SOON else "",
-        str(GROUPS[GROUP_OF[event.kind]].why),
-    )
-
-
-def _of_service_account(event: Event, account: ServiceAccount, tenant: Tenant) -> Said:
-    days = event.data["days"]
-    return Said(
-        ngettext("The service account %(account)s ends in %(days)s day", "The service account %(account)s ends in %(days)s days", days),
-        _("After that, whatever runs with it is refused."),
-        {"account": account, "days": days},
-        reverse("console-service", args=[tenant.slug, account.pk]),
-        _("Look at the service account"),
-        [(_("Service account"), account), (_("Ends"), account.expires_at)],
-        advice=_("Put its end off, and its secret works on. If nothing needs it any more, revoke it."),
-        why=str(GROUPS[GROUP_OF[event.kind]].why),
-    )
-
-
-def _advice(credential: Credential) -> str:
-    """What keeps calls going on."""
-    if credential.status == Credential.Status.EXPIRING:
-        return _("It was rolled, but nothing has used its replacement yet. Put that in place before this one ends.")
-    if credential.kind in {Credential.Kind.CLIENT_SECRET, Credential.Kind.API_KEY}:
-        return _("Roll it: you get a new one, and this one works on for as long as you choose, up to its end. Put the new one in place.")
-    return _("Add another credential to the application and put it in place; both work until this one ends.")
-
-
-def _tab(application: Application, tenant: Tenant, tab: str) -> str:
-    return f"{reverse('app', args=[tenant.slug, application.pk])}?tab={tab}"

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal import inbox, news
+from portal import inbox, news, news_words
 from portal.inbox import Wish
 from portal.pages.inbox import in_words
 from tenants.access import even_suspended
@@ -63,7 +63,7 @@ class NotificationOut(serializers.ModelSerializer[Notification]):
     def get_path(self, row: Notification) -> str:
         about = self.abouts.get(row.event.subject_id)
         there = row.event.kind in news.GROUP_OF and news.knows(row.event, about)
-        return news.said(row.event, about, self.context["tenant"]).path if there else ""
+        return news_words.said(row.event, about, self.context["tenant"]).path if there else ""
 
 
 class ReadOut(serializers.Serializer[Any]):

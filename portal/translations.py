@@ -20,7 +20,7 @@ from django.utils.translation.template import templatize
 APPS = ("portal", "gateway", "apis", "keys", "tenants")
 KEYWORDS = {
     "_": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None, "ngettext": (1, 2), "ngettext_lazy": (1, 2),
-    "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3),
+    "pgettext": ((1, "c"), 2), "pgettext_lazy": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3),
 }  # fmt: skip
 ROOT = Path(settings.BASE_DIR)
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)

@@ -108,9 +108,9 @@ def console_api(request: TenantRequest, api: str) -> HttpResponse:
         "subscriptions_url": _subscriptions_url(request, found),
     }
     if versions:
-        published = [each for each in versions if each.status == ApiVersion.Status.PUBLISHED]
+        callable_ones = [each for each in versions if each.status in ApiVersion.OFFERED]
         asked = [each for each in versions if each.name == request.GET.get("version")]
-        context |= _shown(request, (asked or published[-1:] or versions)[0])
+        context |= _shown(request, (asked or callable_ones[-1:] or versions)[0])
     return render(request, "apis/api.html", context)
 
 

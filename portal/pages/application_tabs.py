@@ -14,6 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apis.actions import versions
 from apis.models import Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
@@ -114,6 +115,7 @@ def chosen_tab(request: TenantRequest, application: Application) -> dict[str, An
         "tab": tab,
         "tabs": [(name, word, counts.get(name)) for name, word in NAMES.items()],
         "fragment": f"applications/_{tab}.html",
+        "going": versions.going(application) if owns(request, application) else [],
         "may_transfer": may_transfer(application, request.user, request.permissions),
         **read[tab](request, application),
     }

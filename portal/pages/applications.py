@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import subscriptions
-from apis.models import Subscription
+from apis.actions import subscriptions, versions
+from apis.models import ApiVersion, Subscription
 from gateway.models import GatewayNode
 from keys.actions import applications
 from keys.models import Application, Credential
+from portal import words
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
 from portal.pages import asking
@@ -187,9 +188,38 @@ def _what_cancelling_does(subscription: Subscription, names: dict[str, Any]) -> 
     return _("This subscription has ended already.")
 
 
+@tenant_view("applications.own")
+@require_http_methods(["GET", "HEAD", "POST"])
+def acknowledge(request: TenantRequest, pk: UUID, api: str, version: str) -> HttpResponse:
+    """Say for an application of one's own that its people know that a version goes."""
+    application = get_object_or_404(own(request), pk=pk)
+    held = Subscription.objects.filter(application=application).values("api")
+    rows = ApiVersion.objects.offered().select_related("api", "successor").filter(api__in=held)
+    found = get_object_or_404(rows, api__slug=api, name=version)
+    names = {"application": application, "version": found}
+    question = asking.Question(
+        title=_("Acknowledge that %(version)s goes?") % names,
+        says=_what_is_known(found),
+        button=_("I know"),
+        back=page_address(request, application, "subscriptions"),
+        done=_("Its publisher sees that %(application)s's people know.") % names,
+    )
+    return asking.ask(request, question, PageForm(given(request)), lambda _data: versions.acknowledge(found, application, by=request.user))
+
+
+def _what_is_known(version: ApiVersion) -> str:
+    said = [_("Its publisher asks whether you know, and may retire it once everybody does.")]
+    if version.sunset_at:
+        said.append(_("It answers until %(when)s.") % {"when": words.day_and_time(version.sunset_at)})
+    if version.successor:
+        said.append(_("Move the application to %(successor)s before.") % {"successor": version.successor.name})
+    return " ".join(said)
+
+
 urlpatterns = [
     path("t/<str:tenant>/apps/", apps, name="apps"),
     path("t/<str:tenant>/apps/new/", app_new, name="app-new"),
     path("t/<str:tenant>/apps/<uuid:pk>/", app, name="app"),
+    path("t/<str:tenant>/apps/<uuid:pk>/acknowledge/<str:api>/<str:version>/", acknowledge, name="app-acknowledge"),
     path("t/<str:tenant>/apps/subscriptions/<uuid:pk>/cancel/", cancel, name="app-subscription-cancel"),
 ]

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from apis.models import ApiVersion, Plan, Subscription
+from apis.models import ApiVersion, BrownOut, Plan, Subscription
 from gateway import receipts
 from keys.models import Credential
 from portal.forms import Text
@@ -79,7 +79,20 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "api.cors_changed": gettext_lazy("Browser pages that may call it changed"),
         "api.encryption_key_changed": gettext_lazy("Encryption key changed"),
         "version.created": gettext_lazy("Version begun"),
+        "version.discarded": gettext_lazy("Version thrown away"),
+        "version.prereleased": gettext_lazy("Version opened as a prerelease"),
         "version.published": gettext_lazy("Version published"),
+        "version.blocked": gettext_lazy("Version blocked"),
+        "version.unblocked": gettext_lazy("Version unblocked"),
+        "version.deprecated": gettext_lazy("Version deprecated"),
+        "version.sunset_changed": gettext_lazy("Sunset changed"),
+        "version.reinstated": gettext_lazy("Deprecation taken back"),
+        "version.acknowledged": gettext_lazy("End of a version acknowledged"),
+        "version.retired": gettext_lazy("Version retired"),
+        "brown_out.planned": gettext_lazy("Brown-out planned"),
+        "brown_out.began": gettext_lazy("Brown-out began"),
+        "brown_out.ended": gettext_lazy("Brown-out ended"),
+        "brown_out.cancelled": gettext_lazy("Brown-out cancelled"),
         "revision.created": gettext_lazy("Revision imported"),
         "revision.live": gettext_lazy("Revision made live"),
         "upstream.resolved": gettext_lazy("Upstream's addresses changed"),
@@ -135,6 +148,7 @@ STATEFUL: dict[str, Any] = {
     "credential": Credential,
     "plan": Plan,
     "version": ApiVersion,
+    "brown_out": BrownOut,
     "tenant": Tenant,
     "invitation": Invitation,
     "service_account": ServiceAccount,

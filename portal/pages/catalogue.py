@@ -48,7 +48,7 @@ def offered() -> QuerySet[Api]:
 
 def versions_of(api: Api) -> list[ApiVersion]:
     """Those that can be called, the newest last."""
-    return list(api.versions.filter(status=ApiVersion.Status.PUBLISHED).order_by("id"))
+    return list(api.versions.offered().select_related("successor").order_by("id"))
 
 
 def plans_of(api: Api) -> QuerySet[Plan]:
@@ -89,7 +89,7 @@ def catalogue(request: TenantRequest) -> HttpResponse:
         rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q) | Q(description__icontains=q))
     if status:
         rows = rows.filter(standing=status)
-    live = ApiVersion.objects.filter(status=ApiVersion.Status.PUBLISHED).order_by("id")
+    live = ApiVersion.objects.offered().order_by("id")
     page = page_of(request, rows.prefetch_related(Prefetch("versions", live)), size=SIZE)
     context = {
         "page": page,
@@ -122,6 +122,7 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         "version": version,
         "tab": tab,
         "plans": plans,
+        "begins": any(each.status in ApiVersion.BEGINNING for each in versions),
         "owns": owns,
         "mine": mine,
         "address": address_of(request, found, version),
@@ -137,7 +138,8 @@ def chosen_version(request: TenantRequest, versions: list[ApiVersion]) -> ApiVer
     """
     name = request.GET.get("version", "")
     if not name:
-        return versions[-1]
+        # The newest of those that one may begin with, for who names none.
+        return next((each for each in reversed(versions) if each.status == ApiVersion.Status.PUBLISHED), versions[-1])
     version = next((each for each in versions if each.name == name), None)
     if version is None:
         raise Http404

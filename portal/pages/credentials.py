@@ -177,7 +177,7 @@ def _call(request: TenantRequest, application: Application, operation: Operation
 def _first_call(application: Application) -> Operation | None:
     """The plainest operation that the application may call: a GET, if there is one whose path needs nothing filled in."""
     held = Subscription.objects.filter(application=application, status=Subscription.Status.ACTIVE)
-    live = ApiVersion.objects.filter(api__in=held.values("api"), status=ApiVersion.Status.PUBLISHED)
+    live = ApiVersion.objects.offered().filter(api__in=held.values("api"))
     found = Operation.objects.filter(revision__in=live.values("live_revision"), method="GET")
     found = found.select_related("revision__version__api").defer("revision__document")
     needs_more = ExpressionWrapper(Q(path__contains="{"), BooleanField())

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal import inbox, news, words
+from portal import inbox, news, news_words, words
 from portal.forms import PageForm
 from portal.inbox import Wish
 from portal.kept import given
@@ -59,7 +59,7 @@ def in_words(event: Event, about: news.About, tenant: Tenant) -> tuple[str, str,
     """Title, sentence, and what somebody wrote; of what is gone, or no news any more, as the audit says it."""
     if event.kind not in news.GROUP_OF or not news.knows(event, about):
         return words.happened(event.kind, event.data, actor=event.actor_name, subject=words.subject_of(event)), "", words.added(event.data)
-    said = news.said(event, about, tenant)
+    said = news_words.said(event, about, tenant)
     things = {name: tame(str(thing)) for name, thing in said.things.items()}
     return said.subject % things, said.sentence % things, said.quote
 
@@ -87,7 +87,7 @@ def opened(request: TenantRequest, pk: UUID) -> HttpResponse:
     if event.kind not in news.GROUP_OF or not news.knows(event, about):
         messages.info(request, _("What this is about is gone."))
         return redirect("inbox", request.tenant.slug)
-    return HttpResponseRedirect(news.said(event, about, request.tenant).path)
+    return HttpResponseRedirect(news_words.said(event, about, request.tenant).path)
 
 
 @tenant_view("tenant.see")

@@ -240,7 +240,7 @@ def revision_live(request: TenantRequest, api: str, version: str, number: int) -
 def _what_it_does(revision: Revision) -> str:
     """What callers will notice, before it happens."""
     live = revision.version.live_revision
-    if revision.version.status != ApiVersion.Status.PUBLISHED:
+    if revision.version.status not in ApiVersion.OFFERED:
         return _("%(version)s is a draft, so nothing changes for callers before it is published.") % {"version": revision.version}
     if live is not None and live.pk == revision.pk:
         return _("It is live already.")

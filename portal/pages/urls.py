@@ -42,12 +42,13 @@ from portal.pages import (
     subscriptions,
     teams,
     transfers,
+    version_life,
     wizard,
 )
 
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, subscribing, applications, credentials,
-    expiries, requests, subscriptions, apis, wizard, revisions, plans, all_applications, gateways, keys, key_policy, members,
+    expiries, requests, subscriptions, apis, version_life, wizard, revisions, plans, all_applications, gateways, keys, key_policy, members,
     invitations, leaving, roles, teams, transfers, service_accounts, settings, identity_provider, closing, audit, audit_chain, audit_export,
     audit_time, search, receipts, refusals, inbox, platform_mails,
 )  # fmt: skip

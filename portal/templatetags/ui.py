@@ -23,6 +23,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
+from apis.models import ApiVersion
 from gateway.receipts import Receipt
 
 register = template.Library()
@@ -56,6 +57,12 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "revoked": (_("Revoked"), ""),
     "accepted": (_("Accepted"), "ok"),
     "retired": (_("Retired"), ""),
+    "prerelease": (_("Prerelease"), "info"),
+    "blocked": (_("Blocked"), "bad"),
+    "deprecated": (_("Deprecated"), "wait"),
+    "planned": (_("Planned"), "info"),
+    "running": (_("Running"), "bad"),
+    "over": (_("Over"), ""),
     "removed": (_("Removed"), ""),
     "compromised": (_("Compromised"), "bad"),
     "not_loaded": (_("Not loaded yet"), ""),
@@ -77,6 +84,12 @@ def state(name: str, word: str = "") -> SafeString:
     """A state as a badge; `word` in place of its own."""
     label, tone = STATES[name]
     return format_html('<span class="badge {}">{}</span>', tone, word or label)
+
+
+@register.simple_tag
+def version_state(version: ApiVersion) -> SafeString:
+    """A version's state; a key retires in another sense, and has the word from the table."""
+    return state(version.status, str(ApiVersion.Status.RETIRED.label) if version.status == ApiVersion.Status.RETIRED else "")
 
 
 @register.simple_tag

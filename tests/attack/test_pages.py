@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +24,7 @@ from django.urls import URLPattern, reverse
 
 import portal.pages.urls
 from apis.actions import drafts, subscriptions
-from apis.models import Subscription
+from apis.models import BrownOut, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey
@@ -69,6 +70,12 @@ NEEDS: dict[str, str | None] = {
     "console-subscription-cancel": "subscriptions.decide",
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
     "console-api-version-new": "apis.publish", "console-api-version-publish": "apis.publish",
+    "console-api-version-life": "apis.see_all", "console-api-version-prerelease": "apis.publish",
+    "console-api-version-block": "apis.publish", "console-api-version-unblock": "apis.publish",
+    "console-api-version-deprecate": "apis.publish", "console-api-version-sunset": "apis.publish",
+    "console-api-version-reinstate": "apis.publish", "console-api-version-retire": "apis.publish",
+    "console-api-version-brown-out": "apis.publish", "console-api-version-brown-out-cancel": "apis.publish",
+    "app-acknowledge": "applications.own",
     "console-api-revision": "apis.see_all", "console-api-revision-new": "apis.publish", "console-api-revision-live": "apis.publish",
     "console-api-new": "apis.publish", "console-api-new-check": "apis.publish", "console-api-new-upstream": "apis.publish",
     "console-api-new-plan": "apis.publish", "console-api-new-discard": "apis.publish",
@@ -148,7 +155,7 @@ class World:
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
-            "mfa_": "number", "session-": "number",
+            "mfa_": "number", "session-": "number", "console-api-version-brown-out": "brown_out",
         }  # fmt: skip
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
         known: dict[str, Any] = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
@@ -223,6 +230,10 @@ def world(cast: Cast) -> World:
         revision = version.live_revision
         assert revision is not None
         type(revision).objects.filter(pk=revision.pk).update(note=EVIL)
+        type(version).objects.filter(pk=version.pk).update(reason=EVIL)
+        brown_out = BrownOut.objects.create(
+            version=version, starts_at=version.created_at, ends_at=version.created_at + timedelta(minutes=1)
+        )
         plan = make.plan(api, name="gold")
         application = make.application(cast.carl, name=EVIL, purpose=EVIL)
         credential, secret = make.credential(application, label=EVIL)
@@ -275,6 +286,7 @@ def world(cast: Cast) -> World:
         "application": application.pk, "subscription": subscription.pk, "plan": plan.pk,
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
+        "brown_out": brown_out.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}

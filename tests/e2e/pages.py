@@ -40,6 +40,7 @@ NO_PAGES = {
         ),
         "it takes more than being signed in; tests/e2e/test_passkeys.py looks at it",
     ),
+    "console-api-version-brown-out-cancel": "a question like others, of a brown-out that only the page names",
     "console-settings-logo": "it leads to the settings",
     "tenant-logo": "a picture",
     "console-settings-sign-in-test": "it leads back, unless it was asked to test",
@@ -160,6 +161,12 @@ def places(world: World) -> list[Place]:
         Place("console-api-edit", f"{c}/apis/orders/edit/", PAM),
         Place("console-api-version-new", f"{c}/apis/orders/add-version/", PAM),
         Place("console-api-version-publish", f"{c}/apis/customers/v1/publish/", PAM),
+        Place("console-api-version-life", f"{c}/apis/orders/v1/life/", PAM),
+        Place("console-api-version-prerelease", f"{c}/apis/customers/v1/prerelease/", PAM),
+        *(
+            Place(f"console-api-version-{step}", f"{c}/apis/orders/v1/{step}/", PAM)
+            for step in ("block", "unblock", "deprecate", "sunset", "reinstate", "retire", "brown-out")
+        ),
         Place("console-api-revision", f"{c}/apis/orders/v1/revisions/2/", PAM),
         Place("console-api-revision-new", f"{c}/apis/orders/v1/revisions/new/", PAM),
         Place("console-api-revision-live", f"{c}/apis/orders/v1/revisions/2/live/", PAM),
@@ -188,6 +195,7 @@ def places(world: World) -> list[Place]:
         Place("team-add", f"{t}/teams/{teams['Web shop']}/add/", ADA),
         Place("team-lead", f"{t}/teams/{teams['Web shop']}/lead/", ADA),
         Place("team-remove", f"{t}/teams/{teams['Web shop']}/members/{people['dora@acme.example']}/remove/", ADA),
+        Place("app-acknowledge", f"{t}/apps/{app}/acknowledge/orders/v1/", CARL),
         Place("app-transfer", f"{t}/apps/{app}/transfer/", CARL),
         Place("console-member-edit", f"{c}/members/{carls}/roles/", ADA),
         Place("console-member-remove", f"{c}/members/{carls}/remove/", ADA),

@@ -11,11 +11,12 @@ from django.apps import apps
 from django.core import mail
 from django.utils import timezone
 
+from apis.actions import versions
 from apis.models import Plan, Subscription
 from gateway.models import GatewayNode
 from keys.actions import applications, credentials
 from keys.models import Application, Credential, CredentialUse, SigningKey
-from portal import inbox, news, post, tasks
+from portal import inbox, news, news_words, post, tasks
 from portal.inbox import Wish
 from portal.settings import DATABASE_OWNER_URL
 from tenants import due, events
@@ -63,7 +64,7 @@ def subjects() -> list[tuple[str, str]]:
 def test_every_kind_of_news_wakes_the_job_and_is_told_in_words() -> None:
     decisions = {"subscription.approved", "subscription.rejected"}
     assert set(news.GROUP_OF) == NEWS | decisions
-    assert set(news.WORDS) | {news.ENDS_SOON, news.SERVICE_ENDS_SOON} == set(news.GROUP_OF)
+    assert set(news_words.WORDS) | {news.ENDS_SOON, news.SERVICE_ENDS_SOON} == set(news.GROUP_OF)
     assert news.KINDS <= KINDS
     assert sum(len(group.kinds) for group in news.GROUPS.values()) == len(news.GROUP_OF), "each kind is in one group"
 
@@ -158,6 +159,22 @@ def test_who_is_given_an_application_hears_it(cast: Cast, checkout: Application)
     with tenant_scope(cast.acme.pk):
         applications.transfer(checkout, to=cleo, by=cast.carl)
     assert run() == [("cleo", "Checkout was given to you")]
+
+
+def test_who_may_call_a_version_hears_what_becomes_of_it_and_nobody_else(cast: Cast, checkout: Application, gold: Plan) -> None:
+    dora = make.member(cast.acme, "dora@acme.example")
+    with tenant_scope(cast.acme.pk):
+        make.subscription(of=checkout, to=gold)
+        make.application(dora)
+        version = gold.api.versions.select_related("api").get()
+        versions.deprecate(version, reason="v2 is better.", sunset_at=timezone.now() + timedelta(days=30), by=cast.pam)
+        versions.plan_brown_out(version, starts_at=timezone.now() + timedelta(days=2), lasts=timedelta(minutes=5), by=cast.pam)
+    tasks.send_mails()
+    assert told(cast.acme) == [("carl", "version.deprecated"), ("carl", "brown_out.planned")]
+    assert ("carl", "Orders v1 is deprecated") in subjects()
+    body = parts(next(message for message in mail.outbox if "deprecated" in message.subject))[0]
+    for said in ("v2 is better.", "It answers until", "/t/acme/apis/orders/?version=v1"):
+        assert said in body
 
 
 def test_everybody_hears_that_the_tenant_is_suspended_but_who_did_it(cast: Cast) -> None:

@@ -1,0 +1,309 @@
+"""Events in words, for inboxes and mails: subject, sentence, facts, and where to look."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from apis.models import ApiVersion, Subscription
+from keys.models import Application, Credential
+from portal import words
+from portal.news import ENDS_SOON, EXPIRED, GROUP_OF, GROUPS, REMOVED, REQUESTED, TRANSFERRED, About, version_of
+from tenants.models import Event, Invitation, ServiceAccount, Tenant
+from tenants.people import invitations
+
+# Subject and first sentence.
+WORDS: dict[str, tuple[Promise, Promise]] = {
+    REQUESTED: (
+        gettext_lazy("%(application)s asks for %(api)s: %(plan)s"),
+        gettext_lazy("%(person)s asks for a subscription of %(application)s to %(api)s, plan %(plan)s."),
+    ),
+    "subscription.approved": (
+        gettext_lazy("%(api)s: %(application)s's subscription is active"),
+        gettext_lazy("%(person)s approved it. Calls pass from now on."),
+    ),
+    "subscription.rejected": (
+        gettext_lazy("%(api)s: %(application)s's subscription was rejected"),
+        gettext_lazy("%(person)s rejected it. You may ask again."),
+    ),
+    "subscription.suspended": (
+        gettext_lazy("%(api)s: %(application)s's subscription is suspended"),
+        gettext_lazy("%(person)s suspended it. Calls are refused until it is resumed."),
+    ),
+    "subscription.resumed": (
+        gettext_lazy("%(api)s: %(application)s's subscription is active again"),
+        gettext_lazy("%(person)s resumed it. Calls pass again."),
+    ),
+    "subscription.cancelled": (
+        gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
+        gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
+    ),
+    EXPIRED: (
+        gettext_lazy("%(application)s: %(credential)s has expired"),
+        gettext_lazy("Calls of %(application)s with it are refused."),
+    ),
+    "credential.revoked": (
+        gettext_lazy("%(application)s: %(credential)s was revoked"),
+        gettext_lazy("%(person)s revoked it. Calls of %(application)s with it are refused."),
+    ),
+    "member.changed": (
+        gettext_lazy("%(tenant)s: your roles changed"),
+        gettext_lazy("%(person)s changed what you may do at %(tenant)s."),
+    ),
+    REMOVED: (
+        gettext_lazy("%(tenant)s: you are no member any more"),
+        gettext_lazy("%(person)s removed you from %(tenant)s."),
+    ),
+    TRANSFERRED: (
+        gettext_lazy("%(application)s was given to you"),
+        gettext_lazy("%(person)s gave %(application)s to you or your team. You answer for it from now on."),
+    ),
+    "version.deprecated": (
+        gettext_lazy("%(version)s is deprecated"),
+        gettext_lazy("%(person)s deprecated %(version)s. It answers as before; move your applications, and acknowledge that you know."),
+    ),
+    "version.sunset_changed": (
+        gettext_lazy("%(version)s answers for longer"),
+        gettext_lazy("%(person)s promised a later day until which %(version)s answers."),
+    ),
+    "version.reinstated": (
+        gettext_lazy("%(version)s stays"),
+        gettext_lazy("%(person)s took the deprecation of %(version)s back."),
+    ),
+    "version.blocked": (
+        gettext_lazy("%(version)s is blocked"),
+        gettext_lazy("%(person)s blocked %(version)s. Calls are refused until it is unblocked."),
+    ),
+    "version.unblocked": (
+        gettext_lazy("%(version)s answers again"),
+        gettext_lazy("%(person)s unblocked %(version)s. Calls pass again."),
+    ),
+    "version.retired": (
+        gettext_lazy("%(version)s is retired"),
+        gettext_lazy("%(person)s retired %(version)s. Every call of it is refused from now on."),
+    ),
+    "brown_out.planned": (
+        gettext_lazy("A brown-out of %(version)s is planned"),
+        gettext_lazy(
+            "%(person)s planned a brown-out of %(version)s: for a short time every call is refused, so that who still calls notices."
+        ),
+    ),
+    "brown_out.cancelled": (
+        gettext_lazy("A brown-out of %(version)s is cancelled"),
+        gettext_lazy("The brown-out of %(version)s is cancelled."),
+    ),
+    "signing_key.compromised": (
+        gettext_lazy("%(tenant)s: a signing key is compromised"),
+        gettext_lazy("%(person)s declared the signing key %(thing)s compromised. What it signed is refused."),
+    ),
+    "tenant.suspended": (
+        gettext_lazy("%(tenant)s is suspended"),
+        gettext_lazy("%(person)s suspended the tenant. Every call of it is refused until it is resumed."),
+    ),
+    "tenant.resumed": (
+        gettext_lazy("%(tenant)s is active again"),
+        gettext_lazy("%(person)s resumed the tenant. Calls pass again."),
+    ),
+    "tenant.closing": (
+        gettext_lazy("%(tenant)s is being closed"),
+        gettext_lazy("%(person)s began to close the tenant. Every call of it is refused, and after a while its data is erased."),
+    ),
+    "tenant.reopened": (
+        gettext_lazy("%(tenant)s goes on"),
+        gettext_lazy("%(person)s took closing the tenant back. Calls pass again."),
+    ),
+    "gateway.rejected_config": (
+        gettext_lazy("%(thing)s refused a configuration of %(tenant)s"),
+        gettext_lazy("The gateway %(thing)s works on with what it had before."),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One event to its readers, in the language in force. `things` are other people's words that subject and sentence name.
+
+    `rows` are facts with their names, times among them; `quote` is what somebody wrote; `path` is where to look.
+    """
+
+    subject: str
+    sentence: str
+    things: Mapping[str, object]
+    path: str
+    button: str
+    rows: Sequence[tuple[str, object]] = ()
+    quote: str = ""
+    quoted_as: str = ""
+    advice: str = ""
+    why: str = ""
+
+
+def said(event: Event, about: About, tenant: Tenant) -> Said:
+    """:param about: see `abouts`; `knows` has said yes."""
+    if isinstance(about, Subscription):
+        return _of_subscription(event, about, tenant)
+    if isinstance(about, Credential):
+        return _of_credential(event, about, tenant)
+    if isinstance(about, Invitation):
+        return _of_invitation(event, about, tenant)
+    if isinstance(about, ServiceAccount):
+        return _of_service_account(event, about, tenant)
+    if version := version_of(about):
+        return _of_version(event, version, tenant)
+    subject, sentence = WORDS[event.kind]
+    things: dict[str, object] = {"tenant": tenant, "person": event.actor_name, "thing": event.subject_name}
+    reason = words.added(event.data)
+    common = {"quote": reason, "quoted_as": _("Reason") if reason else ""}
+    if isinstance(about, Application):
+        things["application"] = about
+        path, button = reverse("app", args=[tenant.slug, about.pk]), _("Look at the application")
+        rows: list[tuple[str, object]] = [(_("Application"), about)]
+    else:
+        path, button, rows = _of_tenant(event, tenant)
+    if event.kind.startswith("gateway."):
+        common["quoted_as"] = _("It said") if reason else ""
+    return Said(str(subject), str(sentence), things, path, button, rows, **common, why=str(GROUPS[GROUP_OF[event.kind]].why))
+
+
+def _of_invitation(event: Event, invitation: Invitation, tenant: Tenant) -> Said:
+    roles = words.listed(words.ROLES.get(role, role) for role in event.data.get("roles", []))
+    rows: list[tuple[str, object]] = [(_("Tenant"), tenant), (_("Roles"), roles)]
+    rows += [(_("Team"), invitation.team)] if invitation.team else []
+    return Said(
+        _("%(person)s invites you to %(tenant)s"),
+        _("%(person)s invites you to %(tenant)s, where APIs are published and subscribed to."),
+        {"tenant": tenant, "person": event.actor_name},
+        # Made now: the link itself is kept nowhere.
+        reverse("invitation", args=[tenant.slug, invitations.token_of(invitation)]),
+        _("Look at the invitation"),
+        [*rows, (_("The link works until"), invitation.expires_at)],
+        advice=_("The link is for you alone and works once. If you don't expect it, do nothing."),
+        why=_("You get this because somebody at %(tenant)s wrote your address into an invitation."),
+    )
+
+
+def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, object]]]:
+    when = (_("When"), event.at)
+    match event.kind.partition(".")[0]:
+        case "member":
+            roles = words.listed(words.ROLES.get(role, role) for role in event.data.get("roles", []))
+            rows = [(_("Tenant"), tenant), *([(_("Roles"), roles)] if event.kind != REMOVED else []), when]
+            return reverse("tenants-page"), _("Look at your tenants"), rows
+        case "signing_key":
+            return reverse("console-key", args=[tenant.slug, event.subject_id]), _("Look at the key"), [when]
+        case "gateway":
+            return reverse("console-gateway", args=[tenant.slug, event.subject_name]), _("Look at the gateway"), [when]
+        case _:
+            ends = [(_("Erased"), tenant.erase_at)] if event.kind == "tenant.closing" and tenant.erase_at else []
+            return reverse("catalogue", args=[tenant.slug]), _("Look at the tenant"), [when, *ends]
+
+
+def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
+    asked = event.kind == REQUESTED
+    subject, sentence = WORDS[event.kind]
+    written = str(event.data.get("purpose" if asked else "reason", ""))
+    return Said(
+        str(subject),
+        str(sentence),
+        {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name},
+        reverse("console-request", args=[tenant.slug, subscription.pk])
+        if asked
+        else _tab(subscription.application, tenant, "subscriptions"),
+        _("Look at the request") if asked else _("Look at the subscriptions"),
+        [
+            (_("Application"), subscription.application),
+            (_("API"), subscription.api),
+            (_("Plan"), subscription.plan),
+            (_("When"), event.at),
+        ],
+        written,
+        (_("Purpose") if asked else _("Reason")) if written else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_credential(event: Event, credential: Credential, tenant: Tenant) -> Said:
+    things: dict[str, object] = {
+        "application": credential.application,
+        "credential": words.credential(credential),
+        "person": event.actor_name,
+    }
+    when: list[tuple[str, object]] = [(_("When"), event.at)]
+    if event.kind == ENDS_SOON:
+        days = things["days"] = event.data["days"]
+        subject = ngettext(
+            "%(application)s: %(credential)s ends in %(days)s day", "%(application)s: %(credential)s ends in %(days)s days", days
+        )
+        sentence: str = _("After that, calls of %(application)s with it are refused.")
+        when = [(_("Ends"), credential.expires_at)] if credential.expires_at else []
+    else:
+        subject, sentence = map(str, WORDS[event.kind])
+    reason = words.added(event.data)
+    return Said(
+        subject,
+        sentence,
+        things,
+        _tab(credential.application, tenant, "credentials"),
+        _("Look at the credentials"),
+        [(_("Application"), credential.application), (str(credential.get_kind_display()), words.credential(credential)), *when],
+        reason,
+        _("Reason") if reason else "",
+        _advice(credential) if event.kind == ENDS_SOON else "",
+        str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_service_account(event: Event, account: ServiceAccount, tenant: Tenant) -> Said:
+    days = event.data["days"]
+    return Said(
+        ngettext("The service account %(account)s ends in %(days)s day", "The service account %(account)s ends in %(days)s days", days),
+        _("After that, whatever runs with it is refused."),
+        {"account": account, "days": days},
+        reverse("console-service", args=[tenant.slug, account.pk]),
+        _("Look at the service account"),
+        [(_("Service account"), account), (_("Ends"), account.expires_at)],
+        advice=_("Put its end off, and its secret works on. If nothing needs it any more, revoke it."),
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_version(event: Event, version: ApiVersion, tenant: Tenant) -> Said:
+    subject, sentence = WORDS[event.kind]
+    reason = words.added(event.data)
+    rows: list[tuple[str, object]] = [(_("API"), version)]
+    for name, value in ((_("Begins"), event.data.get("starts")), (_("Ends"), event.data.get("ends"))):
+        rows += [(name, datetime.fromisoformat(value))] if value else []
+    if version.sunset_at and event.kind in {"version.deprecated", "version.sunset_changed", "brown_out.planned"}:
+        rows.append((_("It answers until"), version.sunset_at))
+    if version.successor and event.kind in {"version.deprecated", "brown_out.planned"}:
+        rows.append((_("Successor"), version.successor.name))
+    gone = event.kind == "version.retired"
+    page = reverse("catalogue", args=[tenant.slug]) if gone else reverse("catalogue-api", args=[tenant.slug, version.api.slug])
+    return Said(
+        str(subject),
+        str(sentence),
+        {"version": version, "person": event.actor_name},
+        page if gone else f"{page}?version={version.name}",
+        _("Look at the catalogue") if gone else _("Look at the API"),
+        [*rows, (_("When"), event.at)],
+        reason,
+        _("Reason") if reason else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _advice(credential: Credential) -> str:
+    """What keeps calls going on."""
+    if credential.status == Credential.Status.EXPIRING:
+        return _("It was rolled, but nothing has used its replacement yet. Put that in place before this one ends.")
+    if credential.kind in {Credential.Kind.CLIENT_SECRET, Credential.Kind.API_KEY}:
+        return _("Roll it: you get a new one, and this one works on for as long as you choose, up to its end. Put the new one in place.")
+    return _("Add another credential to the application and put it in place; both work until this one ends.")
+
+
+def _tab(application: Application, tenant: Tenant, tab: str) -> str:
+    return f"{reverse('app', args=[tenant.slug, application.pk])}?tab={tab}"
