@@ -1,4 +1,4 @@
-"""The main job, done over HTTP as a client would: publish, register, ask, be refused, approve, call, be limited, suspend, resume."""
+"""The main job, done over HTTP as a client would: publish, register, ask, be refused, approve, call, suspend, resume, retire."""
 
 import ssl
 import threading
@@ -13,6 +13,7 @@ import httpx
 
 from portal.demo import ECHO
 from portal.demo.call import Call, StepFailed, expect
+from portal.demo.goodbye import Goodbye
 from portal.demo.rotation import Rotation
 
 # A plan that the demo can exhaust in a blink.
@@ -101,6 +102,10 @@ class Job:
         self._step("Ada rotates the signing key while the application calls", rotation.rotate)
         self._step("Ada declares that key compromised; what it signed is refused", rotation.compromise)
         self.key_seconds = rotation.seconds
+        going = Call(call.url, self.token(mine))
+        goodbye = Goodbye(pam, carl, f"{acme}/apis/{slug}/", self.upstream, mine["application"], going, self._get, self.say)
+        self._step("Pam publishes v2 and deprecates v1; its answers say until when, and what comes after", goodbye.deprecate)
+        self._step("v1 is retired once Carl knows: 410 API_RETIRED, and v2 answers", goodbye.retire)
 
     def _step(self, name: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()
@@ -170,13 +175,16 @@ class Job:
     # Calls
 
     def _answers(self, call: Call, status: int, code: str = "") -> httpx.Response:
-        answer = self._caller.get(call.url, headers=call.headers)
+        answer = self._get(call)
         if (answer.status_code, answer.headers.get("x-portico-refusal", "")) != (status, code):
             raise StepFailed(f"The gateway answered {answer.status_code} {answer.text[:300]}, not {status} {code}.")
         return answer
 
+    def _get(self, call: Call) -> httpx.Response:
+        return self._caller.get(call.url, headers=call.headers)
+
     def _status(self, call: Call) -> int:
-        return self._caller.get(call.url, headers=call.headers).status_code
+        return self._get(call).status_code
 
     def _settles(self, call: Call, status: int, code: str = "") -> None:
         """The answer comes within the second that what only adds access is gathered for."""
