@@ -33,6 +33,8 @@ from tenants.serializers import decided
 
 
 class VersionView(ApisView):
+    """The version is looked up before the body: of what there is not nobody is told how it would be asked for."""
+
     access = {"POST": "apis.publish"}
 
     def moved(self, api: str, version: str, act: Callable[[ApiVersion], Event]) -> Response:
@@ -52,8 +54,7 @@ class Block(VersionView):
     @extend_schema(request=ReasonIn, responses=VERSION)
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Refuse every call with `API_BLOCKED` until it is unblocked."""
-        given = self.read(ReasonIn)
-        return self.moved(api, version, lambda found: versions.block(found, **given, by=self.user))
+        return self.moved(api, version, lambda found: versions.block(found, **self.read(ReasonIn), by=self.user))
 
 
 class Unblock(VersionView):
@@ -67,25 +68,22 @@ class Deprecate(VersionView):
     @extend_schema(request=DeprecateIn, responses=VERSION)
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Tell callers that it is going: by the headers Deprecation, Sunset and Link, in the portal, and by mail."""
-        given = self.read(DeprecateIn)
-        successor = self.successor(api, given.pop("successor"))
-        return self.moved(api, version, lambda found: versions.deprecate(found, **given, successor=successor, by=self.user))
+        return self.moved(api, version, self.deprecated)
 
-    def successor(self, api: str, name: str) -> ApiVersion | None:
-        if not name:
-            return None
-        found = ApiVersion.objects.filter(api=self.api(api), name=name).first()
-        if found is None:
+    def deprecated(self, version: ApiVersion) -> Event:
+        given = self.read(DeprecateIn)
+        name = given.pop("successor")
+        successor = ApiVersion.objects.filter(api=version.api_id, name=name).first() if name else None
+        if name and successor is None:
             raise Invalid({"successor": [_("The API has no version with this name.")]})
-        return found
+        return versions.deprecate(version, **given, successor=successor, by=self.user)
 
 
 class Sunset(VersionView):
     @extend_schema(request=SunsetIn, responses=VERSION)
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Promise a day until which it answers, or a later one."""
-        given = self.read(SunsetIn)
-        return self.moved(api, version, lambda found: versions.change_sunset(found, **given, by=self.user))
+        return self.moved(api, version, lambda found: versions.change_sunset(found, **self.read(SunsetIn), by=self.user))
 
 
 class Reinstate(VersionView):
@@ -101,8 +99,7 @@ class Retire(VersionView):
         """Answer no more, for good. Refused while somebody still calls who has not acknowledged it, unless `override` says so, with a
         reason.
         """
-        given = self.read(RetireIn)
-        return self.moved(api, version, lambda found: versions.retire(found, **given, by=self.user))
+        return self.moved(api, version, lambda found: versions.retire(found, **self.read(RetireIn), by=self.user))
 
 
 class Callers(ApisView):
@@ -124,9 +121,9 @@ class BrownOuts(ApisView):
     @extend_schema(request=BrownOutIn, responses={201: BrownOutOut})
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Plan a short refusal of every call of a deprecated version, with `BROWN_OUT`."""
-        given = self.read(BrownOutIn)
+        found, given = self.version(api, version), self.read(BrownOutIn)
         lasts = timedelta(minutes=given["minutes"])
-        planned = versions.plan_brown_out(self.version(api, version), starts_at=given["starts_at"], lasts=lasts, by=self.user)
+        planned = versions.plan_brown_out(found, starts_at=given["starts_at"], lasts=lasts, by=self.user)
         return Response(BrownOutOut(planned).data, status=201)
 
 
@@ -147,10 +144,10 @@ class Acknowledge(ApisView):
     @extend_schema(request=AcknowledgeIn, responses=AcknowledgementOut)
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         """Say for an application of one's own that its people know that the version is going."""
+        found = self.version(api, version)
         given: dict[str, Any] = self.read(AcknowledgeIn)
         application = Application.objects.owned_by(self.user).filter(pk=given["application"]).first()
         if application is None:
             raise Invalid({"application": [_("You have no application with this id.")]})
-        found = self.version(api, version)
         versions.acknowledge(found, application, by=self.user)
         return Response(AcknowledgementOut(found.acknowledgements.select_related("by").get(application=application)).data)

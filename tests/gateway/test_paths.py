@@ -361,14 +361,17 @@ def test_no_expression_is_larger_than_re2_takes() -> None:
     assert max(map(len, expressions)) < 2 * paths.GROUP_CHARACTERS
 
 
-def test_a_thousand_operations_are_built_in_150_ms() -> None:
-    entries = hard(1000)
-    durations = []
-    for _ in range(5):
-        started = time.process_time()
-        build(entries)
-        durations.append(time.process_time() - started)
-    assert min(durations) < 0.150
+def test_ten_times_as_many_operations_take_not_much_more_than_ten_times_as_long() -> None:
+    def seconds(entries: list[paths.Entry]) -> float:
+        durations = []
+        for _ in range(5):
+            started = time.process_time()
+            build(entries)
+            durations.append(time.process_time() - started)
+        return min(durations)
+
+    few, many = seconds(hard(200)), seconds(hard(2000))
+    assert many < 30 * few
 
 
 @pytest.mark.parametrize("operations", [["GET /acme/a/v1/x"], ["GET /acme/a/v1/x", "GET /acme/a/v1/{id}", "GET /acme/a/v1/x/{id}"]])

@@ -91,7 +91,7 @@ class Up:
     def end(self, what: int) -> int:
         """Send a signal; returns the exit code."""
         self.popen.send_signal(what)
-        self.lines += self.popen.communicate(timeout=40)[0].splitlines()
+        self.lines += self.popen.communicate(timeout=120)[0].splitlines()
         return self.popen.returncode
 
     def left(self, *, within: float) -> list[psutil.Process]:
@@ -140,7 +140,7 @@ def start_up(var: Path, project: Path, environment: dict[str, str]) -> Iterator[
     for up in made:
         if up.popen.poll() is None:
             up.popen.terminate()
-        up.popen.communicate(timeout=40)
+        up.popen.communicate(timeout=120)
         # Only after a test that failed; psutil compares the time of birth before it signals.
         for process in up.left(within=0):
             process.kill()
