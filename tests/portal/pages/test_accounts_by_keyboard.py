@@ -11,7 +11,7 @@ from portal import account_mails
 from tenants.models import PlatformSettings, SignUp
 from tests.e2e import chromium
 from tests.e2e.pages import Place
-from tests.e2e.test_axe import look
+from tests.e2e.test_axe import WAYS, look
 from tests.e2e.world import watched
 from tests.portal.account_letters import folder, letters
 
@@ -92,4 +92,4 @@ def test_nina_signs_up_forgets_her_password_and_comes_back(page: Page, folder: P
 
 def axe(page: Page, path: str, request: Any) -> None:
     if "no scripts" not in request.node.name:
-        assert look(page, Place(path, path, "")) == {}
+        assert look(page, Place(path, path, ""), WAYS) == {}
