@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from apis import openapi_security, paths
+from apis.findings import Lint
 from apis.openapi_references import mapping, references, resolve, sequence, value_at
 from apis.openapi_schema import violations
 from apis.openapi_source import MAX_PROBLEMS, DocumentError, Path, Problem, Source, load, quote, refuse, refuse_large
@@ -30,6 +31,7 @@ __all__ = [
     "Operation",
     "Problem",
     "TooManyAtOnceError",
+    "accept",
     "parse",
     "read",
     "template_problem",
@@ -86,7 +88,8 @@ class Operation:
 class Document:
     """A valid document. `openapi` is its version as written, `content` all of it, ready for JSON.
 
-    `scopes`: each that it names, with what it allows in the author's words.
+    `scopes`: each that it names, with what it allows in the author's words. `lint`: what the rules of apis.lint found, where they were
+    asked.
     """
 
     title: str
@@ -95,16 +98,19 @@ class Document:
     operations: tuple[Operation, ...]
     content: dict[str, Any]
     scopes: dict[str, str]
+    lint: Lint | None = None
 
 
-def read(text: str | bytes) -> Document:
-    """Parse a document from outside in a process of its own: 5 s of CPU, 256 MB, no files, no network, an empty environment.
+def read(text: str | bytes, *, gateway: str = "") -> Document:
+    """Parse a document from outside in a process of its own, and lint it: 5 s of CPU, 256 MB, no files, no network, an empty environment.
 
     Raises DocumentError, also when the limits end the process, and TooManyAtOnceError.
+
+    :param gateway: where gateways are called, see `apis.lint.lint`.
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     refuse_large(len(raw))
-    command = [sys.executable, "-I", str(WORKER), str(SECONDS)]
+    command = [sys.executable, "-I", str(WORKER), str(SECONDS), gateway]
     if not _readers.acquire(timeout=WAIT_SECONDS):
         raise TooManyAtOnceError
     try:
@@ -119,7 +125,8 @@ def read(text: str | bytes) -> Document:
     if "problems" in answer:
         raise DocumentError(Problem(**problem) for problem in answer["problems"])
     document = answer["document"]
-    return Document(**{**document, "operations": tuple(map(_operation, document["operations"]))})
+    operations = tuple(map(_operation, document["operations"]))
+    return Document(**{**document, "operations": operations, "lint": Lint.of(**document["lint"])})
 
 
 def _operation(told: dict[str, Any]) -> Operation:
@@ -142,7 +149,11 @@ def _why_it_ended(done: subprocess.CompletedProcess[bytes]) -> str:
 
 def parse(text: str) -> Document:
     """Parse a document in this process, without limits of time and memory. Raises DocumentError."""
-    source = load(text)
+    return accept(load(text))
+
+
+def accept(source: Source) -> Document:
+    """The document, if nothing is wrong with it. Raises DocumentError."""
     openapi = _version(source)
     try:
         checked = _Check(source)

@@ -1,4 +1,4 @@
-"""The process in which a document that somebody uploaded is read: `python -I openapi_worker.py SECONDS < document > answer`.
+"""The process in which a document that somebody uploaded is read: `python -I openapi_worker.py SECONDS GATEWAY < document > answer`.
 
 It is limited before the first byte is read, and a file or socket can't be opened any more. The answer is one JSON
 object, with "document" or with "problems"; when memory runs out it says so with EXIT_MEMORY. Run by `openapi.read`.
@@ -17,7 +17,8 @@ from types import TracebackType
 # it can replace a library.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-from apis.openapi import EXIT_MEMORY, MEMORY_BYTES, parse
+from apis import lint
+from apis.openapi import EXIT_MEMORY, MEMORY_BYTES
 from apis.openapi_source import MAX_BYTES, DocumentError, decode
 
 # jsonschema takes some 15 frames per level of a document.
@@ -54,23 +55,24 @@ def report_frames(kind: type[BaseException], _error: BaseException, trace: Trace
     sys.stderr.write("".join(traceback.format_tb(trace)) + kind.__name__)
 
 
-def answer(raw: bytes) -> str:
+def answer(raw: bytes, *, gateway: str = "") -> str:
     """The answer to a document, as JSON."""
     try:
-        document = parse(decode(raw))
+        document = lint.parse(decode(raw), gateway=gateway)
         # Not asdict(document): it would copy the content.
         fields = {field.name: getattr(document, field.name) for field in dataclasses.fields(document)}
         fields["operations"] = [dataclasses.asdict(operation) for operation in document.operations]
+        fields["lint"] = document.lint and document.lint.as_json()
         return json.dumps({"document": fields}, ensure_ascii=False)
     except DocumentError as error:
         return json.dumps({"problems": [dataclasses.asdict(problem) for problem in error.problems]}, ensure_ascii=False)
 
 
-def main(seconds: int, read: Callable[[int], bytes], write: Callable[[bytes], object]) -> int:
+def main(seconds: int, gateway: str, read: Callable[[int], bytes], write: Callable[[bytes], object]) -> int:
     """Answer once; the exit status."""
     limit(seconds)
     try:
-        write(answer(read(MAX_BYTES + 1)).encode("utf-8"))
+        write(answer(read(MAX_BYTES + 1), gateway=gateway).encode("utf-8"))
     except MemoryError:
         return EXIT_MEMORY
     return 0
@@ -78,4 +80,4 @@ def main(seconds: int, read: Callable[[int], bytes], write: Callable[[bytes], ob
 
 if __name__ == "__main__":
     sys.excepthook = report_frames
-    sys.exit(main(int(sys.argv[1]), sys.stdin.buffer.read, sys.stdout.buffer.write))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2], sys.stdin.buffer.read, sys.stdout.buffer.write))

@@ -1,6 +1,7 @@
 """Pam's documents say which scopes callers need, and whose key may read what tokens say in confidence."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_a_document_tells_each_scope_it_names_with_what_it_allows() -> None:
     text = HEAD + "security: [{open: [profile]}, {login: [undeclared]}]\npaths: {/a: {get: {responses: {default: {description: d}}}}}\n"
     text += LOGIN % f"write: 'Change\n  them', read: '', long: '{'x' * 400}'"
     found = read(text)
-    assert found == parse(text)
+    assert replace(found, lint=None) == parse(text)
     assert {**found.scopes, "long": ""} == {"long": "", "profile": "", "read": "", "undeclared": "", "write": "Change them"}
     assert len(found.scopes["long"]) == 300
     assert [*found.scopes] == sorted(found.scopes)
