@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apis import upstreams
-from apis.models import ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
+from apis.models import LARGE, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
 from gateway.envoy import state
 from keys import tokens
 from keys.envelope import unseal
@@ -85,7 +85,7 @@ def _live() -> RoutesRef:
 def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back."""
     found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref], version__status__in=ApiVersion.OFFERED)
-    found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream").defer("document")
+    found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream").defer(*LARGE)
     revisions = {str(revision.pk): revision for revision in found_revisions}
     browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}

@@ -273,6 +273,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "brown_out.cancelled": gettext_lazy("%(actor)s cancelled a brown-out of %(subject)s"),
     "revision.created": _revision_created,
     "revision.live": _revision_live,
+    "lint.changed": gettext_lazy("%(actor)s changed the rules on documents"),
     "upstream.resolved": gettext_lazy("%(subject)s has other addresses now: %(now)s"),
     "plan.created": gettext_lazy("%(actor)s made the plan %(subject)s of %(api)s: %(terms)s"),
     "plan.published": gettext_lazy("%(actor)s opened the plan %(subject)s to subscribers"),

@@ -105,6 +105,7 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "version.acknowledged",
     "brown_out.planned",
     "revision.created",
+    "lint.changed",
     "plan.created",
     "application.created",
     "credential.rolled",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from apis import openapi
+from apis import lint, openapi
 from apis.actions import drafts, publishing, subscriptions
 from apis.models import Api, Draft, Plan, Subscription
 from keys import tokens
@@ -87,8 +87,7 @@ def somebody(role: str = Role.DEVELOPER) -> User:
 
 
 def document(content: dict[str, Any] | None = None) -> openapi.Document:
-
-    return openapi.parse(json.dumps(content or DOCUMENT))
+    return lint.parse(json.dumps(content or DOCUMENT))
 
 
 def target(url: str = "http://127.0.0.1:9", **more: Any) -> publishing.Target:

@@ -117,4 +117,7 @@ def _outline(document: Document) -> dict[str, Any]:
     """As much of it as the next steps show."""
     operations = [{"method": each.method, "path": each.path, "summary": each.summary[:200]} for each in document.operations]
     description = document.content["info"].get("description", "")
-    return {"openapi": document.openapi, "title": document.title, "description": description, "operations": operations}
+    lint = document.lint.as_json() if document.lint else None
+    return {
+        "openapi": document.openapi, "title": document.title, "description": description, "operations": operations, "lint": lint,
+    }  # fmt: skip

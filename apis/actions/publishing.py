@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from apis import origins, upstreams
 from apis.actions import resources
 from apis.actions.resolving import RESOLVE_JOB
+from apis.actions.rules import hold_to_rules
 from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
 from apis.openapi import Document
 from keys.envelope import seal, unseal
@@ -161,6 +162,8 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
         number=last + 1,
         document=document.content,
         scopes=document.scopes,
+        lint=document.lint and document.lint.counts,
+        findings=document.lint.as_json()["findings"] if document.lint else [],
         upstream=upstream,
         note=note,
         created_by=by,
@@ -200,6 +203,7 @@ def make_live(revision: Revision, *, instead_of: int | None = None, by: User | N
     if instead_of is not None and instead_of != (was or 0):
         said = _("Revision %(number)s was made live meanwhile. Look at what changes against it, then decide again.")
         raise NotAllowed(said % {"number": was})
+    hold_to_rules(revision)
     if version.status in ApiVersion.OFFERED:
         _room_for(revision)
     version.live_revision = revision
@@ -231,6 +235,7 @@ def _open(version: ApiVersion, to: str, *, by: User | None) -> Event:
     if version.live_revision is None:
         said = _("%(version)s has no live revision; import its OpenAPI document first.")
         raise NotAllowed(said % {"version": version})
+    hold_to_rules(version.live_revision)
     _room_for(version.live_revision)
     event = move(version, to, by=by)
     resources.bring_up_to_date(version.api)

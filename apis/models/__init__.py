@@ -1,12 +1,15 @@
 from apis.models.acknowledgement import Acknowledgement
-from apis.models.api import Api, ApiVersion, Operation, Plan, Revision
+from apis.models.api import LARGE, LIVE_LARGE, Api, ApiVersion, Operation, Plan, Revision
 from apis.models.brown_out import BrownOut
 from apis.models.draft import Draft
+from apis.models.lint_rule import LintRule
 from apis.models.operation_use import OperationUse
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
 
 __all__ = [
+    "LARGE",
+    "LIVE_LARGE",
     "REMEMBERED",
     "UNDO",
     "Acknowledgement",
@@ -14,6 +17,7 @@ __all__ = [
     "ApiVersion",
     "BrownOut",
     "Draft",
+    "LintRule",
     "Operation",
     "OperationUse",
     "Plan",

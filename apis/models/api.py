@@ -8,9 +8,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from apis import origins
+from apis.findings import Lint
 from apis.models.upstream import Upstream
 from keys.models import ProtectedResource
 from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel
+
+# Of a revision, what lists leave where it is; and the same of a version's live one.
+LARGE = ("document", "findings")
+LIVE_LARGE = tuple(f"live_revision__{name}" for name in LARGE)
 
 
 class ApiQuerySet(models.QuerySet["Api"]):
@@ -35,10 +40,7 @@ class ApiQuerySet(models.QuerySet["Api"]):
 
     def _with(self, versions: "models.QuerySet[ApiVersion]", plans: "models.QuerySet[Plan]") -> Self:
         return self.prefetch_related(
-            # Without the documents, which are large.
-            models.Prefetch(
-                "versions", versions.select_related("live_revision", "successor").defer("live_revision__document").order_by("id")
-            ),
+            models.Prefetch("versions", versions.select_related("live_revision", "successor").defer(*LIVE_LARGE).order_by("id")),
             models.Prefetch("plans", plans.order_by("id")),
         )
 
@@ -156,6 +158,9 @@ class Revision(TenantModel):
     note = models.CharField(max_length=500, blank=True)
     # What its security schemes name: {scope: what it allows}.
     scopes = models.JSONField(default=dict)
+    # What the rules found, as apis.findings.Lint has it: how often, which is short, and where. None where they were not asked.
+    lint = models.JSONField(null=True)
+    findings = models.JSONField(default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -164,6 +169,10 @@ class Revision(TenantModel):
 
     def __str__(self) -> str:
         return f"Revision {self.number}"
+
+    @property
+    def found(self) -> Lint | None:
+        return None if self.lint is None else Lint.of(self.lint, self.findings)
 
 
 class Operation(TenantModel):

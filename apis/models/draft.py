@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apis.findings import Lint
 from keys.envelope import Purpose
 from tenants.models import TenantManager, TenantModel, User
 
@@ -53,6 +54,12 @@ class Draft(TenantModel):
     def operations(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.outline["operations"] if self.outline else []
         return found
+
+    @property
+    def found(self) -> Lint | None:
+        """What the rules found in the document."""
+        lint = self.outline.get("lint") if self.outline else None
+        return Lint.of(**lint) if lint else None
 
     @property
     def sealed_for(self) -> Purpose:

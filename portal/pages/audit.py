@@ -95,6 +95,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "brown_out.cancelled": gettext_lazy("Brown-out cancelled"),
         "revision.created": gettext_lazy("Revision imported"),
         "revision.live": gettext_lazy("Revision made live"),
+        "lint.changed": gettext_lazy("Rules on documents changed"),
         "upstream.resolved": gettext_lazy("Upstream's addresses changed"),
     },
     gettext_lazy("Plans"): {

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import publishing, versions
-from apis.models import ApiVersion, BrownOut
+from apis.models import LIVE_LARGE, ApiVersion, BrownOut
 from gateway.models import GatewayNode
 from portal import words
 from portal.forms import PageForm, ReasonForm, Text
@@ -56,7 +56,7 @@ MOST_BROWN_OUTS = 10
 
 
 def _version(api: str, version: str) -> ApiVersion:
-    rows = ApiVersion.objects.select_related("api", "live_revision", "successor").defer("live_revision__document")
+    rows = ApiVersion.objects.select_related("api", "live_revision", "successor").defer(*LIVE_LARGE)
     found: ApiVersion = get_object_or_404(rows, api__slug=api, name=version)
     return found
 

@@ -17,6 +17,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from apis.actions import subscriptions
+from apis.actions.rules import change_rules
 from apis.models import Acknowledgement, Api, BrownOut, OperationUse, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
@@ -67,6 +68,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     ProtectedResource.objects.get_or_create(name=api.slug)
     subscription, event = subscriptions.request(application, api=api, plan=plan, purpose="A test.", by=owner)
     make.draft(owner, slug="draft-of-" + owner.name.lower())
+    change_rules({"info-contact": "off"}, by=admin)
     node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
     Deployment.objects.create(node=node)
     Refusal.objects.create(
