@@ -1,8 +1,12 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apis.differences import Changed, Differences, Operation
+from apis.lint.rules import Choice as RuleChoice
+from apis.lint.rules import Rule
+from apis.lint.standing import Broken, Spot, Standing, standing
 from apis.models import Api, ApiVersion, Plan, Revision, Subscription, Upstream
 from tenants.models import SLUG
 from tenants.serializers import Body, Choice, Text
@@ -102,16 +106,33 @@ class UpstreamOut(serializers.ModelSerializer[Upstream]):
         fields = ["url", "connect_timeout_ms", "timeout_ms", "header", "addresses", "resolved_at"]
 
 
+class LintOut(serializers.Serializer[Standing]):
+    """How a document stands to the tenant's rules: a score from 0 to 100, and how many findings there are."""
+
+    score = serializers.IntegerField()
+    # Fields are taken off their class, so it hides nothing.
+    errors = serializers.IntegerField()  # type: ignore[assignment]
+    warnings = serializers.IntegerField()
+    hints = serializers.IntegerField()
+
+
 class RevisionOut(serializers.ModelSerializer[Revision]):
+    """The context brings `choices`, what the tenant makes of the rules. `lint` is null where they were not asked."""
+
     upstream = UpstreamOut()
     live = serializers.SerializerMethodField()
+    lint = serializers.SerializerMethodField()
 
     class Meta:
         model = Revision
-        fields = ["id", "number", "note", "upstream", "live", "created_at"]
+        fields = ["id", "number", "note", "upstream", "live", "lint", "created_at"]
 
     def get_live(self, revision: Revision) -> bool:
         return revision.version.live_revision_id == revision.pk
+
+    @extend_schema_field(LintOut(allow_null=True))
+    def get_lint(self, revision: Revision) -> dict[str, Any] | None:
+        return None if revision.lint is None else dict(LintOut(standing(revision.lint, self.context["choices"])).data)
 
 
 class OperationOut(serializers.Serializer[Any]):
@@ -180,6 +201,70 @@ class DifferencesOut(serializers.Serializer[Differences]):
     def get_compared_with(self, _: Differences) -> int | None:
         other: Revision | None = self.context["other"]
         return other.number if other else None
+
+
+class FindingOut(serializers.Serializer[Any]):
+    """`pointer` is a JSON Pointer into the document; line and column are null where it came as JSON itself."""
+
+    sentence = serializers.CharField()
+    pointer = serializers.CharField()
+    line = serializers.SerializerMethodField()
+    column = serializers.SerializerMethodField()
+
+    def get_line(self, spot: Spot) -> int | None:
+        return spot.line or None
+
+    def get_column(self, spot: Spot) -> int | None:
+        return spot.column or None
+
+
+class BrokenRuleOut(serializers.Serializer[Broken]):
+    """Broken `found` times by `looked_at` things; `findings` are the first of them."""
+
+    rule = serializers.CharField(source="rule.id")
+    severity = serializers.CharField(source="rule.severity")
+    title = serializers.CharField()
+    mend = serializers.CharField()
+    blocks = serializers.BooleanField()
+    found = serializers.IntegerField()
+    looked_at = serializers.IntegerField()
+    findings = FindingOut(source="spots", many=True)
+
+
+class RevisionLintOut(LintOut):
+    """`blocked`: it can't be made live, for a rule that blocks publishing is broken."""
+
+    blocked = serializers.BooleanField()
+    rules = serializers.SerializerMethodField()
+
+    @extend_schema_field(BrokenRuleOut(many=True))
+    def get_rules(self, _: Standing) -> Any:
+        return BrokenRuleOut(self.context["broken"], many=True).data
+
+
+class LintRuleOut(serializers.Serializer[Any]):
+    """`choice` is what holds, `unless_chosen` what holds where nobody chooses."""
+
+    rule = serializers.CharField(source="id")
+    severity = serializers.CharField()
+    title = serializers.CharField()
+    mend = serializers.CharField()
+    choice = serializers.SerializerMethodField()
+    unless_chosen = serializers.CharField()
+
+    def get_choice(self, rule: Rule) -> str:
+        choice: RuleChoice = self.context["choices"][rule.id]
+        return choice
+
+
+class LintRulesOut(serializers.Serializer[Any]):
+    rules = LintRuleOut(many=True)
+
+
+class LintRulesIn(Body):
+    """By the id of a rule; what is left out stays as it is."""
+
+    rules = serializers.DictField(child=Choice(choices=[(each.value, each.value) for each in RuleChoice]))
 
 
 class PlanIn(Body):

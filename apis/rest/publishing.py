@@ -12,10 +12,10 @@ from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apis import openapi
+from apis import lint, openapi
 from apis.actions import publishing, resources, teams
 from apis.differences import differences
-from apis.models import Api, ApiVersion, Plan, Revision
+from apis.models import LARGE, Api, ApiVersion, LintRule, Plan, Revision
 from apis.serializers import (
     ApiChangeIn,
     ApiIn,
@@ -70,6 +70,10 @@ class ApisView(TenantRestView):
 
     def context(self) -> dict[str, Any]:
         return {"gateway": tokens.audience(settings.GATEWAY_URL, self.tenant.slug)}
+
+    def of_revisions(self) -> dict[str, Any]:
+        """The context of their serializers."""
+        return {"choices": LintRule.objects.chosen()}
 
     @property
     def out(self) -> type[PublishedApiOut]:
@@ -155,8 +159,8 @@ class Revisions(OwnScope, ApisView):
     @extend_schema(responses=RevisionOut(many=True))
     def get(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         with self.scope():
-            rows = self.version(api, version).revisions.select_related("version", "upstream").defer("document")
-            return self.listed(rows, RevisionOut)
+            rows = self.version(api, version).revisions.select_related("version", "upstream").defer(*LARGE)
+            return self.listed(rows, RevisionOut, **self.of_revisions())
 
     @extend_schema(request=RevisionIn, responses={201: RevisionOut})
     def post(self, request: Request, api: str, version: str) -> Response:
@@ -171,7 +175,7 @@ class Revisions(OwnScope, ApisView):
             self.check_permissions(request)
             found = self.version(api, version)
             revision = publishing.add_revision(found, document=document, target=target, note=given["note"], by=self.user)
-            return Response(RevisionOut(revision).data, status=201)
+            return Response(RevisionOut(revision, context=self.of_revisions()).data, status=201)
 
 
 class RevisionDetail(ApisView):
@@ -188,7 +192,7 @@ class RevisionDetail(ApisView):
         if "apis.see_all" not in self.permissions:
             get_object_or_404(ApiVersion.objects, live_revision=found)
             return Response(PublishedRevisionOut(found).data)
-        return Response(RevisionDetailOut(found).data)
+        return Response(RevisionDetailOut(found, context=self.of_revisions()).data)
 
 
 class RevisionDifferences(ApisView):
@@ -221,7 +225,7 @@ class RevisionLive(ApisView):
         found = self.revision(api, version, number)
         event = publishing.make_live(found, by=self.user)
         found.version.refresh_from_db()
-        return self.decided(RevisionOut(found).data, event)
+        return self.decided(RevisionOut(found, context=self.of_revisions()).data, event)
 
 
 class Plans(ApisView):
@@ -245,7 +249,9 @@ class PlanPublish(ApisView):
 
 def _document(given: Any) -> openapi.Document:
     try:
-        return openapi.read(given if isinstance(given, str) else json.dumps(given))
+        if isinstance(given, str):
+            return openapi.read(given, gateway=settings.GATEWAY_URL)
+        return lint.without_lines(openapi.read(json.dumps(given), gateway=settings.GATEWAY_URL))
     except openapi.TooManyAtOnceError:
         raise Busy("Portico reads other documents just now. Try again in a few seconds.") from None
     except openapi.DocumentError as error:

@@ -104,7 +104,7 @@ BODY = {"document": json.dumps(make.DOCUMENT), "upstream": {"url": "https://orde
 
 
 def test_busy_readers_are_told_as_such(path: str, cast: Cast, rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(_: Any) -> Any:
+    def busy(*_: Any, **__: Any) -> Any:
         raise openapi.TooManyAtOnceError
 
     monkeypatch.setattr(openapi, "read", busy)
@@ -122,7 +122,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, also: Callable[[], None] = lambda: No
         assert not in_scope()
         seen.append(what)
 
-    def read(_: Any) -> openapi.Document:
+    def read(_: Any, **__: Any) -> openapi.Document:
         free("document")
         also()
         return make.document()
