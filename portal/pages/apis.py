@@ -19,7 +19,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apis import origins
 from apis.actions import publishing, resources
 from apis.actions.teams import give_api
-from apis.models import Api, ApiVersion, Draft, Operation, Plan
+from apis.lint.standing import Choices
+from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Draft, LintRule, Operation, Plan
 from apis.serializers import VersionIn
 from gateway.models import GatewayNode
 from keys import encryption, tokens
@@ -27,7 +28,7 @@ from keys.models import ProtectedResource
 from portal import markdown
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking
+from portal.pages import asking, lint
 from portal.pages.listing import page_of, sought
 from portal.pages.plans import open_subscriptions, rows_of
 from tenants.access import TenantRequest, tenant_view
@@ -39,16 +40,17 @@ SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An API of the list, and how many subscriptions to it are open."""
+    """An API of the list, its versions with the score of what is live, and how many subscriptions to it are open."""
 
     api: Api
+    versions: list[tuple[ApiVersion, int | None]]
     active: int
     pending: int
 
 
 def _versions() -> QuerySet[ApiVersion]:
     """Without the documents, which are large."""
-    return ApiVersion.objects.select_related("live_revision__upstream").defer("live_revision__document").order_by("id")
+    return ApiVersion.objects.select_related("live_revision__upstream").defer(*LIVE_LARGE).order_by("id")
 
 
 def api_page(request: TenantRequest, api: Api, version: str = "") -> str:
@@ -73,15 +75,20 @@ def console_apis(request: TenantRequest) -> HttpResponse:
         rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q))
     page = page_of(request, rows)
     held = open_subscriptions("api", page.rows)
+    choices = LintRule.objects.chosen()
     context = {
         "page": page,
-        "rows": [Row(each, *held.get(each.pk, (0, 0))) for each in page.rows],
+        "rows": [Row(each, _scored(each, choices), *held.get(each.pk, (0, 0))) for each in page.rows],
         "q": q,
         "team": team,
         "may_publish": "apis.publish" in request.permissions,
         "draft": Draft.objects.of(request.user).only("name", "changed_at").first(),
     }
     return render(request, "apis/list.html", context)
+
+
+def _scored(api: Api, choices: Choices) -> list[tuple[ApiVersion, int | None]]:
+    return [(each, lint.score(each.live_revision, choices)) for each in api.versions.all()]
 
 
 def _team(request: TenantRequest) -> Team | None:
@@ -123,17 +130,18 @@ def _subscriptions_url(request: TenantRequest, api: Api) -> str:
 
 def _shown(request: TenantRequest, version: ApiVersion) -> dict[str, Any]:
     """What the page tells of one version."""
-    page = page_of(request, version.revisions.select_related("created_by").defer("document"), size=10)
+    page = page_of(request, version.revisions.select_related("created_by").defer(*LARGE), size=10)
     many = dict(Operation.objects.filter(revision__in=page.rows).values_list("revision").annotate(Count("pk")))
-    live = version.live_revision
+    live, choices = version.live_revision, LintRule.objects.chosen()
     return {
         "version": version,
         "address": address_of(request, version),
         "live": live,
+        "score": lint.score(live, choices),
         "operations": list(live.operations.order_by("path", "method")[: SHOWN + 1]) if live else [],
         "shown": SHOWN,
         "page": page,
-        "revisions": [(each, many.get(each.pk, 0)) for each in page.rows],
+        "revisions": [(each, many.get(each.pk, 0), lint.score(each, choices)) for each in page.rows],
     }
 
 
@@ -278,7 +286,7 @@ def version_new(request: TenantRequest, api: str) -> HttpResponse:
 @tenant_view("apis.publish")
 @require_http_methods(["GET", "HEAD", "POST"])
 def version_publish(request: TenantRequest, api: str, version: str) -> HttpResponse:
-    rows = ApiVersion.objects.select_related("api", "live_revision").defer("live_revision__document")
+    rows = ApiVersion.objects.select_related("api", "live_revision").defer(*LIVE_LARGE)
     found: ApiVersion = get_object_or_404(rows, api__slug=api, name=version)
     question = asking.Question(
         title=_("Publish %(version)s?") % {"version": found},

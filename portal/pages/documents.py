@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apis import openapi
+from apis.findings import Lint
 from apis.openapi import Document, DocumentError, Problem
 from apis.openapi_source import MAX_BYTES, decode
 from portal.forms import PageForm
@@ -81,6 +83,11 @@ class Reading:
     problems: tuple[Problem, ...] = ()
 
     @property
+    def found(self) -> Lint | None:
+        """What the rules found in it."""
+        return self.document.lint if self.document else None
+
+    @property
     def lines(self) -> "list[Line]":
         return list(lines(self.text, self.problems))
 
@@ -91,7 +98,7 @@ def read(text: str) -> Reading:
     :raises Busy: others are read just now.
     """
     try:
-        return Reading(text, openapi.read(text))
+        return Reading(text, openapi.read(text, gateway=settings.GATEWAY_URL))
     except openapi.TooManyAtOnceError:
         raise Busy(_("Portico reads other documents just now. Yours is still here; try again in a few seconds.")) from None
     except DocumentError as error:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -14,12 +15,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import publishing
 from apis.differences import Differences, Operation, differences
-from apis.models import ApiVersion, Revision, Upstream
+from apis.lint import without_lines
+from apis.models import LIVE_LARGE, ApiVersion, Revision, Upstream
 from apis.openapi import Document
 from gateway.models import GatewayNode
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, documents
+from portal.pages import asking, documents, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.wizard import UpstreamForm
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
@@ -93,17 +95,18 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
             form.refuse(refusal)
     form.says_secret_is_gone()
     with tenant_scope(request.tenant.pk):
-        return render(request, "apis/revision_new.html", {"form": form, "version": found, "reading": reading}, status=status)
+        context = {"form": form, "version": found, "reading": reading, "lint": lint.shown(reading.found) if reading else None}
+        return render(request, "apis/revision_new.html", context, status=status)
 
 
 def _as_typed(request: TenantRequest) -> HttpResponse:
-    form = DocumentForm(request.POST)
+    form, reading = DocumentForm(request.POST), None
     try:
-        context: dict[str, Any] = {"reading": documents.read(form.cleaned_data["text"])} if form.is_valid() else {"form": form}
+        reading = documents.read(form.cleaned_data["text"]) if form.is_valid() else None
     except Busy as busy:
         form.add_error("document", str(busy))
-        context = {"form": form}
     with inside(request, "apis.publish"):
+        context = {"form": form, "reading": reading, "lint": lint.shown(reading.found) if reading else None}
         return render(request, "documents/_problems.html", context)
 
 
@@ -118,7 +121,10 @@ def _as_it_is(upstream: Upstream) -> dict[str, Any]:
 
 def _read(text: str, live: Revision | None) -> Reading:
     """What was given, else the live revision's document once more."""
-    return documents.read(text if text.strip() or live is None else json.dumps(live.document))
+    if text.strip() or live is None:
+        return documents.read(text)
+    reading = documents.read(json.dumps(live.document))
+    return replace(reading, document=reading.document and without_lines(reading.document))
 
 
 def _add(request: TenantRequest, version: ApiVersion, form: RevisionForm, document: Document) -> HttpResponse:
@@ -159,13 +165,14 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "upstream_changes": _upstream_changes(against.upstream, found.upstream) if against else [],
         "operations": found.operations.count(),
         "may_publish": "apis.publish" in request.permissions,
+        "lint": lint.shown(found.found),
     }
     return render(request, "apis/revision.html", context)
 
 
 def _revision(api: str, version: str, number: int) -> Revision:
     rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by")
-    rows = rows.defer("version__live_revision__document")
+    rows = rows.defer(*(f"version__{name}" for name in LIVE_LARGE))
     found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
     return found
 

@@ -20,7 +20,7 @@ from apis.openapi import Problem
 from keys import tokens
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, documents
+from portal.pages import asking, documents, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.plans import PlanForm, number
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
@@ -163,7 +163,8 @@ def document(request: TenantRequest) -> HttpResponse:
             with inside(request, "apis.publish"):
                 draft = drafts.write(document=reading.text, read=reading.document, problems=reading.problems, by=request.user)
                 if as_typed:
-                    return render(request, "documents/_problems.html", {"reading": reading, "saved": draft.changed_at})
+                    context = {"reading": reading, "saved": draft.changed_at, "lint": lint.shown(reading.found)}
+                    return render(request, "documents/_problems.html", context)
             return redirect("console-api-new-check", request.tenant.slug)
         except Busy as busy:
             status = 503
@@ -193,7 +194,13 @@ def check(request: TenantRequest) -> HttpResponse:
             return redirect("console-api-new-upstream", request.tenant.slug)
     reading = Reading(draft.document, None, tuple(Problem(**each) for each in draft.problems))
     written = sum(each["method"] not in {"GET", "HEAD", "OPTIONS"} for each in draft.operations)
-    context = {"form": form, "reading": reading, "written": written, "address": _address(request, draft.slug or _proposed(draft)["slug"])}
+    context = {
+        "form": form,
+        "reading": reading,
+        "written": written,
+        "address": _address(request, draft.slug or _proposed(draft)["slug"]),
+        "lint": lint.shown(draft.found),
+    }
     return _page(request, "console-api-new-check", draft, status=status, **context)
 
 

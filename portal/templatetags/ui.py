@@ -68,6 +68,10 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "not_loaded": (_("Not loaded yet"), ""),
     "connected": (_("Connected"), "ok"),
     "gone": (_("Not connected"), ""),
+    "error": (_("Error"), "bad"),
+    "warning": (_("Warning"), "wait"),
+    "hint": (_("Hint"), "info"),
+    "blocks": (_("Blocks publishing"), "bad"),
 }
 
 

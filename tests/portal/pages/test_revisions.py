@@ -235,7 +235,7 @@ def test_sent_twice_it_is_added_once(cast: Cast, pam: Client, orders: Api) -> No
 
 
 def test_when_others_are_read_pam_is_told_kindly(pam: Client, orders: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(_text: str) -> None:
+    def busy(*_: Any, **__: Any) -> None:
         raise openapi.TooManyAtOnceError
 
     monkeypatch.setattr(openapi, "read", busy)

@@ -201,7 +201,7 @@ def test_hostile_documents_are_told_what_is_wrong_and_shown_as_text(pam: Client,
 
 
 def test_when_others_are_read_pam_is_told_kindly_and_loses_nothing(pam: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(_text: str) -> None:
+    def busy(*_: Any, **__: Any) -> None:
         raise openapi.TooManyAtOnceError
 
     monkeypatch.setattr(openapi, "read", busy)
@@ -452,7 +452,7 @@ def test_carl_may_not_and_eve_sees_nothing(cast: Cast, client: Client, at: str) 
 
 
 def test_whoever_loses_the_role_while_the_document_is_read_writes_nothing(cast: Cast, pam: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def reads_slowly(text: str) -> openapi.Document:
+    def reads_slowly(text: str, **_: str) -> openapi.Document:
         with tenant_scope(cast.acme.pk):
             Membership.objects.filter(user=cast.pam).update(roles=["developer"])
         return openapi.parse(text)
