@@ -49,14 +49,15 @@ def _problem(rule: str, choice: str) -> str:
 def hold_to_rules(revision: Revision) -> None:
     """Of rules that block publishing. Under the lock.
 
-    :raises NotAllowed: it breaks one, or was imported before there were any.
+    :raises NotAllowed: it breaks one, or was imported before there was one.
     """
     choices = LintRule.objects.chosen()
-    if Choice.BLOCKS not in choices.values():
+    blocking = {rule for rule, choice in choices.items() if choice is Choice.BLOCKS}
+    if not blocking:
         return
     found = revision.found
-    if found is None:
-        said = _("Revision %(number)s was imported before documents were held to rules, some of which block publishing. Import it again.")
+    if found is None or not blocking <= found.counts.keys():
+        said = _("Revision %(number)s was imported before there was a rule that blocks publishing now. Import it again.")
         raise NotAllowed(said % {"number": revision.number})
     told = [each for each in broken(found, choices, gettext=_) if each.blocks]
     if not told:
