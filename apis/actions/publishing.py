@@ -203,7 +203,11 @@ def make_live(revision: Revision, *, instead_of: int | None = None, by: User | N
     if instead_of is not None and instead_of != (was or 0):
         said = _("Revision %(number)s was made live meanwhile. Look at what changes against it, then decide again.")
         raise NotAllowed(said % {"number": was})
-    hold_to_rules(revision)
+    if revision.went_live_at is None:
+        # Going back to what callers had must not wait for a better description.
+        hold_to_rules(revision)
+        revision.went_live_at = lock.now
+        revision.save(update_fields=["went_live_at"])
     if version.status in ApiVersion.OFFERED:
         _room_for(revision)
     version.live_revision = revision

@@ -1,9 +1,24 @@
+from typing import Any
+
 import django.db.models.deletion
 from django.db import migrations, models
 
 import tenants.models.base
 import tenants.scope
 from tenants.rls import enable_rls
+
+
+def _live_now(_: Any, editor: Any) -> None:
+    """What is live was made so. The owner sees no rows but in scope."""
+    with editor.connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM tenants_tenant")
+        for (tenant,) in cursor.fetchall():
+            cursor.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(tenant)])
+            cursor.execute(
+                """UPDATE apis_revision SET went_live_at = now()
+                       WHERE id IN (SELECT live_revision_id FROM apis_apiversion WHERE live_revision_id IS NOT NULL)"""
+            )
+        cursor.execute("SELECT set_config('portico.tenant_id', '', true)")
 
 
 class Migration(migrations.Migration):
@@ -14,6 +29,8 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(model_name="revision", name="lint", field=models.JSONField(null=True)),
         migrations.AddField(model_name="revision", name="findings", field=models.JSONField(default=list)),
+        migrations.AddField(model_name="revision", name="went_live_at", field=models.DateTimeField(null=True)),
+        migrations.RunPython(_live_now, migrations.RunPython.noop),
         migrations.CreateModel(
             name="LintRule",
             fields=[

@@ -161,6 +161,8 @@ class Revision(TenantModel):
     # What the rules found, as apis.findings.Lint has it: how often, which is short, and where. None where they were not asked.
     lint = models.JSONField(null=True)
     findings = models.JSONField(default=list)
+    # First; None as long as it never was.
+    went_live_at = models.DateTimeField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
