@@ -83,7 +83,8 @@ class RulesForm(PageForm):
         super().__init__(*args, **kwargs)
         for name, rule in RULES.items():
             words = [(choice.value, word) for choice, word in CHOICES.items()]
-            self.fields[name] = forms.ChoiceField(choices=words, required=False, widget=forms.Select(attrs={"aria-label": _(rule.title)}))
+            attrs = {"aria-label": _(rule.title), "class": "input"}
+            self.fields[name] = forms.ChoiceField(choices=words, required=False, widget=forms.Select(attrs=attrs))
 
     @property
     def rows(self) -> Iterator[Row]:
