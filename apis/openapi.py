@@ -1,28 +1,30 @@
-"""OpenAPI 3.0 and 3.1 documents: their operations, and everything that is wrong with them, by line.
+"""OpenAPI 3.0, 3.1 and Swagger 2.0 documents: their operations, and everything that is wrong with them, by line.
 
 `read` is for documents that people upload; it runs `parse` in a process with limits (`openapi_worker.py`).
 """
 
+import dataclasses
 import json
 import logging
 import re
 import signal
-import string
 import subprocess
 import sys
 import threading
+import time
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Container
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
-from urllib.parse import unquote
+from subprocess import PIPE
+from typing import IO, Any
 
-from apis import openapi_security, paths
+from apis import openapi_security, swagger
 from apis.findings import Lint
-from apis.openapi_references import mapping, references, resolve, sequence, value_at
-from apis.openapi_schema import violations
-from apis.openapi_source import MAX_PROBLEMS, DocumentError, Path, Problem, Source, load, quote, refuse, refuse_large
+from apis.openapi_check import MAX_OPERATION_ID, METHODS, Check, checked
+from apis.openapi_source import MAX_BYTES, DocumentError, Problem, Source, Tell, load, quote, refuse, refuse_large, silent
 
 __all__ = [
     "METHODS",
@@ -32,25 +34,15 @@ __all__ = [
     "Problem",
     "TooManyAtOnceError",
     "accept",
+    "from_json",
     "parse",
     "read",
-    "template_problem",
+    "to_json",
 ]
 
 logger = logging.getLogger(__name__)
 
-# OPTIONS too: the gateway answers the preflight (OPTIONS with Origin and Access-Control-Request-Method) before any
-# operation, and a plain OPTIONS is a call like others (RFC 9110, section 9.3.7). TRACE would echo credentials.
-METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH")
-PATH_ITEM_FIELDS = {"$ref", "summary", "description", "servers", "parameters"}
-
-MAX_OPERATIONS = 2_000
-MAX_OPERATION_ID = 200
-
-SECONDS = 5
-# By the clock on the wall it may take longer on a machine that is busy with other things.
-WALL_SECONDS = 20
-MEMORY_BYTES = 256 * 1024 * 1024
+MEGABYTE = 1024 * 1024
 EXIT_MEMORY = 75
 # So many documents are read at once by one process of ours; a further one waits so long.
 READERS = 2
@@ -58,9 +50,36 @@ WAIT_SECONDS = 5.0
 _readers = threading.BoundedSemaphore(READERS)
 WORKER = FilePath(__file__).resolve().with_name("openapi_worker.py")
 
-TOO_SLOW = f"The document takes more than {SECONDS} seconds to read. Make it smaller or simpler."
-TOO_BIG = f"The document takes more than {MEMORY_BYTES // 1024 // 1024} MB of memory to read. Make it smaller or simpler."
+# The other process tells how many hundredths are done, each on a line of its standard error.
+PROGRESS = re.compile(rb"%([0-9]{1,3})\n")
+# Of the whole, once the text is read, and once it is checked.
+LOADED, CHECKED = 0.75, 0.9
+
 UNEXPECTED = "The document could not be read, for a reason that isn't known. The operator's log has the details."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of the process in which a document is read. By the clock on the wall it may take longer: other things run as well."""
+
+    seconds: int
+    wall_seconds: float
+    megabytes: int
+    # Of the document.
+    most_bytes: int
+
+    @property
+    def too_slow(self) -> str:
+        return f"The document takes more than {self.seconds} seconds to read. Make it smaller or simpler."
+
+    @property
+    def too_big(self) -> str:
+        return f"The document takes more than {self.megabytes} MB of memory to read. Make it smaller or simpler."
+
+
+# While somebody waits for the answer, and for what a job reads.
+AT_ONCE = Limits(seconds=5, wall_seconds=20, megabytes=256, most_bytes=MAX_BYTES)
+BY_A_JOB = Limits(seconds=30, wall_seconds=120, megabytes=512, most_bytes=16 * MEGABYTE)
 
 
 class TooManyAtOnceError(Exception):
@@ -86,10 +105,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A valid document. `openapi` is its version as written, `content` all of it, ready for JSON.
+    """A valid document. `openapi` is its version, `content` all of it, ready for JSON.
 
-    `scopes`: each that it names, with what it allows in the author's words. `lint`: what the rules of apis.lint found, where they were
-    asked.
+    `scopes`: each that it names, with what it allows in the author's words. `notes`: what the author should know of how
+    it was read; only Swagger 2.0 has any, as it is kept as OpenAPI 3.0. `lint`: what the rules of apis.lint found, where they were asked.
     """
 
     title: str
@@ -98,47 +117,101 @@ class Document:
     operations: tuple[Operation, ...]
     content: dict[str, Any]
     scopes: dict[str, str]
+    notes: tuple[Problem, ...] = ()
     lint: Lint | None = None
 
 
-def read(text: str | bytes, *, gateway: str = "") -> Document:
-    """Parse a document from outside in a process of its own, and lint it: 5 s of CPU, 256 MB, no files, no network, an empty environment.
-
-    Raises DocumentError, also when the limits end the process, and TooManyAtOnceError.
+def read(text: str | bytes, *, gateway: str = "", limits: Limits | None = None, tell: Tell = silent) -> Document:
+    """Parse a document from outside in a process of its own, and lint it: no files, no network, an empty environment.
 
     :param gateway: where gateways are called, see `apis.lint.lint`.
+    :param limits: AT_ONCE without.
+    :param tell: is called with how much of it is done, from 0 to 1, now and then.
+    :raises DocumentError: also when the limits end the process.
+    :raises TooManyAtOnceError: it was not looked at.
     """
+    limits = limits or AT_ONCE
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    refuse_large(len(raw))
-    command = [sys.executable, "-I", str(WORKER), str(SECONDS), gateway]
+    refuse_large(len(raw), limits.most_bytes)
     if not _readers.acquire(timeout=WAIT_SECONDS):
         raise TooManyAtOnceError
     try:
-        done = subprocess.run(command, input=raw, capture_output=True, timeout=WALL_SECONDS, env={}, cwd="/", check=False)  # nosec B603  (a program of ours; what was sent is its input)
+        done = _run(raw, gateway, limits, tell)
     except subprocess.TimeoutExpired:
-        raise refuse((1, 1), TOO_SLOW) from None
+        raise refuse((1, 1), limits.too_slow) from None
     finally:
         _readers.release()
     if done.returncode:
-        raise refuse((1, 1), _why_it_ended(done))
+        raise refuse((1, 1), _why_it_ended(done, limits))
     answer = json.loads(done.stdout)
     if "problems" in answer:
         raise DocumentError(Problem(**problem) for problem in answer["problems"])
-    document = answer["document"]
+    return from_json(answer["document"])
+
+
+def to_json(document: Document) -> dict[str, Any]:
+    """The document, ready for JSON; `from_json` turns it back."""
+    # Not asdict(document): it would copy the content.
+    fields = {field.name: getattr(document, field.name) for field in dataclasses.fields(document)}
+    lists = {name: [dataclasses.asdict(each) for each in fields[name]] for name in ("operations", "notes")}
+    return fields | lists | {"lint": document.lint and document.lint.as_json()}
+
+
+def from_json(document: dict[str, Any]) -> Document:
+    """What `to_json` said."""
+    notes = tuple(Problem(**note) for note in document["notes"])
     operations = tuple(map(_operation, document["operations"]))
-    return Document(**{**document, "operations": operations, "lint": Lint.of(**document["lint"])})
+    lint = Lint.of(**document["lint"]) if document["lint"] else None
+    return Document(**{**document, "operations": operations, "notes": notes, "lint": lint})
+
+
+def _run(raw: bytes, gateway: str, limits: Limits, tell: Tell) -> subprocess.CompletedProcess[bytes]:
+    """:raises subprocess.TimeoutExpired: it was killed."""
+    numbers = [str(each) for each in (limits.seconds, limits.megabytes, limits.most_bytes)]
+    command = [sys.executable, "-I", str(WORKER), *numbers, gateway]
+    with (
+        ThreadPoolExecutor(2) as threads,
+        subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={}, cwd="/") as process,  # nosec B603  (a program of ours; what was sent is its input)
+    ):
+        sent, answer, said = process.stdin, process.stdout, process.stderr
+        assert sent is not None
+        assert answer is not None
+        assert said is not None
+        watch = threading.Timer(limits.wall_seconds, process.kill)
+        watch.start()
+        began = time.monotonic()
+        threads.submit(_send, sent, raw)
+        told = threads.submit(answer.read)
+        rest = []
+        # Here and not in a thread, so that `tell` may use the caller's connection to the database.
+        for line in said:
+            if found := PROGRESS.fullmatch(line):
+                tell(int(found[1]) / 100)
+            else:
+                rest.append(line)
+        code = process.wait()
+        watch.cancel()
+        if code == -signal.SIGKILL and time.monotonic() - began >= limits.wall_seconds:
+            raise subprocess.TimeoutExpired(command, limits.wall_seconds)
+        return subprocess.CompletedProcess(command, code, told.result(), b"".join(rest))
+
+
+def _send(into: IO[bytes], raw: bytes) -> None:
+    # It may end before it has read all.
+    with suppress(BrokenPipeError), into:
+        into.write(raw)
 
 
 def _operation(told: dict[str, Any]) -> Operation:
     return Operation(**{**told, "tags": tuple(told["tags"]), "scopes": tuple(map(tuple, told["scopes"]))})
 
 
-def _why_it_ended(done: subprocess.CompletedProcess[bytes]) -> str:
+def _why_it_ended(done: subprocess.CompletedProcess[bytes], limits: Limits) -> str:
     if done.returncode == -signal.SIGXCPU:
-        return TOO_SLOW
+        return limits.too_slow
     # Python says when memory is out; a library in C may fall over it, and a kernel short of memory kills.
     if done.returncode in (EXIT_MEMORY, -signal.SIGSEGV, -signal.SIGABRT, -signal.SIGKILL):
-        return TOO_BIG
+        return limits.too_big
     logger.error(
         "The process that reads OpenAPI documents ended with %s: %s",
         done.returncode,
@@ -147,25 +220,38 @@ def _why_it_ended(done: subprocess.CompletedProcess[bytes]) -> str:
     return UNEXPECTED
 
 
-def parse(text: str) -> Document:
+def parse(text: str, *, most_bytes: int = MAX_BYTES, tell: Tell = silent) -> Document:
     """Parse a document in this process, without limits of time and memory. Raises DocumentError."""
-    return accept(load(text))
+    return accept(*load_as_openapi(text, most_bytes=most_bytes, tell=tell), tell=tell)
 
 
-def accept(source: Source) -> Document:
+def load_as_openapi(text: str, *, most_bytes: int = MAX_BYTES, tell: Tell = silent) -> tuple[Source, tuple[Problem, ...]]:
+    """The document, converted where it is Swagger 2.0, and what its author should know of that. Raises DocumentError."""
+    source = load(text, most_bytes=most_bytes, tell=lambda done: tell(done * LOADED))
+    if not swagger.is_swagger(source):
+        return source, ()
+    checked(source, _swagger_version(source))
+    return swagger.convert(source)
+
+
+def accept(source: Source, notes: tuple[Problem, ...] = (), *, tell: Tell = silent) -> Document:
     """The document, if nothing is wrong with it. Raises DocumentError."""
     openapi = _version(source)
-    try:
-        checked = _Check(source)
-        problems = [*checked.problems, *_form_problems(checked, minor=int(openapi[2]))]
-    except RecursionError:
-        raise refuse(source.start, "The document is nested too deeply to be checked.") from None
-    if problems:
-        raise DocumentError(sorted(problems, key=lambda problem: (problem.line, problem.column))[:MAX_PROBLEMS])
+    tell(LOADED)
+    # What was converted is checked as well: nothing else is ever kept.
+    found = checked(source, openapi[:3])
+    tell(CHECKED)
     info = source.value["info"]
-    operations = _operations(checked)
-    scopes = openapi_security.named(source.value, (each.scopes for each in operations), checked.schemes)
-    return Document(info["title"], info["version"], openapi, operations, source.value, scopes)
+    operations = _operations(found)
+    scopes = openapi_security.named(source.value, (each.scopes for each in operations), found.schemes)
+    return Document(info["title"], info["version"], openapi, operations, source.value, scopes, notes)
+
+
+def _swagger_version(source: Source) -> str:
+    version: Any = source.value["swagger"]
+    if version != "2.0" or not isinstance(version, str):
+        raise refuse(source.place(("swagger",)), 'Of Swagger the version 2.0 is read. Write it in quotes: swagger: "2.0".')
+    return version
 
 
 def _version(source: Source) -> str:
@@ -175,9 +261,6 @@ def _version(source: Source) -> str:
             source.start,
             "This isn't an OpenAPI document: it must be a mapping that starts with openapi: 3.1.0 or the like.",
         )
-    if "swagger" in content:
-        place = source.place(("swagger",))
-        raise refuse(place, "This is a Swagger 2.0 document, which is not supported yet. Convert it to OpenAPI 3.0 or 3.1.")
     if "openapi" not in content:
         raise refuse(source.start, "This isn't an OpenAPI document: it has no field “openapi” with its version, such as 3.1.0.")
     openapi, place = content["openapi"], source.place(("openapi",))
@@ -188,166 +271,7 @@ def _version(source: Source) -> str:
     return openapi
 
 
-def _form_problems(checked: "_Check", *, minor: int) -> Iterator[Problem]:
-    """What breaks the schema, without what says little where something better has been said."""
-    reported = {(problem.line, problem.column) for problem in checked.problems}
-    for path, message, vague in violations(checked.source.value, minor=minor):
-        place = checked.source.place(path)
-        if not (vague and place in reported):
-            yield Problem(*place, message)
-        reported.add(place)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An operation before it has an id, at its place in the document."""
-
-    method: str
-    path: str
-    at: Path
-    content: dict[str, Any]
-
-
-class _Check:
-    """Finds the operations, and the errors that the schema of OpenAPI can't express.
-
-    It works on any value, also one that breaks the schema, so that all problems are told at once.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.problems: list[Problem] = []
-        self.found: list[_Found] = []
-        # Of each path that a gateway can hold, the form in which gateways compare paths.
-        self.pieces: dict[str, paths.Pieces] = {}
-        self.schemes = openapi_security.schemes(source.value)
-        self._references()
-        self._tags()
-        self._paths()
-        self._identical_paths()
-        self._operation_ids()
-        self._scopes()
-
-    def _report(self, path: Path, message: str) -> None:
-        self.problems.append(Problem(*self.source.place(path), message))
-
-    def _line(self, path: Path) -> int:
-        return self.source.place(path)[0]
-
-    def _references(self) -> None:
-        for path, reference in references(self.source.value):
-            if not reference.startswith("#/"):
-                kind = "Only references inside the document (#/...) are read, not other files or addresses"
-                self._report(path, f"{kind}: {quote(reference)}.")
-            elif resolve(self.source.value, path[:-1]) is None:
-                self._report(path, f"The reference {quote(reference)} leads to nothing, or back to itself.")
-
-    def _tags(self) -> None:
-        seen: set[str] = set()
-        for index, tag in enumerate(sequence(self.source.value.get("tags"))):
-            name = mapping(tag).get("name")
-            if not isinstance(name, str):
-                continue
-            if name in seen:
-                self._report(("tags", index), f"The tag {quote(name)} is described a second time here.")
-            seen.add(name)
-
-    def _paths(self) -> None:
-        before = len(self.problems)
-        for path in mapping(self.source.value.get("paths")):
-            if path.startswith("x-"):
-                continue
-            if problem := template_problem(path):
-                self._report(("paths", path), problem)
-            else:
-                self.pieces[path] = paths.pieces(path)
-            self._path_item(path)
-        if not self.found and len(self.problems) == before:
-            self._report(("paths",), "The document has no operations: “paths” is missing or empty.")
-        for extra in self.found[MAX_OPERATIONS : MAX_OPERATIONS + 1]:
-            self._report(extra.at, f"The document has more than {MAX_OPERATIONS:,} operations.")
-
-    def _path_item(self, path: str) -> None:
-        written: Path = ("paths", path)
-        at = resolve(self.source.value, written) or written
-        item = mapping(value_at(self.source.value, at))
-        if at != written and any(key.upper() in METHODS for key in value_at(self.source.value, written)):
-            self._report(written, "A path with $ref can't have operations too: OpenAPI leaves open which of them count.")
-        shared = self._parameters((*at, "parameters"), path)
-        for key, content in item.items():
-            if key in PATH_ITEM_FIELDS or key.startswith("x-"):
-                continue
-            if key.upper() not in METHODS:
-                methods = ", ".join(METHODS)
-                self._report((*at, key), f"{quote(key)} is no method that the gateway passes ({methods}) and no field of a path.")
-            elif key != key.lower():
-                self._report((*at, key), f"Write the method {quote(key)} in lower case.")
-            elif isinstance(content, dict):
-                found = _Found(key.upper(), path, (*at, key), content)
-                self.found.append(found)
-                self._path_parameters(found, shared)
-
-    def _path_parameters(self, found: _Found, shared: set[str] | None) -> None:
-        own = self._parameters((*found.at, "parameters"), found.path)
-        if own is None or shared is None:
-            return
-        for name in sorted(template_parameters(found.path) - own - shared):
-            place = f"the path has {{{name}}}, but no parameter of that name is described with in: path."
-            self._report(found.at, f"In {found.method} {quote(found.path)} {place}")
-
-    def _parameters(self, at: Path, path: str) -> set[str] | None:
-        """The names of the path parameters in this list; None when it can't be read (the schema says why)."""
-        names: set[str] = set()
-        seen: set[tuple[str, str]] = set()
-        for index in range(len(sequence(value_at(self.source.value, at)))):
-            target = resolve(self.source.value, (*at, index))
-            parameter = mapping(value_at(self.source.value, target)) if target else {}
-            name, where = parameter.get("name"), parameter.get("in")
-            if not isinstance(name, str) or not isinstance(where, str):
-                return None
-            if (name, where) in seen:
-                self._report((*at, index), f"The {where} parameter {quote(name)} is described twice.")
-            seen.add((name, where))
-            if where == "path":
-                names.add(name)
-                if name not in template_parameters(path):
-                    self._report(
-                        (*at, index),
-                        f"The parameter {quote(name)} is described with in: path, but {quote(path)} doesn't have it.",
-                    )
-        return names
-
-    def _identical_paths(self) -> None:
-        seen: dict[tuple[str, paths.Pieces], _Found] = {}
-        for found in self.found:
-            if found.path not in self.pieces:
-                continue
-            first = seen.setdefault((found.method, self.pieces[found.path]), found)
-            if first is not found:
-                where = f"{found.method} {quote(first.path)} on line {self._line(first.at)}"
-                same = "the names of parameters or the spelling of characters"
-                self._report(found.at, f"This is the same operation as {where}: only {same} differ.")
-
-    def _operation_ids(self) -> None:
-        seen: dict[str, _Found] = {}
-        for found in self.found:
-            name = found.content.get("operationId")
-            if not isinstance(name, str) or not name:
-                continue
-            if len(name) > MAX_OPERATION_ID:
-                self._report((*found.at, "operationId"), f"The operationId is longer than {MAX_OPERATION_ID} characters.")
-            first = seen.setdefault(name, found)
-            if first is not found:
-                where = f"{first.method} {quote(first.path)} on line {self._line(first.at)}"
-                self._report((*found.at, "operationId"), f"The operationId {quote(name)} belongs to {where} already.")
-
-    def _scopes(self) -> None:
-        places: list[Path] = [("security",), *((*found.at, "security") for found in self.found)]
-        for path, message in openapi_security.problems(self.source.value, places, self.schemes):
-            self._report(path, message)
-
-
-def _operations(checked: _Check) -> tuple[Operation, ...]:
+def _operations(checked: Check) -> tuple[Operation, ...]:
     taken = {found.content["operationId"] for found in checked.found if found.content.get("operationId")}
     everywhere = openapi_security.required(checked.source.value.get("security"), checked.schemes)
     operations = []
@@ -382,62 +306,3 @@ def made_up_id(method: str, path: str, taken: Container[str]) -> str:
         number += 1
         unique = f"{slug}_{number}"
     return unique
-
-
-def template_problem(path: str) -> str | None:
-    """Why the gateway can't hold this path template, as a sentence; None when it can.
-
-    Between slashes stands text with parameters in braces anywhere in it. What a gateway or an upstream could read in
-    two ways (dots, escaped slashes, backslashes) is refused. OpenAPI 3.1.1, section 4.8.8.2; RFC 3986, section 3.3.
-    """
-    name = f"The path {quote(path)}"
-    if not path.startswith("/"):
-        return f"{name} must begin with a slash."
-    if len(path) > paths.MAX_PATH:
-        return f"{name} is longer than {paths.MAX_PATH:,} characters."
-    if problem := _character_problem(path):
-        return f"{name} {problem}"
-    *inner, last = path[1:].split("/")
-    if "" in inner:
-        return f"{name} has an empty segment (two slashes)."
-    for segment in (*inner, last):
-        if problem := _segment_problem(segment):
-            return f"{name} {problem}"
-    try:
-        paths.pieces(path)
-    except paths.UnsupportedTemplate as error:
-        return str(error)
-    return None
-
-
-def _character_problem(path: str) -> str | None:
-    if "?" in path or "#" in path:
-        return "must not have a query (?) or fragment (#): describe query parameters with in: query."
-    if "\\" in path:
-        return "has a backslash."
-    if any(char.isspace() or not char.isprintable() for char in path):
-        return "has a space or an invisible character."
-    escapes = re.findall("%(.{0,2})", path)
-    if not all(len(escape) == 2 and set(escape) <= set(string.hexdigits) for escape in escapes):
-        return "has a % without two hexadecimal digits after it."
-    if any(int(escape, 16) < 0x20 or chr(int(escape, 16)) in "/\\\x7f" for escape in escapes):
-        return "has an escaped slash, backslash or control character, which gateways and servers read in different ways."
-    return None
-
-
-def _segment_problem(segment: str) -> str | None:
-    literal = re.sub(r"\{[^{}]+\}", "{}", segment)
-    if "{}" in segment:
-        return "has a parameter without a name."
-    if "{}{}" in literal:
-        return "has two parameters without text between them."
-    if "{" in literal.replace("{}", "") or "}" in literal.replace("{}", ""):
-        return "has a brace without its partner, or braces within braces."
-    if unquote(segment) in (".", ".."):
-        return "has a segment of dots, which means another path."
-    return None
-
-
-def template_parameters(path: str) -> set[str]:
-    """The names in braces."""
-    return set(re.findall(r"\{([^{}]+)\}", path))

@@ -1,4 +1,4 @@
-"""Whether a document has the form that OpenAPI 3.0 or 3.1 prescribes, by the schemas of openapi-spec-validator.
+"""Whether a document has the form that OpenAPI 3.0 or 3.1, or Swagger 2.0, prescribes, by the schemas of openapi-spec-validator.
 
 Of that library the JSON Schemas are used, not its second stage (`SpecValidator.iter_errors`): the errors of that stage
 carry no place, it fails on documents that the first stage has refused, it fetches `$ref`s from files and the network,
@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft4Validator, Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
 from jsonschema_specifications import REGISTRY
 
+from apis.openapi_quick import Quick, Unsure
 from apis.openapi_source import MAX_PROBLEMS, Path, quote
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/"
@@ -79,10 +81,15 @@ class Violation(NamedTuple):
     vague: bool
 
 
-def violations(content: dict[str, Any], *, minor: int) -> Iterator[Violation]:
-    """Everything that breaks the schema of OpenAPI 3.`minor` (0 or 1)."""
+def violations(content: dict[str, Any], version: str) -> Iterator[Violation]:
+    """Everything that breaks the schema of this version: 2.0, 3.0 or 3.1."""
+    try:
+        if QUICK[version](content):
+            return
+    except Unsure:
+        pass
     last = []
-    for error in islice(VALIDATORS[minor].iter_errors(content), MAX_ERRORS):
+    for error in islice(VALIDATORS[version].iter_errors(content), MAX_ERRORS):
         for violation in chain.from_iterable(map(_describe, _leaves(error))):
             if violation.vague:
                 last.append(violation)
@@ -142,8 +149,14 @@ def _plain(schema: Any) -> Any:
     return plain
 
 
-# By minor version. Made at import: the process that uses them can't open files any more.
-VALIDATORS = {0: Draft4Validator(_published("3.0")), 1: Draft202012Validator(_schema_31())}
+# By version. Made at import: the process that uses them can't open files any more.
+VALIDATORS: dict[str, Validator] = {
+    "2.0": Draft4Validator(_published("2.0")),
+    "3.0": Draft4Validator(_published("3.0")),
+    "3.1": Draft202012Validator(_schema_31()),
+}
+DRAFT_4 = REGISTRY.contents("http://json-schema.org/draft-04/schema#")
+QUICK = {version: Quick(validator.schema, {DRAFT_4["id"].rstrip("#"): DRAFT_4}) for version, validator in VALIDATORS.items()}
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:

@@ -10,7 +10,7 @@ import math
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, TypeAlias
@@ -29,6 +29,10 @@ Place = tuple[int, int]
 Places: TypeAlias = "dict[str, int] | array[int]"
 # What stands there ("{", "[", "}", "]", "quoted", "plain"), its text, its place.
 Event = tuple[str, str, Place]
+# Hears how much is done, from 0 to 1.
+Tell: TypeAlias = Callable[[float], None]
+# So many events come between.
+TOLD_EVERY = 10_000
 
 UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -87,7 +91,7 @@ class Source:
                 node = node[step]
             except (KeyError, IndexError, TypeError):
                 break
-            place = _unpack(packed)
+            place = unpack(packed)
         return place
 
 
@@ -96,9 +100,9 @@ def refuse(place: Place, message: str) -> DocumentError:
     return DocumentError([Problem(*place, message)])
 
 
-def decode(raw: bytes) -> str:
+def decode(raw: bytes, *, most_bytes: int = MAX_BYTES) -> str:
     """The text of an uploaded file. Raises DocumentError when it is too large or not UTF-8."""
-    refuse_large(len(raw))
+    refuse_large(len(raw), most_bytes)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise refuse((1, 1), "The document is in UTF-16. Save it as UTF-8.")
     try:
@@ -110,15 +114,19 @@ def decode(raw: bytes) -> str:
         raise refuse((line, column), "The document isn't UTF-8 text from here on. Save it as UTF-8.") from None
 
 
-def refuse_large(size: int) -> None:
-    """Raises DocumentError for more than 2 MB."""
-    if size > MAX_BYTES:
-        raise refuse((1, 1), "The document is larger than 2 MB.")
+def refuse_large(size: int, most_bytes: int) -> None:
+    """Raises DocumentError for more than that."""
+    if size > most_bytes:
+        raise refuse((1, 1), f"The document is larger than {most_bytes // 1024 // 1024} MB.")
 
 
-def load(text: str) -> Source:
+def silent(_done: float) -> None:
+    """For who doesn't want to know how much is done."""
+
+
+def load(text: str, *, most_bytes: int = MAX_BYTES, tell: Tell = silent) -> Source:
     """Read JSON or YAML. Raises DocumentError for text that is neither, and for values that JSON can't hold."""
-    refuse_large(len(text.encode("utf-8", "surrogatepass")))
+    refuse_large(len(text.encode("utf-8", "surrogatepass")), most_bytes)
     text = text.removeprefix("\ufeff")
     _refuse_unreadable(text)
     start = text.lstrip()
@@ -129,7 +137,7 @@ def load(text: str) -> Source:
             (1, 1),
             "This is an HTML or XML page, not an OpenAPI document. Use the file itself, not the page that shows it.",
         )
-    return _load_json(text) if start.startswith(("{", "[")) else _build(_yaml_events(text))
+    return _load_json(text, tell) if start.startswith(("{", "[")) else _build(_yaml_events(text, tell))
 
 
 def _refuse_unreadable(text: str) -> None:
@@ -149,7 +157,7 @@ class _Lines:
         return line, offset - self.starts[line - 1] + 1
 
 
-def _load_json(text: str) -> Source:
+def _load_json(text: str, tell: Tell) -> Source:
     lines = _Lines(text)
     # Before Python's own reader, which recurses.
     _refuse_deep_json(text, lines)
@@ -157,7 +165,7 @@ def _load_json(text: str) -> Source:
         json.loads(text, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
         raise refuse((error.lineno, error.colno), f"This isn't valid JSON: {error.msg}.") from None
-    return _build(_json_events(text, lines))
+    return _build(_json_events(text, lines, tell))
 
 
 def _refuse_deep_json(text: str, lines: _Lines) -> None:
@@ -175,9 +183,12 @@ def _refuse_deep(depth: int, place: Place) -> None:
         raise refuse(place, f"The document is nested more than {MAX_DEPTH} levels deep here.")
 
 
-def _json_events(text: str, lines: _Lines) -> Iterator[Event]:
+def _json_events(text: str, lines: _Lines, tell: Tell) -> Iterator[Event]:
     """The events of a text that Python's reader has found to be JSON."""
-    for found in JSON_TOKEN.finditer(text):
+    # Spaces at the end are before nothing: each would be looked at again from the next one on.
+    for count, found in enumerate(JSON_TOKEN.finditer(text, 0, len(text.rstrip()))):
+        if not count % TOLD_EVERY:
+            tell(found.start() / len(text))
         place = lines.place(found.start(found.lastindex or 0))
         if found[1]:
             yield found[1], "", place
@@ -190,10 +201,13 @@ def _json_events(text: str, lines: _Lines) -> Iterator[Event]:
             raise refuse(place, f"This isn't valid JSON: {found[3]} is not a value of JSON.")
 
 
-def _yaml_events(text: str) -> Iterator[Event]:
+def _yaml_events(text: str, tell: Tell) -> Iterator[Event]:
     documents = 0
     try:
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        for count, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+            if not count % TOLD_EVERY:
+                # libyaml counts characters, and leaves the mark out of some events.
+                tell(event.start_mark.index / len(text) if event.start_mark else 0)
             place = _place(event.start_mark)
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
@@ -275,10 +289,10 @@ class _Builder:
         # OpenAPI's keys are text, also those that look like numbers: 200, 404.
         mapping.key = self._storable(text, place)
         if text in mapping.container:
-            first, _ = _unpack(mapping.places[text])
+            first, _ = unpack(mapping.places[text])
             self.problems.append(Problem(*place, f"The key {quote(text)} stands here a second time; the first is on line {first}."))
         else:
-            mapping.places[text] = _pack(place)
+            mapping.places[text] = pack(place)
 
     def _open(self, kind: str, place: Place) -> None:
         _refuse_deep(len(self.stack) + 1, place)
@@ -295,7 +309,7 @@ class _Builder:
         top = self.stack[-1]
         if top.key is None:
             top.container.append(value)
-            top.places.append(_pack(place))
+            top.places.append(pack(place))
         elif top.key in top.container:
             # The first of two stays, so its places stay true; the document is refused anyway.
             top.key = None
@@ -352,9 +366,9 @@ def quote(text: str) -> str:
     return f"“{line[:80]}…”" if len(line) > 80 else f"“{line}”"
 
 
-def _pack(place: Place) -> int:
+def pack(place: Place) -> int:
     return place[0] << 24 | place[1]
 
 
-def _unpack(packed: int) -> Place:
+def unpack(packed: int) -> Place:
     return packed >> 24, packed & 0xFFFFFF

@@ -7,7 +7,7 @@ from apis.differences import Changed, Differences, Operation
 from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
 from apis.lint.standing import Broken, Spot, Standing, standing
-from apis.models import Api, ApiVersion, Plan, Revision, Subscription, Upstream
+from apis.models import Api, ApiVersion, DocumentImport, Plan, Revision, Subscription, Upstream
 from tenants.models import SLUG
 from tenants.serializers import Body, Choice, Text
 
@@ -89,7 +89,7 @@ class UpstreamIn(Body):
 
 
 class RevisionIn(Body):
-    """`document` is the OpenAPI 3 document, as text (YAML or JSON) or as JSON itself."""
+    """`document` is the OpenAPI 3 or Swagger 2.0 document, as text (YAML or JSON) or as JSON itself."""
 
     document = serializers.JSONField()
     upstream = UpstreamIn()
@@ -106,6 +106,12 @@ class UpstreamOut(serializers.ModelSerializer[Upstream]):
         fields = ["url", "connect_timeout_ms", "timeout_ms", "header", "addresses", "resolved_at"]
 
 
+class NoteOut(serializers.Serializer[Any]):
+    line = serializers.IntegerField()
+    column = serializers.IntegerField()
+    message = serializers.CharField()
+
+
 class LintOut(serializers.Serializer[Standing]):
     """How a document stands to the tenant's rules: a score from 0 to 100, and how many findings there are."""
 
@@ -117,15 +123,19 @@ class LintOut(serializers.Serializer[Standing]):
 
 
 class RevisionOut(serializers.ModelSerializer[Revision]):
-    """The context brings `choices`, what the tenant makes of the rules. `lint` is null where they were not asked."""
+    """The context brings `choices`, what the tenant makes of the rules. `lint` is null where they were not asked.
+
+    `notes`: what could not be carried over from Swagger 2.0 to OpenAPI 3.0, as which it is kept.
+    """
 
     upstream = UpstreamOut()
     live = serializers.SerializerMethodField()
     lint = serializers.SerializerMethodField()
+    notes = NoteOut(many=True)
 
     class Meta:
         model = Revision
-        fields = ["id", "number", "note", "upstream", "live", "lint", "created_at"]
+        fields = ["id", "number", "note", "upstream", "live", "lint", "notes", "created_at"]
 
     def get_live(self, revision: Revision) -> bool:
         return revision.version.live_revision_id == revision.pk
@@ -133,6 +143,17 @@ class RevisionOut(serializers.ModelSerializer[Revision]):
     @extend_schema_field(LintOut(allow_null=True))
     def get_lint(self, revision: Revision) -> dict[str, Any] | None:
         return None if revision.lint is None else dict(LintOut(standing(revision.lint, self.context["choices"])).data)
+
+
+class DocumentImportOut(serializers.ModelSerializer[DocumentImport]):
+    """`progress` in hundredths. `revision`: the number of the one that was added, once it is ready."""
+
+    problems = NoteOut(many=True)
+    revision = serializers.IntegerField(source="revision.number", allow_null=True, default=None)
+
+    class Meta:
+        model = DocumentImport
+        fields = ["id", "state", "progress", "problems", "refusal", "revision", "created_at", "changed_at"]
 
 
 class OperationOut(serializers.Serializer[Any]):

@@ -1,12 +1,17 @@
 from celery import shared_task
 
-from apis.actions import drafts, operation_uses, resolving, versions
+from apis.actions import drafts, importing, operation_uses, resolving, versions
 from tenants import due
 
 
 @shared_task
 def resolve_upstreams() -> int:
     return resolving.resolve_upstreams()
+
+
+@shared_task
+def read_documents() -> int:
+    return importing.read_documents()
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apis.rest import access, publishing, rules, subscriptions, versions
+from apis.rest import access, importing, publishing, rules, subscriptions, versions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
@@ -42,6 +42,8 @@ urlpatterns = [
     ),
     path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/lint/", rules.RevisionLint.as_view(), name="revision-lint"),
     path("lint-rules/", rules.LintRules.as_view(), name="lint-rules"),
+    path("apis/<str:api>/versions/<str:version>/imports/", importing.DocumentImports.as_view(), name="imports"),
+    path("imports/<uuid:pk>/", importing.DocumentImportDetail.as_view(), name="import"),
     path("apis/<str:api>/plans/", publishing.Plans.as_view(), name="plans"),
     path("apis/<str:api>/plans/<str:plan>/publish/", publishing.PlanPublish.as_view(), name="plan-publish"),
     path("applications/<uuid:pk>/access-at/", access.AccessAt.as_view(), name="rest-access-at"),

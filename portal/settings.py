@@ -449,6 +449,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
     "turn-brown-outs": {"task": "apis.tasks.turn_brown_outs", "schedule": 5.0, "options": {"expires": 10.0}},
     "prune-operation-uses": {"task": "apis.tasks.prune_operation_uses", "schedule": 3600.0},
+    # Somebody looks at a progress bar meanwhile.
+    "read-documents": {"task": "apis.tasks.read_documents", "schedule": 3.0, "options": {"expires": 6.0}},
     "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},
     "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},
     # Each chain is due once a day, since it first was.

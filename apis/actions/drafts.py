@@ -10,9 +10,10 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apis import openapi
 from apis.actions import publishing
 from apis.actions.publishing import Target
-from apis.models import Api, Draft
+from apis.models import Api, DocumentImport, Draft
 from apis.openapi import Document, Problem
 from keys.envelope import seal, unseal
 from keys.kek import kek
@@ -22,6 +23,7 @@ from tenants.models import Event, User
 
 EXPIRE_JOB = "expire_drafts"
 KEPT = timedelta(days=7)
+IMPORTS_KEPT = timedelta(days=1)
 FIRST_VERSION = "v1"
 
 
@@ -41,8 +43,23 @@ def write(*, document: str, read: Document | None, problems: tuple[Problem, ...]
 
     :param read: the same, read; None where that found problems.
     """
-    lock = events.lock()
     told = {"document": document, "outline": _outline(read) if read else None, "problems": [asdict(each) for each in problems]}
+    return _write(by=by, **told, large=None)
+
+
+@transaction.atomic
+def write_large(read: Document, *, by: User) -> Draft:
+    """The same with a document that is too large to be shown; it was read by a job."""
+    return _write(by=by, document="", outline=_outline(read), problems=[], large=openapi.to_json(read))
+
+
+def document_of(draft: Draft) -> Document | None:
+    """The large one."""
+    return openapi.from_json(draft.large) if draft.large else None
+
+
+def _write(*, by: User, **told: Any) -> Draft:
+    lock = events.lock()
     draft, _made = Draft.objects.update_or_create(owner=by, defaults={**told, "changed_at": lock.now})
     due.expect(EXPIRE_JOB, lock.now + KEPT)
     return draft
@@ -100,10 +117,17 @@ def publish(draft: Draft, *, document: Document, target: Target, plan: Terms, by
 
 
 def expire() -> datetime | None:
-    """Remove the tenant's drafts that nobody has touched for a week; returns when the next one's time comes. Runs under the lock."""
-    Draft.objects.filter(changed_at__lte=events.now() - KEPT).delete()
-    oldest = Draft.objects.order_by("changed_at").values_list("changed_at", flat=True).first()
-    return oldest + KEPT if oldest else None
+    """Remove the tenant's drafts that nobody has touched for a week, and imports of the day before; returns when the next one's time comes.
+
+    Runs under the lock.
+    """
+    kept = ((Draft.objects.all(), KEPT), (DocumentImport.objects.all(), IMPORTS_KEPT))
+    due_at = []
+    for rows, time in kept:
+        rows.filter(changed_at__lte=events.now() - time).delete()
+        oldest = rows.order_by("changed_at").values_list("changed_at", flat=True).first()
+        due_at += [oldest + time] if oldest else []
+    return min(due_at, default=None)
 
 
 def _change(draft: Draft, **told: Any) -> None:
@@ -117,7 +141,7 @@ def _outline(document: Document) -> dict[str, Any]:
     """As much of it as the next steps show."""
     operations = [{"method": each.method, "path": each.path, "summary": each.summary[:200]} for each in document.operations]
     description = document.content["info"].get("description", "")
+    notes = [asdict(each) for each in document.notes]
     lint = document.lint.as_json() if document.lint else None
-    return {
-        "openapi": document.openapi, "title": document.title, "description": description, "operations": operations, "lint": lint,
-    }  # fmt: skip
+    told = {"openapi": document.openapi, "title": document.title, "description": description}
+    return {**told, "operations": operations, "notes": notes, "lint": lint}

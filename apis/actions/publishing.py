@@ -1,7 +1,7 @@
 """What happens to APIs, their versions, revisions and plans."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -9,12 +9,12 @@ from django.db import transaction
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import origins, upstreams
+from apis import openapi, origins, upstreams
 from apis.actions import resources
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.rules import hold_to_rules
 from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
-from apis.openapi import Document
+from apis.openapi import Document, Problem
 from keys.envelope import seal, unseal
 from keys.kek import kek
 from keys.models import ProtectedResource
@@ -164,6 +164,7 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
         scopes=document.scopes,
         lint=document.lint and document.lint.counts,
         findings=document.lint.as_json()["findings"] if document.lint else [],
+        notes=[asdict(each) for each in document.notes],
         upstream=upstream,
         note=note,
         created_by=by,
@@ -182,6 +183,27 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
     )
     events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note)
     return revision
+
+
+def document_of(revision: Revision) -> Document:
+    """Its document as it was read; without the places of its operations, which nothing needs any more."""
+    content, info = revision.document, revision.document["info"]
+    operations = tuple(
+        openapi.Operation(
+            method=each.method,
+            path=each.path,
+            operation_id=each.operation_id,
+            summary=each.summary,
+            deprecated=each.deprecated,
+            tags=(),
+            line=1,
+            scopes=tuple(map(tuple, each.scopes)),
+        )
+        for each in revision.operations.order_by("id")
+    )
+    notes = tuple(Problem(**note) for note in revision.notes)
+    lint = revision.found and revision.found.without_lines()
+    return Document(info["title"], info["version"], content["openapi"], operations, content, revision.scopes, notes, lint)
 
 
 def _secret(target: Target) -> bytes:

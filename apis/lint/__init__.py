@@ -15,8 +15,8 @@ from apis.lint.components import look_at_document
 from apis.lint.names import look_at_paths
 from apis.lint.notes import Notes
 from apis.lint.operations import look_at_operations
-from apis.openapi import Document, accept
-from apis.openapi_source import Path, Place, load
+from apis.openapi import Document, accept, load_as_openapi
+from apis.openapi_source import MAX_BYTES, Path, Place, Tell, silent
 
 
 def lint(document: Mapping[str, Any], *, place: Callable[[Path], Place], gateway: str = "") -> Lint:
@@ -36,8 +36,8 @@ def without_lines(document: Document) -> Document:
     return replace(document, lint=document.lint and document.lint.without_lines())
 
 
-def parse(text: str, *, gateway: str = "") -> Document:
+def parse(text: str, *, gateway: str = "", most_bytes: int = MAX_BYTES, tell: Tell = silent) -> Document:
     """`apis.openapi.parse`, with what the rules find. Raises DocumentError."""
-    source = load(text)
-    document = accept(source)
+    source, notes = load_as_openapi(text, most_bytes=most_bytes, tell=tell)
+    document = accept(source, notes, tell=tell)
     return replace(document, lint=lint(document.content, place=source.place, gateway=gateway))

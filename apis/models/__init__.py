@@ -1,6 +1,7 @@
 from apis.models.acknowledgement import Acknowledgement
 from apis.models.api import LARGE, LIVE_LARGE, Api, ApiVersion, Operation, Plan, Revision
 from apis.models.brown_out import BrownOut
+from apis.models.document_import import DocumentImport
 from apis.models.draft import Draft
 from apis.models.lint_rule import LintRule
 from apis.models.operation_use import OperationUse
@@ -16,6 +17,7 @@ __all__ = [
     "Api",
     "ApiVersion",
     "BrownOut",
+    "DocumentImport",
     "Draft",
     "LintRule",
     "Operation",

@@ -163,6 +163,8 @@ class Revision(TenantModel):
     findings = models.JSONField(default=list)
     # First; None as long as it never was.
     went_live_at = models.DateTimeField(null=True)
+    # What its author should know of how the document was read, as {line, column, message}.
+    notes = models.JSONField(default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

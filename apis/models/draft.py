@@ -26,6 +26,8 @@ class Draft(TenantModel):
     # What is wrong with the document, as {line, column, message}; and what it offers once nothing is.
     problems = models.JSONField(default=list)
     outline = models.JSONField(null=True)
+    # In place of `document`, where a job read one that is too large for a page: all of it, as openapi.to_json says it.
+    large = models.JSONField(null=True)
     name = models.CharField(max_length=80, blank=True)
     slug = models.CharField(max_length=40, blank=True)
     description = models.TextField(max_length=5000, blank=True)
@@ -49,6 +51,11 @@ class Draft(TenantModel):
 
     def __str__(self) -> str:
         return self.name or "…"
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its document is one that can't be shown."""
+        return self.outline is not None and not self.document
 
     @property
     def operations(self) -> list[dict[str, Any]]:

@@ -164,7 +164,7 @@ class Revisions(OwnScope, ApisView):
 
     @extend_schema(request=RevisionIn, responses={201: RevisionOut})
     def post(self, request: Request, api: str, version: str) -> Response:
-        """Import an OpenAPI 3 document. It is served once it is made live."""
+        """Import an OpenAPI 3 or Swagger 2.0 document. It is served once it is made live."""
         with self.scope():
             self.version(api, version)
         given = self.read(RevisionIn)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from apis import openapi
 from apis.findings import Lint
-from apis.openapi import Document, DocumentError, Problem
+from apis.openapi import BY_A_JOB, Document, DocumentError, Problem
 from apis.openapi_source import MAX_BYTES, decode
 from portal.forms import PageForm
 from tenants.errors import Busy
@@ -21,24 +21,25 @@ from tenants.errors import Busy
 # Lines before and after one with a problem, and characters of a line.
 AROUND = 2
 WIDE = 160
-TOO_LARGE = gettext_lazy("The document is larger than 2 MB.")
+TOO_LARGE = gettext_lazy("The document is larger than 2 MB. Choose it as a file.")
+TOO_LARGE_A_FILE = gettext_lazy("The document is larger than 16 MB.")
 
 
 class DocumentForm(PageForm):
-    """`cleaned_data["text"]` is the document: the file's, else what was pasted."""
+    """`cleaned_data["text"]` is the document: the file's, else what was pasted; `large` whether a job has to read it."""
 
     document = forms.CharField(
         required=False,
         strip=False,
         label=gettext_lazy("OpenAPI document"),
-        help_text=gettext_lazy("OpenAPI 3.0 or 3.1, as YAML or JSON."),
+        help_text=gettext_lazy("OpenAPI 3.0 or 3.1, or Swagger 2.0, as YAML or JSON."),
         widget=forms.Textarea(attrs={"class": "code-input", "rows": 20, "spellcheck": "false", "autocomplete": "off"}),
     )
     file = forms.FileField(
         required=False,
         allow_empty_file=True,
         label=gettext_lazy("Or a file"),
-        help_text=gettext_lazy("At most 2 MB. It takes the place of what stands above."),
+        help_text=gettext_lazy("At most 16 MB. It takes the place of what stands above."),
         widget=forms.FileInput(attrs={"accept": ".yaml,.yml,.json", "data-into": "id_document"}),
     )
     # Whether nothing at all may be given.
@@ -54,10 +55,10 @@ class DocumentForm(PageForm):
         given: UploadedFile[Any] | None = self.cleaned_data["file"]
         if given is None:
             return None
-        if (given.size or 0) > MAX_BYTES:
-            raise forms.ValidationError(TOO_LARGE)
+        if (given.size or 0) > BY_A_JOB.most_bytes:
+            raise forms.ValidationError(TOO_LARGE_A_FILE)
         try:
-            text = decode(given.read())
+            text = decode(given.read(), most_bytes=BY_A_JOB.most_bytes)
         except DocumentError as error:
             raise forms.ValidationError(str(error)) from None
         if "\x00" in text:
@@ -69,6 +70,7 @@ class DocumentForm(PageForm):
         data: dict[str, Any] = super().clean() or {}
         file = data.get("file")
         data["text"] = data.get("document", "") if file is None else file
+        data["large"] = len(data["text"].encode()) > MAX_BYTES
         if not self.errors and not data["text"].strip() and not (self.may_be_empty and file is None):
             self.add_error("document", _("Paste a document, or choose a file that has one."))
         return data

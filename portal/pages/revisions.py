@@ -1,27 +1,25 @@
 """Revisions: a changed document, what it changes for callers, and which one is live."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import publishing
+from apis.actions import importing, publishing
 from apis.differences import Differences, Operation, differences
-from apis.lint import without_lines
-from apis.models import LIVE_LARGE, ApiVersion, Revision, Upstream
+from apis.models import LIVE_LARGE, ApiVersion, DocumentImport, Revision, Upstream
 from apis.openapi import Document
 from gateway.models import GatewayNode
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, documents, lint
+from portal.pages import asking, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.wizard import UpstreamForm
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
@@ -73,14 +71,16 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
         found = _version(api, version)
         live = found.live_revision
         if request.method != "POST":
-            form = RevisionForm(given(request), live=live, initial=_as_it_is(live.upstream) if live else {})
+            form = RevisionForm(given(request), live=live, initial=_told(request) or (_as_it_is(live.upstream) if live else {}))
             return render(request, "apis/revision_new.html", {"form": form, "version": found})
     if documents.as_typed(request):
         return _as_typed(request)
     form, status, reading = RevisionForm(request.POST, request.FILES, live=live), 422, None
     if form.is_valid():
         try:
-            reading = _read(form.cleaned_data["text"], live)
+            if form.cleaned_data["large"]:
+                return _begin(request, found, form)
+            reading = _read(request, form.cleaned_data["text"], live)
             if reading.document is not None:
                 return _add(request, found, form, reading.document)
             # What a file held can be mended where it is shown.
@@ -119,18 +119,29 @@ def _as_it_is(upstream: Upstream) -> dict[str, Any]:
     }
 
 
-def _read(text: str, live: Revision | None) -> Reading:
-    """What was given, else the live revision's document once more."""
-    if text.strip() or live is None:
-        return documents.read(text)
-    reading = documents.read(json.dumps(live.document))
-    return replace(reading, document=reading.document and without_lines(reading.document))
+def _told(request: TenantRequest) -> dict[str, Any]:
+    """What was told with a large document that was refused."""
+    try:
+        found = DocumentImport.objects.of(request.user).filter(pk=UUID(request.GET.get("import", ""))).only("told").first()
+    except ValueError:
+        return {}
+    return dict(found.told) if found else {}
 
 
-def _add(request: TenantRequest, version: ApiVersion, form: RevisionForm, document: Document) -> HttpResponse:
-    """:raises NotAllowed, Invalid: nothing was added."""
+def _begin(request: TenantRequest, version: ApiVersion, form: RevisionForm) -> HttpResponse:
+    """A job reads it and adds the revision. :raises NotAllowed, Invalid: it doesn't."""
     told, live = form.cleaned_data, version.live_revision
-    target = publishing.check_target(
+    _checked(told, live)
+    names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms")
+    aim = importing.Aim(**{name: told[name] for name in names})
+    with inside(request, "apis.publish"):
+        form.claim()
+        begun = importing.begin(document=told["text"], version=version, aim=aim, secret=told["secret"], by=request.user)
+    return redirect(imports.address_of(request, begun))
+
+
+def _checked(told: dict[str, Any], live: Revision | None) -> publishing.Target:
+    return publishing.check_target(
         told["upstream"],
         connect_timeout_ms=told["connect_timeout_ms"],
         timeout_ms=told["timeout_ms"],
@@ -138,6 +149,20 @@ def _add(request: TenantRequest, version: ApiVersion, form: RevisionForm, docume
         secret=told["secret"],
         kept=live.upstream if live else None,
     )
+
+
+def _read(request: TenantRequest, text: str, live: Revision | None) -> Reading:
+    """What was given, else the live revision's document once more, which was read when it came."""
+    if text.strip() or live is None:
+        return documents.read(text)
+    with tenant_scope(request.tenant.pk):
+        return Reading("", publishing.document_of(live))
+
+
+def _add(request: TenantRequest, version: ApiVersion, form: RevisionForm, document: Document) -> HttpResponse:
+    """:raises NotAllowed, Invalid: nothing was added."""
+    told, live = form.cleaned_data, version.live_revision
+    target = _checked(told, live)
     with inside(request, "apis.publish"):
         form.claim()
         made = publishing.add_revision(version, document=document, target=target, note=told["note"], by=request.user)

@@ -16,6 +16,7 @@ from portal.pages import (
     gallery,
     gateways,
     identity_provider,
+    imports,
     inbox,
     invitations,
     key_policy,
@@ -49,8 +50,8 @@ from portal.pages import (
 
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, subscribing, applications, credentials,
-    expiries, requests, subscriptions, apis, version_life, wizard, revisions, lint, plans, all_applications, gateways, keys, key_policy,
-    members, invitations, leaving, roles, teams, transfers, service_accounts, settings, identity_provider, closing, audit, audit_chain,
-    audit_export, audit_time, search, receipts, refusals, inbox, platform_mails,
+    expiries, requests, subscriptions, apis, version_life, wizard, revisions, imports, lint, plans, all_applications, gateways, keys,
+    key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts, settings, identity_provider, closing, audit,
+    audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from apis.actions import drafts, publishing
+from apis.actions import drafts, importing, publishing
 from apis.models import Api, Draft
 from apis.openapi import Problem
 from keys import tokens
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, documents, lint
+from portal.pages import asking, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.plans import PlanForm, number
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
@@ -100,7 +100,7 @@ class PublishForm(PlanForm):
 
 
 def _mine(request: TenantRequest) -> Draft | None:
-    found: Draft | None = Draft.objects.of(request.user).first()
+    found: Draft | None = Draft.objects.of(request.user).defer("large").first()
     return found
 
 
@@ -159,6 +159,9 @@ def document(request: TenantRequest) -> HttpResponse:
     form, status = DocumentForm(request.POST, request.FILES), 422
     if form.is_valid():
         try:
+            if form.cleaned_data["large"]:
+                with inside(request, "apis.publish"):
+                    return redirect(imports.address_of(request, importing.begin(document=form.cleaned_data["text"], by=request.user)))
             reading = documents.read(form.cleaned_data["text"])
             with inside(request, "apis.publish"):
                 draft = drafts.write(document=reading.text, read=reading.document, problems=reading.problems, by=request.user)
@@ -169,6 +172,9 @@ def document(request: TenantRequest) -> HttpResponse:
         except Busy as busy:
             status = 503
             form.add_error("document", str(busy))
+        except NotAllowed as refusal:
+            status = 409
+            form.add_error("file", str(refusal))
     if as_typed:
         return render(request, "documents/_problems.html", {"form": form}, status=status)
     with tenant_scope(request.tenant.pk):
@@ -290,8 +296,10 @@ def plan(request: TenantRequest) -> HttpResponse:
 
 def _publish(request: TenantRequest, draft: Draft, form: PublishForm) -> HttpResponse:
     """:raises Busy, NotAllowed, Invalid: nothing was published."""
-    reading = documents.read(draft.document)
-    if reading.document is None:
+    with tenant_scope(request.tenant.pk):
+        document = drafts.document_of(draft)
+    document = document or documents.read(draft.document).document
+    if document is None:
         raise NotAllowed(_("The document has problems by now; go back to the second step."))
     target = publishing.check_target(
         draft.upstream,
@@ -302,7 +310,7 @@ def _publish(request: TenantRequest, draft: Draft, form: PublishForm) -> HttpRes
     )
     with inside(request, "apis.publish"):
         form.claim()
-        api, event = drafts.publish(draft, document=reading.document, target=target, plan=drafts.Terms(**form.terms), by=request.user)
+        api, event = drafts.publish(draft, document=document, target=target, plan=drafts.Terms(**form.terms), by=request.user)
     back = reverse("console-api", args=[request.tenant.slug, api.slug])
     return asking.finished(request, back=back, said=_("%(api)s is published.") % {"api": api}, event=event)
 

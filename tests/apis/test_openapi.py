@@ -1,6 +1,7 @@
 """Pam uploads OpenAPI documents. She gets operations, or sentences with lines."""
 
 import copy
+import dataclasses
 import json
 import os
 import subprocess
@@ -20,7 +21,8 @@ from openapi_spec_validator.schemas import schema_v31
 from referencing.jsonschema import DRAFT202012
 
 from apis import lint, openapi, openapi_worker
-from apis.openapi import Document, DocumentError, Problem, parse, read, template_problem
+from apis.openapi import Document, DocumentError, Problem, parse, read
+from apis.openapi_paths import template_problem
 from apis.openapi_schema import VALIDATORS
 from apis.openapi_source import decode, load
 
@@ -35,7 +37,7 @@ PUBLISHED = Draft202012Validator(
     },
     registry=REGISTRY.with_resource(schema_v31["$id"], DRAFT202012.create_resource({**schema_v31})),
 )
-SCHEMA_WORDS = VALIDATORS[1].schema["$defs"]["schema"]["properties"]
+SCHEMA_WORDS = VALIDATORS["3.1"].schema["$defs"]["schema"]["properties"]
 
 ORDERS = """\
 openapi: 3.1.0
@@ -180,6 +182,9 @@ class TestGoodDocuments:
     def test_keys_are_always_text(self) -> None:
         assert load("200: a\ntrue: b\n~: c\n").value == {"200": "a", "true": "b", "~": "c"}
 
+    def test_spaces_at_the_end_cost_nothing(self) -> None:
+        assert len(read(as_json(HEAD + ONE) + " " * 1_500_000).operations) == 1
+
     def test_json_escapes_are_read_as_json(self) -> None:
         text = json.dumps({'a\\"{[': "\N{PARTY POPPER}\n\t/", "b": [-1.5e3, 0, True, None, ""]}).replace("/", "\\/")
         assert load(text).value == json.loads(text)
@@ -290,7 +295,8 @@ class TestWrong:
             ("- a", "1:1 This isn't an OpenAPI document: it must be a mapping"),
             ("just words", "1:1 This isn't an OpenAPI document: it must be a mapping"),
             ("\ninfo: {}", "2:1 This isn't an OpenAPI document: it has no field “openapi”"),
-            ("info: {}\nswagger: '2.0'", "2:1 This is a Swagger 2.0 document, which is not supported yet."),
+            ("info: {}\nswagger: '1.2'", '2:1 Of Swagger the version 2.0 is read. Write it in quotes: swagger: "2.0".'),
+            ("info: {}\nswagger: 2.0", "2:1 Of Swagger the version 2.0 is read."),
             ("openapi: 3.1", "1:1 The version in “openapi” must be text of three numbers"),
             ("openapi: 3.2.0", "1:1 OpenAPI version “3.2.0” is not supported. Use 3.0 or 3.1"),
             ("openapi: '3.1'", "1:1 OpenAPI version “3.1” is not supported."),
@@ -556,13 +562,13 @@ class TestAnything:
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def test_the_faster_schema_of_3_1_answers_as_the_published_one(self, data: st.DataObject) -> None:
         content = data.draw(damaged(load(ORDERS).value))
-        assert VALIDATORS[1].is_valid(content) == PUBLISHED.is_valid(content)
+        assert VALIDATORS["3.1"].is_valid(content) == PUBLISHED.is_valid(content)
 
     @given(st.dictionaries(st.sampled_from(sorted(SCHEMA_WORDS)), ANYTHING, max_size=3))
     @settings(max_examples=300, deadline=None)
     def test_the_faster_table_of_schema_words_answers_as_the_published_ones(self, schema: dict[str, Any]) -> None:
         content = {"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "components": {"schemas": {"A": schema}}}
-        assert VALIDATORS[1].is_valid(content) == PUBLISHED.is_valid(content)
+        assert VALIDATORS["3.1"].is_valid(content) == PUBLISHED.is_valid(content)
 
 
 class TestProcess:
@@ -608,10 +614,27 @@ class TestProcess:
             read("a: 1")
 
     def test_a_process_that_sleeps_is_killed(self, worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(openapi, "WALL_SECONDS", 0.3)
+        monkeypatch.setattr(openapi, "AT_ONCE", dataclasses.replace(openapi.AT_ONCE, wall_seconds=0.3))
         worker("import time\ntime.sleep(60)")
         with pytest.raises(DocumentError, match="seconds to read"):
             read("a: 1")
+
+    def test_it_tells_how_much_is_done(self) -> None:
+        told: list[float] = []
+        many = "".join(f"  A{number}: {{type: string, description: d, example: e}}\n" for number in range(6_000))
+        read(f"{ORDERS}x-more:\n{many}", tell=told.append)
+        assert told == sorted(told)
+        assert len(told) > 3
+        assert told[0] < 0.5
+        assert told[-1] == openapi.CHECKED
+
+    def test_what_it_says_besides_is_no_progress(self, worker: Any, caplog: pytest.LogCaptureFixture) -> None:
+        worker("import sys\nsys.stderr.write('%7\\nline 7: %8\\n')\nraise SystemExit(1)")
+        told: list[float] = []
+        with pytest.raises(DocumentError):
+            read("a: 1", tell=told.append)
+        assert told == [0.07]
+        assert "ended with 1: line 7: %8" in caplog.text
 
     def test_an_unexpected_end_is_logged(self, worker: Any, caplog: pytest.LogCaptureFixture) -> None:
         worker("import sys\nsys.stderr.write('line 7: KeyError')\nraise SystemExit(1)")
@@ -632,7 +655,7 @@ class TestProcess:
     def test_it_can_open_nothing_once_it_is_limited(self) -> None:
         code = (
             f"import sys; sys.path.append({str(ROOT)!r})\n"
-            "from apis.openapi_worker import limit\nlimit(5)\n"
+            "from apis.openapi_worker import limit\nlimit(5, 256)\n"
             "import resource\n"
             "kinds = resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE\n"
             "print([resource.getrlimit(kind)[0] for kind in kinds])\n"

@@ -1,5 +1,6 @@
 """Eve uploads documents made to use up memory or time. Each is stopped, with a sentence."""
 
+import dataclasses
 import json
 import resource
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from apis import openapi
-from apis.openapi import DocumentError, read
+from apis.openapi import DocumentError, Limits, read
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = 2 * 1024 * 1024 - 400
@@ -18,17 +19,17 @@ LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b i
 
 # Half a million small mappings: some 500 bytes each once read.
 MEMORY = HEAD + "x-a: [" + "{a}," * (FULL // 4) + "]"
-# Each of the parameters is a level that jsonschema visits several times.
-TIME = HEAD + "webhooks: {a: {get: {parameters: [" + "{name: a, in: query, schema: {}}," * 60_000 + "]}}}"
+# Each of the parameters is a level that jsonschema visits several times, once the last of them is found to be wrong.
+TIME = HEAD + "webhooks: {a: {get: {parameters: [" + "{name: a, in: query, schema: {}}," * 60_000 + "{name: a}]}}}"
 
 MEASURE = f"""\
 import json, resource, sys
 sys.path.append({str(ROOT)!r})
 from apis import openapi
 from apis.openapi import DocumentError, read
-openapi.SECONDS, openapi.WALL_SECONDS = map(int, sys.argv[1:])
+limits = openapi.Limits(*map(int, sys.argv[1:]))
 try:
-    told = str(len(read(sys.stdin.buffer.read()).operations))
+    told = str(len(read(sys.stdin.buffer.read(), limits=limits).operations))
 except DocumentError as error:
     told = str(error)
 spent = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -37,9 +38,9 @@ print(json.dumps([told, spent.ru_utime + spent.ru_stime, spent.ru_maxrss * unit 
 """
 
 
-def measured(text: str, *, seconds: int = openapi.SECONDS, wall: int = openapi.WALL_SECONDS) -> tuple[str, float, float]:
+def measured(text: str, limits: Limits = openapi.AT_ONCE) -> tuple[str, float, float]:
     """What read() says, in how many seconds of CPU, with how many MB of memory in its process."""
-    command = [sys.executable, "-I", "-c", MEASURE, str(seconds), str(wall)]
+    command = [sys.executable, "-I", "-c", MEASURE, *(str(each) for each in dataclasses.astuple(limits))]
     done = subprocess.run(command, input=text.encode(), capture_output=True, check=True)
     told, seconds, megabytes = json.loads(done.stdout)
     return told, seconds, megabytes
@@ -74,7 +75,7 @@ def test_it_is_refused_long_before_the_limits(text: str, sentence: str) -> None:
 
 def test_memory_runs_out_at_256_mb() -> None:
     # On a slow machine its five seconds would be over before.
-    told, _, megabytes = measured(MEMORY, seconds=60, wall=120)
+    told, _, megabytes = measured(MEMORY, dataclasses.replace(openapi.AT_ONCE, seconds=60, wall_seconds=120))
     assert "takes more than 256 MB of memory" in told
     assert megabytes < 256 * 1.048576
 

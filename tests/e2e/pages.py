@@ -20,6 +20,7 @@ NO_PAGES = {
     "catalogue-openapi": "a file",
     "inbox-open": "it leads to what a notification is about",
     "inbox-read": "it leads to the inbox",
+    "console-api-import": "it leads on within seconds; the tests of the page look at it",
     "platform-mail": "a mail's text, with a name that only the list knows",
     "console-request-approve": "it leads to the request",
     "console-request-reject": "it leads to the request",

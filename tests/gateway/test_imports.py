@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from apis import openapi, paths
 from apis.models import Api, ApiVersion
 from apis.models import Operation as OperationRow
+from apis.openapi_paths import template_parameters
 from gateway.envoy.resources import compile_tenant
 from gateway.envoy.state import Operation, Version
 from tenants.models import Tenant
@@ -32,7 +33,7 @@ def document(operations: list[tuple[str, str]]) -> str:
     content: dict[str, dict[str, object]] = {}
     for path, method in operations:
         described = {"in": "path", "required": True, "schema": {"type": "string"}}
-        parameters = [{"name": name, **described} for name in sorted(openapi.template_parameters(path))]
+        parameters = [{"name": name, **described} for name in sorted(template_parameters(path))]
         content.setdefault(path, {})[method] = {"responses": {"200": {"description": "Yes"}}, "parameters": parameters}
     return json.dumps({"openapi": "3.1.0", "info": {"title": "Any", "version": "1"}, "paths": content})
 

@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from apis.actions import subscriptions
+from apis.actions import importing, subscriptions
 from apis.actions.rules import change_rules
 from apis.models import Acknowledgement, Api, BrownOut, OperationUse, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
@@ -69,6 +69,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     subscription, event = subscriptions.request(application, api=api, plan=plan, purpose="A test.", by=owner)
     make.draft(owner, slug="draft-of-" + owner.name.lower())
     change_rules({"info-contact": "off"}, by=admin)
+    importing.begin(document="document of " + owner.name, by=owner)
     node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
     Deployment.objects.create(node=node)
     Refusal.objects.create(

@@ -1,0 +1,63 @@
+"""Large documents: taken at once, read by a job."""
+
+import json
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apis.actions import importing, publishing
+from apis.models import DocumentImport
+from apis.openapi import BY_A_JOB
+from apis.openapi_source import DocumentError, refuse_large
+from apis.rest.publishing import ApisView
+from apis.serializers import DocumentImportOut, RevisionIn
+from tenants.errors import Invalid
+from tenants.rest import OwnScope, TenantRestView
+
+LOCATION = OpenApiParameter("Location", str, OpenApiParameter.HEADER, description="Where to ask how far it is.", response=[202])
+
+
+class DocumentImports(OwnScope, ApisView):
+    access = {"POST": "apis.publish"}
+    # Text in JSON is longer than the text.
+    max_body = BY_A_JOB.most_bytes * 5 // 4
+
+    @extend_schema(request=RevisionIn, responses={202: OpenApiResponse(DocumentImportOut)}, parameters=[LOCATION])
+    def post(self, request: Request, api: str, version: str) -> Response:
+        """Import a document of up to 16 MB. A job reads it and adds the revision; ask at the answer's `Location` how far it is.
+
+        One at a time per person. What came of it is kept there for a day.
+        """
+        with self.scope():
+            self.version(api, version)
+        given = self.read(RevisionIn)
+        document = given["document"] if isinstance(given["document"], str) else json.dumps(given["document"], ensure_ascii=False)
+        try:
+            refuse_large(len(document.encode()), BY_A_JOB.most_bytes)
+        except DocumentError as error:
+            raise Invalid({"document": [error.problems[0].message]}) from None
+        told = given["upstream"]
+        publishing.check_target(**told)
+        secret = told.pop("secret", "")
+        aim = importing.Aim(upstream=told.pop("url"), note=given["note"], **told)
+        with self.scope():
+            self.check_permissions(request)
+            found = self.version(api, version)
+            begun = importing.begin(document=document, version=found, aim=aim, secret=secret, by=self.user)
+        address = reverse("import", args=[self.tenant.slug, begun.pk])
+        return Response(DocumentImportOut(begun).data, status=202, headers={"Location": address})
+
+
+class DocumentImportDetail(TenantRestView):
+    access = {"GET": "apis.publish"}
+
+    @extend_schema(responses=DocumentImportOut)
+    def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """How far an import of one's own is, and what came of it."""
+        rows = DocumentImport.objects.of(self.user).select_related("revision").defer("document", "revision__document")
+        found: DocumentImport = get_object_or_404(rows, pk=pk)
+        return Response(DocumentImportOut(found).data)
