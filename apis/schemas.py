@@ -150,15 +150,15 @@ class Schemas:
     def _plain_type(self, schema: Schema, *, bare: bool) -> str:
         gettext = self.gettext
         if "const" in schema.words:
-            return gettext("always %(value)s") % {"value": _shown(schema.words["const"])}
+            return gettext("always %(value)s") % {"value": shown(schema.words["const"])}
         if values := [value for value in sequence(schema.words.get("enum"))[: NAMED + 1] if value is not None]:
-            return gettext("one of %(values)s") % {"values": _listed(map(_shown, values[:NAMED]), more=len(values) > NAMED)}
+            return gettext("one of %(values)s") % {"values": listed(map(shown, values[:NAMED]), more=len(values) > NAMED)}
         choices = [each for each in schema.choices[: NAMED + 1] if not self.is_null(each)]
         if choices and not schema.types:
             named = [self._name(each, bare=bare) for each in choices[:NAMED]]
             if len(choices) == 1:
                 return named[0]
-            return gettext("one of %(values)s") % {"values": _listed(named, more=len(choices) > NAMED)}
+            return gettext("one of %(values)s") % {"values": listed(named, more=len(choices) > NAMED)}
         return gettext(" or ").join(self._one_type(schema, each, bare=bare) for each in schema.types) or gettext("any value")
 
     def is_null(self, given: Any) -> bool:
@@ -286,11 +286,11 @@ def small(value: Any) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     if isinstance(value, str):
         return cut(value, WORD)
     return cut(json.dumps(value, ensure_ascii=False), WORD) if small(value) else MORE
 
 
-def _listed(values: Iterable[str], *, more: bool) -> str:
+def listed(values: Iterable[str], *, more: bool) -> str:
     return ", ".join([*values, *([MORE] if more else [])])

@@ -3,7 +3,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apis.differences import Changed, Differences, Operation
+from apis.differences import Change, Differences, Level, Operation
 from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
 from apis.lint.standing import Broken, Spot, Standing, standing
@@ -11,6 +11,7 @@ from apis.models import Api, ApiVersion, DocumentImport, Plan, Revision, Subscri
 from tenants.models import SLUG
 from tenants.serializers import Body, Choice, Text
 
+LEVELS = [(level.value, level.value) for level in Level]
 MAX_PLAN_CALLS = 1_000_000
 MAX_PLAN_SECONDS = 86_400
 
@@ -195,25 +196,27 @@ class DifferentOperationOut(serializers.Serializer[Operation]):
     summary = serializers.CharField()
 
 
-class ChangedOperationOut(serializers.Serializer[Changed]):
-    """`breaks`: calls that were right before now lack something that is asked for."""
+class ChangeOut(serializers.Serializer[Change]):
+    """`rule` is its id in docs/differences.md; `operation` null where it is no operation's own."""
 
-    method = serializers.CharField(source="operation.method")
-    path = serializers.CharField(source="operation.path")
-    operation_id = serializers.CharField(source="operation.operation_id")
-    summary = serializers.CharField(source="operation.summary")
-    changes = serializers.ListField(child=serializers.CharField())
-    breaks = serializers.BooleanField()
+    rule = serializers.CharField()
+    level = serializers.ChoiceField(choices=LEVELS)
+    text = serializers.CharField()
+    operation = DifferentOperationOut(allow_null=True)
 
 
 class DifferencesOut(serializers.Serializer[Differences]):
-    """The context brings the `number` of the revision, and the `other` one, if there is one."""
+    """`breaking`, `risky` and `safe`: how many of the changes are so.
+
+    The context brings the `number` of the revision, and the `other` one, if there is one.
+    """
 
     number = serializers.SerializerMethodField()
     compared_with = serializers.SerializerMethodField()
-    added = DifferentOperationOut(many=True)
-    removed = DifferentOperationOut(many=True)
-    changed = ChangedOperationOut(many=True)
+    breaking = serializers.SerializerMethodField()
+    risky = serializers.SerializerMethodField()
+    safe = serializers.SerializerMethodField()
+    changes = ChangeOut(many=True)
 
     def get_number(self, _: Differences) -> int:
         number: int = self.context["number"]
@@ -222,6 +225,15 @@ class DifferencesOut(serializers.Serializer[Differences]):
     def get_compared_with(self, _: Differences) -> int | None:
         other: Revision | None = self.context["other"]
         return other.number if other else None
+
+    def get_breaking(self, found: Differences) -> int:
+        return len(found.of(Level.BREAKING))
+
+    def get_risky(self, found: Differences) -> int:
+        return len(found.of(Level.RISKY))
+
+    def get_safe(self, found: Differences) -> int:
+        return len(found.of(Level.SAFE))
 
 
 class FindingOut(serializers.Serializer[Any]):

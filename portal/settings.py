@@ -407,8 +407,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ApplicationStatus": "keys.models.Application.Status",
         "BrownOutStatus": "apis.models.BrownOut.Status",
+        "ChangeLevel": "apis.serializers.LEVELS",
         "CredentialStatus": "keys.models.Credential.Status",
         "JoiningRole": "tenants.serializers.JOINING",
+        "LevelEnum": "keys.revocable.Level",
         "PlanStatus": "apis.models.Plan.Status",
         "ServiceAccountStatus": "tenants.models.ServiceAccount.Status",
         "SigningKeyStatus": "keys.models.SigningKey.Status",

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from apis import lint, openapi
 from apis.actions import publishing, resources, teams
-from apis.differences import differences
+from apis.compared import compared
 from apis.models import LARGE, Api, ApiVersion, LintRule, Plan, Revision
 from apis.serializers import (
     ApiChangeIn,
@@ -203,14 +203,15 @@ class RevisionDifferences(ApisView):
         """What a revision changes for callers, against the live one or `?from=<number>`. Where nothing is live, all is new."""
         found = self.revision(api, version, number)
         other = self.other(found.version, request.query_params.get("from"))
-        changes = differences(other.document if other else None, found.document, gettext=gettext)
+        changes = compared(other, found, gettext=gettext)
         return Response(DifferencesOut(changes, context={"number": number, "other": other}).data)
 
     def other(self, version: ApiVersion, given: str | None) -> Revision | None:
         """The one to compare with."""
+        rows = version.revisions.select_related("upstream")
         if given is None:
-            return version.live_revision
-        found = version.revisions.filter(number=int(given)).first() if re.fullmatch("[0-9]{1,9}", given) else None
+            return rows.filter(live_in=version).first()
+        found = rows.filter(number=int(given)).first() if re.fullmatch("[0-9]{1,9}", given) else None
         if found is None:
             raise Invalid({"from": [_("%(version)s has no such revision.") % {"version": version}]})
         return found

@@ -1,6 +1,5 @@
 """Revisions: a changed document, what it changes for callers, and which one is live."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,26 +8,23 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import importing, publishing
-from apis.differences import Differences, Operation, differences
+from apis.compared import compared
 from apis.models import LIVE_LARGE, ApiVersion, DocumentImport, Revision, Upstream
 from apis.openapi import Document
-from gateway.models import GatewayNode
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
+from portal.pages.revision_changes import by_level, what_it_does
 from portal.pages.wizard import UpstreamForm
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.models import Event
 from tenants.scope import tenant_scope
-
-# So many operations are named in a question.
-NAMED = 3
 
 
 class RevisionForm(UpstreamForm, DocumentForm):
@@ -186,8 +182,7 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "is_older": live is not None and found.number < live.number,
         "others": others,
         "against": against,
-        "differences": differences(against.document if against else None, found.document, gettext=_),
-        "upstream_changes": _upstream_changes(against.upstream, found.upstream) if against else [],
+        "levels": by_level(compared(against, found, gettext=_)),
         "operations": found.operations.count(),
         "may_publish": "apis.publish" in request.permissions,
         "lint": lint.shown(found.found),
@@ -217,30 +212,6 @@ def _against(request: TenantRequest, revision: Revision, others: list[int]) -> R
     return Revision.objects.select_related("upstream").get(version=revision.version_id, number=number)
 
 
-def _upstream_changes(was: Upstream, now: Upstream) -> list[str]:
-    """In sentences. Whether a secret is another one is not told: both are sealed."""
-    said = []
-    if str(was) != str(now):
-        said.append(_("Calls go to %(now)s; they went to %(was)s.") % {"now": now, "was": was})
-    if (was.connect_timeout_ms, was.timeout_ms) != (now.connect_timeout_ms, now.timeout_ms):
-        said.append(
-            _("It has %(connect)s ms to connect and %(answer)s ms to answer; it had %(connect_was)s and %(answer_was)s.")
-            % {
-                "connect": now.connect_timeout_ms,
-                "answer": now.timeout_ms,
-                "connect_was": was.connect_timeout_ms,
-                "answer_was": was.timeout_ms,
-            }
-        )
-    if was.header != now.header:
-        said.append(
-            _("The gateway puts the header %(header)s on each call.") % {"header": now.header}
-            if now.header
-            else _("The gateway no longer puts the header %(header)s on each call.") % {"header": was.header}
-        )
-    return said
-
-
 class LiveForm(PageForm):
     # The number of the revision that the person sees live; empty while there is none.
     instead_of = forms.IntegerField(widget=forms.HiddenInput, required=False)
@@ -256,7 +227,7 @@ def revision_live(request: TenantRequest, api: str, version: str, number: int) -
     back = live is not None and found.number < live.number
     question = asking.Question(
         title=(_("Go back to revision %(number)s of %(version)s?") if back else _("Make revision %(number)s of %(version)s live?")) % names,
-        says=_what_it_does(found),
+        says=what_it_does(found),
         button=_("Go back to revision %(number)s") % names if back else _("Make it live"),
         back=_address(request, found),
         done=_("Revision %(number)s of %(version)s is live.") % names,
@@ -267,71 +238,6 @@ def revision_live(request: TenantRequest, api: str, version: str, number: int) -
         return publishing.make_live(found, instead_of=data["instead_of"] or 0, by=request.user)
 
     return asking.ask(request, question, form, act)
-
-
-def _what_it_does(revision: Revision) -> str:
-    """What callers will notice, before it happens."""
-    live = revision.version.live_revision
-    if revision.version.status not in ApiVersion.OFFERED:
-        return _("%(version)s is a draft, so nothing changes for callers before it is published.") % {"version": revision.version}
-    if live is not None and live.pk == revision.pk:
-        return _("It is live already.")
-    was = Revision.objects.get(pk=live.pk).document if live else None
-    found = differences(was, revision.document, gettext=_)
-    sentences = [_disappear(found, revision.document), _ask_for_more(found), _counted(found)]
-    return " ".join(filter(None, sentences)) or _("No operation changes for callers.")
-
-
-def _disappear(found: Differences, document: dict[str, Any]) -> str:
-    if not found.removed:
-        return ""
-    gateways = GatewayNode.objects.connected().count()
-    many = len(found.removed)
-    where = ngettext("on %(gateways)s gateway within a second", "on %(gateways)s gateways within a second", gateways)
-    if not gateways:
-        where = _("once a gateway is connected")
-    # A path that goes on with other methods answers that this one isn't allowed.
-    statuses = sorted({"405" if each.path in document["paths"] else "404" for each in found.removed})
-    said = ngettext(
-        "%(many)s operation disappears; callers of %(operations)s get %(status)s %(where)s.",
-        "%(many)s operations disappear; callers of %(operations)s get %(status)s %(where)s.",
-        many,
-    )
-    return said % {
-        "many": many,
-        "operations": _named(found.removed),
-        "status": _(" or ").join(statuses),
-        "where": where % {"gateways": gateways},
-    }
-
-
-def _ask_for_more(found: Differences) -> str:
-    breaking = [each.operation for each in found.changed if each.breaks]
-    if not breaking:
-        return ""
-    said = ngettext(
-        "%(many)s operation asks for more than before, and calls without it fail: %(operations)s.",
-        "%(many)s operations ask for more than before, and calls without it fail: %(operations)s.",
-        len(breaking),
-    )
-    return said % {"many": len(breaking), "operations": _named(breaking)}
-
-
-def _named(operations: Sequence[Operation]) -> str:
-    named = ", ".join(f"{each.method} {each.path}" for each in operations[:NAMED])
-    more = len(operations) - NAMED
-    if more <= 0:
-        return named
-    return ngettext("%(named)s and %(more)s more", "%(named)s and %(more)s more", more) % {"named": named, "more": more}
-
-
-def _counted(found: Differences) -> str:
-    said = []
-    if many := len(found.added):
-        said.append(ngettext("%(many)s operation is new.", "%(many)s operations are new.", many) % {"many": many})
-    if many := len(found.changed):
-        said.append(ngettext("%(many)s operation changes.", "%(many)s operations change.", many) % {"many": many})
-    return " ".join(said)
 
 
 _PLACE = "t/<str:tenant>/console/apis/<str:api>/<str:version>/revisions/"

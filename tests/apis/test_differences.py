@@ -2,23 +2,17 @@
 
 import copy
 import json
-import time
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from apis.actions import publishing
-from apis.differences import Differences, differences
-from apis.models import ApiVersion
+from apis.differences import Differences, Level, differences
 from apis.openapi import parse
-from tenants.scope import tenant_scope
-from tests import make
-from tests.conftest import Cast, Rest, base
+from tests.apis.differences_cases import STANDS, Document, body, document, json_of, parameter, response, within
 
-Document = dict[str, Any]
+TODAY = date(2026, 1, 1)
 
 SHOP: Document = {
     "openapi": "3.1.0",
@@ -77,11 +71,16 @@ def changed(by: Callable[[Document], Any]) -> Document:
     return document
 
 
-def told(by: Callable[[Document], Any]) -> dict[str, tuple[str, ...]]:
-    """The sentences per operation; nothing is added or removed."""
-    found = differences(SHOP, changed(by))
-    assert (found.added, found.removed) == ((), ())
-    return {each.operation.operation_id: each.changes for each in found.changed}
+def between(old: Document | None, new: Document) -> Differences:
+    return differences(old, new, today=TODAY)
+
+
+def told(old: Document, new: Document) -> dict[str, list[str]]:
+    """Level and sentence of each change, by operation."""
+    found: dict[str, list[str]] = {}
+    for each in between(old, new).changes:
+        found.setdefault(each.operation.operation_id if each.operation else "", []).append(f"{each.level}: {each.text}")
+    return found
 
 
 def put(path: str, value: Any) -> Callable[[Document], None]:
@@ -103,133 +102,141 @@ def put(path: str, value: Any) -> Callable[[Document], None]:
 ORDERS, ORDER = "paths/~orders", "paths/~orders~{id}"
 
 
+ORDERS, ORDER = "paths/~orders", "paths/~orders~{id}"
+
+
 @pytest.mark.parametrize(
     "path,value,wanted",
     [
-        (f"{ORDERS}/get/summary", "All orders", {"listOrders": ["The summary changed."]}),
-        (f"{ORDERS}/get/description", "All of **them**.", {"listOrders": ["The description changed."]}),
-        (f"{ORDERS}/get/deprecated", True, {"listOrders": ["It is deprecated now."]}),
-        (f"{ORDERS}/get/operationId", "orders", {"orders": ["The operation id was listOrders."]}),
-        (f"{ORDERS}/get/parameters", [], {"listOrders": ["The parameter limit (query) is gone."]}),
+        (f"{ORDERS}/get/summary", "All orders", {"listOrders": ["safe: Its descriptions, examples or notes changed."]}),
+        (f"{ORDERS}/get/deprecated", True, {"listOrders": ["safe: It is deprecated now."]}),
+        (f"{ORDERS}/get/operationId", "orders", {"orders": ["safe: The operation id was listOrders."]}),
+        (f"{ORDERS}/get/parameters", [], {"listOrders": ["risky: The parameter limit (query) is gone."]}),
         (
             f"{ORDERS}/post/parameters",
             [
                 {"name": "dry", "in": "query", "schema": {"type": "boolean"}},
                 {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {}},
             ],
-            {"placeOrder": ["The parameter Idempotency-Key (header) is new and required.", "The parameter dry (query) is new."]},
+            {
+                "placeOrder": [
+                    "breaking: The parameter Idempotency-Key (header) is new and required.",
+                    "safe: The parameter dry (query) is new.",
+                ]
+            },
         ),
-        ("components/parameters/Limit/required", True, {"listOrders": ["The parameter limit (query) is required now."]}),
-        ("components/parameters/Limit/schema", {"type": "integer"}, {"listOrders": ["The parameter limit (query) changed."]}),
+        # A component that one operation uses, and a parameter of the path that two share.
+        (
+            "components/parameters/Limit/schema/maximum",
+            50,
+            {"listOrders": ["breaking: The parameter limit (query) has maximum 50 now; it had 100."]},
+        ),
         (
             f"{ORDERS}/parameters",
             [{"name": "x-trace", "in": "header", "schema": {"type": "integer"}}],
-            {"listOrders": ["The parameter x-trace (header) changed."], "placeOrder": ["The parameter x-trace (header) changed."]},
+            {
+                name: ["breaking: The parameter x-trace (header) has type integer now; it had string."]
+                for name in ("listOrders", "placeOrder")
+            },
         ),
-        (f"{ORDERS}/post/requestBody", None, {"placeOrder": ["The request body is gone."]}),
-        (f"{ORDERS}/get/requestBody", {"content": {}}, {"listOrders": ["A request body is new."]}),
-        (f"{ORDERS}/post/responses/201", {"description": "Made"}, {"placeOrder": ["The response 201 changed."]}),
+        # A schema that refers to itself, and one beyond it: what narrows breaks the request and not the response.
         (
-            f"{ORDERS}/post/responses",
-            {"202": {"description": "Placed"}},
-            {"placeOrder": ["The response 201 is gone.", "The response 202 is new."]},
+            "#/Order/properties/count/minimum",
+            1,
+            {
+                "listOrders": ["safe: [].count in the response 200 (application/json) has minimum 1 now; it had none."],
+                "placeOrder": ["breaking: count in the request body (application/json) has minimum 1 now; it had none."],
+            },
         ),
-        ("components/responses/Orders/description", "Some", {"listOrders": ["The response 200 changed."]}),
-        # Through a schema that refers to itself, and one beyond it.
-        ("#/Order/properties/count/minimum", 1, {"listOrders": ["The response 200 changed."], "placeOrder": ["The request body changed."]}),
         (
-            "#/Person/properties/name/maxLength",
-            9,
-            {"listOrders": ["The response 200 changed."], "placeOrder": ["The request body changed."]},
+            "#/Person/properties/name/enum",
+            ["Ada", "Pam"],
+            {
+                "listOrders": ["safe: [].buyer.name in the response 200 (application/json) can only be Ada, Pam now."],
+                "placeOrder": ["breaking: buyer.name in the request body (application/json) can only be Ada, Pam now."],
+            },
         ),
-        (f"{ORDERS}/post/security", None, {"placeOrder": ["What a caller has to prove changed."]}),
-        (f"{ORDERS}/post/security", [{"key": []}, {}], {"placeOrder": ["What a caller has to prove changed."]}),
         (
-            "components/securitySchemes/key",
-            {"type": "http", "scheme": "bearer"},
-            {"placeOrder": ["What a caller has to prove changed."]},
+            "#/Order/required",
+            ["sku"],
+            {
+                "listOrders": ["breaking: [].count in the response 200 (application/json) is optional now."],
+                "placeOrder": ["safe: count in the request body (application/json) is optional now."],
+            },
         ),
-        ("security", [{"key": []}], {name: ["What a caller has to prove changed."] for name in ("listOrders", "getOrder")}),
+        (f"{ORDERS}/post/security", None, {"placeOrder": ["safe: Callers no longer have to prove who they are."]}),
         (
-            f"{ORDERS}/post/callbacks",
-            {"done": {"{$url}": {"post": {"responses": {"200": {"description": ""}}}}}},
-            {"placeOrder": ["The callbacks changed."]},
+            "security",
+            [{"key": []}],
+            {name: ["breaking: Callers have to prove who they are now, by key."] for name in ("listOrders", "getOrder")},
         ),
     ],
 )
-def test_it_says_what_changed(path: str, value: Any, wanted: dict[str, list[str]]) -> None:
-    assert {name: list(changes) for name, changes in told(put(path, value)).items()} == wanted
+def test_it_says_what_changed_where_and_how_bad_it_is(path: str, value: Any, wanted: dict[str, list[str]]) -> None:
+    assert told(SHOP, changed(put(path, value))) == wanted
 
 
-LOGIN = {
-    "type": "oauth2",
-    "flows": {"clientCredentials": {"tokenUrl": "https://a.example/t", "scopes": {"read": "", "write": "", "admin": ""}}},
-}
-PROVES = "What a caller has to prove changed."
-
-
-def needing(*alternatives: list[str], by: Callable[[Document], Any] = lambda _: None) -> Document:
-    """Where placeOrder needs one of these."""
-
+def test_the_worst_of_an_operation_comes_first() -> None:
     def change(document: Document) -> None:
-        document["components"]["securitySchemes"]["login"] = copy.deepcopy(LOGIN)
-        document["paths"]["/orders"]["post"]["security"] = [{"login": scopes} for scopes in alternatives]
-        by(document)
+        document["paths"]["/orders"]["get"].update(summary="All", parameters=[])
+        document["components"]["schemas"]["Order"]["required"] = []
 
-    return changed(change)
-
-
-@pytest.mark.parametrize(
-    "was,now,sentences,breaks",
-    [
-        ([["read"]], [["write"]], ["Callers need the scope write now."], True),
-        ([["read"]], [["read", "write"]], ["Callers need the scope write now."], True),
-        ([["read"], ["admin"]], [["read"]], ["Callers need the scope read now."], True),
-        ([["read"]], [["read", "write", "admin"]], ["Callers need the scopes admin, write now."], True),
-        ([["read"]], [["read", "write"], ["admin"]], ["Callers need one of these scopes now: admin, read + write."], True),
-        ([[]], [["read"]], ["Callers need the scope read now."], True),
-        ([], [["read"]], [PROVES, "Callers need the scope read now."], True),
-        ([["read"]], [["read"], ["admin"]], ["Callers need fewer scopes than before."], False),
-        ([["read", "write"]], [["write"]], ["Callers need fewer scopes than before."], False),
-        ([["read"]], [[]], ["Callers need fewer scopes than before."], False),
-        ([["read"], ["read", "write"]], [["read"]], [], False),
-    ],
-)
-def test_a_scope_that_callers_newly_need_breaks_them(
-    was: list[list[str]], now: list[list[str]], sentences: list[str], breaks: bool
-) -> None:
-    found = differences(needing(*was), needing(*now)).changed
-    assert [(list(each.changes), each.breaks) for each in found] == ([(sentences, breaks)] if sentences else [])
+    assert [each.split(":")[0] for each in told(SHOP, changed(change))["listOrders"]] == ["breaking", "breaking", "risky", "safe"]
 
 
-def test_what_the_scopes_are_said_to_allow_is_no_difference() -> None:
-    def describe(document: Document) -> None:
-        document["components"]["securitySchemes"]["login"]["flows"]["clientCredentials"]["scopes"] = {"read": "Look", "other": "More"}
+def test_operations_come_and_go() -> None:
+    def moved(document: Document) -> None:
+        item = document["paths"].pop("/orders/{id}")
+        item["parameters"][0]["name"] = "number"
+        document["paths"]["/parcels/{number}"] = item
+        document["paths"]["/orders"]["delete"] = {"responses": {"204": {"description": "Gone"}}}
 
-    assert not differences(needing(["read"]), needing(["read"], by=describe))
-
-
-@pytest.mark.parametrize(
-    "path,value,breaks",
-    [
-        (f"{ORDERS}/post/parameters", [{"name": "dry", "in": "query", "required": True, "schema": {}}], True),
-        (f"{ORDERS}/post/parameters", [{"name": "dry", "in": "query", "schema": {}}], False),
-        ("components/parameters/Limit/required", True, True),
-        (f"{ORDERS}/post/requestBody/required", True, True),
-        (f"{ORDERS}/get/requestBody", {"content": {}}, False),
-        (f"{ORDERS}/get/requestBody", {"content": {}, "required": True}, True),
-        (f"{ORDERS}/get/summary", "All orders", False),
-    ],
-)
-def test_what_callers_have_to_bring_from_now_on_breaks_them(path: str, value: Any, breaks: bool) -> None:
-    assert [each.breaks for each in differences(SHOP, changed(put(path, value))).changed] == [breaks]
+    found = between(SHOP, changed(moved))
+    assert [(each.method, each.path, each.operation_id) for each in found.added] == [
+        ("DELETE", "/orders", "delete_orders"),
+        ("GET", "/parcels/{number}", "getOrder"),
+    ]
+    assert [(each.method, each.path) for each in found.removed] == [("GET", "/orders/{id}")]
+    assert found.changed == {}
+    assert [(each.rule, each.level) for each in found.changes] == [
+        ("endpoint-added", Level.SAFE),
+        ("api-removed-without-deprecation", Level.BREAKING),
+        ("endpoint-added", Level.SAFE),
+    ]
 
 
-def test_and_back_it_says_so_too() -> None:
-    old = changed(put(f"{ORDERS}/get/deprecated", value=True))
-    assert differences(old, SHOP).changed[0].changes == ("It is no longer deprecated.",)
-    old = changed(put("components/parameters/Limit/required", value=True))
-    assert differences(old, SHOP).changed[0].changes == ("The parameter limit (query) is optional now.",)
+def test_the_first_document_adds_everything() -> None:
+    found = between(None, SHOP)
+    assert [(each.method, each.path, each.summary) for each in found.added] == [
+        ("GET", "/orders", "List orders"),
+        ("POST", "/orders", ""),
+        ("GET", "/orders/{id}", ""),
+    ]
+    assert {each.rule for each in found.changes} == {"endpoint-added"}
+    assert not between(None, {})
+
+
+def test_a_path_with_another_name_for_its_parameter_is_the_same_path() -> None:
+    def renamed(document: Document) -> None:
+        item = document["paths"]["/orders/{key}"] = document["paths"].pop("/orders/{id}")
+        item["parameters"][0]["name"] = "key"
+
+    assert told(SHOP, changed(renamed)) == {"getOrder": ["safe: The path parameter id is called key now."]}
+
+
+def test_the_sentences_are_the_readers() -> None:
+    german = {"%(place)s is gone.": "%(place)s ist entfallen.", "The parameter %(name)s (%(where)s)": "Der Parameter %(name)s (%(where)s)"}
+    found = differences(SHOP, changed(put(f"{ORDERS}/get/parameters", [])), today=TODAY, gettext=german.__getitem__)
+    assert [each.text for each in found.changes] == ["Der Parameter limit (query) ist entfallen."]
+
+
+def test_counts_are_by_level() -> None:
+    found = between(SHOP, changed(put("#/Order/required", [])))
+    assert [len(found.of(level)) for level in Level] == [2, 0, 2]
+    assert {each.level for each in found.of(Level.BREAKING)} == {Level.BREAKING}
+
+
+# --- what means the same ------------------------------------------------------------------------------------------
 
 
 def inline(document: Document) -> None:
@@ -261,241 +268,191 @@ def share(document: Document) -> None:
         put("info/version", "2"),
         put("#/Unused", {"type": "string"}),
         put("servers", [{"url": "https://elsewhere.example"}]),
+        put("components/securitySchemes/unused", {"type": "http", "scheme": "basic"}),
     ],
 )
 def test_what_means_the_same_is_no_difference(by: Callable[[Document], Any]) -> None:
-    assert differences(SHOP, changed(by)) == Differences((), (), ())
+    assert between(SHOP, changed(by)) == Differences()
 
 
-def test_a_path_with_another_name_for_its_parameter_is_the_same_path() -> None:
+def test_a_circle_under_another_name_is_the_same_circle() -> None:
     def renamed(document: Document) -> None:
-        item = document["paths"]["/orders/{key}"] = document["paths"].pop("/orders/{id}")
-        item["parameters"][0]["name"] = "key"
+        text = json.dumps(document).replace("schemas/Order", "schemas/Purchase").replace('"Order":', '"Purchase":')
+        document.clear()
+        document.update(json.loads(text))
 
-    assert told(renamed) == {"getOrder": ("The path parameter id is called key now.",)}
-
-
-def test_operations_come_and_go() -> None:
-    def moved(document: Document) -> None:
-        item = document["paths"].pop("/orders/{id}")
-        item["parameters"][0]["name"] = "number"
-        document["paths"]["/parcels/{number}"] = item
-        document["paths"]["/orders"]["delete"] = {"responses": {"204": {"description": "Gone"}}}
-
-    found = differences(SHOP, changed(moved))
-    assert [(each.method, each.path, each.operation_id) for each in found.added] == [
-        ("DELETE", "/orders", "delete_orders"),
-        ("GET", "/parcels/{number}", "getOrder"),
-    ]
-    assert [(each.method, each.path) for each in found.removed] == [("GET", "/orders/{id}")]
-    assert found.changed == ()
-    assert bool(found)
+    assert between(SHOP, changed(renamed)) == Differences()
 
 
-def test_the_first_document_adds_everything() -> None:
-    found = differences(None, SHOP)
-    assert [(each.method, each.path, each.summary) for each in found.added] == [
-        ("GET", "/orders", "List orders"),
-        ("POST", "/orders", ""),
-        ("GET", "/orders/{id}", ""),
-    ]
-    assert not differences(None, {})
+def components(**schemas: Any) -> Document:
+    return {"components": {"schemas": schemas}}
 
 
-def test_the_sentences_are_the_readers() -> None:
-    german = {"The parameter %(name)s (%(where)s) is gone.": "Der Parameter %(name)s (%(where)s) ist weg."}
-    found = differences(SHOP, changed(put(f"{ORDERS}/get/parameters", [])), gettext=german.__getitem__)
-    assert found.changed[0].changes == ("Der Parameter limit (query) ist weg.",)
+TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+CAT = {"type": "object", "title": "Cat", "properties": {"name": TEXT}}
+CAT_IS = {"$ref": "#/components/schemas/Cat"}
 
 
-def test_one_of_two_schemas_that_refer_to_each_other_changes_both() -> None:
-    def circle(document: Document) -> None:
-        document["components"]["schemas"]["Person"]["properties"]["orders"] = {"items": {"$ref": "#/components/schemas/Order"}}
-        document["paths"]["/people"] = {
-            "get": {"responses": {"200": {"description": "", "content": {"a/b": {"schema": {"$ref": "#/components/schemas/Person"}}}}}}
-        }
-
-    old = changed(circle)
-    new = copy.deepcopy(old)
-    new["components"]["schemas"]["Order"]["properties"]["sku"]["maxLength"] = 9
-    assert not differences(old, copy.deepcopy(old))
-    assert [each.operation.operation_id for each in differences(old, new).changed] == ["listOrders", "placeOrder", "get_people"]
-
-
-# --- properties --------------------------------------------------------------------------------------------------
-
-NAMES = st.sampled_from(["A", "B", "C"])
-SCHEMAS = st.recursive(
-    st.one_of(
-        NAMES.map(lambda name: {"$ref": f"#/components/schemas/{name}"}),
-        st.fixed_dictionaries({"type": st.sampled_from(["string", "null"])}),
-    ),
-    lambda inner: st.one_of(
-        st.fixed_dictionaries({"properties": st.dictionaries(st.sampled_from(["a", "$ref", "example"]), inner, max_size=2)}),
-        st.fixed_dictionaries({"allOf": st.lists(inner, max_size=2)}),
-    ),
-    max_leaves=4,
+@pytest.mark.parametrize(
+    "was,now",
+    [
+        # Null in its three ways.
+        ({"type": ["string", "null"]}, {"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        ({"oneOf": [CAT_IS, {"type": "null"}]}, {"allOf": [CAT_IS], "nullable": True}),
+        # Put together.
+        (CAT_IS, {"allOf": [CAT_IS]}),
+        ({"anyOf": [CAT_IS]}, CAT_IS),
+        (
+            {"type": "object", "required": ["a"], "properties": {"a": TEXT, "b": WHOLE}},
+            {"allOf": [{"type": "object", "properties": {"a": TEXT}}, {"type": "object", "required": ["a"], "properties": {"b": WHOLE}}]},
+        ),
+        ({"type": "integer", "minimum": 3}, {"allOf": [{"type": "number", "minimum": 1}, {"type": "integer", "minimum": 3}]}),
+        ({"type": "integer", "maximum": 3}, {"allOf": [{"type": "integer", "maximum": 3}, {"type": "number", "maximum": 9}]}),
+        # A type that goes without saying.
+        ({"properties": {"a": TEXT}}, {"type": "object", "properties": {"a": TEXT}}),
+        ({"enum": ["a"]}, {"type": "string", "enum": ["a"]}),
+        # What is as good as not said.
+        ({"type": "object"}, {"type": "object", "additionalProperties": True, "readOnly": False}),
+        ({"type": "string", "enum": ["a"]}, {"type": "string", "const": "a"}),
+        # Alternatives in another order, or of the other word.
+        ({"oneOf": [TEXT, WHOLE, CAT_IS]}, {"oneOf": [CAT_IS, WHOLE, TEXT]}),
+        ({"oneOf": [TEXT, CAT_IS]}, {"anyOf": [TEXT, CAT_IS]}),
+        # The same in every place.
+        ({"type": "array", "items": WHOLE}, {"type": "array", "prefixItems": [WHOLE], "items": WHOLE}),
+    ],
 )
-RESPONSES = st.dictionaries(
-    st.sampled_from(["200", "404"]), SCHEMAS.map(lambda schema: {"description": "", "content": {"application/json": {"schema": schema}}})
-)
-PATHS = st.dictionaries(
-    st.sampled_from(["/a", "/a/{x}", "/b/{x}/{y}", "/c"]),
-    st.dictionaries(st.sampled_from(["get", "post"]), st.fixed_dictionaries({"responses": RESPONSES})),
-)
-DOCUMENTS = st.builds(
-    lambda paths, schemas: {"paths": paths, "components": {"schemas": schemas}}, PATHS, st.fixed_dictionaries(dict.fromkeys("ABC", SCHEMAS))
-)
+@pytest.mark.parametrize("subject", ["request-body", "response-property"])
+def test_what_is_said_in_another_way_has_not_changed(subject: str, was: Any, now: Any) -> None:
+    old, new = (STANDS[subject](schema) | components(Cat=CAT) for schema in (was, now))
+    assert [each for pair in ((old, new), (new, old)) for each in between(*pair).changes if each.rule != "documentation-changed"] == []
 
 
-@given(DOCUMENTS)
-@settings(max_examples=100, deadline=None)
-def test_a_document_does_not_differ_from_itself(document: Document) -> None:
-    assert not differences(document, json.loads(json.dumps(document)))
+def rules(old: Document, new: Document) -> list[str]:
+    return [each.rule for each in between(old, new).changes]
 
 
-@given(DOCUMENTS, DOCUMENTS)
-@settings(max_examples=100, deadline=None)
-def test_what_one_way_adds_the_other_way_removes(one: Document, other: Document) -> None:
-    there, back = differences(one, other), differences(other, one)
-    assert (there.added, there.removed) == (back.removed, back.added)
-    assert [each.operation for each in there.changed] == [each.operation for each in back.changed]
+def test_what_openapi_3_0_says_beside_a_limit_is_the_limit_of_3_1() -> None:
+    beside = parameter(schema={"type": "integer", "minimum": 5, "exclusiveMinimum": True})
+    assert not between(beside, parameter(schema={"type": "integer", "exclusiveMinimum": 5}))
+    assert rules(beside, parameter(schema={"type": "integer", "exclusiveMinimum": 6})) == ["request-parameter-exclusive-min-increased"]
 
 
-def unfolded(document: Document, node: Any, depth: int) -> Any:
-    """The schema with references put in place, to a depth that tells any two of these apart."""
-    if not isinstance(node, dict) or depth == 0:
-        return None if isinstance(node, dict) else node
-    if isinstance(node.get("$ref"), str):
-        return unfolded(document, document["components"]["schemas"][node["$ref"][-1]], depth - 1)
-    members = {key: value for key, value in node.items() if key not in {"properties", "allOf"}}
-    if "properties" in node:
-        members["properties"] = {key: unfolded(document, value, depth - 1) for key, value in node["properties"].items()}
-    if "allOf" in node:
-        members["allOf"] = [unfolded(document, value, depth - 1) for value in node["allOf"]]
-    return members
+# --- schemas within schemas ---------------------------------------------------------------------------------------
 
 
-@given(SCHEMAS, *[st.fixed_dictionaries(dict.fromkeys("ABC", SCHEMAS))] * 2)
-@settings(max_examples=300, deadline=None)
-def test_a_response_changed_if_what_its_references_lead_to_did(schema: Any, before: Any, after: Any) -> None:
-    content = {"application/json": {"schema": schema}}
-    paths = {"/a": {"get": {"responses": {"200": {"description": "", "content": content}}}}}
-    old, new = ({"paths": paths, "components": {"schemas": schemas}} for schemas in (before, after))
-    if unfolded(old, schema, 14) != unfolded(new, schema, 14):
-        assert differences(old, new).changed
-    if before == after:
-        assert not differences(old, new)
+def deep(schema: Any) -> Any:
+    """In a list of maps from names to alternatives."""
+    return {"type": "array", "items": {"type": "object", "additionalProperties": {"oneOf": [within(schema, title="Box"), TEXT]}}}
 
 
-def large(schemas: int = 500, operations: int = 1_000) -> Document:
-    """Schemas in one circle, and operations that lead into it: 1.5 MB."""
-    fields = {f"p{each}": {"type": "string", "maxLength": 32, "description": "What it is, in some words. " * 4} for each in range(8)}
-    names = [f"S{each}" for each in range(schemas)]
-    following = zip(names, [*names[1:], names[0]], strict=True)
-    return {
-        "paths": {
-            f"/things{each}/{{id}}": {
-                "get": {
-                    "description": "A long text. " * 20,
-                    "responses": {"200": {"content": {"a/b": {"schema": {"$ref": f"#/components/schemas/S{each % schemas}"}}}}},
-                }
-            }
-            for each in range(operations)
-        },
-        "components": {
-            "schemas": {name: {"properties": {**fields, "next": {"$ref": f"#/components/schemas/{after}"}}} for name, after in following}
-        },
+def test_a_path_leads_through_items_further_properties_and_alternatives() -> None:
+    old, new = body(content=json_of(deep(TEXT))), body(content=json_of(deep(WHOLE)))
+    assert told(old, new) == {"a": ["breaking: [].*(Box).p in the request body (application/json) has type integer now; it had string."]}
+
+
+def test_a_schema_that_becomes_one_of_several_is_compared_with_its_like() -> None:
+    both = {"oneOf": [CAT_IS, {"type": "integer"}]}
+    one, several = (body(content=json_of(schema)) | components(Cat=CAT) for schema in (CAT_IS, both))
+    assert "safe: The request body (application/json) can be integer as well now." in told(one, several)["a"]
+    assert "breaking: The request body (application/json) can no longer be integer." in told(several, one)["a"]
+    narrower = several | components(Cat={**CAT, "required": ["name"]})
+    assert told(one, narrower)["a"][0] == "breaking: (Cat).name in the request body (application/json) is required now."
+
+
+def test_alternatives_keep_to_their_names_and_types() -> None:
+    dog = {"$ref": "#/components/schemas/Dog"}
+    were, are = {"oneOf": [CAT_IS, TEXT, WHOLE]}, {"oneOf": [{"type": "integer", "maximum": 9}, TEXT, dog]}
+    old, new = (response(content=json_of(schema)) | components(Cat=CAT, Dog={**CAT, "type": "array"}) for schema in (were, are))
+    assert rules(old, new) == ["response-body-one-of-added", "response-body-one-of-removed", "response-body-max-set"]
+
+
+def test_what_no_type_has_in_common_is_not_looked_into() -> None:
+    was, now = within(TEXT), {"type": "array", "items": TEXT}
+    assert rules(body(content=json_of(was)), body(content=json_of(now))) == ["request-body-type-changed"]
+
+
+def test_read_only_properties_are_no_part_of_a_request_and_write_only_ones_of_no_response() -> None:
+    for word, narrow in (("readOnly", STANDS["request-body"]), ("writeOnly", STANDS["response-body"])):
+        was, now = within({"type": "string", word: True}), within({"type": "integer", word: True}, required=True)
+        assert not between(narrow(was), narrow(now))
+        assert not between(narrow({"type": "object"}), narrow(now))
+        assert not between(narrow(now), narrow({"type": "object"}))
+
+
+def test_one_change_of_many_statuses_and_media_types_is_told_once() -> None:
+    def failing(schema: Any) -> Document:
+        content = {"application/json": {"schema": schema}, "application/xml": {"schema": schema}}
+        return document({"responses": {status: {"description": "", "content": content} for status in ("404", "409", "default")}})
+
+    assert told(failing(within(TEXT)), failing({"type": "object"})) == {
+        "a": ["safe: p in the response 404, 409, default (application/json, application/xml) is gone."]
     }
 
 
-def nested(levels: int = 28, names: int = 30_000) -> Document:
-    """Places within places, all referred to, and the innermost refers to the outermost."""
-    schema: Document = {"properties": {f"p{each}": {"type": "string"} for each in range(names)}}
-    schema["properties"]["back"] = {"$ref": "#/components/schemas/A"}
-    for _ in range(levels):
-        schema = {"properties": {"n": schema}}
-    targets = ["#/components/schemas/A" + "/properties/n" * level for level in range(levels)]
-    bodies = [{"200": {"content": {"a/b": {"schema": {"$ref": target}}}}} for target in targets]
-    return {
-        "paths": {f"/p{each}": {"get": {"responses": body}} for each, body in enumerate(bodies)},
-        "components": {"schemas": {"A": schema}},
-    }
+def test_long_lists_and_long_values_are_cut() -> None:
+    many = [f"{'long' * 50}{each}" for each in range(500)]
+    found = between(parameter(schema=TEXT), parameter(schema={**TEXT, "enum": many})).changes
+    assert len(found[0].text) < 3_000
+    assert found[0].text.endswith(", … now.")
 
 
-@pytest.mark.parametrize("make_it", [large, nested])
-def test_large_and_hostile_documents_are_compared_in_bounded_time(make_it: Callable[[], Document]) -> None:
-    old = make_it()
-    new = copy.deepcopy(old)
-    start = time.process_time()
-    assert not differences(old, new)
-    next(iter(new["components"]["schemas"].values()))["properties"]["more"] = {"type": "string"}
-    assert len(differences(old, new).changed) == len(old["paths"])
-    # Unfolded these had no end; it takes about two seconds.
-    assert time.process_time() - start < 20
+def test_data_is_no_schema() -> None:
+    """What looks like a reference in a value is a value."""
+    words = {"default": {"$ref": "#/nowhere"}, "example": {"$ref": "#/x"}}
+    assert not between(parameter(schema={"type": "object", **words}), parameter(schema={"type": "object", **copy.deepcopy(words)}))
 
 
-# --- REST --------------------------------------------------------------------------------------------------------
+# --- scopes -------------------------------------------------------------------------------------------------------
+
+LOGIN = {
+    "type": "oauth2",
+    "flows": {"clientCredentials": {"tokenUrl": "https://a.example/t", "scopes": {"read": "", "write": "", "admin": ""}}},
+}
 
 
-@pytest.fixture
-def version(cast: Cast) -> ApiVersion:
-    """Orders v1: its first revision is live, the second has one more operation, the third is the first again."""
-    more = copy.deepcopy(make.DOCUMENT)
-    more["paths"]["/orders"]["delete"] = {"operationId": "clear", "summary": "Clear", "responses": {"204": {"description": "Gone"}}}
-    more["paths"]["/orders"]["get"]["summary"] = "All"
-    with tenant_scope(cast.acme.pk):
-        found = make.api("orders").versions.get()
-        for content in (more, make.DOCUMENT):
-            publishing.add_revision(found, document=make.document(content), target=make.target(), by=None)
-    return found
+def needing(*alternatives: list[str], by: Callable[[Document], Any] = lambda _: None) -> Document:
+    """Where placeOrder needs one of these."""
+
+    def change(document: Document) -> None:
+        document["components"]["securitySchemes"]["login"] = copy.deepcopy(LOGIN)
+        document["paths"]["/orders"]["post"]["security"] = [{"login": scopes} for scopes in alternatives]
+        by(document)
+
+    return changed(change)
 
 
-def at(cast: Cast, number: int, **query: Any) -> str:
-    asked = "&".join(f"{name}={value}" for name, value in query.items())
-    return f"{base(cast.acme)}/apis/orders/versions/v1/revisions/{number}/differences/?{asked}"
+@pytest.mark.parametrize(
+    "was,now,wanted",
+    [
+        ([["read"]], [["write"]], ["breaking: Callers need more scopes than before: write."]),
+        ([["read"]], [["read", "write"]], ["breaking: Callers need more scopes than before: write."]),
+        ([["read"], ["admin"]], [["read"]], ["breaking: Callers need more scopes than before: read."]),
+        ([["read"]], [["read", "write", "admin"]], ["breaking: Callers need more scopes than before: admin + write."]),
+        ([["read"]], [["read", "write"], ["admin"]], ["breaking: Callers need more scopes than before: admin or read + write."]),
+        (
+            [],
+            [["read"]],
+            ["breaking: Callers have to prove who they are now, by login.", "breaking: Callers need more scopes than before: read."],
+        ),
+        ([["read"]], [["read"], ["admin"]], ["safe: Callers need fewer scopes than before."]),
+        ([["read", "write"]], [["write"]], ["safe: Callers need fewer scopes than before."]),
+        ([["read"], ["read", "write"]], [["read"]], []),
+    ],
+)
+def test_a_scope_that_callers_newly_need_breaks_them(was: list[list[str]], now: list[list[str]], wanted: list[str]) -> None:
+    assert told(needing(*was), needing(*now)).get("placeOrder", []) == wanted
 
 
-def test_pam_compares_a_revision_with_the_live_one(cast: Cast, rest: Rest, version: ApiVersion) -> None:
-    assert rest(cast.pam).get(at(cast, 2)).json() == {
-        "number": 2,
-        "compared_with": 1,
-        "added": [{"method": "DELETE", "path": "/orders", "operation_id": "clear", "summary": "Clear"}],
-        "removed": [],
-        "changed": [
-            {
-                "method": "GET",
-                "path": "/orders",
-                "operation_id": "listOrders",
-                "summary": "All",
-                "changes": ["The summary changed."],
-                "breaks": False,
-            }
-        ],
-    }
+def test_what_the_scopes_are_said_to_allow_is_no_difference() -> None:
+    def describe(document: Document) -> None:
+        document["components"]["securitySchemes"]["login"]["flows"]["clientCredentials"]["scopes"] = {"read": "Look", "other": "More"}
+
+    assert not between(needing(["read"]), needing(["read"], by=describe))
 
 
-def test_and_with_any_other(cast: Cast, rest: Rest, version: ApiVersion) -> None:
-    found = rest(cast.pam).get(at(cast, 3, **{"from": 2})).json()
-    assert (found["compared_with"], found["added"], [each["operation_id"] for each in found["removed"]]) == (2, [], ["clear"])
-    same = rest(cast.pam).get(at(cast, 3)).json()
-    assert (same["compared_with"], same["added"], same["removed"], same["changed"]) == (1, [], [], [])
+def test_a_scheme_under_another_name_is_the_same_scheme() -> None:
+    def renamed(document: Document) -> None:
+        document["components"]["securitySchemes"]["token"] = document["components"]["securitySchemes"].pop("key")
+        document["paths"]["/orders"]["post"]["security"] = [{"token": []}]
 
-
-def test_where_nothing_is_live_everything_is_new(cast: Cast, rest: Rest, version: ApiVersion) -> None:
-    with tenant_scope(cast.acme.pk):
-        ApiVersion.objects.update(live_revision=None)
-    found = rest(cast.pam).get(at(cast, 1)).json()
-    assert (found["compared_with"], len(found["added"])) == (None, 3)
-
-
-@pytest.mark.parametrize("given", ["9", "x", "-1", "0", "99999999999999999999", "1.5", "²"])
-def test_a_revision_that_is_not_there_is_told(cast: Cast, rest: Rest, version: ApiVersion, given: str) -> None:
-    found = rest(cast.pam).get(at(cast, 2, **{"from": given}))
-    assert (found.status_code, found.json()["errors"]) == (422, {"from": ["Orders v1 has no such revision."]})
-    assert rest(cast.pam).get(at(cast, 9)).status_code == 404
-
-
-def test_who_does_not_publish_compares_nothing_and_eve_sees_nothing(cast: Cast, rest: Rest, version: ApiVersion) -> None:
-    assert [rest(who).get(at(cast, 2)).status_code for who in (cast.carl, cast.eve, None)] == [403, 404, 401]
-    assert rest(cast.eve).get(at(cast, 2).replace("/acme/", "/globex/")).status_code == 404
+    assert not between(SHOP, changed(renamed))

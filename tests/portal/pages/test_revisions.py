@@ -15,6 +15,7 @@ from apis.models import Api, ApiVersion, Revision, Upstream
 from gateway.models import GatewayNode
 from keys.envelope import unseal
 from keys.kek import kek
+from portal.pages import revision_changes
 from tenants.models import Event
 from tenants.scope import tenant_scope
 from tests import make
@@ -78,7 +79,8 @@ def test_pam_adds_a_revision_sees_what_it_changes_makes_it_live_and_goes_back(ca
     page = text(pam.get(f"{REVISIONS}2/"))
     for said in (
         "Revision 2 is there. Nothing changes for callers before it is made live.", "What changes against revision 1, which is live",
-        "2 operations disappear", "1 operation is new", "1 operation changes", "The response 404 is new.", "/invoices", "Make live…",
+        "2 changes break callers", "2 changes are safe", "It is gone, and had not been deprecated.", "The response 404 is new.",
+        "/invoices", "It is new.", "Make live…",
     ):  # fmt: skip
         assert said in page, said
     question = text(pam.get(f"{REVISIONS}2/live/", headers=DIALOG))
@@ -106,16 +108,16 @@ def test_pam_adds_a_revision_sees_what_it_changes_makes_it_live_and_goes_back(ca
 def test_what_asks_for_more_than_before_is_said_to_break_callers(cast: Cast, pam: Client, orders: Api) -> None:
     add(cast, make.SCOPED)
     page = text(pam.get(f"{REVISIONS}2/"))
-    assert page.count("Breaks callers") == 3
-    assert "Callers need the scope orders:write now." in page
+    assert page.count("Breaks callers") == 1
+    assert "Callers need more scopes than before: orders:write." in page
     question = text(pam.get(f"{REVISIONS}2/live/", headers=DIALOG))
-    assert "3 operations ask for more than before, and calls without it fail: GET /orders, POST /orders, GET /orders/{id}." in question
+    assert "6 changes break callers of GET /orders, POST /orders, GET /orders/{id}." in question
     with tenant_scope(cast.acme.pk):
         publishing.make_live(Revision.objects.get(number=2), by=cast.pam)
     back = text(pam.get(f"{REVISIONS}1/"))
     assert "Callers need fewer scopes than before." in back
     assert "Breaks callers" not in back
-    assert "ask for more" not in text(pam.get(f"{REVISIONS}1/live/"))
+    assert "break" not in text(pam.get(f"{REVISIONS}1/live/"))
 
 
 def test_when_another_was_made_live_meanwhile_pam_has_to_look_again(cast: Cast, pam: Client, orders: Api) -> None:
@@ -133,15 +135,39 @@ def test_when_another_was_made_live_meanwhile_pam_has_to_look_again(cast: Cast, 
     assert pam.post(f"{REVISIONS}3/live/", {"instead_of": "3"}).status_code == 409
 
 
+def test_what_is_risky_and_where_calls_go_are_told_before_they_happen(cast: Cast, pam: Client, orders: Api) -> None:
+    less = copy.deepcopy(make.DOCUMENT)
+    less["paths"]["/orders"]["get"]["deprecated"] = True
+    add(cast, less, url="http://127.0.0.1:10", timeout_ms=1_000)
+    page = text(pam.get(f"{REVISIONS}2/"))
+    for said in ("2 changes may break callers", "1 change is safe", "Risky", "Safe", "The whole API", "It is deprecated now."):
+        assert said in page, said
+    assert page.index("2 changes may break callers") < page.index("1 change is safe")
+    assert "Breaks callers" not in page
+    question = text(pam.get(f"{REVISIONS}2/live/", headers=DIALOG))
+    said = "2 changes are risky. Calls go to http://127.0.0.1:10; they went to http://127.0.0.1:9. It has 1000 ms to answer; it had 30000."
+    assert f"{said} 1 operation changes." in question
+
+
+def test_of_many_operations_a_part_is_listed(cast: Cast, pam: Client, orders: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revision_changes, "LISTED", 1)
+    add(cast, make.SCOPED)
+    page = text(pam.get(f"{REVISIONS}2/"))
+    assert "6 changes break callers" in page
+    assert "And 2 more operations; REST lists all of them." in page
+    assert "<code>/orders/{id}</code>" not in page
+
+
 def test_any_two_revisions_can_be_compared(cast: Cast, pam: Client, orders: Api) -> None:
     add(cast, changed(), url="http://127.0.0.1:10/other", timeout_ms=1_000, header="x-key", secret="s")
     add(cast, changed())
     page = text(pam.get(f"{REVISIONS}3/?against=2"))
     assert "What changes against revision 2" in page
     assert "Calls go to http://127.0.0.1:9; they went to http://127.0.0.1:10/other." in page
-    assert "It has 5000 ms to connect and 30000 ms to answer; it had 5000 and 1000." in page
+    assert "It has 30000 ms to answer; it had 1000." in page
+    assert "It has 1000 ms to answer; it had 30000." in text(pam.get(f"{REVISIONS}2/?against=3"))
     assert "The gateway no longer puts the header x-key on each call." in page
-    assert "disappear" not in page
+    assert "It is gone" not in page
     assert "The gateway puts the header x-key on each call." in text(pam.get(f"{REVISIONS}2/?against=3"))
     for nonsense in ("99", "-1", "x", "²", "9" * 400, "3"):
         assert "against revision 1, which is live" in text(pam.get(f"{REVISIONS}3/", {"against": nonsense}))

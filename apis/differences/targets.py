@@ -1,0 +1,34 @@
+"""What differs in where calls go. Whether a secret is another one is not told: both are sealed."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from apis.differences.saying import Change, Saying, Translate
+
+
+class Target(Protocol):
+    """An upstream; as a text it is its address."""
+
+    @property
+    def connect_timeout_ms(self) -> int: ...
+    @property
+    def timeout_ms(self) -> int: ...
+    @property
+    def header(self) -> str: ...
+
+
+def target_changes(was: Target, now: Target, *, gettext: Translate = str) -> Iterator[Change]:
+    by = Saying(gettext).by
+    if str(was) != str(now):
+        yield by("upstream-changed", was=str(was), now=str(now))
+    if was.connect_timeout_ms != now.connect_timeout_ms:
+        what = "decreased" if now.connect_timeout_ms < was.connect_timeout_ms else "increased"
+        yield by(f"upstream-connect-timeout-{what}", was=was.connect_timeout_ms, now=now.connect_timeout_ms)
+    if was.timeout_ms != now.timeout_ms:
+        what = "decreased" if now.timeout_ms < was.timeout_ms else "increased"
+        yield by(f"upstream-timeout-{what}", was=was.timeout_ms, now=now.timeout_ms)
+    if was.header != now.header:
+        if was.header:
+            yield by("upstream-header-removed", was=was.header)
+        if now.header:
+            yield by("upstream-header-added", now=now.header)

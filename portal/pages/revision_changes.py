@@ -1,0 +1,129 @@
+"""What a revision changes, as its page lists it and as the question before it goes live says it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from apis.compared import compared
+from apis.differences import Change, Differences, Level, Operation
+from apis.models import ApiVersion, Revision
+from gateway.models import GatewayNode
+
+# So many operations are named in a question, and are listed of one level.
+NAMED = 3
+LISTED = 100
+
+
+# Each level's word and how it stands, as states have them.
+WORDS = {
+    Level.BREAKING: (gettext_lazy("Breaks callers"), "bad"),
+    Level.RISKY: (gettext_lazy("Risky"), "wait"),
+    Level.SAFE: (gettext_lazy("Safe"), "ok"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AtLevel:
+    """The changes of one level, by operation; None for what is no operation's own. `more`: operations that are not listed."""
+
+    level: str
+    word: str | Promise
+    tone: str
+    count: int
+    operations: list[tuple[Operation | None, list[Change]]]
+    more: int
+
+
+def by_level(found: Differences) -> list[AtLevel]:
+    """The worst first, without those of which there are none."""
+    return [_at_level(level, changes) for level in Level if (changes := found.of(level))]
+
+
+def _at_level(level: Level, changes: Sequence[Change]) -> AtLevel:
+    grouped: dict[Operation | None, list[Change]] = {}
+    for each in changes:
+        grouped.setdefault(each.operation, []).append(each)
+    return AtLevel(level.value, *WORDS[level], len(changes), list(grouped.items())[:LISTED], max(0, len(grouped) - LISTED))
+
+
+def what_it_does(revision: Revision) -> str:
+    """What callers will notice, before it happens."""
+    live = revision.version.live_revision
+    if revision.version.status not in ApiVersion.OFFERED:
+        return _("%(version)s is a draft, so nothing changes for callers before it is published.") % {"version": revision.version}
+    if live is not None and live.pk == revision.pk:
+        return _("It is live already.")
+    was = Revision.objects.select_related("upstream").get(pk=live.pk) if live else None
+    found = compared(was, revision, gettext=_)
+    sentences = [_disappear(found, revision.document), _break(found), _risk(found), _counted(found)]
+    return " ".join(filter(None, sentences)) or _("No operation changes for callers.")
+
+
+def _disappear(found: Differences, document: dict[str, Any]) -> str:
+    if not found.removed:
+        return ""
+    gateways = GatewayNode.objects.connected().count()
+    many = len(found.removed)
+    where = ngettext("on %(gateways)s gateway within a second", "on %(gateways)s gateways within a second", gateways)
+    if not gateways:
+        where = _("once a gateway is connected")
+    # A path that goes on with other methods answers that this one isn't allowed.
+    statuses = sorted({"405" if each.path in document["paths"] else "404" for each in found.removed})
+    said = ngettext(
+        "%(many)s operation disappears; callers of %(operations)s get %(status)s %(where)s.",
+        "%(many)s operations disappear; callers of %(operations)s get %(status)s %(where)s.",
+        many,
+    )
+    return said % {
+        "many": many,
+        "operations": _named(found.removed),
+        "status": _(" or ").join(statuses),
+        "where": where % {"gateways": gateways},
+    }
+
+
+def _break(found: Differences) -> str:
+    """Beside what disappears."""
+    breaking = _beside(found, Level.BREAKING)
+    if not breaking:
+        return ""
+    said = ngettext("%(many)s change breaks callers of %(operations)s.", "%(many)s changes break callers of %(operations)s.", len(breaking))
+    return said % {"many": len(breaking), "operations": _named(_operations(breaking)) or _("webhooks")}
+
+
+def _risk(found: Differences) -> str:
+    risky = _beside(found, Level.RISKY)
+    if not risky:
+        return ""
+    counted = ngettext("%(many)s change is risky.", "%(many)s changes are risky.", len(risky)) % {"many": len(risky)}
+    return " ".join([counted, *(each.text for each in risky if each.operation is None)])
+
+
+def _beside(found: Differences, level: Level) -> list[Change]:
+    gone = set(found.removed)
+    return [each for each in found.of(level) if each.operation not in gone]
+
+
+def _operations(changes: Sequence[Change]) -> list[Operation]:
+    return list(dict.fromkeys(each.operation for each in changes if each.operation))
+
+
+def _named(operations: Sequence[Operation]) -> str:
+    named = ", ".join(f"{each.method} {each.path}" for each in operations[:NAMED])
+    more = len(operations) - NAMED
+    if more <= 0:
+        return named
+    return ngettext("%(named)s and %(more)s more", "%(named)s and %(more)s more", more) % {"named": named, "more": more}
+
+
+def _counted(found: Differences) -> str:
+    said = []
+    if many := len(found.added):
+        said.append(ngettext("%(many)s operation is new.", "%(many)s operations are new.", many) % {"many": many})
+    if many := len(found.changed):
+        said.append(ngettext("%(many)s operation changes.", "%(many)s operations change.", many) % {"many": many})
+    return " ".join(said)
