@@ -23,7 +23,7 @@ from apis.differences.telling import Telling
 from apis.openapi import METHODS
 from apis.openapi_references import mapping, sequence
 
-__all__ = ["Change", "Differences", "Level", "Operation", "Translate", "differences", "target_changes"]
+__all__ = ["Change", "Differences", "Level", "Operation", "Translate", "broken", "differences", "target_changes"]
 
 # Method, and path without the names of its parameters: what gateways take for one operation is one.
 Key: TypeAlias = tuple[str, paths.Pieces]
@@ -99,15 +99,26 @@ def differences(old: Content | None, new: Content, *, today: date, gettext: Tran
     return Differences((*found, *_webhooks(telling)))
 
 
+def broken(found: Differences, old: Content | None) -> tuple[Operation, ...]:
+    """The operations that a breaking change concerns, with method and path as callers know them, in the old document's order.
+
+    Those of the old revision's `Operation` rows, whose ids gateways count calls by.
+
+    :param found: what `differences` says of the two documents.
+    """
+    keys = {_key(each.operation.method, each.operation.path) for each in found.of(Level.BREAKING) if each.operation}
+    return tuple(_shown(each) for key, each in _by_key(old or {}).items() if key in keys)
+
+
 def _by_key(document: Content) -> dict[Key, Described]:
-    return {_key(each): each for each in contract.operations(document)}
+    return {_key(each.method, each.path): each for each in contract.operations(document)}
 
 
-def _key(operation: Described) -> Key:
+def _key(method: str, path: str) -> Key:
     try:
-        return operation.method, paths.pieces(operation.path)
+        return method, paths.pieces(path)
     except paths.UnsupportedTemplate:
-        return operation.method, ((operation.path,),)
+        return method, ((path,),)
 
 
 def _place(operation: Described) -> tuple[str, int]:

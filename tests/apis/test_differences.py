@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apis.differences import Differences, Level, differences
+from apis.differences import Differences, Level, broken, differences
 from apis.openapi import parse
 from tests.apis.differences_cases import STANDS, Document, body, document, json_of, parameter, response, within
 
@@ -234,6 +234,26 @@ def test_counts_are_by_level() -> None:
     found = between(SHOP, changed(put("#/Order/required", [])))
     assert [len(found.of(level)) for level in Level] == [2, 0, 2]
     assert {each.level for each in found.of(Level.BREAKING)} == {Level.BREAKING}
+
+
+def test_what_breaks_is_told_as_callers_know_it() -> None:
+    """Operations that are gone, or whose schema asks for more; one of them has another name for its parameter, and another id."""
+
+    def change(document: Document) -> None:
+        item = document["paths"].pop("/orders/{id}")
+        document["paths"]["/orders/{number}"] = {"parameters": [{**item["parameters"][0], "name": "number"}]}
+        document["paths"]["/orders/{number}"]["get"] = {**item["get"], "operationId": "readOrder", "security": [{"key": []}]}
+        document["components"]["schemas"]["Order"]["required"].append("buyer")
+        document["paths"]["/new"] = {"get": {"responses": {"200": {"description": "New"}}}}
+
+    new = changed(change)
+    found = between(SHOP, new)
+    assert [(each.method, each.path, each.operation_id) for each in broken(found, SHOP)] == [
+        ("POST", "/orders", "placeOrder"),
+        ("GET", "/orders/{id}", "getOrder"),
+    ]
+    assert [each.operation_id for each in broken(between(SHOP, {**SHOP, "paths": {}}), SHOP)] == ["listOrders", "placeOrder", "getOrder"]
+    assert broken(between(None, SHOP), None) == ()
 
 
 # --- what means the same ------------------------------------------------------------------------------------------
