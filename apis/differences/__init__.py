@@ -12,7 +12,7 @@ from typing import TypeAlias
 from apis import contract, paths
 from apis.contract import Content, Described, text
 from apis.differences import bodies, parameters, sunset
-from apis.differences.digests import digest
+from apis.differences.alike import unlike
 from apis.differences.levels import Level
 from apis.differences.saying import Change, Operation, Translate
 from apis.differences.schemas import worst
@@ -79,11 +79,10 @@ def differences(old: Content | None, new: Content, *, today: date, gettext: Tran
 
     :param today: tells sunsets that have come from those that have not.
     """
-    if old is not None and digest(old) == digest(new):
-        return Differences()
-    telling = Telling(old or {}, new, gettext)
+    telling = Telling(*unlike(old or {}, new), gettext)
     security = Security(telling.old, telling.new, telling.saying)
-    before, after = _by_key(telling.old.document), _by_key(telling.new.document)
+    before, after = _by_key(old or {}), _by_key(new)
+    looked_into = mapping(telling.new.document.get("paths"))
     found: list[Change] = []
     for key in sorted(before.keys() | after.keys(), key=lambda key: _place(after.get(key) or before[key])):
         if key not in before:
@@ -91,6 +90,8 @@ def differences(old: Content | None, new: Content, *, today: date, gettext: Tran
         elif key not in after:
             was = before[key].content
             changes = [telling.by(REMOVED[sunset.end(was, today)], was=was.get("x-sunset"))]
+        elif after[key].path not in looked_into:
+            continue
         else:
             changes = list(dict.fromkeys((*_changes(telling, before[key], after[key], today), *security.changes(before[key], after[key]))))
         operation = _shown(after.get(key) or before[key])

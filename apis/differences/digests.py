@@ -27,7 +27,9 @@ class Side:
         self._digests: dict[Path, str] = {}
         self._circle: Set[Path] = frozenset()
         self._number = 1
+        # By the text of each reference, where it leads and what is there.
         self._targets: dict[str, Path | None] = {}
+        self._values: dict[str, Any] = {}
         for places, circular in _circles(self._edges()):
             self._add(places, circular=circular)
 
@@ -35,6 +37,7 @@ class Side:
         """From each place that is referred to, to those that it refers to."""
         found = list(references(self.document))
         self._targets = {reference: pointer(self.document, reference) for _, reference in found}
+        self._values = {reference: value_at(self.document, path) for reference, path in self._targets.items() if path is not None}
         edges: dict[Path, set[Path]] = {path: set() for path in self._targets.values() if path is not None}
         for at, reference in found:
             target = self._targets[reference]
@@ -72,8 +75,7 @@ class Side:
         return None
 
     def target(self, reference: str) -> Any:
-        path = self._targets.get(reference)
-        return None if path is None else value_at(self.document, path)
+        return self._values.get(reference)
 
     def _of(self, node: Any, *, names: bool) -> tuple[str, bool]:
         """The digest, and whether it holds in the present circle alone. `names`: keys are the author's, not words of OpenAPI."""
@@ -115,11 +117,11 @@ class Side:
 
 
 # Made once: `json.dumps` would make one for each call.
-_written = json.JSONEncoder(sort_keys=True).encode
+written = json.JSONEncoder(sort_keys=True).encode
 
 
 def digest(value: Any) -> str:
-    return hashlib.sha256(_written(value).encode()).hexdigest()
+    return hashlib.sha256(written(value).encode()).hexdigest()
 
 
 def _circles(edges: Mapping[Path, Set[Path]]) -> Iterator[tuple[Set[Path], bool]]:

@@ -18,8 +18,8 @@ from apis.openapi_references import mapping, sequence
 NOTHING: dict[str, Any] = {}
 # Schemas that one is put together from.
 PARTS = 50
-# What it costs to look at one.
-PART = 20
+# What it costs to look at one, and to find out that there is another.
+PART, ALSO = 20, 3
 # What people read, and no program goes by.
 NOTES = {"title", "description", "example", "examples", "externalDocs", "$comment"}
 # What says nothing of values by itself.
@@ -144,7 +144,7 @@ class _Making:
             self.waiting.insert(len(self.waiting) if at is None else at, (node, binds_null))
 
     def _part(self, node: dict[str, Any], *, binds_null: bool) -> None:
-        self.views.work.take(len(node) + len(sequence(node.get("allOf"))))
+        self.views.work.take(len(node) + ALSO * len(sequence(node.get("allOf"))))
         if isinstance(node.get("$ref"), str):
             self._also(self.side.target(node["$ref"]), binds_null=binds_null, at=0)
         for each in sequence(node.get("allOf")):
