@@ -4,37 +4,54 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from apis.compared import compared
 from apis.differences import Change, Differences, Level, Operation
 from apis.models import ApiVersion, Revision
 from gateway.models import GatewayNode
 
-# So many operations are named in a question, and are listed of one level.
+# So many operations are named in a question.
 NAMED = 3
+# Of those that changes have in common so many are seen at once, so many can be; and so many lines there are of one level.
+SEEN = 5
 LISTED = 100
+LINES = 500
+
+# How each level stands, as states have it.
+TONES = {Level.BREAKING: "bad", Level.RISKY: "wait", Level.SAFE: "ok"}
 
 
-# Each level's word and how it stands, as states have them.
-WORDS = {
-    Level.BREAKING: (gettext_lazy("Breaks callers"), "bad"),
-    Level.RISKY: (gettext_lazy("Risky"), "wait"),
-    Level.SAFE: (gettext_lazy("Safe"), "ok"),
-}
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Operations in which the same changed, none for what is no operation's own; `left` are those that are not `first`."""
+
+    operations: Sequence[Operation]
+    sentences: Sequence[str]
+
+    @property
+    def first(self) -> Sequence[Operation]:
+        return self.operations[:SEEN]
+
+    @property
+    def further(self) -> Sequence[Operation]:
+        return self.operations[SEEN:LISTED]
+
+    @property
+    def left(self) -> int:
+        return len(self.operations) - SEEN
 
 
 @dataclass(frozen=True, slots=True)
 class AtLevel:
-    """The changes of one level, by operation; None for what is no operation's own. `more`: operations that are not listed."""
+    """The changes of one level: how many, in how many operations, and what is listed of them. `more`: operations that are not."""
 
     level: str
-    word: str | Promise
     tone: str
     count: int
-    operations: list[tuple[Operation | None, list[Change]]]
+    operations: int
+    groups: list[Group]
     more: int
 
 
@@ -44,10 +61,23 @@ def by_level(found: Differences) -> list[AtLevel]:
 
 
 def _at_level(level: Level, changes: Sequence[Change]) -> AtLevel:
-    grouped: dict[Operation | None, list[Change]] = {}
+    said: dict[Operation | None, list[str]] = {}
     for each in changes:
-        grouped.setdefault(each.operation, []).append(each)
-    return AtLevel(level.value, *WORDS[level], len(changes), list(grouped.items())[:LISTED], max(0, len(grouped) - LISTED))
+        said.setdefault(each.operation, []).append(each.text)
+    alike: dict[tuple[str, ...], list[Operation]] = {}
+    for operation, sentences in said.items():
+        alike.setdefault(tuple(sentences), []).extend([operation] if operation else [])
+    groups, lines = list[Group](), 0
+    for texts, together in alike.items():
+        if lines < LINES:
+            groups.append(Group(together, texts))
+            lines += min(len(together), LISTED) + len(texts)
+    operations = len(said.keys() - {None})
+    return AtLevel(level.value, TONES[level], len(changes), operations, groups, operations - sum(map(_seen, groups)))
+
+
+def _seen(group: Group) -> int:
+    return len(group.first) + len(group.further)
 
 
 def what_it_does(revision: Revision) -> str:

@@ -48,7 +48,7 @@ def test_pam_compares_a_revision_with_the_live_one(cast: Cast, rest: Rest, versi
                 "text": "The parameter from (query) is new and required.",
                 "operation": asked,
             },
-            {"rule": "endpoint-added", "level": "safe", "text": "It is new.", "operation": added},
+            {"rule": "endpoint-added", "level": "safe", "text": "The operation is new.", "operation": added},
             {
                 "rule": "upstream-changed",
                 "level": "risky",

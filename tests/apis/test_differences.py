@@ -108,8 +108,8 @@ ORDERS, ORDER = "paths/~orders", "paths/~orders~{id}"
 @pytest.mark.parametrize(
     "path,value,wanted",
     [
-        (f"{ORDERS}/get/summary", "All orders", {"listOrders": ["safe: Its descriptions, examples or notes changed."]}),
-        (f"{ORDERS}/get/deprecated", True, {"listOrders": ["safe: It is deprecated now."]}),
+        (f"{ORDERS}/get/summary", "All orders", {"listOrders": ["safe: The operation's descriptions, examples or notes changed."]}),
+        (f"{ORDERS}/get/deprecated", True, {"listOrders": ["safe: The operation is deprecated now."]}),
         (f"{ORDERS}/get/operationId", "orders", {"orders": ["safe: The operation id was listOrders."]}),
         (f"{ORDERS}/get/parameters", [], {"listOrders": ["risky: The parameter limit (query) is gone."]}),
         (
