@@ -213,6 +213,7 @@ class DifferencesOut(serializers.Serializer[Differences]):
 
     number = serializers.SerializerMethodField()
     compared_with = serializers.SerializerMethodField()
+    compared_with_version = serializers.SerializerMethodField()
     breaking = serializers.SerializerMethodField()
     risky = serializers.SerializerMethodField()
     safe = serializers.SerializerMethodField()
@@ -225,6 +226,10 @@ class DifferencesOut(serializers.Serializer[Differences]):
     def get_compared_with(self, _: Differences) -> int | None:
         other: Revision | None = self.context["other"]
         return other.number if other else None
+
+    def get_compared_with_version(self, _: Differences) -> str | None:
+        other: Revision | None = self.context["other"]
+        return other.version.name if other else None
 
     def get_breaking(self, found: Differences) -> int:
         return len(found.of(Level.BREAKING))

@@ -198,13 +198,24 @@ class RevisionDetail(ApisView):
 class RevisionDifferences(ApisView):
     access = {"GET": "apis.see_all"}
 
-    @extend_schema(responses=DifferencesOut, parameters=[OpenApiParameter("from", int)])
+    @extend_schema(responses=DifferencesOut, parameters=[OpenApiParameter("from", int), OpenApiParameter("from_version", str)])
     def get(self, request: Request, api: str, version: str, number: int) -> Response:
-        """What a revision changes for callers, against the live one or `?from=<number>`. Where nothing is live, all is new."""
-        found = self.revision(api, version, number)
-        other = self.other(found.version, request.query_params.get("from"))
+        """What a revision changes for callers, against the live one or `?from=<number>`; with `from_version`, of that version of the API.
+
+        Where nothing is live, all is new.
+        """
+        found, asked = self.revision(api, version, number), request.query_params
+        other = self.other(self.other_version(found.version, asked.get("from_version")), asked.get("from"))
         changes = compared(other, found, gettext=gettext)
         return Response(DifferencesOut(changes, context={"number": number, "other": other}).data)
+
+    def other_version(self, version: ApiVersion, given: str | None) -> ApiVersion:
+        if given is None or given == version.name:
+            return version
+        for each in ApiVersion.objects.filter(api=version.api_id).select_related("api"):
+            if each.name == given:
+                return each
+        raise Invalid({"from_version": [_("%(api)s has no such version.") % {"api": version.api}]})
 
     def other(self, version: ApiVersion, given: str | None) -> Revision | None:
         """The one to compare with."""

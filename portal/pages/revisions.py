@@ -1,5 +1,6 @@
 """Revisions: a changed document, what it changes for callers, and which one is live."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -172,7 +173,7 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
     """What a revision changes for callers: against the live one, or the one that `?against=` names."""
     found = _revision(api, version, number)
     live = found.version.live_revision
-    others = list(found.version.revisions.exclude(pk=found.pk).order_by("-number").values_list("number", flat=True))
+    others = _others(found)
     against = _against(request, found, others)
     context = {
         "revision": found,
@@ -197,19 +198,39 @@ def _revision(api: str, version: str, number: int) -> Revision:
     return found
 
 
-def _against(request: TenantRequest, revision: Revision, others: list[int]) -> Revision | None:
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A revision to compare with. `version`: the name of its version, where that is another one of the same API."""
+
+    pk: UUID
+    number: int
+    version: str
+    is_live: bool
+
+    @property
+    def value(self) -> str:
+        return f"{self.version}/{self.number}" if self.version else str(self.number)
+
+
+def _others(revision: Revision) -> list[Other]:
+    """Those of its own version first, each version's newest first."""
+    rows = Revision.objects.filter(version__api=revision.version.api_id).exclude(pk=revision.pk).order_by("version__name", "-number")
+    found = [
+        Other(pk, number, "" if version == revision.version_id else name, pk == live)
+        for pk, number, version, name, live in rows.values_list("pk", "number", "version", "version__name", "version__live_revision")
+    ]
+    return sorted(found, key=lambda each: each.version)
+
+
+def _against(request: TenantRequest, revision: Revision, others: list[Other]) -> Revision | None:
     """The one it is compared with: the one asked for, the live one, or the one before it."""
-    asked, live = request.GET.get("against", ""), revision.version.live_revision
-    earlier = [number for number in others if number < revision.number]
-    if chosen := [number for number in others if str(number) == asked]:
-        number = chosen[0]
-    elif live is not None and live.pk != revision.pk:
-        number = live.number
-    elif earlier:
-        number = earlier[0]
-    else:
-        return None
-    return Revision.objects.select_related("upstream").get(version=revision.version_id, number=number)
+    asked, own = request.GET.get("against", ""), [each for each in others if not each.version]
+    chosen = (
+        [each for each in others if each.value == asked]
+        or [each for each in own if each.is_live]
+        or [each for each in own if each.number < revision.number]
+    )
+    return Revision.objects.select_related("upstream", "version__api").get(pk=chosen[0].pk) if chosen else None
 
 
 class LiveForm(PageForm):

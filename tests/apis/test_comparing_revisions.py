@@ -38,6 +38,7 @@ def test_pam_compares_a_revision_with_the_live_one(cast: Cast, rest: Rest, versi
     assert rest(cast.pam).get(at(cast, 2)).json() == {
         "number": 2,
         "compared_with": 1,
+        "compared_with_version": "v1",
         "breaking": 1,
         "risky": 1,
         "safe": 1,
@@ -67,6 +68,21 @@ def test_and_with_any_other(cast: Cast, rest: Rest, version: ApiVersion) -> None
     }  # fmt: skip
     same = rest(cast.pam).get(at(cast, 3)).json()
     assert (same["compared_with"], same["changes"]) == (1, [])
+
+
+def test_and_with_another_version(cast: Cast, rest: Rest, version: ApiVersion) -> None:
+    with tenant_scope(cast.acme.pk):
+        v2 = publishing.add_version(version.api, name="v2", by=None)
+        publishing.add_revision(v2, document=make.document(make.DOCUMENT), target=make.target("http://127.0.0.1:10"), by=None)
+    there = at(cast, 1).replace("versions/v1", "versions/v2")
+    for asked in ("from_version=v1", "from_version=v1&from=1"):
+        found = rest(cast.pam).get(there + asked).json()
+        assert (found["compared_with"], found["compared_with_version"]) == (1, "v1")
+        assert {each["rule"] for each in found["changes"]} == {"upstream-changed"}
+    assert rest(cast.pam).get(there).json()["compared_with_version"] is None
+    for nonsense in ("v3", ""):
+        refused = rest(cast.pam).get(f"{there}from_version={nonsense}")
+        assert (refused.status_code, refused.json()["errors"]) == (422, {"from_version": ["Orders has no such version."]})
 
 
 def test_where_nothing_is_live_everything_is_new(cast: Cast, rest: Rest, version: ApiVersion) -> None:

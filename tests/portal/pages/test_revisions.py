@@ -174,6 +174,23 @@ def test_operations_with_the_same_changes_stand_together(cast: Cast, pam: Client
     assert at[3] == -1
 
 
+def test_versions_of_one_api_can_be_compared(cast: Cast, pam: Client, orders: Api) -> None:
+    with tenant_scope(cast.acme.pk):
+        make.api("invoices")
+        v2 = publishing.add_version(orders, name="v2", by=None)
+        publishing.add_revision(v2, document=make.document(changed()), target=make.target(), by=None)
+    here = REVISIONS.replace("/v1/", "/v2/")
+    alone = text(pam.get(f"{here}1/"))
+    assert "The first revision: all of it is new" in alone
+    assert '<option value="">Nothing: all of it is new</option>' in alone
+    assert (alone.count("<optgroup"), alone.count("<option")) == (1, 2)
+    page = text(pam.get(f"{here}1/?against=v1/1"))
+    assert "What changes against revision 1 of Orders v1" in page
+    assert "2 changes break callers" in page
+    assert '<option value="v1/1" selected>' in page
+    assert "The first revision" in text(pam.get(f"{here}1/?against=v3/1"))
+
+
 def test_any_two_revisions_can_be_compared(cast: Cast, pam: Client, orders: Api) -> None:
     add(cast, changed(), url="http://127.0.0.1:10/other", timeout_ms=1_000, header="x-key", secret="s")
     add(cast, changed())
