@@ -1,12 +1,59 @@
 """Two revisions, compared: their documents, and where their calls go."""
 
-from django.utils import timezone
+from collections import OrderedDict
+from datetime import date
+from threading import Lock
+from typing import TypeAlias
+from uuid import UUID
 
-from apis.differences import Differences, Translate, differences, target_changes
+from django.utils import timezone
+from django.utils.translation import get_language, gettext
+
+from apis.differences import Differences, differences, target_changes
 from apis.models import Revision
 
+# Two documents, the day that tells sunsets that have come, and the language of the sentences.
+Key: TypeAlias = tuple[UUID | None, UUID, date, str | None]
 
-def compared(old: Revision | None, new: Revision, *, gettext: Translate) -> Differences:
-    """What changes for callers if the one takes the other's place; from None, all is new."""
-    found = differences(old.document if old else None, new.document, today=timezone.now().date(), gettext=gettext)
+# A page, its question and REST ask for the same within minutes, and of large documents it takes seconds. So many
+# comparisons are kept, of at most so many characters: 40 MB of a process, if somebody means to fill it.
+KEPT = 8
+CHARACTERS = 2_000_000
+
+
+class _Kept:
+    """What was found last. Documents of revisions never change, so it stays true."""
+
+    def __init__(self) -> None:
+        self.found: OrderedDict[Key, Differences] = OrderedDict()
+        self.lock = Lock()
+
+    def get(self, key: Key) -> Differences | None:
+        with self.lock:
+            if key in self.found:
+                self.found.move_to_end(key)
+            return self.found.get(key)
+
+    def put(self, key: Key, found: Differences) -> None:
+        if sum(len(each.text) for each in found.changes) > CHARACTERS:
+            return
+        with self.lock:
+            self.found[key] = found
+            while len(self.found) > KEPT:
+                self.found.popitem(last=False)
+
+
+_kept = _Kept()
+
+
+def compared(old: Revision | None, new: Revision) -> Differences:
+    """What changes for callers if the one takes the other's place; from None, all is new. In the reader's language.
+
+    Both are such as the reader may see. Their documents are read only if it is not known yet, so they can be deferred.
+    """
+    key = (old.pk if old else None, new.pk, timezone.now().date(), get_language())
+    found = _kept.get(key)
+    if found is None:
+        found = differences(old.document if old else None, new.document, today=key[2], gettext=gettext)
+        _kept.put(key, found)
     return found.and_then(target_changes(old.upstream, new.upstream, gettext=gettext)) if old else found

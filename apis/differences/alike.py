@@ -28,6 +28,9 @@ REFERENCE = re.compile(r'"\$ref": ("(?:[^"\\]|\\.)*")')
 
 def unlike(old: Content, new: Content) -> tuple[Content, Content]:
     """Both documents with the paths and webhooks that are not alike, and what these are made of."""
+    if not old:
+        # What is new is told by its name.
+        return {}, {"webhooks": new.get("webhooks")}
     were, are = dict(_pieces(old)), dict(_pieces(new))
     places = were.keys() | are.keys()
     leads = {place: _referred(were.get(place), are.get(place)) for place in places}

@@ -1,12 +1,12 @@
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
@@ -63,8 +63,8 @@ class ApisView(TenantRestView):
         found: ApiVersion = get_object_or_404(rows, api__slug=slug, name=name)
         return found
 
-    def revision(self, slug: str, name: str, number: int) -> Revision:
-        rows = Revision.objects.select_related("version__api", "upstream")
+    def revision(self, slug: str, name: str, number: int, *, without: Sequence[str] = ()) -> Revision:
+        rows = Revision.objects.select_related("version__api", "upstream").defer(*without)
         found: Revision = get_object_or_404(rows, version=self.version(slug, name), number=number)
         return found
 
@@ -204,9 +204,9 @@ class RevisionDifferences(ApisView):
 
         Where nothing is live, all is new.
         """
-        found, asked = self.revision(api, version, number), request.query_params
+        found, asked = self.revision(api, version, number, without=LARGE), request.query_params
         other = self.other(self.other_version(found.version, asked.get("from_version")), asked.get("from"))
-        changes = compared(other, found, gettext=gettext)
+        changes = compared(other, found)
         return Response(DifferencesOut(changes, context={"number": number, "other": other}).data)
 
     def other_version(self, version: ApiVersion, given: str | None) -> ApiVersion:
@@ -219,7 +219,7 @@ class RevisionDifferences(ApisView):
 
     def other(self, version: ApiVersion, given: str | None) -> Revision | None:
         """The one to compare with."""
-        rows = version.revisions.select_related("upstream")
+        rows = version.revisions.select_related("upstream").defer(*LARGE)
         if given is None:
             return rows.filter(live_in=version).first()
         found = rows.filter(number=int(given)).first() if re.fullmatch("[0-9]{1,9}", given) else None

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apis.compared import compared
 from apis.differences import Change, Differences, Level, Operation
-from apis.models import ApiVersion, Revision
+from apis.models import LARGE, ApiVersion, Revision
 from gateway.models import GatewayNode
 
 # So many operations are named in a question.
@@ -17,7 +16,7 @@ NAMED = 3
 # Of those that changes have in common so many are seen at once, so many can be; and so many lines there are of one level.
 SEEN = 5
 LISTED = 100
-LINES = 500
+LINES = 300
 
 # How each level stands, as states have it.
 TONES = {Level.BREAKING: "bad", Level.RISKY: "wait", Level.SAFE: "ok"}
@@ -87,13 +86,13 @@ def what_it_does(revision: Revision) -> str:
         return _("%(version)s is a draft, so nothing changes for callers before it is published.") % {"version": revision.version}
     if live is not None and live.pk == revision.pk:
         return _("It is live already.")
-    was = Revision.objects.select_related("upstream").get(pk=live.pk) if live else None
-    found = compared(was, revision, gettext=_)
-    sentences = [_disappear(found, revision.document), _break(found), _risk(found), _counted(found)]
+    was = Revision.objects.select_related("upstream").defer(*LARGE).get(pk=live.pk) if live else None
+    found = compared(was, revision)
+    sentences = [_disappear(found, revision), _break(found), _risk(found), _counted(found)]
     return " ".join(filter(None, sentences)) or _("No operation changes for callers.")
 
 
-def _disappear(found: Differences, document: dict[str, Any]) -> str:
+def _disappear(found: Differences, revision: Revision) -> str:
     if not found.removed:
         return ""
     gateways = GatewayNode.objects.connected().count()
@@ -102,7 +101,8 @@ def _disappear(found: Differences, document: dict[str, Any]) -> str:
     if not gateways:
         where = _("once a gateway is connected")
     # A path that goes on with other methods answers that this one isn't allowed.
-    statuses = sorted({"405" if each.path in document["paths"] else "404" for each in found.removed})
+    on = set(revision.operations.filter(path__in={each.path for each in found.removed}).values_list("path", flat=True))
+    statuses = sorted({"405" if each.path in on else "404" for each in found.removed})
     said = ngettext(
         "%(many)s operation disappears; callers of %(operations)s get %(status)s %(where)s.",
         "%(many)s operations disappear; callers of %(operations)s get %(status)s %(where)s.",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import importing, publishing
 from apis.compared import compared
-from apis.models import LIVE_LARGE, ApiVersion, DocumentImport, Revision, Upstream
+from apis.models import LARGE, LIVE_LARGE, ApiVersion, DocumentImport, Revision, Upstream
 from apis.openapi import Document
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -183,7 +183,7 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "is_older": live is not None and found.number < live.number,
         "others": others,
         "against": against,
-        "levels": by_level(compared(against, found, gettext=_)),
+        "levels": by_level(compared(against, found)),
         "operations": found.operations.count(),
         "may_publish": "apis.publish" in request.permissions,
         "lint": lint.shown(found.found),
@@ -193,7 +193,7 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
 
 def _revision(api: str, version: str, number: int) -> Revision:
     rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by")
-    rows = rows.defer(*(f"version__{name}" for name in LIVE_LARGE))
+    rows = rows.defer("document", *(f"version__{name}" for name in LIVE_LARGE))
     found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
     return found
 
@@ -230,7 +230,7 @@ def _against(request: TenantRequest, revision: Revision, others: list[Other]) ->
         or [each for each in own if each.is_live]
         or [each for each in own if each.number < revision.number]
     )
-    return Revision.objects.select_related("upstream", "version__api").get(pk=chosen[0].pk) if chosen else None
+    return Revision.objects.select_related("upstream", "version__api").defer(*LARGE).get(pk=chosen[0].pk) if chosen else None
 
 
 class LiveForm(PageForm):

@@ -4,9 +4,12 @@ import copy
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from apis.actions import publishing
-from apis.models import ApiVersion
+from apis.compared import _Kept, compared
+from apis.differences import Level
+from apis.models import ApiVersion, Revision
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base
@@ -102,3 +105,27 @@ def test_a_revision_that_is_not_there_is_told(cast: Cast, rest: Rest, version: A
 def test_who_does_not_publish_compares_nothing_and_eve_sees_nothing(cast: Cast, rest: Rest, version: ApiVersion) -> None:
     assert [rest(who).get(at(cast, 2)).status_code for who in (cast.carl, cast.eve, None)] == [403, 404, 401]
     assert rest(cast.eve).get(at(cast, 2).replace("/acme/", "/globex/")).status_code == 404
+
+
+def test_what_was_compared_lately_is_known_without_its_documents(version: ApiVersion, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> list[bool]:
+        """Whether each of the documents was read."""
+        two = [Revision.objects.defer("document").select_related("upstream").get(version=version, number=number) for number in (1, 2)]
+        assert {each.level for each in compared(*two).changes} == set(Level)
+        return ["document" not in each.get_deferred_fields() for each in two]
+
+    with tenant_scope(cast.acme.pk):
+        assert [read(), read()] == [[True, True], [False, False]]
+        # Sentences are in the reader's language.
+        with translation.override("de"):
+            assert read() == [True, True]
+        # Of many, those that were asked for last.
+        monkeypatch.setattr("apis.compared.KEPT", 1)
+        compared(None, version.revisions.get(number=1))
+        assert [read(), read()] == [[True, True], [False, False]]
+        # What is large is not kept.
+        monkeypatch.setattr("apis.compared.CHARACTERS", 10)
+        compared(None, version.revisions.get(number=1))
+        assert [read(), read()] == [[False, False], [False, False]]
+        monkeypatch.setattr("apis.compared._kept", _Kept())
+        assert [read(), read()] == [[True, True], [True, True]]
