@@ -79,9 +79,11 @@ def differences(old: Content | None, new: Content, *, today: date, gettext: Tran
 
     :param today: tells sunsets that have come from those that have not.
     """
-    telling = Telling(*unlike(old or {}, new), gettext)
-    security = Security(telling.old, telling.new, telling.saying)
     before, after = _by_key(old or {}), _by_key(new)
+    # What is in one of them alone is told by its name.
+    shared = {each[key].path for key in before.keys() & after.keys() for each in (before, after)}
+    telling = Telling(*unlike(old or {}, new, shared), gettext)
+    security = Security(telling.old, telling.new, telling.saying)
     looked_into = mapping(telling.new.document.get("paths"))
     found: list[Change] = []
     for key in sorted(before.keys() | after.keys(), key=lambda key: _place(after.get(key) or before[key])):

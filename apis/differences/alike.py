@@ -7,13 +7,13 @@ order of magnitude faster than from what is in it.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from apis.contract import Content
 from apis.differences.digests import written
-from apis.openapi_references import value_at
+from apis.openapi_references import mapping, value_at
 from apis.openapi_source import Path
 
 # Where a piece is, and its JSON.
@@ -26,11 +26,11 @@ SECURITY = {("security",), ("components", "securitySchemes")}
 REFERENCE = re.compile(r'"\$ref": ("(?:[^"\\]|\\.)*")')
 
 
-def unlike(old: Content, new: Content) -> tuple[Content, Content]:
-    """Both documents with the paths and webhooks that are not alike, and what these are made of."""
-    if not old:
-        # What is new is told by its name.
-        return {}, {"webhooks": new.get("webhooks")}
+def unlike(old: Content, new: Content, paths: Set[str]) -> tuple[Content, Content]:
+    """Both documents with the webhooks, and of the `paths` those, that are not alike, and what these are made of."""
+    webhooks = mapping(old.get("webhooks")), mapping(new.get("webhooks"))
+    if not paths and not all(webhooks):
+        return {"webhooks": webhooks[0]}, {"webhooks": webhooks[1]}
     were, are = dict(_pieces(old)), dict(_pieces(new))
     places = were.keys() | are.keys()
     leads = {place: _referred(were.get(place), are.get(place)) for place in places}
@@ -43,10 +43,9 @@ def unlike(old: Content, new: Content) -> tuple[Content, Content]:
             comes.setdefault(each, set()).add(place)
     differ = _reached((place for place in places if were.get(place) != are.get(place)), comes)
     everywhere = any(place[:2] in SECURITY for place in differ)
-    looked_into = [
-        place for place in places if place[:2] in SECURITY or (place[0] in {"paths", "webhooks"} and (everywhere or place in differ))
-    ]
-    kept = _reached(looked_into, leads)
+    compared = {("paths", path) for path in paths} | {place for place in places if place[0] == "webhooks"}
+    security = {place for place in places if place[:2] in SECURITY}
+    kept = _reached(security | (compared if everywhere else compared & differ), leads)
     # In their order, so that what is told does not depend on chance.
     return _with(old, [place for place in were if place in kept]), _with(new, [place for place in are if place in kept])
 

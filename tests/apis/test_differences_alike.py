@@ -25,7 +25,7 @@ def between(old: Document, new: Document) -> Differences:
 def paths_unlike(by: Callable[[Document], Any]) -> set[str]:
     new = copy.deepcopy(SHOP)
     by(new)
-    return {path for document in unlike(SHOP, new) for path in document.get("paths", {})}
+    return {path for document in unlike(SHOP, new, set(SHOP["paths"])) for path in document.get("paths", {})}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_of_what_is_looked_into_all_that_it_is_made_of_is_there() -> None:
     new = copy.deepcopy(SHOP)
     put("#/Person/properties/nickname", {"type": "string"})(new)
     new["components"]["schemas"]["Other"] = {"type": "string"}
-    old, new = (dict(each) for each in unlike(SHOP, new))
+    old, new = (dict(each) for each in unlike(SHOP, new, set(SHOP["paths"])))
     assert old["paths"] == {"/orders": SHOP["paths"]["/orders"]}
     assert [old["components"][section].keys() for section in sorted(old["components"])] == [
         {"Limit"},
@@ -62,6 +62,21 @@ def test_of_what_is_looked_into_all_that_it_is_made_of_is_there() -> None:
         {"key"},
     ]
     assert new["components"]["schemas"].keys() == {"Order", "Person"}
+
+
+def test_what_is_in_one_document_alone_is_told_by_its_name() -> None:
+    assert unlike({}, SHOP, set()) == ({"webhooks": {}}, {"webhooks": {}})
+    new = {**SHOP, "paths": {"/orders": {}, "/new": {}}}
+    assert set(unlike(SHOP, new, {"/orders"})[1]["paths"]) == {"/orders"}
+
+
+def test_webhooks_are_looked_into_where_no_path_is() -> None:
+    def calling(kind: str) -> Document:
+        body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}}
+        return {"webhooks": {"placed": {"post": {"requestBody": body}}}, "components": {"schemas": {"A": {"type": kind}}}}
+
+    assert [each.rule for each in between(calling("string"), calling("integer")).changes] == ["webhook-changed"]
+    assert not between(calling("string"), calling("string"))
 
 
 def test_names_with_slashes_and_quotes_lead_where_they_lead() -> None:
@@ -79,6 +94,6 @@ def test_it_tells_the_same_as_whoever_looks_into_everything(old: Document, paths
     new = {"paths": {**old["paths"], **paths}, "components": {"schemas": {**old["components"]["schemas"], **schemas}}}
     for one, other in ((old, json.loads(json.dumps(new))), (new, old)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(package, "unlike", lambda was, now: (was, now))
+            patch.setattr(package, "unlike", lambda was, now, _: (was, now))
             whole = between(one, other)
         assert between(one, other) == whole
