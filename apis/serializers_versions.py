@@ -4,7 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apis.actions.gate import Concerned
 from apis.actions.versions import Caller
+from apis.differences import Level
 from apis.models import Acknowledgement, BrownOut
 from tenants.serializers import Body, Text
 
@@ -22,6 +24,14 @@ class SunsetIn(Body):
 
 
 class RetireIn(Body):
+    reason = Text(max_length=500, allow_blank=True, default="")
+    override = serializers.BooleanField(default=False)
+
+
+class LiveIn(Body):
+    """`instead_of`: the number of the revision that is taken for live, 0 for none; left out where nobody looked."""
+
+    instead_of = serializers.IntegerField(min_value=0, allow_null=True, default=None)
     reason = Text(max_length=500, allow_blank=True, default="")
     override = serializers.BooleanField(default=False)
 
@@ -62,3 +72,21 @@ class CallerOut(serializers.Serializer[Caller]):
 
 class CallersOut(serializers.Serializer[Any]):
     results = CallerOut(many=True)
+
+
+class ConcernedCallerOut(serializers.Serializer[Concerned]):
+    """`level` is the worst that happens to an operation that it called; `calls` and `last_at` in the last 30 days."""
+
+    application = serializers.UUIDField(source="application.pk")
+    name = serializers.CharField(source="application.name")
+    owner = serializers.CharField(source="application.whose")
+    level = serializers.ChoiceField(choices=[each.value for each in Level])
+    calls = serializers.IntegerField()
+    last_at = serializers.DateTimeField()
+
+
+class ConcernedOut(serializers.Serializer[Any]):
+    """`against`: what it breaks, and for whom, in a sentence; "" where nothing speaks against it."""
+
+    against = serializers.CharField()
+    results = ConcernedCallerOut(many=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apis.rest import access, importing, publishing, rules, subscriptions, versions
+from apis.rest import access, gate, importing, publishing, rules, subscriptions, versions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
@@ -31,8 +31,13 @@ urlpatterns = [
         name="revision",
     ),
     path(
+        "apis/<str:api>/versions/<str:version>/revisions/<int:number>/callers/",
+        gate.RevisionCallers.as_view(),
+        name="revision-callers",
+    ),
+    path(
         "apis/<str:api>/versions/<str:version>/revisions/<int:number>/live/",
-        publishing.RevisionLive.as_view(),
+        gate.RevisionLive.as_view(),
         name="revision-live",
     ),
     path(

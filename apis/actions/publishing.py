@@ -1,7 +1,8 @@
 """What happens to APIs, their versions, revisions and plans."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -212,19 +213,20 @@ def _secret(target: Target) -> bytes:
 
 
 @transaction.atomic
-def make_live(revision: Revision, *, instead_of: int | None = None, by: User | None) -> Event:
-    """Serve this revision from now on; an older one works as well, that is what rolling back is.
+def make_live(
+    revision: Revision, *, instead_of: int | None = None, by: User | None, told: Mapping[str, Any] = MappingProxyType({})
+) -> Event:
+    """Serve this revision from now on, whatever it breaks: `apis.actions.gate` looks at that before. An older one works as well.
 
     :param instead_of: the number of the one that the person took for live, 0 for none; None where they didn't look.
+    :param told: what the event tells beside the numbers.
     """
     lock = events.lock()
     version = ApiVersion.objects.select_related("api", "live_revision").get(pk=revision.version_id)
     if version.live_revision_id == revision.pk:
         raise NotAllowed(_("Revision %(number)s is live already.") % {"number": revision.number})
     was = version.live_revision.number if version.live_revision else None
-    if instead_of is not None and instead_of != (was or 0):
-        said = _("Revision %(number)s was made live meanwhile. Look at what changes against it, then decide again.")
-        raise NotAllowed(said % {"number": was})
+    refuse_other(instead_of, was)
     if revision.went_live_at is None:
         # Going back to what callers had must not wait for a better description.
         hold_to_rules(revision)
@@ -237,7 +239,14 @@ def make_live(revision: Revision, *, instead_of: int | None = None, by: User | N
     resources.bring_up_to_date(version.api)
     # The addresses of an older revision may have grown old with it.
     due.expect(RESOLVE_JOB, lock.now)
-    return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number)
+    return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number, **told)
+
+
+def refuse_other(taken: int | None, live: int | None) -> None:
+    """:raises NotAllowed: another revision is live than the one that was taken for it; see `make_live`."""
+    if taken is not None and taken != (live or 0):
+        said = _("Revision %(number)s was made live meanwhile. Look at what changes against it, then decide again.")
+        raise NotAllowed(said % {"number": live})
 
 
 @transaction.atomic

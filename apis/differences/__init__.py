@@ -7,7 +7,7 @@ one that changed is one in each operation that leads to it.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from apis import contract, paths
 from apis.contract import Content, Described, text
@@ -23,10 +23,22 @@ from apis.differences.telling import Telling
 from apis.openapi import METHODS
 from apis.openapi_references import mapping, sequence
 
-__all__ = ["Change", "Differences", "Level", "Operation", "Translate", "broken", "differences", "target_changes"]
+__all__ = ["Change", "Differences", "Level", "Operation", "Translate", "concerned", "differences", "target_changes"]
 
 # Method, and path without the names of its parameters: what gateways take for one operation is one.
 Key: TypeAlias = tuple[str, paths.Pieces]
+
+
+class Known(Protocol):
+    """An operation as callers know it."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+K = TypeVar("K", bound=Known)
 
 # Of one operation, and of a whole document; what is left out is told as such.
 TOLD = 100
@@ -102,15 +114,13 @@ def differences(old: Content | None, new: Content, *, today: date, gettext: Tran
     return Differences((*found, *_webhooks(telling)))
 
 
-def broken(found: Differences, old: Content | None) -> tuple[Operation, ...]:
-    """The operations that a breaking change concerns, with method and path as callers know them, in the old document's order.
+def concerned(found: Differences, operations: Iterable[K], level: Level) -> list[K]:
+    """Those of the operations of the old document that a change of this level concerns.
 
-    Those of the old revision's `Operation` rows, whose ids gateways count calls by.
-
-    :param found: what `differences` says of the two documents.
+    :param operations: as `differences` had them, or the old revision's rows, by whose ids gateways count calls.
     """
-    keys = {_key(each.operation.method, each.operation.path) for each in found.of(Level.BREAKING) if each.operation}
-    return tuple(_shown(each) for key, each in _by_key(old or {}).items() if key in keys)
+    keys = {_key(each.operation.method, each.operation.path) for each in found.of(level) if each.operation}
+    return [each for each in operations if _key(each.method, each.path) in keys]
 
 
 def _by_key(document: Content) -> dict[Key, Described]:

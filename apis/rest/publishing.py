@@ -228,18 +228,6 @@ class RevisionDifferences(ApisView):
         return found
 
 
-class RevisionLive(ApisView):
-    access = {"POST": "apis.publish"}
-
-    @extend_schema(request=None, responses=decided(RevisionOut))
-    def post(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
-        """Serve this revision from now on; an older one is how to roll back."""
-        found = self.revision(api, version, number)
-        event = publishing.make_live(found, by=self.user)
-        found.version.refresh_from_db()
-        return self.decided(RevisionOut(found, context=self.of_revisions()).data, event)
-
-
 class Plans(ApisView):
     access = {"POST": "apis.publish"}
 

@@ -13,6 +13,7 @@ import httpx
 
 from portal.demo import ECHO
 from portal.demo.call import Call, StepFailed, expect
+from portal.demo.change import Change
 from portal.demo.goodbye import Goodbye
 from portal.demo.rotation import Rotation
 
@@ -104,6 +105,9 @@ class Job:
         self.key_seconds = rotation.seconds
         going = Call(call.url, self.token(mine))
         goodbye = Goodbye(pam, carl, f"{acme}/apis/{slug}/", self.upstream, mine["application"], going, self._get, self.say)
+        change = Change(pam, f"{acme}/apis/{slug}/versions/v1/", self.upstream, mine["name"], going, self._settles, self.say)
+        self._step("Pam takes an operation away: refused, naming who calls it; with a reason it goes live", change.breaks)
+        self._step("Pam goes back to the revision before; the same token passes again", change.goes_back)
         self._step("Pam publishes v2 and deprecates v1; its answers say until when, and what comes after", goodbye.deprecate)
         self._step("v1 is retired once Carl knows: 410 API_RETIRED, and v2 answers", goodbye.retire)
 
@@ -155,7 +159,7 @@ class Job:
         body = {"name": f"Demo client of {about} {time.time_ns()}", "purpose": "Shows the main job."}
         application = expect(person.post(f"{tenant}/applications/", json=body), 201)
         credential = expect(person.post(f"{tenant}/applications/{application['id']}/credentials/", json={}), 201)
-        return {"application": application["id"], **credential}
+        return {**credential, "application": application["id"], "name": application["name"]}
 
     def ask(self, carl: httpx.Client, tenant: str, application: str, slug: str) -> str:
         body = {"application": application, "api": slug, "plan": PLAN["name"], "purpose": "The demo."}

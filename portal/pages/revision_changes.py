@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apis.compared import compared
 from apis.differences import Change, Differences, Level, Operation
-from apis.models import LARGE, ApiVersion, Revision
+from apis.models import ApiVersion, Revision
 from gateway.models import GatewayNode
 
 # So many operations are named in a question.
@@ -79,15 +78,16 @@ def _seen(group: Group) -> int:
     return len(group.first) + len(group.further)
 
 
-def what_it_does(revision: Revision) -> str:
-    """What callers will notice, before it happens."""
+def what_it_does(revision: Revision, found: Differences) -> str:
+    """What callers will notice, before it happens.
+
+    :param found: against the live one.
+    """
     live = revision.version.live_revision
     if revision.version.status not in ApiVersion.OFFERED:
         return _("%(version)s is a draft, so nothing changes for callers before it is published.") % {"version": revision.version}
     if live is not None and live.pk == revision.pk:
         return _("It is live already.")
-    was = Revision.objects.select_related("upstream").defer(*LARGE).get(pk=live.pk) if live else None
-    found = compared(was, revision)
     sentences = [_disappear(found, revision), _break(found), _risk(found), _counted(found)]
     return " ".join(filter(None, sentences)) or _("No operation changes for callers.")
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import importing, publishing
+from apis.actions import gate, importing, publishing
 from apis.compared import compared
 from apis.models import LARGE, LIVE_LARGE, ApiVersion, DocumentImport, Revision, Upstream
 from apis.openapi import Document
@@ -175,6 +175,7 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
     live = found.version.live_revision
     others = _others(found)
     against = _against(request, found, others)
+    changes = compared(against, found)
     context = {
         "revision": found,
         "version": found.version,
@@ -183,10 +184,11 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "is_older": live is not None and found.number < live.number,
         "others": others,
         "against": against,
-        "levels": by_level(compared(against, found)),
+        "levels": by_level(changes),
         "operations": found.operations.count(),
         "may_publish": "apis.publish" in request.permissions,
         "lint": lint.shown(found.found),
+        "concerned": gate.callers(found.version, against, changes) if against and against.pk == found.version.live_revision_id else (),
     }
     return render(request, "apis/revision.html", context)
 
@@ -234,8 +236,25 @@ def _against(request: TenantRequest, revision: Revision, others: list[Other]) ->
 
 
 class LiveForm(PageForm):
+    """`asks`: it breaks callers; `why`: some of them called lately what breaks."""
+
     # The number of the revision that the person sees live; empty while there is none.
     instead_of = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    reason = Text(
+        most=500, lines=3, empty=True, label=gettext_lazy("Reason"), help_text=gettext_lazy("It stays in the audit, beside whom it breaks.")
+    )
+    override = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Make it live all the same"),
+        help_text=gettext_lazy("Although what stands above speaks against it."),
+    )
+
+    def __init__(self, *args: Any, asks: bool, why: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not why:
+            del self.fields["reason"]
+        if not asks:
+            del self.fields["override"]
 
 
 @tenant_view("apis.publish")
@@ -246,17 +265,23 @@ def revision_live(request: TenantRequest, api: str, version: str, number: int) -
     live = found.version.live_revision
     names = {"number": found.number, "version": found.version}
     back = live is not None and found.number < live.number
+    looked = gate.look(found)
+    asks = looked.breaks and found.went_live_at is None
     question = asking.Question(
         title=(_("Go back to revision %(number)s of %(version)s?") if back else _("Make revision %(number)s of %(version)s live?")) % names,
-        says=what_it_does(found),
+        says=what_it_does(found, looked.differences),
         button=_("Go back to revision %(number)s") % names if back else _("Make it live"),
         back=_address(request, found),
         done=_("Revision %(number)s of %(version)s is live.") % names,
+        danger=asks,
+        note=asking.Note(gate.what_stands_against(looked), "bad") if asks else None,
     )
-    form = LiveForm(given(request), initial={"instead_of": live.number if live else None})
+    initial = {"instead_of": live.number if live else None}
+    form = LiveForm(given(request), initial=initial, asks=asks, why=asks and bool(looked.broken))
 
     def act(data: dict[str, Any]) -> Event:
-        return publishing.make_live(found, instead_of=data["instead_of"] or 0, by=request.user)
+        more = {"override": data.get("override", False), "reason": data.get("reason", "")}
+        return gate.go_live(found, instead_of=data["instead_of"] or 0, **more, by=request.user)
 
     return asking.ask(request, question, form, act)
 

@@ -72,6 +72,8 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "warning": (_("Warning"), "wait"),
     "hint": (_("Hint"), "info"),
     "blocks": (_("Blocks publishing"), "bad"),
+    "breaking": (_("Breaking"), "bad"),
+    "risky": (_("Risky"), "wait"),
 }
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from apis import openapi
 from apis.actions import publishing
-from apis.models import Api, ApiVersion, Revision, Upstream
+from apis.models import Api, ApiVersion, OperationUse, Revision, Upstream
 from gateway.models import GatewayNode
 from keys.envelope import unseal
 from keys.kek import kek
@@ -89,7 +90,7 @@ def test_pam_adds_a_revision_sees_what_it_changes_makes_it_live_and_goes_back(ca
     for name in ("edge-1", "edge-2"):
         GatewayNode.objects.create(name=name, token_sha256="0" * 64, connected=True, seen_at=timezone.now())
     assert "get 404 or 405 on 2 gateways within a second." in text(pam.get(f"{REVISIONS}2/live/"))
-    assert pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "once": "b" * 32})["Location"] == f"{REVISIONS}2/"
+    assert pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "override": "on", "once": "b" * 32})["Location"] == f"{REVISIONS}2/"
     assert live_number(cast) == 2
     with tenant_scope(cast.acme.pk):
         event = Event.objects.latest("number")
@@ -334,3 +335,49 @@ def test_carl_may_not_and_eve_sees_nothing(cast: Cast, client: Client, orders: A
         assert client.get(unknown).status_code == (200 if unknown == at else 404)
     with tenant_scope(cast.acme.pk):
         assert Revision.objects.count() == 1
+
+
+# --- the gate --------------------------------------------------------------------------------------------------------
+
+
+def called(cast: Cast, operation: str = "createOrder") -> None:
+    """Carl's web shop called it yesterday."""
+    with tenant_scope(cast.acme.pk):
+        version, shop = ApiVersion.objects.get(), make.application(cast.carl, name="Web <b>shop</b>")
+        at = timezone.now() - timedelta(days=1)
+        OperationUse.objects.create(version=version, application=shop, operation_id=operation, day=at.date(), calls=40, last_at=at)
+
+
+def test_whom_it_breaks_stands_on_its_page(cast: Cast, pam: Client, orders: Api) -> None:
+    add(cast, changed())
+    assert "Who called what changes" not in text(pam.get(f"{REVISIONS}2/"))
+    called(cast)
+    page = text(pam.get(f"{REVISIONS}2/"))
+    assert "Who called what changes" in page
+    assert "Web &lt;b&gt;shop&lt;/b&gt;" in page
+    assert "Who called what changes" not in text(pam.get(f"{REVISIONS}1/?against=2"))
+
+
+def test_pam_answers_for_what_breaks(cast: Cast, pam: Client, orders: Api) -> None:
+    add(cast, changed())
+    called(cast)
+    question = text(pam.get(f"{REVISIONS}2/live/"))
+    assert "1 application called what breaks in the last 30 days: Web &lt;b&gt;shop&lt;/b&gt;." in question
+    refused = pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "reason": "They agreed."})
+    assert (refused.status_code, live_number(cast)) == (409, 1)
+    assert "They agreed." in text(refused)
+    refused = pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "override": "on"})
+    assert (refused.status_code, live_number(cast)) == (422, 1)
+    assert "Say why it goes live all the same." in text(refused)
+    assert pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "override": "on", "reason": "They agreed."}).status_code == 302
+    assert live_number(cast) == 2
+
+
+def test_what_nobody_called_needs_no_reason(cast: Cast, pam: Client, orders: Api) -> None:
+    add(cast, changed())
+    question = text(pam.get(f"{REVISIONS}2/live/"))
+    assert "No application called what breaks in the last 30 days." in question
+    assert 'name="reason"' not in question
+    assert pam.post(f"{REVISIONS}2/live/", {"instead_of": "1"}).status_code == 409
+    assert pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "override": "on"}).status_code == 302
+    assert live_number(cast) == 2
