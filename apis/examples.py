@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,13 +25,45 @@ _FORMATS = {
 }
 
 
+# The word that says a value is not sent in this direction, beside it.
+REQUEST, ANSWER = "readOnly", "writeOnly"
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """One value in the making; `hidden` is REQUEST or ANSWER."""
+
+    schemas: Schemas
+    budget: Budget
+    hidden: str
+
+
 def example(schemas: Schemas, media_type: str, content: Content, schema: Schema) -> str:
-    """The document's own, if it is not too long; else one that is made up."""
+    """Of what is sent: the document's own, if it is not too long; else one that is made up. "" where there is none."""
+    own = given(schemas, media_type, content, schema)
+    return next((each for each in own if len(each) <= SMALL), "") or made_up(schemas, media_type, schema)
+
+
+def given(
+    schemas: Schemas, media_type: str, content: Content, schema: Schema, *, characters: int = SMALL, values: int = SMALL_VALUES
+) -> Iterator[str]:
+    """The document's own, as they are sent.
+
+    :param characters: one with more is passed over before it is written, which makes it longer; so is one of more `values`.
+    """
     for value in _given(schemas, content, schema):
-        if small(value) and (written := _written(media_type, value)) and len(written) <= SMALL:
-            return written
-    made_up = _written(media_type, _value(schemas, schema, (schema.origin,), Budget(SMALL_VALUES)))
-    return made_up if len(made_up) <= SMALL else ""
+        if small(value, characters, values) and (written := _written(media_type, value)):
+            yield written
+
+
+def made_up(schemas: Schemas, media_type: str, schema: Schema, *, hidden: str = REQUEST, values: int = SMALL_VALUES) -> str:
+    """From what the schema says of types, formats, limits, defaults and examples; "" where that makes nothing to send.
+
+    :param values: those beyond are left out.
+    """
+    making = _Making(schemas, Budget(values), hidden)
+    written = _written(media_type, _value(making, schema, (schema.origin,)))
+    return written if len(written) <= SMALL else ""
 
 
 def _given(schemas: Schemas, content: Content, schema: Schema) -> Iterator[Any]:
@@ -44,25 +77,26 @@ def _given(schemas: Schemas, content: Content, schema: Schema) -> Iterator[Any]:
     yield from _own_examples(schema)
 
 
-def _value(schemas: Schemas, schema: Schema, above: tuple[int, ...], budget: Budget) -> Any:
+def _value(making: _Making, schema: Schema, above: tuple[int, ...]) -> Any:
     fixed = [schema.words["const"]] if "const" in schema.words else sequence(schema.words.get("enum"))[:1]
     for own in (*_own_examples(schema), *fixed):
         if small(own):
             return own
+    schemas = making.schemas
     choices = [each for each in schema.choices[:NAMED] if not schemas.is_null(each)]
     if choices and not schema.properties:
-        chosen = next((each for each in map(schemas.of, choices) if _fits(each, above, budget)), None)
-        return None if chosen is None else _value(schemas, chosen, (*above, chosen.origin), budget)
-    return _made_up(schemas, schema, next(iter(schema.types), ""), above, budget)
+        chosen = next((each for each in map(schemas.of, choices) if _fits(making, each, above)), None)
+        return None if chosen is None else _value(making, chosen, (*above, chosen.origin))
+    return _made_up(making, schema, next(iter(schema.types), ""), above)
 
 
-def _made_up(schemas: Schemas, schema: Schema, name: str, above: tuple[int, ...], budget: Budget) -> Any:
+def _made_up(making: _Making, schema: Schema, name: str, above: tuple[int, ...]) -> Any:
     match name:
         case "object":
-            return _object(schemas, schema, above, budget)
+            return _object(making, schema, above)
         case "array":
-            items = schemas.of(schema.words.get("items"))
-            return [_value(schemas, items, (*above, items.origin), budget)] if _fits(items, above, budget) else []
+            items = making.schemas.of(schema.words.get("items"))
+            return [_value(making, items, (*above, items.origin))] if _fits(making, items, above) else []
         case "string":
             return _string(schema.words)
         case "integer" | "number":
@@ -72,19 +106,19 @@ def _made_up(schemas: Schemas, schema: Schema, name: str, above: tuple[int, ...]
     return None
 
 
-def _object(schemas: Schemas, schema: Schema, above: tuple[int, ...], budget: Budget) -> dict[str, Any]:
+def _object(making: _Making, schema: Schema, above: tuple[int, ...]) -> dict[str, Any]:
     found = {}
-    for key, given, _ in schema.properties:
-        if budget.left <= 0 or len(above) > DEPTH:
+    for key, described, _ in schema.properties:
+        if making.budget.left <= 0 or len(above) > DEPTH:
             break
-        child = schemas.of(given)
-        if child.words.get("readOnly") is not True and _fits(child, above, budget):
-            found[key] = _value(schemas, child, (*above, child.origin), budget)
+        child = making.schemas.of(described)
+        if child.words.get(making.hidden) is not True and _fits(making, child, above):
+            found[key] = _value(making, child, (*above, child.origin))
     return found
 
 
-def _fits(schema: Schema, above: tuple[int, ...], budget: Budget) -> bool:
-    return schema.origin not in above and len(above) <= DEPTH and budget.take()
+def _fits(making: _Making, schema: Schema, above: tuple[int, ...]) -> bool:
+    return schema.origin not in above and len(above) <= DEPTH and making.budget.take()
 
 
 def _own_examples(schema: Schema) -> Iterator[Any]:

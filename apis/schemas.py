@@ -273,14 +273,14 @@ def _number(value: Any) -> str:
     return cut(json.dumps(value), WORD) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
 
 
-def small(value: Any) -> bool:
+def small(value: Any, characters: int = SMALL, values: int = SMALL_VALUES) -> bool:
     """Whether it is short enough for an example, found out without reading all of it."""
     waiting, length, count = [value], 0, 0
     while waiting:
         node = waiting.pop()
         count += 1
         length += len(node) if isinstance(node, (str, dict, list)) else 8
-        if length > SMALL or count > SMALL_VALUES:
+        if length > characters or count > values:
             return False
         waiting.extend((*node, *node.values()) if isinstance(node, dict) else node if isinstance(node, list) else ())
     return True

@@ -7,6 +7,7 @@ from apis.differences import Change, Differences, Level, Operation
 from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
 from apis.lint.standing import Broken, Spot, Standing, standing
+from apis.mock import Origin
 from apis.models import Api, ApiVersion, DocumentImport, Plan, Revision, Subscription, Upstream
 from tenants.models import SLUG
 from tenants.serializers import Body, Choice, Text
@@ -39,13 +40,16 @@ class PlanOut(serializers.ModelSerializer[Plan]):
 
 
 class VersionOut(serializers.ModelSerializer[ApiVersion]):
+    """`mock`: gateways answer its calls from examples, and there is no upstream behind it."""
+
     live_revision = serializers.IntegerField(source="live_revision.number", default=None)
     address = serializers.SerializerMethodField()
+    mock = serializers.BooleanField(source="is_mock")
     successor = serializers.CharField(source="successor.name", default="")
 
     class Meta:
         model = ApiVersion
-        fields = ["id", "name", "status", "live_revision", "address", "reason", "deprecated_at", "sunset_at", "successor"]
+        fields = ["id", "name", "status", "live_revision", "mock", "address", "reason", "deprecated_at", "sunset_at", "successor"]
 
     def get_address(self, version: ApiVersion) -> str:
         return f"{self.context['gateway']}/{version.api.slug}/{version.name}"
@@ -90,11 +94,22 @@ class UpstreamIn(Body):
 
 
 class RevisionIn(Body):
-    """`document` is the OpenAPI 3 or Swagger 2.0 document, as text (YAML or JSON) or as JSON itself."""
+    """`document` is the OpenAPI 3 or Swagger 2.0 document, as text (YAML or JSON) or as JSON itself.
+
+    `mock`: in place of an upstream, gateways answer from the document's examples.
+    """
 
     document = serializers.JSONField()
-    upstream = UpstreamIn()
+    upstream = UpstreamIn(required=False)
+    mock = serializers.BooleanField(default=False)
     note = Text(max_length=500, allow_blank=True, default="")
+
+    def validate(self, told: dict[str, Any]) -> dict[str, Any]:
+        if not told["mock"] and "upstream" not in told:
+            raise serializers.ValidationError({"upstream": ["This field is required, unless mock is true."]})
+        if told["mock"] and "upstream" in told:
+            raise serializers.ValidationError({"mock": ["A mock has no upstream: leave one of the two out."]})
+        return told
 
 
 class UpstreamOut(serializers.ModelSerializer[Upstream]):
@@ -127,16 +142,19 @@ class RevisionOut(serializers.ModelSerializer[Revision]):
     """The context brings `choices`, what the tenant makes of the rules. `lint` is null where they were not asked.
 
     `notes`: what could not be carried over from Swagger 2.0 to OpenAPI 3.0, as which it is kept.
+
+    `mock`: gateways answer from the document's examples, and `upstream` is null.
     """
 
-    upstream = UpstreamOut()
+    mock = serializers.BooleanField(source="is_mock")
+    upstream = UpstreamOut(allow_null=True)
     live = serializers.SerializerMethodField()
     lint = serializers.SerializerMethodField()
     notes = NoteOut(many=True)
 
     class Meta:
         model = Revision
-        fields = ["id", "number", "note", "upstream", "live", "lint", "notes", "created_at"]
+        fields = ["id", "number", "note", "mock", "upstream", "live", "lint", "notes", "created_at"]
 
     def get_live(self, revision: Revision) -> bool:
         return revision.version.live_revision_id == revision.pk
@@ -168,14 +186,33 @@ class OperationOut(serializers.Serializer[Any]):
     scopes = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
+class AnswerOut(serializers.Serializer[Any]):
+    """What a mock answers to one operation.
+
+    `origin`: where the body comes from; `left_out` where the example is larger than gateways keep, so that there is none.
+    """
+
+    operation = serializers.CharField()
+    status = serializers.IntegerField()
+    media_type = serializers.CharField()
+    origin = serializers.ChoiceField(choices=[(each.value, each.value) for each in Origin])
+
+
 class RevisionDetailOut(RevisionOut):
-    """`scopes`: each that the document names, with what it allows."""
+    """`scopes`: each that the document names, with what it allows. `answers`: of a mock, for each operation; else null."""
 
     operations = OperationOut(many=True)
+    answers = serializers.SerializerMethodField()
     scopes = serializers.DictField(child=serializers.CharField(allow_blank=True))
 
     class Meta(RevisionOut.Meta):
-        fields = [*RevisionOut.Meta.fields, "document", "operations", "scopes"]
+        fields = [*RevisionOut.Meta.fields, "document", "operations", "answers", "scopes"]
+
+    @extend_schema_field(AnswerOut(many=True, allow_null=True))
+    def get_answers(self, revision: Revision) -> Any:
+        if revision.answers is None:
+            return None
+        return AnswerOut([{"operation": name, **answer} for name, answer in revision.answers.items()], many=True).data
 
 
 class PublishedRevisionOut(serializers.ModelSerializer[Revision]):

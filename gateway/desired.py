@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apis import upstreams
-from apis.models import LARGE, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
+from apis.models import ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
 from gateway.envoy import state
 from keys import tokens
 from keys.envelope import unseal
@@ -77,7 +77,12 @@ def _live() -> RoutesRef:
         .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses", "api__cors_origins")
     )
     return [
-        {"version": str(version), "revision": str(revision), "addresses": {str(upstream): sorted(addresses)}, "cors": sorted(origins)}
+        {
+            "version": str(version),
+            "revision": str(revision),
+            "addresses": {str(upstream): sorted(addresses)} if upstream else {},
+            "cors": sorted(origins),
+        }
         for version, revision, upstream, addresses, origins in live
     ]
 
@@ -85,24 +90,25 @@ def _live() -> RoutesRef:
 def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back."""
     found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref], version__status__in=ApiVersion.OFFERED)
-    found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream").defer(*LARGE)
+    found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream").defer("document", "findings")
     revisions = {str(revision.pk): revision for revision in found_revisions}
     browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
     rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path", "scopes")
     for revision_id, operation_id, method, path, scopes in rows:
-        operations[str(revision_id)].append(state.Operation(operation_id, method, path, tuple(map(tuple, scopes))))
+        answer = _answer(revisions[str(revision_id)], f"{method} {path}")
+        operations[str(revision_id)].append(state.Operation(operation_id, method, path, tuple(map(tuple, scopes)), answer))
     found = []
     for item in ref:
         revision = revisions.get(item["revision"])
         if revision is None:
             continue
-        addresses = item["addresses"][str(revision.upstream_id)]
+        place = revision.upstream
         found.append(
             state.Version(
                 api=revision.version.api.slug,
                 name=revision.version.name,
-                upstream=_upstream(revision.upstream, addresses),
+                upstream=_upstream(place, item["addresses"][str(place.pk)]) if place else None,
                 operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
                 # Kept without them by a gateway of before there were any.
                 cors=tuple(item.get("cors", ())),
@@ -111,6 +117,13 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
             )
         )
     return tuple(sorted(found, key=lambda version: (version.api, version.name)))
+
+
+def _answer(revision: Revision, operation: str) -> state.Answer | None:
+    if revision.answers is None:
+        return None
+    found = revision.answers[operation]
+    return state.Answer(found["status"], found["media_type"], found["body"])
 
 
 def _version_refusal(version: ApiVersion, browned_out: Set[UUID]) -> str:

@@ -4,6 +4,8 @@
 LIVE_OPERATIONS = 10_000
 # Of published APIs: what a token may bear.
 SCOPES = 1_000
+# Characters of the answers of revisions that are live without an upstream, as they are stored: gateways keep each in memory.
+MOCK_CHARACTERS = 4 * 1024 * 1024
 APIS = 500
 VERSIONS_PER_API = 20
 # Of one person in one tenant.

@@ -459,14 +459,14 @@ class Shop:
         self.apis[slug] = found
         return found
 
-    def add_revision(self, version: Any, *, url: str = "", content: dict[str, Any] | None = None, **target: Any) -> Revision:
+    def add_revision(
+        self, version: Any, *, url: str = "", content: dict[str, Any] | None = None, mock: bool = False, **target: Any
+    ) -> Revision:
+        """:param mock: it answers from the document's examples."""
+        document = make.document(content or DOCUMENT)
+        goes_to = publishing.answer_from_examples(document) if mock else make.target(url or self.upstream, **target)
         with self.scope():
-            return publishing.add_revision(
-                version,
-                document=make.document(content or DOCUMENT),
-                target=make.target(url or self.upstream, **target),
-                by=None,
-            )
+            return publishing.add_revision(version, document=document, target=goes_to, by=None)
 
     def make_live(self, revision: Revision) -> Event:
         with self.scope():

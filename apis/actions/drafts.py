@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apis import openapi
 from apis.actions import publishing
-from apis.actions.publishing import Target
+from apis.actions.publishing import Mock, Target
 from apis.models import Api, DocumentImport, Draft
 from apis.openapi import Document, Problem
 from keys.envelope import seal, unseal
@@ -82,7 +82,14 @@ def aim(draft: Draft, *, url: str, target: Target) -> None:
         header=target.header,
         sealed=sealed,
         addresses=list(target.addresses),
+        mock=False,
     )
+
+
+@transaction.atomic
+def answer_from_examples(draft: Draft) -> None:
+    """For now there is no upstream; what was told of one stays, for later."""
+    _change(draft, mock=True)
 
 
 def secret_of(draft: Draft) -> str:
@@ -96,7 +103,7 @@ def discard(*, by: User) -> None:
 
 
 @transaction.atomic
-def publish(draft: Draft, *, document: Document, target: Target, plan: Terms, by: User) -> tuple[Api, Event]:
+def publish(draft: Draft, *, document: Document, target: Target | Mock, plan: Terms, by: User) -> tuple[Api, Event]:
     """All of it at once: the API, its first version, revision and plan, open to subscribers.
 
     :returns: the event of which gateways hear last.

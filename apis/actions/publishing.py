@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet, Sum, TextField
+from django.db.models.functions import Cast, Length
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import openapi, origins, upstreams
+from apis import mock, openapi, origins, upstreams
 from apis.actions import resources
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.rules import hold_to_rules
@@ -37,6 +40,18 @@ class Target:
     secret: str = field(default="", repr=False)
     # In place of a secret: the upstream whose own stays.
     kept: Upstream | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mock:
+    """In place of an upstream: what gateways answer themselves. Made by `answer_from_examples`."""
+
+    answers: Mapping[str, mock.Answer]
+
+
+def answer_from_examples(document: Document) -> Mock:
+    """For a large document it takes a second or two, so outside any transaction."""
+    return Mock(mock.answers(document.content))
 
 
 def check_target(
@@ -140,23 +155,9 @@ def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
 
 
 @transaction.atomic
-def add_revision(version: ApiVersion, *, document: Document, target: Target, note: str = "", by: User | None) -> Revision:
+def add_revision(version: ApiVersion, *, document: Document, target: Target | Mock, note: str = "", by: User | None) -> Revision:
     """A new immutable revision. It changes nothing at the gateways before `make_live`."""
     lock = events.lock()
-    upstream = Upstream(
-        scheme=target.address.scheme,
-        host=target.address.host,
-        port=target.address.port,
-        path=target.address.path,
-        connect_timeout_ms=target.connect_timeout_ms,
-        timeout_ms=target.timeout_ms,
-        header=target.header.lower(),
-        addresses=list(target.addresses),
-        resolved_at=lock.now,
-    )
-    if secret := _secret(target):
-        upstream.sealed = seal(secret, upstream.sealed_for, kek())
-    upstream.save(force_insert=True)
     last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
     revision = Revision.objects.create(
         version=version,
@@ -166,7 +167,8 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
         lint=document.lint and document.lint.counts,
         findings=document.lint.as_json()["findings"] if document.lint else [],
         notes=[asdict(each) for each in document.notes],
-        upstream=upstream,
+        upstream=_upstream(target, lock.now) if isinstance(target, Target) else None,
+        answers=_answers(target, document) if isinstance(target, Mock) else None,
         note=note,
         created_by=by,
     )
@@ -182,7 +184,8 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target, not
         )
         for operation in document.operations
     )
-    events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note)
+    told = {"mock": True} if revision.is_mock else {}
+    events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note, **told)
     return revision
 
 
@@ -205,6 +208,30 @@ def document_of(revision: Revision) -> Document:
     notes = tuple(Problem(**note) for note in revision.notes)
     lint = revision.found and revision.found.without_lines()
     return Document(info["title"], info["version"], content["openapi"], operations, content, revision.scopes, notes, lint)
+
+
+def _answers(target: Mock, document: Document) -> dict[str, Any]:
+    """One for each operation, so that gateways have something to say for every route."""
+    keys = [f"{operation.method} {operation.path}" for operation in document.operations]
+    return {key: asdict(target.answers.get(key, mock.Answer(200))) for key in keys}
+
+
+def _upstream(target: Target, now: datetime) -> Upstream:
+    upstream = Upstream(
+        scheme=target.address.scheme,
+        host=target.address.host,
+        port=target.address.port,
+        path=target.address.path,
+        connect_timeout_ms=target.connect_timeout_ms,
+        timeout_ms=target.timeout_ms,
+        header=target.header.lower(),
+        addresses=list(target.addresses),
+        resolved_at=now,
+    )
+    if secret := _secret(target):
+        upstream.sealed = seal(secret, upstream.sealed_for, kek())
+    upstream.save(force_insert=True)
+    return upstream
 
 
 def _secret(target: Target) -> bytes:
@@ -239,7 +266,8 @@ def make_live(
     resources.bring_up_to_date(version.api)
     # The addresses of an older revision may have grown old with it.
     due.expect(RESOLVE_JOB, lock.now)
-    return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number, **told)
+    more = {"mock": True, **told} if revision.is_mock else told
+    return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number, **more)
 
 
 def refuse_other(taken: int | None, live: int | None) -> None:
@@ -289,6 +317,20 @@ def _room_for(revision: Revision) -> None:
         counts = {"own": own, "others": others, "most": limits.LIVE_OPERATIONS}
         shown = {name: number_format(count, force_grouping=True) for name, count in counts.items()}
         raise NotAllowed(said % {"number": revision.number, **shown})
+    if revision.is_mock:
+        _room_for_answers(revision, offered)
+
+
+def _room_for_answers(revision: Revision, offered: QuerySet[ApiVersion]) -> None:
+    """
+    :param offered: the other versions that answer calls.
+    """
+    rows = Revision.objects.filter(Q(pk=revision.pk) | Q(pk__in=offered.values("live_revision"), upstream=None))
+    characters = rows.aggregate(all=Sum(Length(Cast("answers", TextField()))))["all"]
+    if characters > limits.MOCK_CHARACTERS:
+        said = _("With revision %(number)s the mocks of this tenant had more than %(most)s characters of examples together.")
+        shown = number_format(limits.MOCK_CHARACTERS, force_grouping=True)
+        raise NotAllowed(said % {"number": revision.number, "most": shown})
 
 
 @transaction.atomic

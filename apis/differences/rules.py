@@ -318,6 +318,8 @@ OF_THE_REST = [
     Rule("webhook-removed", Level.BREAKING, _("The webhook %(name)s is gone.")),
     Rule("webhook-changed", Level.RISKY, _("The webhook %(name)s changed.")),
     Rule("upstream-changed", Level.RISKY, _("Calls go to %(now)s; they went to %(was)s.")),
+    Rule("upstream-added", Level.RISKY, _("Calls go to %(now)s; gateways answered from its examples.")),
+    Rule("upstream-removed", Level.RISKY, _("Gateways answer from its examples; calls went to %(was)s.")),
     Rule("upstream-connect-timeout-decreased", Level.RISKY, _("The upstream has %(now)s ms to connect; it had %(was)s.")),
     Rule("upstream-connect-timeout-increased", Level.SAFE, _("The upstream has %(now)s ms to connect; it had %(was)s.")),
     Rule("upstream-timeout-decreased", Level.RISKY, _("The upstream has %(now)s ms to answer; it had %(was)s.")),

@@ -17,8 +17,15 @@ class Target(Protocol):
     def header(self) -> str: ...
 
 
-def target_changes(was: Target, now: Target, *, gettext: Translate = str) -> Iterator[Change]:
+def target_changes(was: Target | None, now: Target | None, *, gettext: Translate = str) -> Iterator[Change]:
+    """:param was: None where gateways answer from examples, in place of an upstream."""
     by = Saying(gettext).by
+    if was is None or now is None:
+        if was is not None:
+            yield by("upstream-removed", was=str(was))
+        elif now is not None:
+            yield by("upstream-added", now=str(now))
+        return
     if str(was) != str(now):
         yield by("upstream-changed", was=str(was), now=str(now))
     if was.connect_timeout_ms != now.connect_timeout_ms:

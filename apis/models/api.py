@@ -14,7 +14,7 @@ from keys.models import ProtectedResource
 from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel
 
 # Of a revision, what lists leave where it is; and the same of a version's live one.
-LARGE = ("document", "findings")
+LARGE = ("document", "findings", "answers")
 LIVE_LARGE = tuple(f"live_revision__{name}" for name in LARGE)
 
 
@@ -147,14 +147,24 @@ class ApiVersion(TenantModel):
     def __str__(self) -> str:
         return f"{self.api} {self.name}"
 
+    @property
+    def is_mock(self) -> bool:
+        """The gateways answer its calls themselves, from examples."""
+        return self.live_revision is not None and self.live_revision.is_mock
+
 
 class Revision(TenantModel):
-    """An immutable picture of a version: its OpenAPI document, the operations in it, and its upstream."""
+    """An immutable picture of a version: its OpenAPI document, the operations in it, and its upstream.
+
+    In place of an upstream it may hold what each operation answers from the document's examples: a mock.
+    """
 
     version = models.ForeignKey(ApiVersion, models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
     document = models.JSONField()
-    upstream = models.ForeignKey(Upstream, models.PROTECT, related_name="revisions")
+    upstream = models.ForeignKey(Upstream, models.PROTECT, null=True, related_name="revisions")
+    # By “GET /orders” an apis.mock.Answer, for each operation; None where there is an upstream.
+    answers = models.JSONField(null=True)
     note = models.CharField(max_length=500, blank=True)
     # What its security schemes name: {scope: what it allows}.
     scopes = models.JSONField(default=dict)
@@ -169,10 +179,20 @@ class Revision(TenantModel):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "version", "number"], name="one_revision_per_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "version", "number"], name="one_revision_per_number"),
+            models.CheckConstraint(
+                condition=models.Q(upstream__isnull=True, answers__isnull=False) | models.Q(upstream__isnull=False, answers__isnull=True),
+                name="a_revision_has_an_upstream_or_answers",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Revision {self.number}"
+
+    @property
+    def is_mock(self) -> bool:
+        return self.upstream_id is None
 
     @property
     def found(self) -> Lint | None:

@@ -32,6 +32,8 @@ class Draft(TenantModel):
     slug = models.CharField(max_length=40, blank=True)
     description = models.TextField(max_length=5000, blank=True)
     upstream = models.CharField(max_length=800, blank=True)
+    # Whether it is to answer from the document's examples for now, whatever is told of an upstream.
+    mock = models.BooleanField(default=False)
     connect_timeout_ms = models.PositiveIntegerField(default=5_000)
     timeout_ms = models.PositiveIntegerField(default=30_000)
     header = models.CharField(max_length=80, blank=True)

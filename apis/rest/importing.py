@@ -1,6 +1,7 @@
 """Large documents: taken at once, read by a job."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -40,16 +41,22 @@ class DocumentImports(OwnScope, ApisView):
             refuse_large(len(document.encode()), BY_A_JOB.most_bytes)
         except DocumentError as error:
             raise Invalid({"document": [error.problems[0].message]}) from None
-        told = given["upstream"]
-        publishing.check_target(**told)
-        secret = told.pop("secret", "")
-        aim = importing.Aim(upstream=told.pop("url"), note=given["note"], **told)
+        aim, secret = self.aim(given)
         with self.scope():
             self.check_permissions(request)
             found = self.version(api, version)
             begun = importing.begin(document=document, version=found, aim=aim, secret=secret, by=self.user)
         address = reverse("import", args=[self.tenant.slug, begun.pk])
         return Response(DocumentImportOut(begun).data, status=202, headers={"Location": address})
+
+    def aim(self, given: dict[str, Any]) -> tuple[importing.Aim, str]:
+        """What is told beside the document, and the header's secret. :raises Invalid: the upstream can't be called."""
+        if given["mock"]:
+            return importing.Aim(mock=True, note=given["note"]), ""
+        told = given["upstream"]
+        publishing.check_target(**told)
+        secret = told.pop("secret", "")
+        return importing.Aim(upstream=told.pop("url"), note=given["note"], **told), secret
 
 
 class DocumentImportDetail(TenantRestView):

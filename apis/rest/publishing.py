@@ -164,13 +164,16 @@ class Revisions(OwnScope, ApisView):
 
     @extend_schema(request=RevisionIn, responses={201: RevisionOut})
     def post(self, request: Request, api: str, version: str) -> Response:
-        """Import an OpenAPI 3 or Swagger 2.0 document. It is served once it is made live."""
+        """Import an OpenAPI 3 or Swagger 2.0 document, with an upstream or to be answered from its examples.
+
+        It is served once it is made live.
+        """
         with self.scope():
             self.version(api, version)
         given = self.read(RevisionIn)
         # Seconds, perhaps: no transaction and no lock waits for them.
         document = _document(given["document"])
-        target = publishing.check_target(**given["upstream"])
+        target = publishing.answer_from_examples(document) if given["mock"] else publishing.check_target(**given["upstream"])
         with self.scope():
             self.check_permissions(request)
             found = self.version(api, version)

@@ -15,7 +15,7 @@ from envoy.type.matcher.v3 import string_pb2
 from google.protobuf import wrappers_pb2
 
 from gateway.envoy.extensions import packed
-from gateway.envoy.names import CORS, REFUSAL_HEADER
+from gateway.envoy.names import CORS, MOCK_HEADER, REFUSAL_HEADER
 
 # What a page may send, and what it may read, besides what every page may (Fetch Standard, CORS-safelisted headers).
 ALLOWED = ("accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id")
@@ -27,10 +27,12 @@ EXPOSED = (
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
     "x-ratelimit-reset",
+    MOCK_HEADER,
     REFUSAL_HEADER,
     "x-request-id",
 )
 MAX_AGE = 600
+_VARY = base_pb2.HeaderValue(key="vary", value="Origin")
 # Taken off what an upstream answers: for such an API only the gateway says who may read.
 ANSWERED = (
     "access-control-allow-credentials",
@@ -58,7 +60,21 @@ def policy(origins: Sequence[str], methods: Sequence[str]) -> cors_pb2.CorsPolic
 def apply(policy: cors_pb2.CorsPolicy, route: route_pb2.Route) -> None:
     """The route answers pages of the policy's origins. Answers differ by origin, and caches have to know."""
     route.typed_per_filter_config[CORS].CopyFrom(packed(policy))
-    route.response_headers_to_add.add(header=base_pb2.HeaderValue(key="vary", value="Origin"))
+    route.response_headers_to_add.add(header=_VARY)
+
+
+def apply_to_answer(origins: Sequence[str], route: route_pb2.Route) -> None:
+    """What the filter would say, where the route answers by itself and the filter passes it over: nothing to other origins.
+
+    Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/advanced/substitution_formatter (CEL); a header without a value
+    is not sent.
+    """
+    named = ", ".join(f"'{origin}'" for origin in sorted(origins))
+    allowed = "'origin' in request.headers" if "*" in origins else f"request.headers['origin'] in [{named}]"
+    said = {"access-control-allow-origin": "request.headers['origin']", "access-control-expose-headers": f"'{', '.join(EXPOSED)}'"}
+    for name, value in said.items():
+        route.response_headers_to_add.add(header=base_pb2.HeaderValue(key=name, value=f"%CEL({allowed} ? {value} : '')%"))
+    route.response_headers_to_add.add(header=_VARY)
 
 
 def is_narrow(policy: cors_pb2.CorsPolicy) -> bool:

@@ -40,8 +40,10 @@ PLAN_HEADER = "x-portico-plan"
 CLAIMS_HEADER = "x-portico-claims"
 IDENTITY_HEADERS = (APPLICATION_HEADER, CLAIMS_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
 REFUSAL_HEADER = "x-portico-refusal"
+# "true" on what the gateway answers from examples, in place of an upstream.
+MOCK_HEADER = "x-portico-mock"
 # Taken off whatever an upstream answers: only the gateway itself speaks in these.
-RESPONSE_HEADERS = (*IDENTITY_HEADERS, REFUSAL_HEADER)
+RESPONSE_HEADERS = (*IDENTITY_HEADERS, MOCK_HEADER, REFUSAL_HEADER)
 
 # An operation's route bears its operationId behind this, so that no document can write one of the names below.
 OPERATION_PREFIX = "op/"

@@ -75,5 +75,5 @@ def compile_listener(*, port: int, address: str, portal_url: str) -> Resource:
 
 def _upstreams(tenant: Tenant) -> list[Upstream]:
     """None while nothing passes, so that no secret lies at a gateway for nothing."""
-    found = {version.upstream.key: version.upstream for version in tenant.routes or () if not tenant.suspended}
+    found = {version.upstream.key: version.upstream for version in tenant.routes or () if version.upstream and not tenant.suspended}
     return [found[key] for key in sorted(found)]

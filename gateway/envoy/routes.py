@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from xds.type.matcher.v3 import matcher_pb2
 
 from apis.openapi import METHODS
-from gateway.envoy import chain, cors, credentials, goodbye, paths, rbac
+from gateway.envoy import chain, cors, credentials, goodbye, mocks, paths, rbac
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
@@ -100,10 +100,16 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
         host.matcher.CopyFrom(_matcher(tenant))
     # Local replies are mapped after this, so what the gateway itself says stays.
     whole = configuration_pb2.RouteConfiguration(
-        name=tenant.slug, virtual_hosts=[host, _other_hosts()], response_headers_to_remove=RESPONSE_HEADERS
+        name=tenant.slug,
+        virtual_hosts=[host, _other_hosts()],
+        response_headers_to_remove=RESPONSE_HEADERS,
+        # What is removed from answers goes first, then come the route's own: some speak in one of these headers.
+        most_specific_header_mutations_wins=True,
     )
     if gated:
         whole.typed_per_filter_config[GATE].CopyFrom(chain.chain(tenant))
+        if any(version.upstream is None for version in tenant.routes or ()):
+            mocks.allow(whole)
     guard(whole)
     return whole
 
@@ -131,6 +137,7 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
         for version in tenant.routes
         for base in (_base(tenant, version),)
         for operation in version.operations
+        if not _hides_preflights(version, operation)
     ]
     # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
     below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in policies.items()]
@@ -146,6 +153,11 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
         guard_route(route, gated=True)
     fixed = [(canary_path(tenant.slug), canary)]
     return paths.matcher(entries, fixed=fixed, wrong_method=wrong_method, no_route=no_route, below=below)
+
+
+def _hides_preflights(version: Version, operation: Operation) -> bool:
+    """Its path could not be called from the pages of any origin: nothing answers preflights where a route answers by itself."""
+    return version.upstream is None and bool(version.cors) and operation.method == "OPTIONS"
 
 
 def _gone(tenant: Tenant, version: Retired) -> route_pb2.Route:
@@ -170,16 +182,23 @@ def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_
     said.update({API: version.api, "version": version.name, "operation": operation.operation_id})
     if needed := credentials.requirement(operation):
         said[SCOPES] = needed
-    leads_on = _action(version.upstream, _base(tenant, version), cluster_name(tenant.slug, version.upstream))
     route = route_pb2.Route(
         name=f"{PREFIXES[version.refusal]}{operation.operation_id}",
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}),
-        # Under the chain either way, so that who calls is known, and only who may call hears of it.
-        route=LEADS_NOWHERE if version.refusal else leads_on,
     )
+    # Under the chain in any case, so that who calls is known, and only who may call hears of it.
+    if version.refusal:
+        route.route.CopyFrom(LEADS_NOWHERE)
+    elif version.upstream is not None:
+        route.route.CopyFrom(_action(version.upstream, _base(tenant, version), cluster_name(tenant.slug, version.upstream)))
+    else:
+        assert operation.answer is not None, "neither upstream nor answer"
+        mocks.apply(operation.answer, route)
     if version.goodbye is not None:
         goodbye.apply(tenant, version.api, version.name, version.goodbye, route)
-    if policy is not None:
+    if policy is not None and route.HasField("direct_response"):
+        cors.apply_to_answer(version.cors, route)
+    elif policy is not None:
         cors.apply(policy, route)
         route.response_headers_to_remove.extend(cors.ANSWERED)
     return route
@@ -270,8 +289,8 @@ def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
 def _answers_alone(route: route_pb2.Route) -> bool:
     """Outside the chain, and with nothing behind it."""
     off = {name for name, value in route.typed_per_filter_config.items() if value == OFF}
-    leads_on = not route.HasField("direct_response") and route.route != LEADS_NOWHERE
-    return off == {GATE, GUARD} == set(route.typed_per_filter_config) - {CORS} and not leads_on
+    gives = route.direct_response.HasField("body") if route.HasField("direct_response") else route.route != LEADS_NOWHERE
+    return off == {GATE, GUARD} == set(route.typed_per_filter_config) - {CORS} and not gives
 
 
 def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:

@@ -5,13 +5,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gateway answers itself, in place of an upstream: `body` as it is sent, "" for none, then without a media type."""
+
+    status: int
+    media_type: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """`scopes`: alternatives, of each of which all are needed, as security requirements say (OpenAPI 3.1 §4.8.30); () if none is."""
+    """`answer`: where its version has no upstream.
+
+    `scopes`: alternatives, of each of which all are needed, as security requirements say (OpenAPI 3.1 §4.8.30); () if none is."""
 
     operation_id: str
     method: str
     path: str
     scopes: tuple[tuple[str, ...], ...] = ()
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +56,14 @@ class Goodbye:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`cors`: the origins whose pages may call it from a browser.
+    """`upstream`: None where each operation has an answer of its own. `cors`: the origins whose pages may call it from a browser.
 
     `refusal` is the code that every call of an operation is answered with, API_BLOCKED or BROWN_OUT; "" where calls pass.
     """
 
     api: str
     name: str
-    upstream: Upstream
+    upstream: Upstream | None
     operations: tuple[Operation, ...]
     cors: tuple[str, ...] = ()
     refusal: str = ""

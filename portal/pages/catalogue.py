@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from apis import reference
 from apis.examples import is_json
-from apis.models import Api, ApiVersion, Operation, Plan, Revision, Subscription
+from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Plan, Revision, Subscription
 from apis.openapi import METHODS
 from keys import tokens
 from portal import samples
@@ -48,7 +48,7 @@ def offered() -> QuerySet[Api]:
 
 def versions_of(api: Api) -> list[ApiVersion]:
     """Those that can be called, the newest last."""
-    return list(api.versions.offered().select_related("successor").order_by("id"))
+    return list(api.versions.offered().select_related("successor", "live_revision").defer(*LIVE_LARGE).order_by("id"))
 
 
 def plans_of(api: Api) -> QuerySet[Plan]:
@@ -89,7 +89,7 @@ def catalogue(request: TenantRequest) -> HttpResponse:
         rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q) | Q(description__icontains=q))
     if status:
         rows = rows.filter(standing=status)
-    live = ApiVersion.objects.offered().order_by("id")
+    live = ApiVersion.objects.offered().select_related("live_revision").defer(*LIVE_LARGE).order_by("id")
     page = page_of(request, rows.prefetch_related(Prefetch("versions", live)), size=SIZE)
     context = {
         "page": page,
@@ -153,7 +153,7 @@ def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
 
 def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
-    revision = Revision.objects.get(live_in=version)
+    revision = Revision.objects.defer("findings", "answers").get(live_in=version)
     document = revision.document
     operations = list(Operation.objects.filter(revision__live_in=version).order_by("id"))
     wanted = request.GET.get("operation", "")

@@ -1,5 +1,6 @@
 """Revisions: a changed document, what it changes for callers, and which one is live."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,12 +10,13 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import gate, importing, publishing
 from apis.compared import compared
-from apis.models import LARGE, LIVE_LARGE, ApiVersion, DocumentImport, Revision, Upstream
+from apis.mock import Origin
+from apis.models import LARGE, LIVE_LARGE, ApiVersion, DocumentImport, Revision
 from apis.openapi import Document
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -44,7 +46,7 @@ class RevisionForm(UpstreamForm, DocumentForm):
             self.fields["document"].help_text = _("Leave this and the file empty to keep the document of revision %(number)s.") % {
                 "number": live.number
             }
-            if live.upstream.sealed:
+            if live.upstream and live.upstream.sealed:
                 self.fields["secret"].help_text = _("Leave it empty to keep the secret as it is.")
 
 
@@ -68,7 +70,7 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
         found = _version(api, version)
         live = found.live_revision
         if request.method != "POST":
-            form = RevisionForm(given(request), live=live, initial=_told(request) or (_as_it_is(live.upstream) if live else {}))
+            form = RevisionForm(given(request), live=live, initial=_told(request) or _as_it_is(live))
             return render(request, "apis/revision_new.html", {"form": form, "version": found})
     if documents.as_typed(request):
         return _as_typed(request)
@@ -107,7 +109,10 @@ def _as_typed(request: TenantRequest) -> HttpResponse:
         return render(request, "documents/_problems.html", context)
 
 
-def _as_it_is(upstream: Upstream) -> dict[str, Any]:
+def _as_it_is(live: Revision | None) -> dict[str, Any]:
+    upstream = live.upstream if live else None
+    if upstream is None:
+        return {"mock": live is not None}
     return {
         "upstream": str(upstream),
         "header": upstream.header,
@@ -127,13 +132,16 @@ def _told(request: TenantRequest) -> dict[str, Any]:
 
 def _begin(request: TenantRequest, version: ApiVersion, form: RevisionForm) -> HttpResponse:
     """A job reads it and adds the revision. :raises NotAllowed, Invalid: it doesn't."""
-    told, live = form.cleaned_data, version.live_revision
-    _checked(told, live)
-    names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms")
-    aim = importing.Aim(**{name: told[name] for name in names})
+    told = form.cleaned_data
+    if told["mock"]:
+        aim, secret = importing.Aim(mock=True, note=told["note"]), ""
+    else:
+        _checked(told, version.live_revision)
+        names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms")
+        aim, secret = importing.Aim(**{name: told[name] for name in names}), told["secret"]
     with inside(request, "apis.publish"):
         form.claim()
-        begun = importing.begin(document=told["text"], version=version, aim=aim, secret=told["secret"], by=request.user)
+        begun = importing.begin(document=told["text"], version=version, aim=aim, secret=secret, by=request.user)
     return redirect(imports.address_of(request, begun))
 
 
@@ -158,8 +166,8 @@ def _read(request: TenantRequest, text: str, live: Revision | None) -> Reading:
 
 def _add(request: TenantRequest, version: ApiVersion, form: RevisionForm, document: Document) -> HttpResponse:
     """:raises NotAllowed, Invalid: nothing was added."""
-    told, live = form.cleaned_data, version.live_revision
-    target = _checked(told, live)
+    told = form.cleaned_data
+    target = publishing.answer_from_examples(document) if told["mock"] else _checked(told, version.live_revision)
     with inside(request, "apis.publish"):
         form.claim()
         made = publishing.add_revision(version, document=document, target=target, note=told["note"], by=request.user)
@@ -186,11 +194,34 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "against": against,
         "levels": by_level(changes),
         "operations": found.operations.count(),
+        "answers": _counted_answers(found.answers or {}),
+        "left_out": [name for name, each in (found.answers or {}).items() if each["origin"] == Origin.LEFT_OUT],
         "may_publish": "apis.publish" in request.permissions,
         "lint": lint.shown(found.found),
         "concerned": gate.callers(found.version, against, changes) if against and against.pk == found.version.live_revision_id else (),
     }
     return render(request, "apis/revision.html", context)
+
+
+def _counted_answers(answers: dict[str, Any]) -> list[str]:
+    """Where they come from, in sentences, without what is left out: that is listed by name."""
+    many = Counter(each["origin"] for each in answers.values())
+    said = (
+        (
+            many[Origin.GIVEN],
+            ngettext(
+                "%(many)s answer is an example of the document.", "%(many)s answers are examples of the document.", many[Origin.GIVEN]
+            ),
+        ),
+        (
+            many[Origin.MADE_UP],
+            ngettext(
+                "%(many)s answer is made up from its schema.", "%(many)s answers are made up from their schemas.", many[Origin.MADE_UP]
+            ),
+        ),
+        (many[Origin.NONE], ngettext("%(many)s answer has no body.", "%(many)s answers have no body.", many[Origin.NONE])),
+    )
+    return [sentence % {"many": number} for number, sentence in said if number]
 
 
 def _revision(api: str, version: str, number: int) -> Revision:
@@ -251,6 +282,8 @@ class LiveForm(PageForm):
 
     def __init__(self, *args: Any, asks: bool, why: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["reason"].required = why
+        self.fields["reason"].error_messages["required"] = _("Say why it goes live all the same.")
         if not why:
             del self.fields["reason"]
         if not asks:

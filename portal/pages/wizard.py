@@ -36,6 +36,10 @@ STEPS = (
 )
 
 
+# What an upstream form tells of one.
+UPSTREAM = ("upstream", "header", "secret", "connect_timeout_ms", "timeout_ms")
+
+
 class NameForm(PageForm):
     name = Text(most=80, label=gettext_lazy("Name"), help_text=gettext_lazy("As developers read it in the catalogue."))
     slug = Text(
@@ -54,6 +58,14 @@ class NameForm(PageForm):
 
 
 class UpstreamForm(PageForm):
+    mock = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Answer from its examples for now"),
+        help_text=gettext_lazy(
+            "A mock, while there is no upstream: gateways answer each operation themselves, with the document's examples or made-up "
+            "ones, and say so in the header x-portico-mock. Nothing below is needed then."
+        ),
+    )
     upstream = Text(
         most=800,
         label=gettext_lazy("Where calls go"),
@@ -77,6 +89,13 @@ class UpstreamForm(PageForm):
     )
     connect_timeout_ms = number(100, 30_000, initial=5_000, label=gettext_lazy("Milliseconds to connect"))
     timeout_ms = number(100, 300_000, initial=30_000, label=gettext_lazy("Milliseconds to answer"))
+
+    def clean(self) -> dict[str, Any]:
+        told = super().clean() or self.cleaned_data
+        # What is told of an upstream beside it does not count, whatever it is.
+        for name in UPSTREAM if told.get("mock") else ():
+            self.errors.pop(name, None)
+        return told
 
     def clean_secret(self) -> str:
         text: str = self.cleaned_data["secret"]
@@ -111,7 +130,7 @@ def _reached(draft: Draft | None) -> list[str]:
         return names[:1]
     if draft.problems or not draft.slug:
         return names[:2]
-    return names if draft.upstream else names[:3]
+    return names if draft.upstream or draft.mock else names[:3]
 
 
 def _elsewhere(request: TenantRequest, draft: Draft | None, step: str) -> HttpResponseRedirect | None:
@@ -230,24 +249,13 @@ def upstream(request: TenantRequest) -> HttpResponse:
             return away
         assert draft is not None
         if request.method != "POST":
-            names = ("upstream", "header", "connect_timeout_ms", "timeout_ms")
+            names = ("mock", "upstream", "header", "connect_timeout_ms", "timeout_ms")
             form = UpstreamForm(given(request), initial={name: getattr(draft, name) for name in names})
             return _page(request, "console-api-new-upstream", draft, form=form)
     form, status = UpstreamForm(request.POST), 422
     if form.is_valid():
-        told = form.cleaned_data
-        # Left empty, the secret given before stays with its header.
-        secret = told["secret"] or (drafts.secret_of(draft) if told["header"] == draft.header else "")
         try:
-            target = publishing.check_target(
-                told["upstream"],
-                connect_timeout_ms=told["connect_timeout_ms"],
-                timeout_ms=told["timeout_ms"],
-                header=told["header"],
-                secret=secret,
-            )
-            with inside(request, "apis.publish"):
-                drafts.aim(draft, url=told["upstream"], target=target)
+            _aim(request, draft, form.cleaned_data)
             return redirect("console-api-new-plan", request.tenant.slug)
         except Invalid as refusal:
             form.refuse(refusal)
@@ -257,6 +265,25 @@ def upstream(request: TenantRequest) -> HttpResponse:
     form.says_secret_is_gone()
     with tenant_scope(request.tenant.pk):
         return _page(request, "console-api-new-upstream", draft, form=form, status=status)
+
+
+def _aim(request: TenantRequest, draft: Draft, told: dict[str, Any]) -> None:
+    """:raises NotAllowed, Invalid: nothing was changed."""
+    if told["mock"]:
+        with inside(request, "apis.publish"):
+            drafts.answer_from_examples(draft)
+        return
+    # Left empty, the secret given before stays with its header.
+    secret = told["secret"] or (drafts.secret_of(draft) if told["header"] == draft.header else "")
+    target = publishing.check_target(
+        told["upstream"],
+        connect_timeout_ms=told["connect_timeout_ms"],
+        timeout_ms=told["timeout_ms"],
+        header=told["header"],
+        secret=secret,
+    )
+    with inside(request, "apis.publish"):
+        drafts.aim(draft, url=told["upstream"], target=target)
 
 
 @tenant_view("apis.publish")
@@ -301,18 +328,22 @@ def _publish(request: TenantRequest, draft: Draft, form: PublishForm) -> HttpRes
     document = document or documents.read(draft.document).document
     if document is None:
         raise NotAllowed(_("The document has problems by now; go back to the second step."))
-    target = publishing.check_target(
+    target = publishing.answer_from_examples(document) if draft.mock else _target(draft)
+    with inside(request, "apis.publish"):
+        form.claim()
+        api, event = drafts.publish(draft, document=document, target=target, plan=drafts.Terms(**form.terms), by=request.user)
+    back = reverse("console-api", args=[request.tenant.slug, api.slug])
+    return asking.finished(request, back=back, said=_("%(api)s is published.") % {"api": api}, event=event)
+
+
+def _target(draft: Draft) -> publishing.Target:
+    return publishing.check_target(
         draft.upstream,
         connect_timeout_ms=draft.connect_timeout_ms,
         timeout_ms=draft.timeout_ms,
         header=draft.header,
         secret=drafts.secret_of(draft),
     )
-    with inside(request, "apis.publish"):
-        form.claim()
-        api, event = drafts.publish(draft, document=document, target=target, plan=drafts.Terms(**form.terms), by=request.user)
-    back = reverse("console-api", args=[request.tenant.slug, api.slug])
-    return asking.finished(request, back=back, said=_("%(api)s is published.") % {"api": api}, event=event)
 
 
 @tenant_view("apis.publish")

@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -74,6 +75,7 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "blocks": (_("Blocks publishing"), "bad"),
     "breaking": (_("Breaking"), "bad"),
     "risky": (_("Risky"), "wait"),
+    "mock": (pgettext_lazy("version", "Mock"), "info"),
 }
 
 

@@ -75,6 +75,13 @@ def test_where_calls_go_has_its_rules(rule: str, was: dict[str, Any], now: dict[
     assert list(target_changes(Target(**was), Target(**was))) == []
 
 
+@pytest.mark.parametrize("rule,was,now", [("upstream-added", None, Target()), ("upstream-removed", Target(), None)])
+def test_examples_in_place_of_an_upstream_are_told(rule: str, was: Target | None, now: Target | None) -> None:
+    assert [(change.rule, change.level) for change in target_changes(was, now)] == [(rule, Level.RISKY)]
+    assert rule in OF_TARGETS
+    assert list(target_changes(None, None)) == []
+
+
 # --- the levels ---------------------------------------------------------------------------------------------------
 
 

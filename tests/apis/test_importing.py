@@ -84,10 +84,21 @@ def test_a_document_of_an_api_becomes_a_revision(cast: Cast, version: ApiVersion
     with tenant_scope(cast.acme.pk):
         revision = Revision.objects.select_related("upstream").get(pk=over.revision.pk)
         assert (revision.number, revision.note, revision.created_by, revision.operations.count()) == (2, "Larger", cast.pam, 3)
+        assert revision.upstream is not None
         assert unseal(revision.upstream.sealed, revision.upstream.sealed_for, kek()) == b"hush"
         event = Event.objects.latest("number")
         assert (event.kind, event.actor_id) == ("revision.created", cast.pam.pk)
         assert not Draft.objects.exists()
+
+
+def test_a_large_document_can_be_a_mock(cast: Cast, rest: Rest, version: ApiVersion) -> None:
+    at = f"{base(cast.acme)}/apis/orders/versions/v1/"
+    sent = rest(cast.pam).post(f"{at}imports/", {"document": large(3), "mock": True, "note": "Larger"})
+    assert sent.status_code == 202, sent.content
+    read_documents()
+    made = rest(cast.pam).get(f"{at}revisions/2/").json()
+    assert (made["mock"], made["upstream"], made["note"]) == (True, None, "Larger")
+    assert [each["operation"] for each in made["answers"]] == ["GET /a0", "GET /a1", "GET /a2"]
 
 
 def test_what_is_wrong_is_kept_with_its_line(cast: Cast, db: None) -> None:

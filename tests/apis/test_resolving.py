@@ -123,7 +123,8 @@ def test_what_is_imported_is_resolved_once_it_is_live_however_late(acme: Tenant)
     with tenant_scope(acme.pk):
         version = Api.objects.get(slug="orders").versions.get()
         second = publishing.add_revision(version, document=make.document(), target=make.target("https://second.example.com"), by=None)
-        Upstream.objects.exclude(pk=second.upstream_id).update(host="192.0.2.1")
+        assert second.upstream is not None
+        Upstream.objects.exclude(pk=second.upstream.pk).update(host="192.0.2.1")
     make_due()
     asked: list[str] = []
 

@@ -65,6 +65,14 @@ def lets_nothing_through(upstream: Upstream, make: Callable[[], list[Answer]]) -
 
 
 @pytest.mark.parametrize("name", FORGED)
+def test_first_call_to_a_mock_without_right(fresh_gateway: Gateway, upstream: Upstream, name: str) -> None:
+    shop, call = live.shop(upstream, mock=True), FORGED[name]
+    lets_nothing_through(upstream, lambda: [fresh_gateway.call(path_for(shop, call), **call)])
+    answer = fresh_gateway.call(shop.path(), shop.client().token())
+    assert answer.code or answer.headers["x-portico-mock"] == "true"
+
+
+@pytest.mark.parametrize("name", FORGED)
 def test_first_call_without_right(fresh_gateway: Gateway, upstream: Upstream, name: str) -> None:
     shop, call = live.shop(upstream), FORGED[name]
     lets_nothing_through(upstream, lambda: [fresh_gateway.call(path_for(shop, call), **call)])
@@ -220,6 +228,8 @@ def static_gateway(upstream: Upstream, folder: Path, *, gated: bool, tenant: Ten
     """
     tenant = tenant or small_tenant(upstream.port)
     assert tenant.routes is not None
+    target = tenant.routes[0].upstream
+    assert target is not None
     whole = routes.configuration(tenant)
     if not gated:
         del whole.typed_per_filter_config[GATE]
@@ -236,7 +246,7 @@ def static_gateway(upstream: Upstream, folder: Path, *, gated: bool, tenant: Ten
     bootstrap = bootstrap_pb2.Bootstrap(
         admin=bootstrap_pb2.Admin(address=address_pb2.Address(pipe=address_pb2.Pipe(path=str(admin)))),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(
-            listeners=[made], clusters=[cluster(tenant.slug, tenant.routes[0].upstream), *([usage_cluster(usage)] if usage else [])]
+            listeners=[made], clusters=[cluster(tenant.slug, target), *([usage_cluster(usage)] if usage else [])]
         ),
     )
     (folder / "bootstrap.json").write_text(json.dumps({"admin": {"address": {"pipe": {"path": str(admin)}}}}))

@@ -115,8 +115,8 @@ PARAMETERS = (
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (
     "name", "purpose", "environment", "label", "last_day", "grace", "reason", "description", "cors_origins", "slug", "calls", "period",
-    "seconds", "approval", "api", "application", "plan", "document", "upstream", "header", "secret", "note", "theme",
-    "time_zone", "language", "next", "instead_of", "seen", "once", "connect_timeout_ms", "timeout_ms", "old_password", "password",
+    "seconds", "approval", "api", "application", "plan", "document", "upstream", "mock", "header", "secret", "note",
+    "theme", "time_zone", "language", "next", "instead_of", "seen", "once", "connect_timeout_ms", "timeout_ms", "old_password", "password",
     "password_again", "login", "algorithm", "rotation", "rotation_unit", "token_lifetime", "overlap", "jwks_max_age", "api_key_days",
     "emails", "roles", "applications_to", "days", "permissions", "code", "credential", "passwordless", "to", "team", "email", "lead",
     "issuer", "client_id", "client_secret", "joins_as", "enabled",

@@ -29,7 +29,7 @@ from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, PASSED, TOKEN_ID
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import ApiKey, Goodbye, Grant, Operation, Retired, Tenant
+from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, Retired, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -60,6 +60,24 @@ def going_tenant() -> Tenant:
     )
 
 
+def mock_tenant() -> Tenant:
+    """The same, where both APIs answer from examples, and a second version of one is blocked."""
+    billing, active = whole_tenant().routes or ()
+    bill = Answer(200, "application/json", '{"total": "100%"}')
+    bills = (Operation("getBill", "GET", "/bills/{id}.pdf", answer=bill), Operation("askBill", "OPTIONS", "/bills/{id}.pdf", answer=bill))
+    answers = (Answer(200, "text/csv", "a,b"), Answer(201), Answer(204))
+    ordered = tuple(replace(each, answer=answer) for each, answer in zip(active.operations, answers, strict=True))
+    mocked = replace(active, upstream=None, operations=ordered)
+    return replace(
+        whole_tenant(),
+        routes=(
+            replace(billing, upstream=None, operations=bills),
+            replace(mocked, goodbye=Goodbye(1_700_000_000)),
+            replace(mocked, name="v2", refusal="API_BLOCKED"),
+        ),
+    )
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -73,6 +91,7 @@ def tenant_files() -> dict[str, str]:
     suspended = compile_tenant(replace(whole_tenant(), suspended=True))
     files["suspended"] = readable(configuration_pb2.RouteConfiguration, suspended.routes)
     files["going"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(going_tenant()).routes)
+    files["mock"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(mock_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in found.clusters:
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -190,6 +209,12 @@ def passed_on(**config: object) -> route_pb2.Route:
 
 def both_off_with_a_cluster(whole: configuration_pb2.RouteConfiguration) -> None:
     whole.virtual_hosts[0].routes.append(passed_on(**{GATE: OFF, GUARD: OFF}))
+
+
+def an_example_for_everybody(whole: configuration_pb2.RouteConfiguration) -> None:
+    route = whole.virtual_hosts[0].routes.add(name="op/getBill", typed_per_filter_config={GATE: OFF, GUARD: OFF})
+    route.direct_response.status = 200
+    route.direct_response.body.inline_string = "{}"
 
 
 def gate_off_on_a_route(whole: configuration_pb2.RouteConfiguration) -> None:
@@ -414,6 +439,7 @@ SABOTAGE: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "host off": host_off,
     "both off with a cluster": both_off_with_a_cluster,
     "gate off on a route": gate_off_on_a_route,
+    "an example for everybody": an_example_for_everybody,
     "another filter on an answer": other_filter_on_an_answer,
     "every origin by a prefix": shared(every_origin_by_a_prefix),
     "no origin named": shared(no_origin_named),
@@ -437,6 +463,7 @@ def test_what_the_compiler_makes_passes() -> None:
     guard(compiled())
     guard(routes.configuration(replace(small_tenant(), routes=())))
     guard(routes.configuration(replace(small_tenant(), routes=None)))
+    guard(routes.configuration(mock_tenant()))
     # Without API keys, and without anything but API keys.
     guard(routes.configuration(replace(small_tenant(), access=replace(access(), api_key_jwks=()))))
     guard(routes.configuration(replace(small_tenant(), access=replace(access(), jwks=()))))

@@ -33,7 +33,7 @@ def live_revision(shop: Shop) -> Revision:
 def spoil(shop: Shop, revision: Revision, **fields: object) -> Revision:
     """What no form and no action would write, written."""
     with shop.scope():
-        UpstreamRow.objects.filter(pk=revision.upstream_id).update(**fields)
+        UpstreamRow.objects.filter(revisions=revision).update(**fields)
     return revision
 
 

@@ -242,6 +242,7 @@ def test_an_address_that_is_no_longer_allowed_is_left_out(gateway: Gateway, upst
         UpstreamRow.objects.update(addresses=["10.0.0.1", HOST, "169.254.169.254"])
     found = desired.read(shop.pk)
     assert found.tenant.routes is not None
+    assert found.tenant.routes[0].upstream is not None
     assert found.tenant.routes[0].upstream.addresses == (HOST,)
 
 

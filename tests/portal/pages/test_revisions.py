@@ -216,6 +216,7 @@ def test_left_empty_the_document_of_the_live_revision_is_kept(cast: Cast, pam: C
     with tenant_scope(cast.acme.pk):
         one, two = Revision.objects.order_by("number")
         assert one.document == two.document
+        assert two.upstream is not None
         assert two.upstream.timeout_ms == 900
 
 
