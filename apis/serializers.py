@@ -1,4 +1,5 @@
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -24,13 +25,17 @@ class ApiIn(Body):
 
 
 class ApiChangeIn(Body):
-    """What is left out stays as it is. `encryption_jwk` is a public JWK, or null for none; `team` an id, or null for none."""
+    """What is left out stays as it is. `encryption_jwk` is a public JWK, `team` and `category` are ids, each null for none."""
 
     name = Text(max_length=80, required=False)
     description = Text(max_length=5000, allow_blank=True, required=False)
     cors_origins = serializers.ListField(child=Text(max_length=400, allow_blank=True), max_length=100, required=False)
     encryption_jwk = serializers.DictField(required=False, allow_null=True)
     team = serializers.UUIDField(required=False, allow_null=True)
+    category = serializers.UUIDField(required=False, allow_null=True)
+    visibility = Choice(choices=Api.Visibility.choices, required=False)
+    teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
+    tags = serializers.ListField(child=Text(max_length=100, allow_blank=True), max_length=100, required=False)
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
@@ -60,23 +65,28 @@ class PublishedApiOut(serializers.ModelSerializer[Api]):
 
     versions = VersionOut(many=True)
     plans = PlanOut(many=True)
+    category = serializers.CharField(source="category.name", default=None)
 
     class Meta:
         model = Api
-        fields = ["id", "slug", "name", "description", "versions", "plans", "created_at"]
+        fields = ["id", "slug", "name", "description", "category", "tags", "versions", "plans", "created_at"]
 
 
 class ApiOut(PublishedApiOut):
     """`cors_origins`: whose pages may call it from a browser. `encryption_jwk`: what confidential claims for it are encrypted with.
 
-    `team`: which looks after it.
+    `team`: which looks after it. `teams`: whose members see it, where `visibility` is “teams”.
     """
 
     team_name = serializers.CharField(source="team.name", default=None)
     encryption_jwk = serializers.DictField(allow_null=True, read_only=True)
+    teams = serializers.SerializerMethodField()
 
     class Meta(PublishedApiOut.Meta):
-        fields = [*PublishedApiOut.Meta.fields, "cors_origins", "encryption_jwk", "team", "team_name"]
+        fields = [*PublishedApiOut.Meta.fields, "cors_origins", "encryption_jwk", "team", "team_name", "visibility", "teams"]
+
+    def get_teams(self, api: Api) -> list[UUID]:
+        return sorted(each.team_id for each in api.audience.all())
 
 
 class VersionIn(Body):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apis.rest import access, gate, importing, publishing, rules, subscriptions, versions
+from apis.rest import access, categories, gate, importing, publishing, rules, subscriptions, versions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
@@ -46,6 +46,7 @@ urlpatterns = [
         name="revision-differences",
     ),
     path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/lint/", rules.RevisionLint.as_view(), name="revision-lint"),
+    path("categories/", categories.Categories.as_view(), name="categories"),
     path("lint-rules/", rules.LintRules.as_view(), name="lint-rules"),
     path("apis/<str:api>/versions/<str:version>/imports/", importing.DocumentImports.as_view(), name="imports"),
     path("imports/<uuid:pk>/", importing.DocumentImportDetail.as_view(), name="import"),

@@ -273,6 +273,8 @@ SENTENCES: dict[str, Promise | Say] = {
     "brown_out.cancelled": gettext_lazy("%(actor)s cancelled a brown-out of %(subject)s"),
     "revision.created": _revision_created,
     "revision.live": _revision_live,
+    "api.placed": gettext_lazy("%(actor)s changed where %(subject)s stands in the catalogue"),
+    "categories.changed": gettext_lazy("%(actor)s changed the categories of the catalogue"),
     "lint.changed": gettext_lazy("%(actor)s changed the rules on documents"),
     "upstream.resolved": gettext_lazy("%(subject)s has other addresses now: %(now)s"),
     "plan.created": gettext_lazy("%(actor)s made the plan %(subject)s of %(api)s: %(terms)s"),

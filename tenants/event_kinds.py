@@ -100,6 +100,8 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "member.changed",
     "api.created",
     "api.changed",
+    "api.placed",
+    "categories.changed",
     "version.created",
     "version.discarded",
     "version.acknowledged",

@@ -8,6 +8,7 @@ SCOPES = 1_000
 MOCK_CHARACTERS = 4 * 1024 * 1024
 APIS = 500
 VERSIONS_PER_API = 20
+CATEGORIES = 30
 # Of one person in one tenant.
 APPLICATIONS_PER_PERSON = 100
 # Active ones.

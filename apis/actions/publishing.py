@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Length
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import mock, openapi, origins, upstreams
+from apis import contract, mock, openapi, origins, upstreams
 from apis.actions import resources
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.rules import hold_to_rules
@@ -172,6 +172,7 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
         note=note,
         created_by=by,
     )
+    described = {(each.method, each.path): each.description for each in contract.operations(document.content)}
     Operation.objects.bulk_create(
         Operation(
             revision=revision,
@@ -181,6 +182,7 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
             summary=operation.summary[:200],
             deprecated=operation.deprecated,
             scopes=operation.scopes,
+            description=described.get((operation.method, operation.path), "")[:2000],
         )
         for operation in document.operations
     )

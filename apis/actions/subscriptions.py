@@ -13,6 +13,7 @@ from tenants import due, events, limits
 from tenants.errors import NotAllowed
 from tenants.lifecycle import in_words, move
 from tenants.models import Event, User
+from tenants.people.members import held_now
 
 _Status = Subscription.Status
 
@@ -32,6 +33,8 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
             else _("%(api)s is not published yet, so nothing can subscribe to it.")
         )
         raise NotAllowed(said % {"api": api})
+    if not Api.objects.readable_by(by, held_now(by)).filter(pk=api.pk).exists():
+        raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
     if plan.api_id != api.pk or plan.status != Plan.Status.PUBLISHED:
         raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % {"api": api, "plan": plan})
     standing = Subscription.objects.open().filter(application=application, api=api).first()

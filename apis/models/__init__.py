@@ -1,6 +1,7 @@
 from apis.models.acknowledgement import Acknowledgement
-from apis.models.api import LARGE, LIVE_LARGE, Api, ApiVersion, Operation, Plan, Revision
+from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiTeam, ApiVersion, Operation, Plan, Revision
 from apis.models.brown_out import BrownOut
+from apis.models.category import Category
 from apis.models.document_import import DocumentImport
 from apis.models.draft import Draft
 from apis.models.lint_rule import LintRule
@@ -11,12 +12,16 @@ from apis.models.upstream import Upstream
 __all__ = [
     "LARGE",
     "LIVE_LARGE",
+    "MOST_TAGS",
     "REMEMBERED",
     "UNDO",
     "Acknowledgement",
     "Api",
+    "ApiQuerySet",
+    "ApiTeam",
     "ApiVersion",
     "BrownOut",
+    "Category",
     "DocumentImport",
     "Draft",
     "LintRule",

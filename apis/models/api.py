@@ -1,7 +1,10 @@
-from typing import ClassVar, Self
+from collections.abc import Set
+from typing import ClassVar, Self, TypeVar
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -9,13 +12,22 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from apis import origins
 from apis.findings import Lint
+from apis.models.category import Category
 from apis.models.upstream import Upstream
 from keys.models import ProtectedResource
-from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel
+from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel, User
 
+M_co = TypeVar("M_co", bound=models.Model, covariant=True)
 # Of a revision, what lists leave where it is; and the same of a version's live one.
 LARGE = ("document", "findings", "answers")
+MOST_TAGS = 10
 LIVE_LARGE = tuple(f"live_revision__{name}" for name in LARGE)
+
+
+def _words(*names: str | models.Func) -> models.GeneratedField:
+    """What a search looks into, kept by PostgreSQL: the words of four texts, the weightiest first."""
+    weighed = models.Func(*names, function="apis_weighed")
+    return models.GeneratedField(expression=weighed, output_field=SearchVectorField(), db_persist=True)
 
 
 class ApiQuerySet(models.QuerySet["Api"]):
@@ -23,8 +35,22 @@ class ApiQuerySet(models.QuerySet["Api"]):
         """Those with a version that stands in the catalogue."""
         return self.filter(models.Exists(ApiVersion.objects.offered().filter(api=models.OuterRef("pk"))))
 
+    def readable_by(self, user: User | AnonymousUser, permissions: Set[str]) -> Self:
+        """Of the published ones those that somebody with these permissions here may see, and so subscribe to.
+
+        Who may publish sees all of them; who is no member what is for everybody.
+        """
+        if "apis.see_all" in permissions:
+            return self.published()
+        seen = models.Q(visibility=Api.Visibility.PUBLIC)
+        if "tenant.see" in permissions and isinstance(user, User):
+            theirs = ApiTeam.objects.filter(team__in=Team.objects.of(user))
+            seen |= models.Q(visibility=Api.Visibility.TENANT)
+            seen |= models.Q(visibility=Api.Visibility.TEAMS, pk__in=theirs.values("api"))
+        return self.published().filter(seen)
+
     def with_versions(self) -> Self:
-        return self._with(ApiVersion.objects.all(), Plan.objects.all()).select_related("team")
+        return self._with(ApiVersion.objects.all(), Plan.objects.all()).select_related("team").prefetch_related("audience")
 
     def with_encryption_key(self) -> Self:
         """With `encryption_jwk`, the public key that confidential claims for it are encrypted with."""
@@ -39,17 +65,29 @@ class ApiQuerySet(models.QuerySet["Api"]):
         )
 
     def _with(self, versions: "models.QuerySet[ApiVersion]", plans: "models.QuerySet[Plan]") -> Self:
-        return self.prefetch_related(
+        return self.select_related("category").prefetch_related(
             models.Prefetch("versions", versions.select_related("live_revision", "successor").defer(*LIVE_LARGE).order_by("id")),
             models.Prefetch("plans", plans.order_by("id")),
         )
 
 
-ApiManager = TenantManager.from_queryset(ApiQuerySet)
+class WithoutWords(TenantManager[M_co]):
+    def get_queryset(self) -> models.QuerySet[M_co]:
+        # Long, and for PostgreSQL alone.
+        return super().get_queryset().defer("words")
+
+
+ApiManager = WithoutWords.from_queryset(ApiQuerySet)
 
 
 class Api(TenantModel):
     """One published thing with a stable identity and a context path. Its slug never changes."""
+
+    class Visibility(models.TextChoices):
+        # As far as the tenant shows its catalogue to them.
+        PUBLIC = "public", gettext_lazy("Everybody")
+        TENANT = "tenant", gettext_lazy("Members")
+        TEAMS = "teams", gettext_lazy("Some teams")
 
     slug = models.CharField(max_length=40, validators=[SLUG])
     name = models.CharField(max_length=80)
@@ -60,6 +98,12 @@ class Api(TenantModel):
     # The team that looks after it, if one does.
     team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+    category = models.ForeignKey(Category, models.PROTECT, null=True, related_name="apis")
+    # In lower case.
+    tags = ArrayField(models.CharField(max_length=30), default=list)
+    # Who sees it, once it is published, beside those who may publish; of TEAMS: see ApiTeam.
+    visibility = models.CharField(max_length=6, choices=Visibility, default=Visibility.PUBLIC)
+    words = _words("name", "slug", "description", models.Func("tags", function="apis_listed"))
 
     objects: ClassVar[ApiManager["Api"]] = ApiManager()
 
@@ -67,11 +111,26 @@ class Api(TenantModel):
         verbose_name = "api"
         constraints = [
             models.UniqueConstraint(fields=["tenant", "slug"], name="one_api_per_slug"),
+            models.CheckConstraint(condition=models.Q(visibility__in=["public", "tenant", "teams"]), name="a_visibility_of_the_three"),
+            models.CheckConstraint(condition=models.Q(tags__len__lte=MOST_TAGS), name="few_tags_per_api"),
             models.CheckConstraint(condition=models.Q(cors_origins__len__lte=origins.MOST), name="few_origins_per_api"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ApiTeam(TenantModel):
+    """A team whose members see an API that is for some teams alone."""
+
+    api = models.ForeignKey(Api, models.CASCADE, related_name="audience")
+    team = models.ForeignKey(Team, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "api", "team"], name="in_an_audience_once")]
+
+    def __str__(self) -> str:
+        return f"{self.team} sees {self.api}"
 
 
 class ApiVersionQuerySet(models.QuerySet["ApiVersion"]):
@@ -199,6 +258,12 @@ class Revision(TenantModel):
         return None if self.lint is None else Lint.of(self.lint, self.findings)
 
 
+class OperationManager(TenantManager["Operation"]):
+    def get_queryset(self) -> models.QuerySet["Operation"]:
+        # There are thousands, and only a search reads these.
+        return super().get_queryset().defer("description", "words")
+
+
 class Operation(TenantModel):
     """A method on a path of a revision: the routes at the gateway are exactly these."""
 
@@ -210,6 +275,11 @@ class Operation(TenantModel):
     deprecated = models.BooleanField(default=False)
     # Alternatives, each a list of scopes that are needed together; none where no scope is needed.
     scopes = models.JSONField(default=list)
+    # Its beginning; the document has all of it.
+    description = models.CharField(max_length=2000, blank=True, default="")
+    words = _words("operation_id", "summary", "path", "description")
+
+    objects: ClassVar[OperationManager] = OperationManager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "revision", "operation_id"], name="one_operation_per_id")]

@@ -1,3 +1,4 @@
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, ClassVar, Self
@@ -18,6 +19,16 @@ class OperationUseQuerySet(models.QuerySet["OperationUse"]):
         """By the applications' ids, the sum of `calls` and when the last came: `last_at`."""
         rows = self.values("application").annotate(sum=models.Sum("calls"), last=models.Max("last_at")).order_by()
         return {row["application"]: {"calls": row["sum"], "last_at": row["last"]} for row in rows}
+
+    def by_api(self) -> Mapping[UUID, int]:
+        """By the APIs' ids, the sum of `calls`."""
+        rows = self.values("version").annotate(sum=models.Sum("calls")).order_by()
+        # Summed by version first: the join with their APIs is then one of few rows.
+        calls = {row["version"]: row["sum"] for row in rows}
+        found: dict[UUID, int] = defaultdict(int)
+        for version, api in ApiVersion.objects.filter(pk__in=calls).values_list("pk", "api"):
+            found[api] += calls[version]
+        return found
 
 
 OperationUseManager = TenantManager.from_queryset(OperationUseQuerySet)

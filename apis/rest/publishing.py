@@ -5,17 +5,17 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apis import lint, openapi
-from apis.actions import publishing, resources, teams
+from apis import lint, openapi, searching, words
+from apis.actions import catalogue, publishing, resources, teams
 from apis.compared import compared
-from apis.models import LARGE, Api, ApiVersion, LintRule, Plan, Revision
+from apis.models import LARGE, Api, ApiQuerySet, ApiVersion, Category, LintRule, Plan, Revision
 from apis.serializers import (
     ApiChangeIn,
     ApiIn,
@@ -33,7 +33,7 @@ from apis.serializers import (
 )
 from keys import tokens
 from tenants.errors import Busy, Invalid
-from tenants.models import Team
+from tenants.models import Event, Team
 from tenants.rest import OwnScope, TenantRestView, uuid_in
 from tenants.serializers import decided
 
@@ -41,16 +41,15 @@ VERSION = decided(VersionOut)
 
 
 class ApisView(TenantRestView):
-    def apis(self) -> QuerySet[Api]:
-        """All for who publishes; the published ones for everyone else."""
-        rows = Api.objects.all()
-        return rows if "apis.see_all" in self.permissions else rows.published()
+    def apis(self) -> ApiQuerySet:
+        """All for who publishes; the published ones for everyone else, as far as they may see them."""
+        return Api.objects.all() if "apis.see_all" in self.permissions else Api.objects.readable_by(self.user, self.permissions)
 
     def catalogue(self) -> QuerySet[Api]:
         """The same with as much inside as the person may know."""
         if "apis.see_all" in self.permissions:
             return Api.objects.with_versions().with_encryption_key()
-        return Api.objects.published().with_published_versions()
+        return self.apis().with_published_versions()
 
     def api(self, slug: str) -> Api:
         found: Api = get_object_or_404(self.apis(), slug=slug)
@@ -90,10 +89,28 @@ def _any_api(*, many: bool = False) -> PolymorphicProxySerializer:
 class Apis(ApisView):
     access = {"GET": "apis.see_published", "POST": "apis.publish"}
 
-    @extend_schema(responses=_any_api(many=True), parameters=[OpenApiParameter("team", UUID)])
+    @extend_schema(
+        responses=_any_api(many=True),
+        parameters=[
+            OpenApiParameter("team", UUID),
+            OpenApiParameter("q", str),
+            OpenApiParameter("category", UUID),
+            OpenApiParameter("tag", str),
+        ],
+    )
     def get(self, request: Request) -> Response:
-        """The catalogue; publishers see what is not published yet as well, and whose it is: `?team=` has those that a team looks after."""
+        """The catalogue; publishers see what is not published yet as well, and whose it is: `?team=` has those that a team looks after.
+
+        `?q=` has those in which each of the words begins one: of their name, slug or description, or of an operation that can be called.
+        `?category=` and `?tag=` have those that stand there.
+        """
         rows = self.catalogue()
+        if q := request.query_params.get("q"):
+            rows = rows.filter(pk__in=searching.matching(words.terms(q)))
+        if category := request.query_params.get("category"):
+            rows = rows.filter(category=uuid_in("category", category))
+        if tag := request.query_params.get("tag"):
+            rows = rows.filter(tags__contains=[tag])
         if "apis.see_all" in self.permissions and (team := request.query_params.get("team")):
             rows = rows.filter(team=uuid_in("team", team))
         return self.listed(rows, self.out, **self.context())
@@ -115,20 +132,35 @@ class ApiDetail(ApisView):
         responses=PolymorphicProxySerializer("ChangedApi", serializers=[decided(ApiOut), ApiOut], resource_type_field_name=None),
     )
     def patch(self, request: Request, api: str) -> Response:  # noqa: ARG002
-        """Change its name, description, team or encryption key, or whose pages may call it. Without a difference there is no event."""
+        """Change its name, description, category, tags, team or encryption key, or whose pages may call it.
+
+        Without a difference there is no event.
+        """
         found, given = self.api(api), self.read(ApiChangeIn)
         keyed = resources.change_encryption_key(found, given.pop("encryption_jwk"), by=self.user) if "encryption_jwk" in given else None
-        moved = teams.give_api(found, team=self.team(given.pop("team")), by=self.user) if "team" in given else None
-        event = publishing.change_api(found, **given, by=self.user) or keyed or moved
+        moved = teams.give_api(found, team=self.team(pk) if (pk := given.pop("team")) else None, by=self.user) if "team" in given else None
+        standing: dict[str, Any] = {name: given.pop(name) for name in ("category", "tags", "visibility", "teams") if name in given}
+        placed = self.place(found, standing) if standing else None
+        event = publishing.change_api(found, **given, by=self.user) or keyed or moved or placed
         return self.decided(self.shown(found), event) if event else Response(self.shown(found))
 
-    def team(self, pk: UUID | None) -> Team | None:
-        """One that the person may see."""
-        if pk is None:
-            return None
-        found: Team | None = Team.objects.visible_to(self.user, self.permissions).filter(pk=pk).first()
+    def place(self, api: Api, given: dict[str, Any]) -> Event | None:
+        """Where it stands in the catalogue."""
+        if "category" in given:
+            found = Category.objects.filter(pk=given["category"]).first()
+            if found is None and given["category"] is not None:
+                raise Invalid({"category": [_("There is no category with this id.")]})
+            given["category"] = found or ""
+        if "teams" in given:
+            given["teams"] = [self.team(pk, of=api) for pk in given["teams"]]
+        return catalogue.place(api, **given, by=self.user)
+
+    def team(self, pk: UUID, *, of: Api | None = None) -> Team:
+        """One that the person may see, or that sees the API already."""
+        seen = Q(pk__in=Team.objects.visible_to(self.user, self.permissions).values("pk"))
+        found: Team | None = Team.objects.filter(seen | Q(pk__in=of.audience.values("team")) if of else seen, pk=pk).first()
         if found is None:
-            raise Invalid({"team": [_("You see no team with this id.")]})
+            raise Invalid({"teams" if of else "team": [_("You see no team with this id.")]})
         return found
 
 

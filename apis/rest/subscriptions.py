@@ -47,7 +47,7 @@ class Subscriptions(SubscriptionsView):
         """Ask for a subscription of one of your applications."""
         given = self.read(SubscriptionIn)
         application = Application.objects.owned_by(self.user).filter(pk=given["application"]).first()
-        api = Api.objects.published().filter(slug=given["api"]).first()
+        api = Api.objects.readable_by(self.user, self.permissions).filter(slug=given["api"]).first()
         plan = Plan.objects.filter(api=api, name=given["plan"], status=Plan.Status.PUBLISHED).first() if api else None
         missing = {}
         if application is None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis.actions import publishing, versions
-from apis.models import ApiVersion
+from apis.models import Api, ApiQuerySet, ApiVersion, Subscription
 from apis.rest.publishing import VERSION, ApisView
 from apis.serializers import VersionOut
 from apis.serializers_versions import (
@@ -140,6 +141,11 @@ class BrownOutCancel(ApisView):
 
 class Acknowledge(ApisView):
     access = {"POST": "applications.own"}
+
+    def apis(self) -> ApiQuerySet:
+        """Also those that one doesn't see any more, and calls."""
+        held = Subscription.objects.open().owned_by(self.user).values("api")
+        return Api.objects.published().filter(Q(pk__in=super().apis().values("pk")) | Q(pk__in=held))
 
     @extend_schema(request=AcknowledgeIn, responses=AcknowledgementOut)
     def post(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002

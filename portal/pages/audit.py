@@ -95,6 +95,8 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "brown_out.cancelled": gettext_lazy("Brown-out cancelled"),
         "revision.created": gettext_lazy("Revision imported"),
         "revision.live": gettext_lazy("Revision made live"),
+        "api.placed": gettext_lazy("Place in the catalogue changed"),
+        "categories.changed": gettext_lazy("Categories changed"),
         "lint.changed": gettext_lazy("Rules on documents changed"),
         "upstream.resolved": gettext_lazy("Upstream's addresses changed"),
     },

@@ -1,4 +1,4 @@
-"""The catalogue: what can be called, how, and asking for it."""
+"""An API in the catalogue: what it is, how it is called, and its document. The list of them: portal.pages.catalogue_list."""
 
 import json
 import re
@@ -6,12 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db.models import Case, CharField, Prefetch, Q, QuerySet, Value, When
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from apis import reference
@@ -20,19 +19,11 @@ from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Plan, Revision, 
 from apis.openapi import METHODS
 from keys import tokens
 from portal import samples
-from portal.pages.listing import chosen, page_of, sought
+from portal.pages.listing import chosen, sought
 from tenants.access import TenantRequest, tenant_view
-from tenants.models import TenantSettings, User
+from tenants.models import User
 
 _Status = Subscription.Status
-SIZE = 24
-# What an API is to the reader, by which the list can be narrowed.
-STANDINGS = {
-    "subscribed": gettext_lazy("Subscribed"),
-    "pending": gettext_lazy("Pending"),
-    "needs_approval": gettext_lazy("Needs approval"),
-    "open": gettext_lazy("Open"),
-}
 TABS = ("overview", "reference", "plans")
 # So many operations of a long list are drawn; searching finds the others.
 OPERATIONS_SHOWN = 200
@@ -41,9 +32,9 @@ OPERATIONS_SEARCHED = 12
 NO_CLIENT = "YOUR_CLIENT_ID"
 
 
-def offered() -> QuerySet[Api]:
-    """What the catalogue shows, to publishers too: what is still being made stands in their console."""
-    return Api.objects.published()
+def offered(request: TenantRequest) -> QuerySet[Api]:
+    """What the catalogue shows to this person, to publishers too: what is still being made stands in their console."""
+    return Api.objects.readable_by(request.user, request.permissions)
 
 
 def versions_of(api: Api) -> list[ApiVersion]:
@@ -62,54 +53,11 @@ def own_subscriptions(api: Api, user: User) -> list[Subscription]:
     return sorted(last.select_related("application", "plan"), key=lambda each: (order.index(_Status(each.status)), each.pk))
 
 
-def with_standing(apis: QuerySet[Api], user: User | None) -> QuerySet[Any]:
-    """Annotate what each is to this person, or to a visitor: a key of STANDINGS, `suspended`, or "" where nobody can subscribe."""
-    mine = Subscription.objects.owned_by(user)
-    plans = Plan.objects.filter(status=Plan.Status.PUBLISHED)
-    steps: list[tuple[QuerySet[Any], str]] = [
-        (mine.filter(status=_Status.ACTIVE), "subscribed"),
-        (mine.filter(status=_Status.PENDING), "pending"),
-        (mine.filter(status=_Status.SUSPENDED), "suspended"),
-        (plans.filter(approval=Plan.Approval.AUTOMATIC), "open"),
-        (plans, "needs_approval"),
-    ]
-    # Of all APIs at once, so that a person's subscriptions are looked for once and not for each.
-    whens = [When(pk__in=rows.values("api"), then=Value(name)) for rows, name in steps]
-    return apis.annotate(standing=Case(*whens, default=Value(""), output_field=CharField()))
-
-
-@tenant_view("apis.see_published", public=True)
-@require_safe
-def catalogue(request: TenantRequest) -> HttpResponse:
-    """What can be called here."""
-    q, status = sought(request), chosen(request, "status", [*STANDINGS])
-    everything = offered()
-    rows = with_standing(everything, request.user if request.user.is_authenticated else None)
-    if q:
-        rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q) | Q(description__icontains=q))
-    if status:
-        rows = rows.filter(standing=status)
-    live = ApiVersion.objects.offered().select_related("live_revision").defer(*LIVE_LARGE).order_by("id")
-    page = page_of(request, rows.prefetch_related(Prefetch("versions", live)), size=SIZE)
-    context = {
-        "page": page,
-        "q": q,
-        "status": status,
-        "filters": [("", _("All")), *STANDINGS.items()],
-        "narrowed": bool(q or status),
-        "total": everything.count(),
-        "may_register": "applications.own" in request.permissions,
-        "may_publish": "apis.publish" in request.permissions,
-        "support_address": TenantSettings.objects.values_list("support_address", flat=True).get(),
-    }
-    return render(request, "catalogue/list.html", context)
-
-
 @tenant_view("apis.see_published", public=True)
 @require_safe
 def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     """One API: what it is, its operations, its plans, and a call that works."""
-    found = get_object_or_404(offered(), slug=api)
+    found = get_object_or_404(offered(request), slug=api)
     versions = versions_of(found)
     version = chosen_version(request, versions)
     tab = chosen(request, "tab", [*TABS]) or "overview"
@@ -216,7 +164,7 @@ def _body(body: reference.Body | None) -> samples.Body | None:
 @require_safe
 def catalogue_openapi(request: TenantRequest, api: str) -> HttpResponse:
     """The document of a version, for tools: its server is the gateway."""
-    found = get_object_or_404(offered(), slug=api)
+    found = get_object_or_404(offered(request), slug=api)
     version = chosen_version(request, versions_of(found))
     document = Revision.objects.get(live_in=version).document
     content = json.dumps(_served_at(address_of(request, found, version), document), ensure_ascii=False, indent=2)
@@ -247,7 +195,6 @@ def _served_at(address: str, document: dict[str, Any]) -> dict[str, Any]:
 
 
 urlpatterns = [
-    path("t/<str:tenant>/", catalogue, name="catalogue"),
     path("t/<str:tenant>/apis/<str:api>/", catalogue_api, name="catalogue-api"),
     path("t/<str:tenant>/apis/<str:api>/openapi.json", catalogue_openapi, name="catalogue-openapi"),
 ]

@@ -1,5 +1,6 @@
 """Lists of pages: by cursor, newest first (ids are UUIDv7, so they are the order), or soonest first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -55,6 +56,19 @@ def page_of(request: HttpRequest, rows: QuerySet[M], *, by: str = "pk", size: in
     newer = _query(request, after=str(found[0].pk)) if found and more_newer else ""
     older = _query(request, before=str(found[-1].pk)) if found and more_older else ""
     return Page(found[::-1] if rising else found, total, newer, older, rising)
+
+
+def page_of_ids(request: HttpRequest, ids: Sequence[UUID], rows: QuerySet[M], *, size: int = SIZE) -> Page[M]:
+    """One page of a list that was put in order already, with the same addresses. For few ids: all of them were read."""
+    place = {str(pk): number for number, pk in enumerate(ids)}
+    before, after = (place.get(request.GET.get(name, "")) for name in ("before", "after"))
+    begin = before + 1 if before is not None else max(0, after - size) if after is not None else 0
+    # A first page that somebody came back to is as full as any.
+    chosen_ids = ids[begin : begin + size]
+    found = {each.pk: each for each in rows.filter(pk__in=chosen_ids)}
+    newer = _query(request, after=str(chosen_ids[0])) if begin and chosen_ids else ""
+    older = _query(request, before=str(chosen_ids[-1])) if begin + size < len(ids) else ""
+    return Page([found[pk] for pk in chosen_ids if pk in found], len(ids), newer, older)
 
 
 def _cursor(request: HttpRequest, name: str, rows: QuerySet[M], by: str) -> tuple[Any, UUID] | None:

@@ -13,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from apis import searching, words
 from apis.models import Api
 from gateway.models import Refusal
 from keys.models import Application
@@ -57,7 +58,8 @@ def _apis(request: TenantRequest, q: str) -> Group:
     if "apis.see_all" in request.permissions:
         rows, page, listed = Api.objects.filter(named), "console-api", "console-apis"
     else:
-        rows, page, listed = Api.objects.published().filter(named | Q(description__icontains=q)), "catalogue-api", "catalogue"
+        found = searching.matching(words.terms(q))
+        rows, page, listed = Api.objects.readable_by(request.user, request.permissions).filter(pk__in=found), "catalogue-api", "catalogue"
     hits = [
         Hit(each.name, each.slug, reverse(page, args=[request.tenant.slug, each.slug])) for each in rows.order_by("name", "slug")[:MOST]
     ]

@@ -95,7 +95,7 @@ class SubscribeForm(PageForm):
 @require_http_methods(["GET", "HEAD", "POST"])
 def subscribe(request: TenantRequest, api: str) -> HttpResponse:
     """Choose an application and a plan, and say what for."""
-    found = get_object_or_404(offered(), slug=api)
+    found = get_object_or_404(offered(request), slug=api)
     mine = own_subscriptions(found, request.user)
     applications = Application.objects.owned_by(request.user).order_by("name")
     taken = {each.application_id for each in mine if each.status in Subscription.OPEN}

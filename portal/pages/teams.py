@@ -88,7 +88,7 @@ def _application(request: TenantRequest, application: Application) -> Owned:
 
 
 def _apis(request: TenantRequest, found: Team) -> QuerySet[Api]:
-    rows = Api.objects.all() if "apis.see_all" in request.permissions else Api.objects.published()
+    rows = Api.objects.all() if "apis.see_all" in request.permissions else Api.objects.readable_by(request.user, request.permissions)
     return rows.filter(team=found).order_by("name")
 
 

@@ -2,6 +2,7 @@
 
 from portal.pages import (
     all_applications,
+    api_placing,
     apis,
     applications,
     audit,
@@ -9,6 +10,8 @@ from portal.pages import (
     audit_export,
     audit_time,
     catalogue,
+    catalogue_list,
+    categories,
     closing,
     credentials,
     erased,
@@ -49,9 +52,10 @@ from portal.pages import (
 )
 
 MODULES = (
-    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, subscribing, applications, credentials,
-    expiries, requests, subscriptions, apis, version_life, wizard, revisions, imports, lint, plans, all_applications, gateways, keys,
-    key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts, settings, identity_provider, closing, audit,
-    audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails,
+    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
+    subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing, version_life, wizard, revisions,
+    imports, lint, plans, all_applications, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers,
+    service_accounts, settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
+    receipts, refusals, inbox, platform_mails,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -79,7 +79,7 @@ def _usual(model: type[Model]) -> Row:
 
 
 def _left(model: type[Model], usual: Row) -> list[Any]:
-    return [field for field in model._meta.concrete_fields if field.column not in usual and field.blank]  # noqa: SLF001
+    return [field for field in model._meta.concrete_fields if field.column not in usual and field.blank and not field.generated]  # noqa: SLF001
 
 
 def _insert(waiting: Mapping[type[Model], list[Row]]) -> None:

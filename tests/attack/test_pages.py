@@ -96,7 +96,8 @@ NEEDS: dict[str, str | None] = {
     "console-services": "service_accounts.manage", "console-service": "service_accounts.manage",
     "console-service-new": "service_accounts.manage", "console-service-edit": "service_accounts.manage",
     "console-service-roll": "service_accounts.manage", "console-service-revoke": "service_accounts.manage",
-    "console-settings": "settings.manage", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
+    "console-settings": "settings.manage", "console-settings-categories": "settings.manage",
+    "console-api-placing": "apis.publish", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
     "console-settings-sign-in": "settings.manage", "console-settings-sign-in-remove": "settings.manage",
     "console-settings-sign-in-test": "settings.manage", "console-settings-sign-in-linked": "settings.manage",
     "console-settings-sign-in-undo": "settings.manage",
@@ -111,6 +112,7 @@ LEADS = (
 PARAMETERS = (
     "q", "tab", "at", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after",
     "against", "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme", "owner",
+    "category", "tag", "sort",
 )  # fmt: skip
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (
@@ -119,7 +121,7 @@ FIELDS = (
     "theme", "time_zone", "language", "next", "instead_of", "seen", "once", "connect_timeout_ms", "timeout_ms", "old_password", "password",
     "password_again", "login", "algorithm", "rotation", "rotation_unit", "token_lifetime", "overlap", "jwks_max_age", "api_key_days",
     "emails", "roles", "applications_to", "days", "permissions", "code", "credential", "passwordless", "to", "team", "email", "lead",
-    "issuer", "client_id", "client_secret", "joins_as", "enabled",
+    "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"

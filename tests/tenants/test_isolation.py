@@ -17,8 +17,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from apis.actions import importing, subscriptions
+from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
-from apis.models import Acknowledgement, Api, BrownOut, OperationUse, Subscription
+from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, OperationUse, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import (
@@ -70,6 +71,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     make.draft(owner, slug="draft-of-" + owner.name.lower())
     change_rules({"info-contact": "off"}, by=admin)
     importing.begin(document="document of " + owner.name, by=owner)
+    change_categories({}, new=["Of " + owner.name], by=admin)
     node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
     Deployment.objects.create(node=node)
     Refusal.objects.create(
@@ -86,6 +88,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     change_provider({"issuer": issuer, "client_id": "portico", "client_secret": "s", "enabled": False}, by=admin)
     identity = Identity.objects.create(issuer=issuer, subject="1", user=owner)
     team = make.team(owner)
+    ApiTeam.objects.create(api=api, team=team)
     role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])
     invitation = make.invitation(by=owner)
     service, _ = make.service_account(by=admin)

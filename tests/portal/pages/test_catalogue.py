@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -9,9 +10,10 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from apis.actions import publishing, subscriptions
-from apis.models import Api, ApiVersion, Plan, Subscription
+from apis.models import Api, ApiVersion, OperationUse, Plan, Revision, Subscription
 from keys.models import Application
 from tenants.models import Event, Role
 from tests import make
@@ -153,10 +155,74 @@ def test_a_tile_tells_the_first_lines_without_marks(carl: Client, orders: Api) -
     assert tiles(carl.get("/t/acme/"))["orders"] == "Orders v1 Create, pay and follow orders. No plan yet"
 
 
-@pytest.mark.parametrize("q,found", [("ORD", {"orders"}), ("follow", {"orders"}), ("stock", {"stock"}), ("%", set()), ("\\", set())])
-def test_searching_narrows_by_name_slug_and_description(carl: Client, orders: Api, q: str, found: set[str]) -> None:
-    make.api("stock")
+@pytest.mark.parametrize(
+    "q,found", [("ORD", {"orders"}), ("follow", {"orders"}), ("stock", {"stock"}), ("%", set()), ("\\", set()), ("idempotent", {"orders"})]
+)
+def test_searching_narrows_by_name_description_and_operations(carl: Client, orders: Api, q: str, found: set[str]) -> None:
+    make.api("stock", content={**DOCUMENT, "paths": {"/levels": {"get": {"responses": {"200": {"description": "."}}}}}})
     assert set(tiles(carl.get("/t/acme/", {"q": q}))) == found
+
+
+def test_what_was_found_is_marked_and_its_operations_lead_to_their_place(carl: Client, orders: Api) -> None:
+    body = carl.get("/t/acme/", {"q": "follow crea"}).content.decode()
+    assert "<mark>Crea</mark>te, pay and <mark>follow</mark> orders." in body
+    place = re.search(
+        r'href="(/t/acme/apis/orders/[^"]+#operation)">\s*<span><span class="method post">POST</span> <code>/orders</code>', body
+    )
+    assert place
+    assert "<p><mark>Crea</mark>te an order</p>" in body
+    page = carl.get(unescape(place[1]).partition("#")[0])
+    assert "<h4>Idempotent</h4>" in page.content.decode()
+    # Nothing is found in what nobody looks for.
+    assert "#operation" not in carl.get("/t/acme/").content.decode()
+
+
+def test_words_deep_in_a_description_are_shown_with_what_stands_around(carl: Client, orders: Api) -> None:
+    publishing.change_api(orders, description=f"What it is.\n\n{'So much is said. ' * 20}The **needle** is here.", by=None)
+    told = tiles(carl.get("/t/acme/", {"q": "needle"}))["orders"]
+    assert told.startswith("Orders v1 …")
+    assert "said. The needle is here." in told
+
+
+def test_no_text_of_a_document_becomes_markup_in_what_was_found(carl: Client, in_acme: Cast) -> None:
+    content = json.loads(json.dumps(DOCUMENT))
+    content["paths"]["/orders"]["get"]["summary"] = HOSTILE
+    content["paths"]["/orders"]["post"]["description"] = f"{'Far. ' * 50}alert {HOSTILE}"
+    publishing.change_api(make.api("evil", content=content), name="<i>alert", description=f"<b>alert {HOSTILE}", by=in_acme.pam)
+    body = carl.get("/t/acme/", {"q": "alert script"}).content.decode()
+    found = body[body.index('id="list"') :]
+    for wrong in ("<i>", "<b>", "<script>alert", "<script><mark>"):
+        assert wrong not in found
+    assert "&lt;<mark>script</mark>&gt;<mark>alert</mark>(1)" in found
+
+
+def test_the_best_comes_first(carl: Client, in_acme: Cast) -> None:
+    for slug, said in (("paying", ""), ("other", "Of paying."), ("last", "")):
+        publishing.change_api(make.api(slug), description=said, by=in_acme.pam)
+    assert list(tiles(carl.get("/t/acme/", {"q": "paying"}))) == ["paying", "other"]
+    assert list(tiles(carl.get("/t/acme/"))) == ["last", "other", "paying"]
+
+
+def test_the_list_is_put_in_order(carl: Client, in_acme: Cast, checkout: Application) -> None:
+    for slug, name, calls in (("a", "zebra", 5), ("b", "Ant", 90), ("c", "Bee", 0)):
+        api = make.api(slug)
+        publishing.change_api(api, name=name, by=in_acme.pam)
+        version, today = api.versions.get(), timezone.now()
+        used = {"version": version, "application": checkout, "operation_id": "getOrder"}
+        OperationUse.objects.create(**used, day=today.date(), calls=calls, last_at=today)
+        long_ago = today - timedelta(days=30)
+        OperationUse.objects.create(**used, day=long_ago.date(), calls=1000 - calls, last_at=long_ago)
+    old = ApiVersion.objects.get(api__slug="a")
+    again = publishing.add_revision(old, document=make.document(DOCUMENT), target=make.target(), by=in_acme.pam)
+    Revision.objects.update(went_live_at=timezone.now() - timedelta(days=1))
+    publishing.make_live(again, by=in_acme.pam)
+    for sort, slugs in (("", "cba"), ("newest", "cba"), ("name", "bca"), ("used", "bac"), ("changed", "acb"), ("x'", "cba")):
+        assert "".join(tiles(carl.get("/t/acme/", {"sort": sort}))) == slugs, sort
+    body = carl.get("/t/acme/", {"sort": "used", "q": "orders"}).content.decode()
+    assert 'href="?sort=used&amp;q=orders" aria-current="true">Most used</a>' in body
+    assert 'href="?q=orders">Best match</a>' in body
+    with queries("page:catalogue used"):
+        carl.get("/t/acme/", {"sort": "used"})
 
 
 def test_a_search_without_result_is_cleared_by_a_link(carl: Client, orders: Api) -> None:
@@ -181,14 +247,19 @@ def test_who_owns_applications_begins_one_here(in_acme: Cast) -> None:
 
 
 def test_pages_follow_one_another(carl: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portal.pages.catalogue.SIZE", 2)
+    monkeypatch.setattr("portal.pages.catalogue_list.SIZE", 2)
     for slug in ("a1", "a2", "a3"):
         make.api(slug)
     first = carl.get("/t/acme/")
     assert list(tiles(first)) == ["a3", "a2"]
     older = re.search(r'href="(\?before=[^"]+)" rel="next"', first.content.decode())
     assert older
-    assert list(tiles(carl.get("/t/acme/" + unescape(older[1])))) == ["a1"]
+    second = carl.get("/t/acme/" + unescape(older[1]))
+    assert list(tiles(second)) == ["a1"]
+    newer = re.search(r'href="(\?after=[^"]+)" rel="prev"', second.content.decode())
+    assert newer
+    assert list(tiles(carl.get("/t/acme/" + unescape(newer[1])))) == ["a3", "a2"]
+    assert list(tiles(carl.get("/t/acme/?before=nothing"))) == ["a3", "a2"]
 
 
 def test_the_list_makes_the_same_queries_however_long(carl: Client, checkout: Application) -> None:
@@ -196,6 +267,8 @@ def test_the_list_makes_the_same_queries_however_long(carl: Client, checkout: Ap
         make.subscription(of=checkout, to=make.plan(make.api(slug)))
     with queries("page:catalogue"):
         assert len(tiles(carl.get("/t/acme/"))) == 4
+    with queries("page:catalogue search"):
+        assert len(tiles(carl.get("/t/acme/", {"q": "orders list"}))) == 4
 
 
 # One API
