@@ -5,16 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from apis import headers
 from tenants import addresses
 
 MAX_ADDRESSES = 16
 _BRACKETED = re.compile(r"\[[0-9A-Za-z:.%]*:[0-9A-Za-z:.%]*\](?::[0-9]*)?")
-_HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^`|~-]{1,80}$")
-# Set by the gateway, by HTTP itself, or ours: a tenant must not forge them.
-_RESERVED_HEADERS = {
-    "host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive", "expect",
-    "proxy-authorization", "proxy-connection", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "forwarded", "via",
-}  # fmt: skip
 
 
 class UpstreamRefused(ValueError):  # noqa: N818  (reads as the sentence it is)
@@ -97,9 +92,9 @@ def check_header(name: str, value: str) -> None:
     """
     :raises UpstreamRefused: a header that can't be injected.
     """
-    if not _HEADER.fullmatch(name):
+    if not headers.NAME.fullmatch(name):
         raise UpstreamRefused(f"“{name}” is not a header name.")
-    if name.lower() in _RESERVED_HEADERS or name.lower().startswith(("x-portico-", "x-envoy-", "sec-", ":")):
+    if headers.is_reserved_in_requests(name):
         raise UpstreamRefused(f"The header {name} belongs to HTTP or to the gateway; choose another.")
-    if not value or len(value) > 4000 or not value.isascii() or not value.isprintable() or value != value.strip():
+    if len(value) > 4000 or not headers.is_value(value):
         raise UpstreamRefused("The header's secret is 1 to 4,000 printable ASCII characters without spaces around.")

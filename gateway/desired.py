@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apis import upstreams
-from apis.models import ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
+from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
+from apis.policies import Policies
 from gateway.envoy import state
 from keys import tokens
 from keys.envelope import unseal
@@ -25,9 +26,10 @@ from tenants.scope import tenant_scope
 TOKENS_LIVE = timedelta(seconds=tokens.MAX_LIFETIME + 120)
 TOKEN_ENDS = timedelta(seconds=65)
 
-# The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}, "cors": [origin]}], what
-# Deployment.good_routes keeps.
+# The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}, "cors": [origin],
+# "policies": {…}}], what Deployment.good_routes keeps.
 RoutesRef = list[dict[str, Any]]
+_OF_API = ("api__cors_origins", "api__policies")
 
 _REFUSALS: dict[str, str] = {
     Subscription.Status.PENDING: "SUBSCRIPTION_PENDING",
@@ -74,7 +76,7 @@ def _live() -> RoutesRef:
         ApiVersion.objects.offered()
         .filter(live_revision__isnull=False)
         .order_by("id")
-        .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses", "api__cors_origins")
+        .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses", *_OF_API)
     )
     return [
         {
@@ -82,8 +84,9 @@ def _live() -> RoutesRef:
             "revision": str(revision),
             "addresses": {str(upstream): sorted(addresses)} if upstream else {},
             "cors": sorted(origins),
+            "policies": policies,
         }
-        for version, revision, upstream, addresses, origins in live
+        for version, revision, upstream, addresses, origins, policies in live
     ]
 
 
@@ -103,17 +106,19 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
         revision = revisions.get(item["revision"])
         if revision is None:
             continue
-        place = revision.upstream
+        place, policies = revision.upstream, _policies(item.get("policies", {}), revision.version.api)
+        percent = policies.retry_percent if policies.retries else 0
         found.append(
             state.Version(
                 api=revision.version.api.slug,
                 name=revision.version.name,
-                upstream=_upstream(place, item["addresses"][str(place.pk)]) if place else None,
+                upstream=_upstream(place, item["addresses"][str(place.pk)], retry_percent=percent) if place else None,
                 operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
                 # Kept without them by a gateway of before there were any.
                 cors=tuple(item.get("cors", ())),
                 refusal=_version_refusal(revision.version, browned_out),
                 goodbye=_goodbye(revision.version),
+                policies=policies,
             )
         )
     return tuple(sorted(found, key=lambda version: (version.api, version.name)))
@@ -124,6 +129,12 @@ def _answer(revision: Revision, operation: str) -> state.Answer | None:
         return None
     found = revision.answers[operation]
     return state.Answer(found["status"], found["media_type"], found["body"])
+
+
+def _policies(held: dict[str, Any], api: Api) -> Policies:
+    """Who may call from where is as it is today, for it is access; the rest as it was when these routes were."""
+    today = Policies.of(api.policies)
+    return replace(Policies.of(held), ip_allow=today.ip_allow, ip_deny=today.ip_deny)
 
 
 def _version_refusal(version: ApiVersion, browned_out: Set[UUID]) -> str:
@@ -146,9 +157,10 @@ def _retired() -> tuple[state.Retired, ...]:
     return tuple(sorted(found, key=lambda each: (each.api, each.name)))
 
 
-def _upstream(row: Upstream, addresses: Iterable[str]) -> state.Upstream:
+def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) -> state.Upstream:
     # The sealed bytes are part of the key: another secret is another cluster, so that none is used with the wrong one.
-    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed)
+    budget = [retry_percent] if retry_percent else []
+    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *budget)
     return state.Upstream(
         key=hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:16],
         scheme=row.scheme,
@@ -161,6 +173,7 @@ def _upstream(row: Upstream, addresses: Iterable[str]) -> state.Upstream:
         addresses=tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS))),
         header=row.header,
         secret=unseal(row.sealed, row.sealed_for, kek()) if row.sealed else b"",
+        retry_percent=retry_percent,
     )
 
 

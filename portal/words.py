@@ -255,6 +255,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "api.created": gettext_lazy("%(actor)s created the API %(subject)s"),
     "api.changed": _api_changed,
     "api.cors_changed": _cors_changed,
+    "api.policies_changed": gettext_lazy("%(actor)s changed the policies of %(subject)s"),
     "api.encryption_key_changed": gettext_lazy("%(actor)s changed the key that confidential claims for %(subject)s are encrypted with"),
     "version.created": gettext_lazy("%(actor)s began the version %(subject)s"),
     "version.published": gettext_lazy("%(actor)s published %(subject)s"),

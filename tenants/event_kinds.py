@@ -26,6 +26,8 @@ class Change:
 
 GATEWAY_KINDS: dict[str, Change] = {
     "api.cors_changed": Change(Part.ROUTES, gives=True),
+    # Some of them give and some take; where nothing passes, it is not said that they are enforced.
+    "api.policies_changed": Change(Part.ROUTES, gives=True),
     "version.prereleased": Change(Part.ROUTES, gives=True),
     "version.published": Change(Part.ROUTES, gives=True),
     "version.deprecated": Change(Part.ROUTES, gives=True),

@@ -291,10 +291,11 @@ class Gateway:
         headers: Sequence[tuple[str, str]] = (),
         body: bytes | None = None,
         host: str = "",
+        source: str = "",
         timeout: float = DEADLINE,
     ) -> Answer:
         def once() -> Answer:
-            return call(self.port, path, token, method=method, headers=headers, body=body, host=host, timeout=timeout)
+            return call(self.port, path, token, method=method, headers=headers, body=body, host=host, source=source, timeout=timeout)
 
         answer, slug = once(), path.removeprefix("/").partition("/")[0]
         if answer.code == "NOT_READY" and self.patient and slug in _made - self.called:
@@ -349,10 +350,14 @@ def call(
     headers: Sequence[tuple[str, str]] = (),
     body: bytes | None = None,
     host: str = "",
+    source: str = "",
     timeout: float = DEADLINE,
 ) -> Answer:
-    """One call on a connection of its own, its headers exactly as given."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    """One call on a connection of its own, its headers exactly as given.
+
+    :param source: the address that it comes from, one of this machine's.
+    """
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout, source_address=(source, 0) if source else None)
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         connection.putheader("host", host or f"{HOST}:{port}")

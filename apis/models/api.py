@@ -94,6 +94,8 @@ class Api(TenantModel):
     description = models.TextField(max_length=5000, blank=True)
     # The origins whose pages may call it from a browser, as apis.origins writes them.
     cors_origins = ArrayField(models.CharField(max_length=origins.MAX_LENGTH), default=list)
+    # As apis.policies.Policies has them.
+    policies = models.JSONField(default=dict)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     # The team that looks after it, if one does.
     team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="+")

@@ -1,7 +1,8 @@
 """The enforcement chain: what every call to a tenant passes, once per tenant, in the route configuration.
 
-In order: scrub, one credential, verify, who calls, right kind, right audience, in force, granted, scopes, plan, within limits, identify,
-mark. What removes access is looked up in tables, so that five thousand subscriptions or API keys cost no more than one.
+In order: scrub, one credential, verify, who calls, right kind, right audience, in force, from where, granted, scopes, how large, plan,
+within limits, identify, mark. What removes access is looked up in tables, so that five thousand subscriptions or API keys cost no more
+than one.
 """
 
 from collections.abc import Sequence
@@ -21,12 +22,13 @@ from google.protobuf import duration_pb2, wrappers_pb2
 from google.protobuf.any_pb2 import Any
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import credentials, rbac
+from gateway.envoy import credentials, policies, rbac
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import (
     API,
     APPLICATION_HEADER,
     CALLED,
+    CALLED_API,
     CALLER,
     CLAIMS,
     CREDENTIAL,
@@ -50,7 +52,8 @@ Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 # LocalRateLimit.enable_retry_after_header (field 19, bool), which xds-protos does not know yet.
 RETRY_AFTER = bytes([0x98, 0x01, 0x01])
 UNLIMITED = 1_000_000_000
-# Every step, in order; the compiler refuses a chain that is not these.
+# Every step, in order; the compiler refuses a chain that is not these. Of the optional ones a tenant has those that its policies need.
+OPTIONAL = ("addresses", "request_too_large", "length_required")
 STEPS = (
     "scrub",
     "two_credentials",
@@ -59,8 +62,11 @@ STEPS = (
     "token_wrong_kind",
     "token_wrong_audience",
     "in_force",
+    "addresses",
     "granted",
     "scope_missing",
+    "request_too_large",
+    "length_required",
     "planned",
     "limited",
     "identify",
@@ -77,6 +83,7 @@ ABSENT = "-"
 # What is remembered of each verified call. Its path is the one that routes went by, whatever x-envoy-original-path says.
 CALL = {
     KEY_TYPE: f"%DYNAMIC_METADATA({JWT}:{KEY_HEADER}:typ)%",
+    CALLED_API: f"%METADATA(ROUTE:{PORTICO}:{API})%",
     CREDENTIAL: _claim("cid"),
     TOKEN_ID: _claim("jti"),
     CALLER: f"%METADATA(ROUTE:{PORTICO}:{API})%/{_claim('sub')}",
@@ -96,8 +103,10 @@ def chain(tenant: Tenant) -> Any:
         rbac.denial("TOKEN_WRONG_KIND", rbac.negated(credentials.of_right_kind(tenant))),
         rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(credentials.for_audience(tenant))),
         _in_force(access),
+        *policies.addresses(tenant),
         _granted(access),
         rbac.denial("SCOPE_MISSING", credentials.lacks_scopes(tenant)),
+        *policies.sizes(tenant),
         _planned(access),
         _limited(access),
         _identify(tenant.slug),

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2, protocol_pb2
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
@@ -12,6 +12,7 @@ from envoy.extensions.http.injected_credentials.generic.v3 import generic_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.type.matcher.v3 import string_pb2
+from envoy.type.v3 import percent_pb2
 from google.protobuf import duration_pb2, wrappers_pb2
 
 from gateway.envoy.extensions import extension, http_filter, packed
@@ -50,6 +51,8 @@ def cluster(slug: str, upstream: Upstream) -> cluster_pb2.Cluster:
         ),
     )
     whole.typed_extension_protocol_options[_HTTP].CopyFrom(packed(_protocol(slug, upstream)))
+    if upstream.retry_percent:
+        whole.circuit_breakers.thresholds.append(_budget(upstream.retry_percent))
     if upstream.scheme == "https":
         whole.transport_socket.CopyFrom(
             base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(_tls(upstream.host)))
@@ -66,6 +69,14 @@ def secret(slug: str, upstream: Upstream) -> secret_pb2.Secret:
 def _endpoint(address: str, port: int) -> endpoint_components_pb2.LbEndpoint:
     socket = address_pb2.SocketAddress(address=address, port_value=port)
     return endpoint_components_pb2.LbEndpoint(endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(socket_address=socket)))
+
+
+def _budget(percent: int) -> circuit_breaker_pb2.CircuitBreakers.Thresholds:
+    """So many of the calls under way may be repetitions, and three in any case."""
+    budget = circuit_breaker_pb2.CircuitBreakers.Thresholds.RetryBudget(
+        budget_percent=percent_pb2.Percent(value=percent), min_retry_concurrency=wrappers_pb2.UInt32Value(value=3)
+    )
+    return circuit_breaker_pb2.CircuitBreakers.Thresholds(retry_budget=budget)
 
 
 def _protocol(slug: str, upstream: Upstream) -> http_protocol_options_pb2.HttpProtocolOptions:

@@ -4,6 +4,7 @@ from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import address_pb2, grpc_service_pb2, protocol_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2
+from envoy.extensions.filters.http.buffer.v3 import buffer_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
@@ -14,7 +15,7 @@ from google.protobuf import duration_pb2, wrappers_pb2
 from gateway.envoy import rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
-from gateway.envoy.names import CALLED, CORS, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
+from gateway.envoy.names import BUFFER, CALLED, CORS, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
 from gateway.envoy.refusals import mappers
 
 NAME = "gateway"
@@ -66,6 +67,7 @@ def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
             http_filter(CORS, cors_pb2.Cors()),
             http_filter(GATE, FilterChainConfig()),
             http_filter(GUARD, _guard()),
+            _buffer(),
             http_filter("envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=True)),
         ],
         local_reply_config=mappers(portal_url),
@@ -91,6 +93,12 @@ def _guard() -> rbac_pb2.RBAC:
     """Only what the chain's last step marked goes on: on demand, Envoy can skip the chain on the call that loads a tenant."""
     marked = {"yes": rbac.verdict("passed")}
     return rbac.decision(rbac.table(PASSED, marked, rbac.verdict("NOT_READY", rbac.DENY)), "guard_")
+
+
+def _buffer() -> hcm_pb2.HttpFilter:
+    found = http_filter(BUFFER, buffer_pb2.Buffer(max_request_bytes=wrappers_pb2.UInt32Value(value=1)))
+    found.disabled = True
+    return found
 
 
 def _access_log() -> accesslog_pb2.AccessLog:

@@ -6,9 +6,13 @@ GATE = "gate"
 GUARD = "guard"
 # What stands before the gate and answers preflights; under the same name, the policy of each route that it reads.
 CORS = "cors"
+# What stands behind the guard and holds the body of a call back; off, but on routes that give it a limit.
+BUFFER = "buffer"
 # Filter state.
 PASSED = "portico.passed"
 CALLER = "portico.caller"
+# The API that its route belongs to.
+CALLED_API = "portico.api"
 CREDENTIAL = "portico.cid"
 TOKEN_ID = "portico.jti"  # nosec B105  (a name)
 # The type of the API key that was verified; "-" for an access token.
@@ -19,6 +23,7 @@ CALLED = "portico.path"
 PORTICO = "portico"
 API = "api"
 SCOPES = "scopes"
+MAX_BODY = "max_body_kib"
 # What verifies access tokens, and what API keys. The claims of whichever was verified stand at one place, its header at one of its own:
 # that says which keys it was verified with.
 JWT = "envoy.filters.http.jwt_authn"

@@ -9,6 +9,7 @@ from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as filter_pb2
 from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
 from envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
+from envoy.type.v3 import range_pb2
 from xds.core.v3 import extension_pb2 as xds_extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
@@ -42,6 +43,21 @@ def _at(namespace: str, path: Sequence[str], value: value_pb2.ValueMatcher) -> m
 
 def sends(header: str) -> Principal:
     return Principal(header=route_pb2.HeaderMatcher(name=header, present_match=True))
+
+
+def length_beyond(most: int) -> Principal:
+    """It says that its body is longer, in bytes, or says what is no length."""
+    within = range_pb2.Int64Range(start=0, end=most + 1)
+    header = route_pb2.HeaderMatcher(name="content-length", range_match=within, invert_match=True)
+    return every(sends("content-length"), Principal(header=header))
+
+
+def of_method(methods: Sequence[str]) -> Principal:
+    return either(*(Principal(header=_exact(":method", method)) for method in methods))
+
+
+def _exact(header: str, text: str) -> route_pb2.HeaderMatcher:
+    return route_pb2.HeaderMatcher(name=header, string_match=string_pb2.StringMatcher(exact=text))
 
 
 def present(namespace: str, name: str) -> Principal:

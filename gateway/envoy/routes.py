@@ -19,14 +19,16 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from xds.type.matcher.v3 import matcher_pb2
 
+from apis import headers
 from apis.openapi import METHODS
-from gateway.envoy import chain, cors, credentials, goodbye, mocks, paths, rbac
+from gateway.envoy import chain, cors, credentials, goodbye, mocks, paths, policies, rbac
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
     API,
     BLOCKED_PREFIX,
     BROWN_OUT_PREFIX,
+    BUFFER,
     CANARY,
     CANARY_STATUS,
     CLAIMS,
@@ -53,7 +55,7 @@ from keys.tokens import API_KEY_TYPE
 
 M = TypeVar("M", bound=Message)
 # The steps that refuse by one policy each.
-DENIALS = ("two_credentials", "token_wrong_kind", "token_wrong_audience", "scope_missing")
+DENIALS = ("two_credentials", "token_wrong_kind", "token_wrong_audience", "scope_missing", "request_too_large", "length_required")
 # What is remembered, and where: a table that looks up what nobody remembered lets everything pass.
 REMEMBERED = {"caller": set(chain.CALL), "mark": set(chain.MARK)}
 OFF = packed(route_pb2.FilterConfig(disabled=True))
@@ -131,20 +133,20 @@ def _suspended(tenant: Tenant) -> Iterator[route_pb2.Route]:
 
 def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
-    policies = {_base(tenant, version): _policy(version) for version in tenant.routes if version.cors}
+    shared = {_base(tenant, version): _policy(version) for version in tenant.routes if version.cors}
     entries = [
-        paths.Entry(operation.method, f"{base}{operation.path}", _route(tenant, version, operation, policies.get(base)), base)
+        paths.Entry(operation.method, f"{base}{operation.path}", _route(tenant, version, operation, shared.get(base)), base)
         for version in tenant.routes
         for base in (_base(tenant, version),)
         for operation in version.operations
         if not _hides_preflights(version, operation)
     ]
     # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
-    below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in policies.items()]
+    below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in shared.items()]
     below += [(f"{_base(tenant, version)}/", _gone(tenant, version)) for version in tenant.retired]
 
     def wrong_method(template: str, methods: Sequence[str]) -> route_pb2.Route:
-        return _wrong_method(methods, policies.get("/".join(template.split("/")[:4])))
+        return _wrong_method(methods, shared.get("/".join(template.split("/")[:4])))
 
     # Under the chain like every operation: what answers here without a token shows a gate that stands open.
     canary = route_pb2.Route(name=CANARY, direct_response=route_pb2.DirectResponseAction(status=CANARY_STATUS))
@@ -194,6 +196,7 @@ def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_
     else:
         assert operation.answer is not None, "neither upstream nor answer"
         mocks.apply(operation.answer, route)
+    policies.apply(version.policies, operation.method, route)
     if version.goodbye is not None:
         goodbye.apply(tenant, version.api, version.name, version.goodbye, route)
     if policy is not None and route.HasField("direct_response"):
@@ -279,7 +282,10 @@ def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
     """
     if CORS in route.typed_per_filter_config and not cors.is_narrow(_read(route.typed_per_filter_config[CORS], cors_pb2.CorsPolicy)):
         raise FailsOpen(f"Route {route.name} answers more pages than it names.")
-    if set(route.typed_per_filter_config) - {CORS}:
+    if any(headers.is_reserved_in_requests(each.header.key) for each in route.request_headers_to_add):
+        raise FailsOpen(f"Route {route.name} tells the upstream what only the chain may say.")
+    # The buffer holds calls back, and lets through none that the others refuse.
+    if set(route.typed_per_filter_config) - {CORS, BUFFER}:
         if not _answers_alone(route):
             raise FailsOpen(f"Route {route.name} configures filters of its own.")
     elif not gated:
@@ -299,18 +305,20 @@ def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
     """
     per_route = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
     steps = [step.name for step in per_route.filter_chain.filters]
-    if tuple(steps) != chain.STEPS:
+    if steps != [name for name in chain.STEPS if name in steps or name not in chain.OPTIONAL]:
         raise FailsOpen(f"The chain's steps are {steps}.")
     configs = {step.name: step.typed_config for step in per_route.filter_chain.filters}
     if not _verifies_everywhere(_read(configs["verify"], jwt_pb2.JwtAuthentication)):
         raise FailsOpen("The chain verifies tokens of some calls only.")
-    for name in DENIALS:
+    for name in configs.keys() & DENIALS:
         if not _denies_by_policy(_read(configs[name], rbac_pb2.RBAC), name):
             raise FailsOpen(f"The step {name} refuses nothing.")
     if not _denies_by_default(_read(configs["granted"], rbac_pb2.RBAC).matcher):
         raise FailsOpen("The chain lets callers without a grant through.")
     if not _knows_api_keys(_read(configs["in_force"], rbac_pb2.RBAC).matcher):
         raise FailsOpen("The chain lets API keys through that the tenant does not know.")
+    if "addresses" in steps and not _looks_up(_read(configs["addresses"], rbac_pb2.RBAC).matcher):
+        raise FailsOpen("The step addresses refuses nobody.")
     for name, remembered in REMEMBERED.items():
         writes = {value.object_key for value in _read(configs[name], set_filter_state_pb2.Config).on_request_headers}
         if writes != remembered:
@@ -348,6 +356,11 @@ def _denies_by_default(matcher: matcher_pb2.Matcher) -> bool:
     verdict = action_pb2.Action()
     matcher.on_no_match.action.typed_config.Unpack(verdict)
     return verdict.action == rbac.DENY and bool(verdict.name)
+
+
+def _looks_up(matcher: matcher_pb2.Matcher) -> bool:
+    """It has an entry for some API, beside the reserved one."""
+    return len(matcher.matcher_tree.exact_match_map.map) > 1
 
 
 def _knows_api_keys(matcher: matcher_pb2.Matcher) -> bool:

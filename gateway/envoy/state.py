@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from apis.policies import NONE, Policies
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -28,7 +30,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """`key` names its cluster: all that decides how a connection is made, but not the addresses, which may change under it."""
+    """`key` names its cluster: all that decides how a connection is made, but not the addresses, which may change under it.
+
+    `retry_percent`: how many of the calls under way may be repetitions, 0 where none is.
+    """
 
     key: str
     scheme: str
@@ -40,6 +45,7 @@ class Upstream:
     addresses: tuple[str, ...]
     header: str = ""
     secret: bytes = b""
+    retry_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,8 @@ class Goodbye:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`upstream`: None where each operation has an answer of its own. `cors`: the origins whose pages may call it from a browser.
+    """`upstream`: None where each operation has an answer of its own. `cors`: the origins whose pages may call it from a browser;
+    `policies`: the API's.
 
     `refusal` is the code that every call of an operation is answered with, API_BLOCKED or BROWN_OUT; "" where calls pass.
     """
@@ -68,6 +75,7 @@ class Version:
     cors: tuple[str, ...] = ()
     refusal: str = ""
     goodbye: Goodbye | None = None
+    policies: Policies = NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from apis import searching, words
-from apis.models import Api, ApiVersion, OperationUse, Plan, Subscription
+from apis.models import LIVE_LARGE, Api, ApiVersion, OperationUse, Plan, Subscription
 from apis.searching import Found
 from portal.pages.catalogue import offered
 from portal.pages.listing import chosen, page_of_ids, sought
@@ -128,7 +128,7 @@ def catalogue(request: TenantRequest) -> HttpResponse:
     ]
     sort = chosen(request, "sort", [*SORTS])
     matching.sort(key=_order(sort, matching, ranks))
-    live = ApiVersion.objects.offered().order_by("id")
+    live = ApiVersion.objects.offered().select_related("live_revision").defer(*LIVE_LARGE).order_by("id")
     rows = offered(request).select_related("category").prefetch_related(Prefetch("versions", live))
     page = page_of_ids(request, [each.pk for each in matching], rows, size=SIZE)
     standings = {each.pk: each.standing for each in matching}

@@ -31,6 +31,7 @@ from portal.pages import (
     plans,
     platform,
     platform_mails,
+    policies,
     profile,
     receipts,
     refusals,
@@ -56,6 +57,6 @@ MODULES = (
     subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing, version_life, wizard, revisions,
     imports, lint, plans, all_applications, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers,
     service_accounts, settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
-    receipts, refusals, inbox, platform_mails,
+    receipts, refusals, inbox, platform_mails, policies,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

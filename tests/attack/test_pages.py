@@ -69,6 +69,7 @@ NEEDS: dict[str, str | None] = {
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
     "console-subscription-cancel": "subscriptions.decide",
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
+    "console-api-policies": "apis.publish",
     "console-api-version-new": "apis.publish", "console-api-version-publish": "apis.publish",
     "console-api-version-life": "apis.see_all", "console-api-version-prerelease": "apis.publish",
     "console-api-version-block": "apis.publish", "console-api-version-unblock": "apis.publish",
@@ -121,7 +122,9 @@ FIELDS = (
     "theme", "time_zone", "language", "next", "instead_of", "seen", "once", "connect_timeout_ms", "timeout_ms", "old_password", "password",
     "password_again", "login", "algorithm", "rotation", "rotation_unit", "token_lifetime", "overlap", "jwks_max_age", "api_key_days",
     "emails", "roles", "applications_to", "days", "permissions", "code", "credential", "passwordless", "to", "team", "email", "lead",
-    "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams",
+    "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams", "ip_allow", "ip_deny",
+    "max_body_kib", "retries", "retry_percent", "streaming",
+    "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"

@@ -161,6 +161,7 @@ def places(world: World) -> list[Place]:
         Place("console-apis", f"{c}/apis/", PAM),
         Place("console-api", f"{c}/apis/orders/", PAM),
         Place("console-api-edit", f"{c}/apis/orders/edit/", PAM),
+        Place("console-api-policies", f"{c}/apis/orders/policies/", PAM),
         Place("console-api-version-new", f"{c}/apis/orders/add-version/", PAM),
         Place("console-api-version-publish", f"{c}/apis/customers/v1/publish/", PAM),
         Place("console-api-version-life", f"{c}/apis/orders/v1/life/", PAM),

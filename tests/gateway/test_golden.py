@@ -23,10 +23,11 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, PASSED, TOKEN_ID
+from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, PASSED, TOKEN_ID
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
 from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, Retired, Tenant
@@ -34,14 +35,41 @@ from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
 M = TypeVar("M", bound=Message)
+POLICIES = Policies(
+    ip_allow=("203.0.113.0/24", "2001:db8::/32"),
+    ip_deny=("203.0.113.7/32",),
+    max_body_kib=64,
+    set_request_headers=(("x-source", "100% %REQ(x-request-id)%"),),
+    remove_request_headers=("cookie",),
+    set_response_headers=(("x-frame-options", "DENY"),),
+    remove_response_headers=("server",),
+    retries=2,
+    retry_percent=10,
+    streaming=True,
+)
 WRITE = os.environ.get("PORTICO_GOLDEN") == "write"
 
 
 def whole_tenant() -> Tenant:
-    """The small tenant, with a second API on an https upstream that gets a secret, and that pages of another origin may call."""
-    target = upstream(8443, key="fedcba9876543210", scheme="https", host="billing.example", path="/base", header="x-key", secret=b"s3cret")
+    """The small tenant, with a second API on an https upstream that gets a secret, that pages of another origin may call, and that has
+    policies.
+    """
+    target = upstream(
+        8443,
+        key="fedcba9876543210",
+        scheme="https",
+        host="billing.example",
+        path="/base",
+        header="x-key",
+        secret=b"s3cret",
+        retry_percent=10,
+    )
     billing = replace(
-        orders(target), api="billing", operations=(Operation("getBill", "GET", "/bills/{id}.pdf"),), cors=("https://shop.example",)
+        orders(target),
+        api="billing",
+        operations=(Operation("getBill", "GET", "/bills/{id}.pdf"),),
+        cors=("https://shop.example",),
+        policies=POLICIES,
     )
     return replace(small_tenant(), routes=(billing, orders(upstream())))
 
@@ -172,7 +200,8 @@ def test_the_same_bytes_whatever_the_order() -> None:
 
 
 def compiled() -> configuration_pb2.RouteConfiguration:
-    return routes.configuration(small_tenant())
+    """With policies, so that it has every step of the chain."""
+    return routes.configuration(replace(small_tenant(), routes=(replace(orders(upstream()), policies=POLICIES),)))
 
 
 def without_gate(whole: configuration_pb2.RouteConfiguration) -> None:
@@ -278,6 +307,12 @@ def nowhere_that_leads_on(whole: configuration_pb2.RouteConfiguration) -> None:
 def nowhere_with_a_mirror(whole: configuration_pb2.RouteConfiguration) -> None:
     found = refused_nowhere()
     found.route.request_mirror_policies.add(cluster="acme/0123456789abcdef")
+    whole.virtual_hosts[0].routes.append(found)
+
+
+def identity_of_its_own(whole: configuration_pb2.RouteConfiguration) -> None:
+    found = passed_on()
+    found.request_headers_to_add.add().header.key = "X-Portico-Plan"
     whole.virtual_hosts[0].routes.append(found)
 
 
@@ -389,6 +424,10 @@ def shadow_only(config: Any) -> None:
     config.ClearField("rules")
 
 
+def looks_no_api_up(config: Any) -> None:
+    del config.matcher.matcher_tree.exact_match_map.map["orders"]
+
+
 def marks_nothing(config: Any) -> None:
     config.on_request_headers[0].object_key = "portico.elsewhere"
 
@@ -421,12 +460,16 @@ SPOILT: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "unknown API keys pass": change_config("in_force", rbac_pb2.RBAC, lets_unknown_keys_pass),
     "no API key is looked up": change_config("in_force", rbac_pb2.RBAC, looks_no_key_up),
     "other kinds pass": change_config("in_force", rbac_pb2.RBAC, lets_other_kinds_pass),
-    **{f"{key} is not remembered": forgets(key) for key in (CREDENTIAL, KEY_TYPE, TOKEN_ID)},
+    **{f"{key} is not remembered": forgets(key) for key in (CALLED_API, CREDENTIAL, KEY_TYPE, TOKEN_ID)},
     "wrong kind in the shadow": change_config("token_wrong_kind", rbac_pb2.RBAC, shadow_only),
     "wrong audience in the shadow": change_config("token_wrong_audience", rbac_pb2.RBAC, shadow_only),
     "anybody is granted": change_config("granted", rbac_pb2.RBAC, allows_by_default),
     "no default": change_config("granted", rbac_pb2.RBAC, no_default),
     "another kind of step": change_config("granted", rbac_pb2.RBAC, lambda config: config.Clear()),
+    "sizes in the shadow": change_config("request_too_large", rbac_pb2.RBAC, shadow_only),
+    "lengths in the shadow": change_config("length_required", rbac_pb2.RBAC, shadow_only),
+    "lists that no call is held to": change_config("addresses", rbac_pb2.RBAC, looks_no_api_up),
+    "another kind of step for addresses": change_config("addresses", rbac_pb2.RBAC, lambda config: config.Clear()),
     "marks nothing": change_config("mark", set_filter_state_pb2.Config, marks_nothing),
     "marks early": change_config("caller", set_filter_state_pb2.Config, marks_early),
 }
@@ -449,13 +492,19 @@ SABOTAGE: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "every header": shared(every_header),
     "strangers answered": shared(strangers_answered),
     "watched only": shared(watched_only),
+    "an identity of its own": identity_of_its_own,
     "nowhere that leads on": nowhere_that_leads_on,
     "nowhere with a mirror": nowhere_with_a_mirror,
     "empty chain": change_steps(lambda steps: steps.clear()),
     "mark first": change_steps(lambda steps: steps.insert(0, steps.pop())),
     **SPOILT,
     "twice": change_steps(lambda steps: steps.append(steps[0])),
-    **{f"without {name}": change_steps(lambda steps, at=at: steps.pop(at)) for at, name in enumerate(chain.STEPS)},  # type: ignore[misc]
+    **{
+        f"without {name}": change_steps(lambda steps, at=at: steps.pop(at))  # type: ignore[misc]
+        for at, name in enumerate(chain.STEPS)
+        if name not in chain.OPTIONAL
+    },
+    "an optional step elsewhere": change_steps(lambda steps: steps.insert(0, steps.pop(chain.STEPS.index("addresses")))),
 }
 
 
@@ -467,6 +516,15 @@ def test_what_the_compiler_makes_passes() -> None:
     # Without API keys, and without anything but API keys.
     guard(routes.configuration(replace(small_tenant(), access=replace(access(), api_key_jwks=()))))
     guard(routes.configuration(replace(small_tenant(), access=replace(access(), jwks=()))))
+
+
+def test_steps_that_no_policy_needs_are_left_out() -> None:
+    def steps(whole: configuration_pb2.RouteConfiguration) -> list[str]:
+        found = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
+        return [step.name for step in found.filter_chain.filters]
+
+    assert steps(compiled()) == list(chain.STEPS)
+    assert steps(routes.configuration(small_tenant())) == [name for name in chain.STEPS if name not in chain.OPTIONAL]
 
 
 def test_pages_of_other_origins_need_the_chain_too() -> None:
