@@ -69,7 +69,8 @@ NEEDS: dict[str, str | None] = {
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
     "console-subscription-cancel": "subscriptions.decide",
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
-    "console-api-policies": "apis.publish",
+    "console-api-policies": "apis.publish", "console-api-import": "apis.publish", "console-api-lint": "apis.publish",
+    "console-settings-lint": "settings.manage",
     "console-api-version-new": "apis.publish", "console-api-version-publish": "apis.publish",
     "console-api-version-life": "apis.see_all", "console-api-version-prerelease": "apis.publish",
     "console-api-version-block": "apis.publish", "console-api-version-unblock": "apis.publish",
@@ -428,7 +429,7 @@ def own_of(world: World, role: str) -> set[str]:
         mine = mine - {"app-credential-revoke"}
     if role != "admin":
         mine = mine | {"team", "app-transfer"}
-    return mine | {"inbox-open", "session-end"} | ({"receipt-page"} if role == "developer" else set())
+    return mine | {"inbox-open", "session-end", "console-api-import"} | ({"receipt-page"} if role == "developer" else set())
 
 
 @pytest.mark.parametrize("role", Role.values)

@@ -70,7 +70,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     subscription, event = subscriptions.request(application, api=api, plan=plan, purpose="A test.", by=owner)
     make.draft(owner, slug="draft-of-" + owner.name.lower())
     change_rules({"info-contact": "off"}, by=admin)
-    importing.begin(document="document of " + owner.name, by=owner)
+    begun = importing.begin(document="document of " + owner.name, by=owner)
     change_categories({}, new=["Of " + owner.name], by=admin)
     node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
     Deployment.objects.create(node=node)
@@ -115,6 +115,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "members": team.lead_id,
             "identities": identity.pk,
             "brown-outs": brown_out.pk,
+            "imports": begun.pk,
         },
         "purpose": "access_token",
         "credential": credential.pk,
@@ -181,6 +182,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "requests/": "subscriptions",
         "console/plans/": "plans",
         "keys/": "keys",
+        "imports/": "imports",
     }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
@@ -192,7 +194,7 @@ def unknown_ids() -> dict[str, Any]:
         "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs",
+            "identities", "brown-outs", "imports",
         )},
     }  # fmt: skip
 
