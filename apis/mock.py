@@ -26,7 +26,7 @@ EMPTY = frozenset({204, 205, 304})
 # Further ones are not tried where none of these can be written.
 MEDIA_TYPES = 20
 # What may stand in a header as it is: no quoted parameter, and no percent sign, which begins a command in Envoy's header values.
-_TOKEN = "[A-Za-z0-9!#$&^_.+-]{1,80}"
+_TOKEN = "[A-Za-z0-9!#$&^_.+-]{1,80}"  # nosec B105  (a pattern of tokens, RFC 9110 §5.6.2)
 _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}={_TOKEN}){{0,4}}")
 _RANGES = {"*/*": "application/json", "application/*": "application/json", "text/*": "text/plain"}
 

@@ -17,7 +17,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 # OpenAPI 3.0.4, section 4.8.10.1: in requests of these a body has no meaning that HTTP defines.
 BODILESS = ("get", "delete", "head")
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
-FLOWS = {"implicit": "implicit", "password": "password", "application": "clientCredentials", "accessCode": "authorizationCode"}
+FLOWS = {"implicit": "implicit", "password": "password", "application": "clientCredentials", "accessCode": "authorizationCode"}  # nosec B105  (names of OAuth flows)
 IN_BODY = ("body", "formData")
 
 

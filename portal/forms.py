@@ -40,7 +40,7 @@ class Text(forms.CharField):
 
 
 WITH_A_FRAME = (
-    forms.TextInput, forms.EmailInput, forms.PasswordInput, forms.Textarea, forms.Select, forms.NumberInput, forms.ClearableFileInput,
+    forms.TextInput, forms.EmailInput, forms.PasswordInput, forms.Textarea, forms.Select, forms.NumberInput, forms.FileInput,
 )  # fmt: skip
 
 
