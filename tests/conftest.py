@@ -77,8 +77,9 @@ def empty_tables() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> None:
-    """What a process keeps of tenants and clients ends with the test that made them."""
+def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process keeps of tenants and clients ends with the test that made them, and not before on a slow machine."""
+    monkeypatch.setattr(middleware, "_SLUG_SECONDS", 3_600.0)
     middleware._slugs.clear()
     middleware._absent.clear()
     oidc._documents.clear()
