@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, Sum
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apis.actions.publishing import make_live, refuse_other
+from apis.actions.versions import named
 from apis.compared import compared
 from apis.differences import Differences, Level, concerned
 from apis.models import LARGE, ApiVersion, OperationUse, Revision
@@ -21,10 +21,7 @@ from tenants import events
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import Event, User
 
-# Who called an operation in the last so many days is concerned by its change.
-LATELY = timedelta(days=30)
-# So many applications are named in a refusal, and listed.
-NAMED = 3
+# So many applications stand in the event.
 MOST_LISTED = 200
 
 
@@ -40,15 +37,24 @@ class Concerned:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`live` is the revision whose place it takes; `callers` are told by how bad it is for them, then by how much they call."""
+    """`live` is the revision whose place it takes; `callers` are told by how bad it is for them, then by how much they call.
+
+    `back`: it is an older one that callers had, which one takes in a hurry.
+    """
 
     live: Revision | None
     differences: Differences
     callers: tuple[Concerned, ...]
+    back: bool = False
 
     @property
     def breaks(self) -> bool:
         return bool(self.differences.of(Level.BREAKING))
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to answer for it."""
+        return self.breaks and not self.back
 
     @property
     def broken(self) -> list[Concerned]:
@@ -64,14 +70,15 @@ def look(revision: Revision) -> Gate:
     if live is None or live.pk == revision.pk or version.status not in ApiVersion.OFFERED:
         return Gate(live, Differences(), ())
     found = compared(live, revision)
-    return Gate(live, found, tuple(callers(version, live, found)))
+    back = revision.went_live_at is not None and revision.number < live.number
+    return Gate(live, found, tuple(callers(version, live, found)), back)
 
 
 def callers(version: ApiVersion, live: Revision, found: Differences) -> list[Concerned]:
     """Who called lately what changes. The operations' ids are those of the live revision: gateways count calls by them."""
     operations = list(live.operations.order_by("id"))
     levels = {each.operation_id: level for level in (Level.RISKY, Level.BREAKING) for each in concerned(found, operations, level)}
-    uses = OperationUse.objects.filter(version=version, operation_id__in=levels).since((timezone.now() - LATELY).date())
+    uses = OperationUse.objects.filter(version=version, operation_id__in=levels).lately()
     sums: dict[UUID, dict[str, Any]] = {}
     for row in uses.values("application", "operation_id").annotate(sum=Sum("calls"), last=Max("last_at")).order_by():
         told = sums.setdefault(row["application"], {"level": Level.RISKY, "calls": 0, "last_at": row["last"]})
@@ -85,7 +92,7 @@ def callers(version: ApiVersion, live: Revision, found: Differences) -> list[Con
 
 
 def go_live(revision: Revision, *, instead_of: int | None = None, override: bool = False, reason: str = "", by: User | None) -> Event:
-    """Serve this revision from now on. Going back to one that was live before asks for nothing.
+    """Serve this revision from now on. Going back to an older one that callers had asks for nothing.
 
     :param instead_of: see `make_live`.
     :param override: although it breaks callers; where any called lately what breaks, with a reason.
@@ -99,7 +106,7 @@ def go_live(revision: Revision, *, instead_of: int | None = None, override: bool
     with transaction.atomic():
         events.lock()
         refuse_other(was or 0, ApiVersion.objects.values_list("live_revision__number", flat=True).get(pk=revision.version_id))
-        if revision.went_live_at is None and gate.breaks:
+        if gate.asks:
             if not override:
                 raise NotAllowed(what_stands_against(gate))
             if gate.broken and not reason:
@@ -117,10 +124,10 @@ def _told(gate: Gate, reason: str) -> dict[str, Any]:
 
 
 def what_stands_against(gate: Gate) -> str:
-    """What it breaks, and for whom, in a sentence; "" where it breaks nothing."""
-    many = len(gate.differences.of(Level.BREAKING))
-    if not many:
+    """What it breaks, and for whom, in a sentence; "" where nobody has to answer for it."""
+    if not gate.asks:
         return ""
+    many = len(gate.differences.of(Level.BREAKING))
     said = ngettext("%(many)s change breaks callers.", "%(many)s changes break callers.", many) % {"many": many}
     return " ".join(filter(None, [said, _who(gate.broken)]))
 
@@ -129,10 +136,9 @@ def _who(callers: Iterable[Concerned]) -> str:
     found = list(callers)
     if not found:
         return _("No application called what breaks in the last 30 days.")
-    named = ", ".join(str(each.application) for each in found[:NAMED])
     said = ngettext(
         "%(many)s application called what breaks in the last 30 days: %(named)s.",
         "%(many)s applications called what breaks in the last 30 days: %(named)s.",
         len(found),
     )
-    return said % {"many": len(found), "named": named if len(found) <= NAMED else f"{named} …"}
+    return said % {"many": len(found), "named": named(each.application for each in found)}

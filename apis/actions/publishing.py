@@ -259,10 +259,9 @@ def make_live(
     if revision.went_live_at is None:
         # Going back to what callers had must not wait for a better description.
         hold_to_rules(revision)
-        revision.went_live_at = lock.now
-        revision.save(update_fields=["went_live_at"])
     if version.status in ApiVersion.OFFERED:
         _room_for(revision)
+        _reaches_callers(revision, lock.now)
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
     resources.bring_up_to_date(version.api)
@@ -292,7 +291,7 @@ def publish(version: ApiVersion, *, by: User | None) -> Event:
 
 
 def _open(version: ApiVersion, to: str, *, by: User | None) -> Event:
-    events.lock()
+    lock = events.lock()
     if version.status in {ApiVersion.Status.BLOCKED, ApiVersion.Status.DEPRECATED}:
         # There are ways back from there, which say what they are.
         said = _("%(version)s is %(state)s; it can be unblocked, or its deprecation taken back.")
@@ -302,9 +301,16 @@ def _open(version: ApiVersion, to: str, *, by: User | None) -> Event:
         raise NotAllowed(said % {"version": version})
     hold_to_rules(version.live_revision)
     _room_for(version.live_revision)
+    _reaches_callers(version.live_revision, lock.now)
     event = move(version, to, by=by)
     resources.bring_up_to_date(version.api)
     return event
+
+
+def _reaches_callers(revision: Revision, now: datetime) -> None:
+    if revision.went_live_at is None:
+        revision.went_live_at = now
+        revision.save(update_fields=["went_live_at"])
 
 
 def _room_for(revision: Revision) -> None:

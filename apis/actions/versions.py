@@ -19,8 +19,6 @@ from tenants.lifecycle import in_words, move
 from tenants.models import Event, User
 
 BROWN_OUT_JOB = "brown_outs"
-# Who called it in the last so many days is asked whether they know.
-LATELY = timedelta(days=30)
 # Whoever still calls has to hear of a brown-out before it begins.
 NOTICE = timedelta(hours=1)
 LONGEST = timedelta(hours=24)
@@ -42,7 +40,7 @@ class Caller:
 
 def callers(version: ApiVersion) -> list[Caller]:
     """Of each open subscription, and whoever called lately; who called most comes first."""
-    uses = OperationUse.objects.filter(version=version).since((timezone.now() - LATELY).date()).by_application()
+    uses = OperationUse.objects.filter(version=version).lately().by_application()
     known = {each.application_id: each for each in version.acknowledgements.select_related("by")}
     open_ones = Subscription.objects.open().filter(api=version.api_id).values_list("application", flat=True)
     rows = Application.objects.filter(pk__in={*uses, *open_ones}).select_related("owner", "team").order_by("name", "pk")
@@ -168,13 +166,18 @@ def what_stands_against(version: ApiVersion, now: datetime) -> str:
     waiting = unaware(callers(version))
     if not waiting:
         return ""
-    named = ", ".join(str(each.application) for each in waiting[:NAMED])
     said = ngettext(
         "%(many)s application called %(version)s in the last 30 days, and nobody has acknowledged that it goes: %(named)s.",
         "%(many)s applications called %(version)s in the last 30 days, and nobody has acknowledged that it goes: %(named)s.",
         len(waiting),
     )
-    return said % {"many": len(waiting), "version": version, "named": named if len(waiting) <= NAMED else f"{named} …"}
+    return said % {"many": len(waiting), "version": version, "named": named(each.application for each in waiting)}
+
+
+def named(applications: Iterable[Application]) -> str:
+    """The first few, as a refusal names them."""
+    names = [str(each) for each in applications]
+    return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
 
 
 @transaction.atomic

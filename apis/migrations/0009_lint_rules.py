@@ -9,14 +9,14 @@ from tenants.rls import enable_rls
 
 
 def _live_now(_: Any, editor: Any) -> None:
-    """What is live was made so. The owner sees no rows but in scope."""
+    """What is live has reached callers, but of versions that were never opened. The owner sees no rows but in scope."""
     with editor.connection.cursor() as cursor:
         cursor.execute("SELECT id FROM tenants_tenant")
         for (tenant,) in cursor.fetchall():
             cursor.execute("SELECT set_config('portico.tenant_id', %s, true)", [str(tenant)])
             cursor.execute(
                 """UPDATE apis_revision SET went_live_at = now()
-                       WHERE id IN (SELECT live_revision_id FROM apis_apiversion WHERE live_revision_id IS NOT NULL)"""
+                       WHERE id IN (SELECT live_revision_id FROM apis_apiversion WHERE status <> 'created')"""
             )
         cursor.execute("SELECT set_config('portico.tenant_id', '', true)")
 

@@ -232,7 +232,7 @@ class Revision(TenantModel):
     # What the rules found, as apis.findings.Lint has it: how often, which is short, and where. None where they were not asked.
     lint = models.JSONField(null=True)
     findings = models.JSONField(default=list)
-    # First; None as long as it never was.
+    # When callers first had it; None as long as they never did, as of the live one of a version that was never opened.
     went_live_at = models.DateTimeField(null=True)
     # What its author should know of how the document was read, as {line, column, message}.
     notes = models.JSONField(default=list)

@@ -1,19 +1,26 @@
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from django.db import models
+from django.utils import timezone
 
 from apis.models.api import ApiVersion
 from keys.models import Application
 from tenants.models import TenantManager, TenantModel
 
+LATELY = timedelta(days=30)
+
 
 class OperationUseQuerySet(models.QuerySet["OperationUse"]):
     def since(self, day: date) -> Self:
         return self.filter(day__gte=day)
+
+    def lately(self) -> Self:
+        """Whoever is among them is concerned by what happens to what they called."""
+        return self.since((timezone.now() - LATELY).date())
 
     def by_application(self) -> Mapping[UUID, Mapping[str, Any]]:
         """By the applications' ids, the sum of `calls` and when the last came: `last_at`."""

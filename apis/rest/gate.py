@@ -19,7 +19,7 @@ class RevisionLive(ApisView):
         """Serve this revision from now on; an older one is how to roll back.
 
         Refused while it breaks callers, unless `override` says so; where applications called what breaks in the last 30 days, with a
-        reason. Going back to a revision that was live before asks for neither.
+        reason. Going back to an older revision that callers had asks for neither.
         """
         found = self.revision(api, version, number)
         event = gate.go_live(found, **self.read(LiveIn), by=self.user)

@@ -299,18 +299,17 @@ def revision_live(request: TenantRequest, api: str, version: str, number: int) -
     names = {"number": found.number, "version": found.version}
     back = live is not None and found.number < live.number
     looked = gate.look(found)
-    asks = looked.breaks and found.went_live_at is None
     question = asking.Question(
         title=(_("Go back to revision %(number)s of %(version)s?") if back else _("Make revision %(number)s of %(version)s live?")) % names,
         says=what_it_does(found, looked.differences),
         button=_("Go back to revision %(number)s") % names if back else _("Make it live"),
         back=_address(request, found),
         done=_("Revision %(number)s of %(version)s is live.") % names,
-        danger=asks,
-        note=asking.Note(gate.what_stands_against(looked), "bad") if asks else None,
+        danger=looked.asks,
+        note=asking.Note(gate.what_stands_against(looked), "bad") if looked.asks else None,
     )
     initial = {"instead_of": live.number if live else None}
-    form = LiveForm(given(request), initial=initial, asks=asks, why=asks and bool(looked.broken))
+    form = LiveForm(given(request), initial=initial, asks=looked.asks, why=looked.asks and bool(looked.broken))
 
     def act(data: dict[str, Any]) -> Event:
         more = {"override": data.get("override", False), "reason": data.get("reason", "")}

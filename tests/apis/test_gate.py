@@ -153,6 +153,27 @@ def test_going_back_asks_for_nothing(in_acme: Cast, version: ApiVersion, shop: A
     assert (live(version), event.data["breaks"]) == (2, ["Web shop"])
 
 
+def test_coming_forward_again_asks_anew(in_acme: Cast, version: ApiVersion, shop: Application) -> None:
+    """It broke callers, was taken back for that, and would break them once more."""
+    gate.go_live(two(version), override=True, by=in_acme.pam)
+    gate.go_live(version.revisions.get(number=1), by=in_acme.pam)
+    called(version, shop)
+    with pytest.raises(NotAllowed, match="Web shop"):
+        gate.go_live(two(version), by=in_acme.pam)
+    assert live(version) == 1
+
+
+def test_what_was_live_while_nobody_could_call_is_no_way_back(in_acme: Cast, shop: Application) -> None:
+    version = make.api("orders", content=broken(), published=False).versions.select_related("api").get()
+    gate.go_live(publishing.add_revision(version, document=make.document(), target=make.target(), by=None), by=in_acme.pam)
+    version.refresh_from_db()
+    publishing.publish(version, by=in_acme.pam)
+    called(version, shop)
+    with pytest.raises(NotAllowed, match="Web shop"):
+        gate.go_live(version.revisions.get(number=1), by=in_acme.pam)
+    assert live(version) == 2
+
+
 def test_what_somebody_else_made_live_meanwhile_is_looked_at_again(
     in_acme: Cast, version: ApiVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
