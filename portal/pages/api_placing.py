@@ -79,7 +79,9 @@ def console_api_placing(request: TenantRequest, api: str) -> HttpResponse:
     if done := asking.carried_out(request, form, change):
         said = _("%(api)s is changed.") % {"api": found} if done.result else _("Nothing was changed.")
         return asking.finished(request, back=api_page(request, found), said=said, event=done.result)
-    return render(request, "apis/placing.html", {"form": form, "api": found}, status=form.http_status)
+    title = _("%(name)s in the catalogue") % {"name": found.name}
+    context = {"form": form, "api": found, "title": title, "here": _("In the catalogue")}
+    return render(request, "apis/change.html", context, status=form.http_status)
 
 
 urlpatterns = [path("t/<str:tenant>/console/apis/<str:api>/catalogue/", console_api_placing, name="console-api-placing")]

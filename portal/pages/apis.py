@@ -241,7 +241,9 @@ def api_edit(request: TenantRequest, api: str) -> HttpResponse:
     if done := asking.carried_out(request, form, change):
         said = _("%(api)s is changed.") % {"api": found} if done.result else _("Nothing was changed.")
         return asking.finished(request, back=api_page(request, found), said=said, event=done.result)
-    return render(request, "apis/edit.html", {"form": form, "api": Api.objects.get(pk=found.pk)}, status=form.http_status)
+    stored = Api.objects.get(pk=found.pk)
+    context = {"form": form, "api": stored, "title": _("Edit %(name)s") % {"name": stored.name}, "here": _("Edit")}
+    return render(request, "apis/change.html", context, status=form.http_status)
 
 
 def _teams(request: TenantRequest, api: Api) -> dict[str, Team]:

@@ -21,18 +21,6 @@ EDIT, ADD_VERSION, PUBLISH = f"{ORDERS}edit/", f"{ORDERS}add-version/", f"{ORDER
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 
 
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
-@pytest.fixture
-def orders(cast: Cast) -> Api:
-    with tenant_scope(cast.acme.pk):
-        return make.api("orders")
-
-
 def text(answer: Any) -> str:
     return str(answer.content.decode())
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.test import Client, RequestFactory
@@ -11,7 +10,6 @@ from apis.actions import importing
 from apis.models import Api, DocumentImport, Draft, Revision
 from apis.openapi_source import MAX_BYTES
 from tenants.scope import tenant_scope
-from tests import make
 from tests.apis.test_importing import large, read_documents
 from tests.conftest import Cast
 
@@ -19,18 +17,6 @@ NEW = "/t/acme/console/new-api/"
 REVISIONS = "/t/acme/console/apis/orders/v1/revisions/"
 AIM = {"upstream": "http://127.0.0.1:9/base", "header": "", "secret": "", "connect_timeout_ms": "5000", "timeout_ms": "30000"}
 TERMS = {"name": "free", "calls": "60", "period": "60", "seconds": "", "approval": "manual"}
-
-
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
-@pytest.fixture
-def orders(cast: Cast) -> Api:
-    with tenant_scope(cast.acme.pk):
-        return make.api("orders")
 
 
 def text(answer: Any) -> str:

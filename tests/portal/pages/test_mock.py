@@ -26,19 +26,6 @@ BADGE = '<span class="badge info">Mock</span>'
 MOCK = {"mock": "on", "upstream": "", "header": "", "secret": "", "connect_timeout_ms": "", "timeout_ms": ""}
 
 
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
-@pytest.fixture
-def orders(cast: Cast) -> Api:
-    """Published, with an upstream."""
-    with tenant_scope(cast.acme.pk):
-        return make.api("orders")
-
-
 def mocked(cast: Cast, content: dict[str, Any] | None = None) -> Revision:
     """The next revision of the orders, without an upstream, made live."""
     document = make.document(content)

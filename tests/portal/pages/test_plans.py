@@ -20,18 +20,6 @@ DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 TOLD = {"api": "orders", "name": "gold", "calls": "600", "period": "10", "seconds": "", "approval": "automatic"}
 
 
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
-@pytest.fixture
-def orders(cast: Cast) -> Api:
-    with tenant_scope(cast.acme.pk):
-        return make.api("orders")
-
-
 def text(answer: Any) -> str:
     return str(answer.content.decode())
 

@@ -18,18 +18,6 @@ ORDERS = "/t/acme/console/apis/orders/"
 POLICIES = f"{ORDERS}policies/"
 
 
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
-@pytest.fixture
-def orders(cast: Cast) -> Api:
-    with tenant_scope(cast.acme.pk):
-        return make.api("orders")
-
-
 def text(answer: Any) -> str:
     return unescape(str(answer.content.decode()))
 

@@ -42,18 +42,6 @@ def changed() -> dict[str, Any]:
 CHANGED = json.dumps(changed(), indent=1)
 
 
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
-@pytest.fixture
-def orders(cast: Cast) -> Api:
-    with tenant_scope(cast.acme.pk):
-        return make.api("orders")
-
-
 def text(answer: Any) -> str:
     return str(answer.content.decode())
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from django.test import Client
 
 from apis.models import Revision
@@ -26,12 +25,6 @@ NOTES = [
     {"line": 7, "column": 68, "message": "OpenAPI 3.0 has no counterpart of the collectionFormat tsv; the list is described as csv."},
 ]
 AIM = {"upstream": "http://127.0.0.1:9", "header": "", "secret": "", "connect_timeout_ms": "5000", "timeout_ms": "30000", "note": ""}
-
-
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
 
 
 def says_both(page: Any) -> bool:

@@ -23,22 +23,10 @@ Status = ApiVersion.Status
 
 
 @pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
-@pytest.fixture
 def carl(cast: Cast) -> Client:
     found = Client()
     found.force_login(cast.carl)
     return found
-
-
-@pytest.fixture
-def orders(cast: Cast) -> Api:
-    with tenant_scope(cast.acme.pk):
-        return make.api("orders")
 
 
 @pytest.fixture

@@ -49,12 +49,6 @@ TERMS = {"name": "free", "calls": "60", "period": "60", "seconds": "", "approval
 AS_TYPED = {"HX-Request": "true", "HX-Target": "problems"}
 
 
-@pytest.fixture
-def pam(cast: Cast, client: Client) -> Client:
-    client.force_login(cast.pam)
-    return client
-
-
 def text(answer: Any) -> str:
     return str(answer.content.decode())
 
