@@ -123,6 +123,19 @@ def test_the_worst_that_happens_to_an_application_counts(in_acme: Cast, version:
     assert [str(each.application) for each in looked.broken] == ["Web shop"]
 
 
+def test_an_operation_that_is_both_breaks(in_acme: Cast, version: ApiVersion, shop: Application) -> None:
+    asks = copy.deepcopy(make.DOCUMENT)
+    asks["paths"]["/orders"]["get"]["parameters"] = [{"name": "most", "in": "query", "schema": {"type": "integer"}}]
+    publishing.make_live(publishing.add_revision(version, document=make.document(asks), target=make.target(), by=None), by=None)
+    # One parameter is gone, which is risky, and another is needed, which breaks.
+    asks["paths"]["/orders"]["get"]["parameters"] = [{"name": "from", "in": "query", "required": True, "schema": {"type": "integer"}}]
+    three = publishing.add_revision(version, document=make.document(asks), target=make.target(), by=None)
+    called(version, shop, "listOrders")
+    looked = gate.look(three)
+    assert looked.differences.of(Level.RISKY)
+    assert [str(each.application) for each in looked.broken] == ["Web shop"]
+
+
 def test_a_draft_has_no_callers(in_acme: Cast) -> None:
     version = make.api("orders", published=False).versions.get()
     revision = publishing.add_revision(version, document=make.document(broken()), target=make.target(), by=None)

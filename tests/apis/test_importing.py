@@ -272,6 +272,13 @@ class TestRest:
         told = rest(cast.pam).get(begun["Location"]).json()
         assert told["revision"] == 2, told
 
+    def test_a_large_one_is_json_or_nothing(self, cast: Cast, rest: Rest) -> None:
+        address = f"{base(cast.acme)}/apis/orders/versions/v1/imports/"
+        body = json.dumps({"document": large() + " " * settings.DATA_UPLOAD_MAX_MEMORY_SIZE, "upstream": {"url": UPSTREAM}})
+        assert rest(cast.pam).post(address, body, content_type="text/plain").status_code == 415
+        with tenant_scope(cast.acme.pk):
+            assert not DocumentImport.objects.exists()
+
     def test_as_json_too(self, cast: Cast, rest: Rest) -> None:
         address = f"{base(cast.acme)}/apis/orders/versions/v1/imports/"
         begun = rest(cast.pam).post(address, {"document": json.loads(large(problem="pahts")), "upstream": {"url": UPSTREAM}})
