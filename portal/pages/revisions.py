@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
@@ -20,7 +21,7 @@ from apis.models import LARGE, LIVE_LARGE, ApiVersion, DocumentImport, Revision
 from apis.openapi import Document
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, documents, imports, lint
+from portal.pages import asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.revision_changes import by_level, what_it_does
 from portal.pages.wizard import UpstreamForm
@@ -70,8 +71,10 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
         found = _version(api, version)
         live = found.live_revision
         if request.method != "POST":
-            form = RevisionForm(given(request), live=live, initial=_told(request) or _as_it_is(live))
-            return render(request, "apis/revision_new.html", {"form": form, "version": found})
+            form = RevisionForm(given(request), live=live, initial=_told(request) or _as_it_is(live) | _to_edit(request, live))
+            return render(request, "apis/revision_new.html", {"form": form, "version": found, "live": live})
+    if answer := designing.answered(request):
+        return answer
     if documents.as_typed(request):
         return _as_typed(request)
     form, status, reading = RevisionForm(request.POST, request.FILES, live=live), 422, None
@@ -94,7 +97,8 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
             form.refuse(refusal)
     form.says_secret_is_gone()
     with tenant_scope(request.tenant.pk):
-        context = {"form": form, "version": found, "reading": reading, "lint": lint.shown(reading.found) if reading else None}
+        found_by_rules = lint.shown(reading.found) if reading else None
+        context = {"form": form, "version": found, "live": live, "reading": reading, "lint": found_by_rules}
         return render(request, "apis/revision_new.html", context, status=status)
 
 
@@ -119,6 +123,16 @@ def _as_it_is(live: Revision | None) -> dict[str, Any]:
         "connect_timeout_ms": upstream.connect_timeout_ms,
         "timeout_ms": upstream.timeout_ms,
     }
+
+
+def _to_edit(request: TenantRequest, live: Revision | None) -> dict[str, Any]:
+    """The live document, where it was asked for to be edited."""
+    if live is None or request.GET.get("document") != "live":
+        return {}
+    text = designing.of_revision(live)
+    if text is None:
+        messages.info(request, _("The document of revision %(number)s is too large to be edited here.") % {"number": live.number})
+    return {"document": text or ""}
 
 
 def _told(request: TenantRequest) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from portal.pages import (
     categories,
     closing,
     credentials,
+    designing,
     erased,
     expiries,
     gallery,
@@ -54,8 +55,8 @@ from portal.pages import (
 
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
-    subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing, version_life, wizard, revisions,
-    imports, lint, plans, all_applications, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers,
+    subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing, version_life, wizard, designing,
+    revisions, imports, lint, plans, all_applications, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers,
     service_accounts, settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
     receipts, refusals, inbox, platform_mails, policies,
 )  # fmt: skip

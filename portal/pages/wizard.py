@@ -20,7 +20,7 @@ from apis.openapi import Problem
 from keys import tokens
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, documents, imports, lint
+from portal.pages import asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.plans import PlanForm, number
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
@@ -174,6 +174,8 @@ def document(request: TenantRequest) -> HttpResponse:
             draft = _mine(request)
             form = DocumentForm(given(request), initial={"document": draft.document if draft else ""})
             return _page(request, "console-api-new", draft, form=form)
+    if answer := designing.answered(request):
+        return answer
     as_typed = documents.as_typed(request)
     form, status = DocumentForm(request.POST, request.FILES), 422
     if form.is_valid():

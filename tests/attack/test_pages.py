@@ -80,7 +80,7 @@ NEEDS: dict[str, str | None] = {
     "app-acknowledge": "applications.own",
     "console-api-revision": "apis.see_all", "console-api-revision-new": "apis.publish", "console-api-revision-live": "apis.publish",
     "console-api-new": "apis.publish", "console-api-new-check": "apis.publish", "console-api-new-upstream": "apis.publish",
-    "console-api-new-plan": "apis.publish", "console-api-new-discard": "apis.publish",
+    "console-api-new-plan": "apis.publish", "console-api-new-begin": "apis.publish", "console-api-new-discard": "apis.publish",
     "console-plans": "apis.see_all", "console-plan-new": "apis.publish", "console-plan-publish": "apis.publish",
     "console-applications": "applications.see_all", "console-application": "applications.see_all",
     "console-expiries": "applications.see_all",
@@ -114,7 +114,7 @@ LEADS = (
 PARAMETERS = (
     "q", "tab", "at", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after",
     "against", "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme", "owner",
-    "category", "tag", "sort",
+    "category", "tag", "sort", "document",
 )  # fmt: skip
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (
@@ -785,7 +785,7 @@ def test_no_field_breaks_a_form(world: World, settings: Any) -> None:
 FEW = (
     "home", "tenants-page", "profile", "profile-theme", "catalogue", "app-new", "app-credential-new", "catalogue-subscribe",
     "console-plans", "console-events", "console-request-approve", "console-subscription-suspend", "console-api-edit", "console-api-new",
-    "console-api-new-upstream", "console-api-revision-new", "search",
+    "console-api-new-begin", "console-api-new-upstream", "console-api-revision-new", "search",
 )  # fmt: skip
 MANY_FILES = b"--x\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\na\r\n" * 200 + b"--x--"
 BODIES: tuple[tuple[str, bytes, str], ...] = (

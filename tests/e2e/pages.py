@@ -174,6 +174,7 @@ def places(world: World) -> list[Place]:
         Place("console-api-revision-new", f"{c}/apis/orders/v1/revisions/new/", PAM),
         Place("console-api-revision-live", f"{c}/apis/orders/v1/revisions/2/live/", PAM),
         Place("console-api-new", f"{c}/new-api/", PAM),
+        Place("console-api-new-begin", f"{c}/new-api/begin/", PAM),
         Place("console-api-new-check", f"{c}/new-api/check/", PAM),
         Place("console-api-new-upstream", f"{c}/new-api/upstream/", PAM),
         Place("console-api-new-plan", f"{c}/new-api/plan/", PAM),
