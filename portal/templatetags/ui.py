@@ -80,8 +80,9 @@ STATES: dict[str, tuple[str | Promise, str]] = {
 
 
 @register.simple_tag
+@cache
 def icon(name: str, size: int = 16) -> SafeString:
-    """An icon of heroicons; decoration, so hidden from screen readers."""
+    """An icon of heroicons; decoration, so hidden from screen readers. Drawn once: a page has twenty, and templates name them all."""
     draw = heroicon_mini if size == 20 else heroicon_outline
     drawn = draw(name, size=size, aria_hidden="true", stroke_width="1.7") if draw is heroicon_outline else draw(name, size=size)
     return mark_safe(drawn)  # nosec B308 B703  (heroicons' own, by a name in a template)
