@@ -5,11 +5,13 @@ import json
 import resource
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from apis import openapi
+from apis import mock, openapi, reference
+from apis.differences import Level, differences
 from apis.openapi import DocumentError, Limits, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +27,8 @@ TIME = HEAD + "webhooks: {a: {get: {parameters: [" + "{name: a, in: query, schem
 MEASURE = f"""\
 import json, resource, sys
 sys.path.append({str(ROOT)!r})
-from apis import openapi
+from apis import mock, openapi, reference
+from apis.differences import Level, differences
 from apis.openapi import DocumentError, read
 limits = openapi.Limits(*map(int, sys.argv[1:]))
 try:
@@ -100,3 +103,45 @@ def test_no_reference_is_fetched(tmp_path: Path) -> None:
     for address in (f"file://{tmp_path}/a.json", f"{tmp_path}/a.json", "http://169.254.169.254/latest/meta-data"):
         with pytest.raises(DocumentError, match="Only references inside the document"):
             read(HEAD + f"components: {{schemas: {{A: {{$ref: '{address}'}}}}}}\n")
+
+
+DYNAMIC = """openapi: 3.1.0
+info: {title: Trees, version: "1"}
+paths:
+  /trees:
+    get:
+      operationId: trees
+      responses:
+        "200": {description: Fine, content: {application/json: {schema: {$ref: '#/components/schemas/StrictTree'}}}}
+    post:
+      operationId: plant
+      requestBody: {content: {application/json: {schema: {$dynamicRef: '#node'}}}}
+      responses: {"201": {description: Fine}}
+components:
+  schemas:
+    Tree:
+      $dynamicAnchor: node
+      type: object
+      properties:
+        data: {type: string}
+        children: {type: array, items: {$dynamicRef: '#node'}}
+    StrictTree:
+      $dynamicAnchor: node
+      $ref: '#/components/schemas/Tree'
+      unevaluatedProperties: false
+    Endless: {$dynamicAnchor: end, $dynamicRef: '#end'}
+"""
+
+
+def test_dynamic_references_are_any_value_wherever_a_document_is_told() -> None:
+    """They mean another schema in each place (JSON Schema 2020-12, section 8.2.3.2), so nothing is said of what they hold."""
+    found = read(DYNAMIC)
+    assert [each.operation_id for each in found.operations] == ["trees", "plant"]
+    (group,) = reference.reference(found.content, found.operations)
+    trees, plant = group.operations
+    assert {each.name: each.type for each in trees.responses[0].fields} == {"children": "array of any value", "data": "string"}
+    assert plant.body is not None
+    assert plant.body.type == "any value"
+    assert len(mock.answers(found.content)) == 2
+    changed = read(DYNAMIC.replace("data: {type: string}", "data: {type: integer}"))
+    assert differences(found.content, changed.content, today=date(2026, 1, 1)).of(Level.BREAKING)
