@@ -32,7 +32,14 @@ class Named(Protocol):
     def operation_id(self) -> str: ...
 
 
-N = TypeVar("N", bound=Named)
+class Tagged(Named, Protocol):
+    """As it is stored, with what `first_tag` said of it."""
+
+    @property
+    def tag(self) -> str: ...
+
+
+N = TypeVar("N", bound=Tagged)
 T = TypeVar("T")
 
 
@@ -107,10 +114,11 @@ def reference(document: Content, operations: Iterable[Named], *, gettext: Transl
 
 
 def groups(document: Content, operations: Sequence[N]) -> tuple[Group[N], ...]:
-    """The same groups of the operations as they are given: for a list of many."""
-    found = _by_place(document)
-    tags = [_tags(found[each.method, each.path]) if _has(found, each) else () for each in operations]
-    return _grouped(document, operations, tags)
+    """The same groups of the operations as they are given: for a list of many.
+
+    :param document: of it the tags are enough.
+    """
+    return _grouped(document, operations, [(each.tag,) if each.tag else () for each in operations])
 
 
 def describe(document: Content, operation: Named, *, gettext: Translate = str) -> Operation | None:
@@ -119,6 +127,11 @@ def describe(document: Content, operation: Named, *, gettext: Translate = str) -
     if not _has(found, operation):
         return None
     return _Reader(document, gettext).operation(found[operation.method, operation.path], operation)
+
+
+def first_tag(operation: Described) -> str:
+    """By which it is grouped, "" if it has none."""
+    return next(iter(_tags(operation)), "")
 
 
 def _by_place(document: Content) -> dict[tuple[str, str], Described]:

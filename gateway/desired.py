@@ -93,7 +93,8 @@ def _live() -> RoutesRef:
 def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back."""
     found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref], version__status__in=ApiVersion.OFFERED)
-    found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream").defer("document", "findings")
+    found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream")
+    found_revisions = found_revisions.defer("document", "outline", "findings")
     revisions = {str(revision.pk): revision for revision in found_revisions}
     browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from apis import openapi
 from apis.actions import drafts, publishing
-from apis.models import ApiVersion, DocumentImport, Revision
+from apis.models import LIVE_LARGE, ApiVersion, DocumentImport, Revision
 from apis.openapi import Document, DocumentError
 from keys.envelope import seal, unseal
 from keys.kek import kek
@@ -105,7 +105,8 @@ def _take(tenant_id: UUID) -> DocumentImport | None:
         lock = events.lock()
         lost = Q(state=DocumentImport.State.READING, changed_at__lte=lock.now - LOST)
         rows = DocumentImport.objects.filter(Q(state=DocumentImport.State.WAITING) | lost)
-        rows = rows.select_related("owner", "version__api", "version__live_revision__upstream").defer("version__live_revision__document")
+        rows = rows.select_related("owner", "version__api", "version__live_revision__upstream")
+        rows = rows.defer(*(f"version__{name}" for name in LIVE_LARGE))
         found: DocumentImport | None = rows.order_by("id").first()
         if found is None:
             reading = DocumentImport.objects.under_way().order_by("changed_at").first()

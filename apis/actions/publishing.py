@@ -13,11 +13,11 @@ from django.db.models.functions import Cast, Length
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import contract, mock, openapi, origins, upstreams
+from apis import contract, mock, openapi, origins, parts, reference, upstreams
 from apis.actions import resources
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.rules import hold_to_rules
-from apis.models import Api, ApiVersion, Operation, Plan, Revision, Upstream
+from apis.models import Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
 from apis.openapi import Document, Problem
 from keys.envelope import seal, unseal
 from keys.kek import kek
@@ -26,6 +26,9 @@ from tenants import due, events, limits
 from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import in_words, move
 from tenants.models import Event, User
+
+# Parts of a document that one statement brings: each may be a hundred kilobytes.
+BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +161,13 @@ def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
 def add_revision(version: ApiVersion, *, document: Document, target: Target | Mock, note: str = "", by: User | None) -> Revision:
     """A new immutable revision. It changes nothing at the gateways before `make_live`."""
     lock = events.lock()
+    outline, contents = parts.cut(document.content)
     last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
     revision = Revision.objects.create(
         version=version,
         number=last + 1,
         document=document.content,
+        outline=outline.as_json(),
         scopes=document.scopes,
         lint=document.lint and document.lint.counts,
         findings=document.lint.as_json()["findings"] if document.lint else [],
@@ -172,7 +177,8 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
         note=note,
         created_by=by,
     )
-    described = {(each.method, each.path): each.description for each in contract.operations(document.content)}
+    Part.objects.bulk_create((Part(revision=revision, number=number, content=each) for number, each in enumerate(contents)), BATCH)
+    described = {(each.method, each.path): each for each in contract.operations(document.content)}
     Operation.objects.bulk_create(
         Operation(
             revision=revision,
@@ -182,12 +188,14 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
             summary=operation.summary[:200],
             deprecated=operation.deprecated,
             scopes=operation.scopes,
-            description=described.get((operation.method, operation.path), "")[:2000],
+            tag=reference.first_tag(told) if told else "",
+            description=told.description[:2000] if told else "",
         )
         for operation in document.operations
+        for told in [described.get((operation.method, operation.path))]
     )
-    told = {"mock": True} if revision.is_mock else {}
-    events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note, **told)
+    more = {"mock": True} if revision.is_mock else {}
+    events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note, **more)
     return revision
 
 

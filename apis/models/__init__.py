@@ -6,6 +6,7 @@ from apis.models.document_import import DocumentImport
 from apis.models.draft import Draft
 from apis.models.lint_rule import LintRule
 from apis.models.operation_use import OperationUse
+from apis.models.part import Part
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
 
@@ -27,6 +28,7 @@ __all__ = [
     "LintRule",
     "Operation",
     "OperationUse",
+    "Part",
     "Plan",
     "Revision",
     "Subscription",

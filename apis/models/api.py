@@ -1,5 +1,5 @@
 from collections.abc import Set
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -14,12 +14,13 @@ from apis import origins
 from apis.findings import Lint
 from apis.models.category import Category
 from apis.models.upstream import Upstream
+from apis.parts import Outline
 from keys.models import ProtectedResource
 from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel, User
 
 M_co = TypeVar("M_co", bound=models.Model, covariant=True)
 # Of a revision, what lists leave where it is; and the same of a version's live one.
-LARGE = ("document", "findings", "answers")
+LARGE = ("document", "outline", "findings", "answers")
 MOST_TAGS = 10
 LIVE_LARGE = tuple(f"live_revision__{name}" for name in LARGE)
 
@@ -223,6 +224,8 @@ class Revision(TenantModel):
     version = models.ForeignKey(ApiVersion, models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
     document = models.JSONField()
+    # How its parts hang together, as apis.parts.Outline has it.
+    outline = models.JSONField(default=list)
     upstream = models.ForeignKey(Upstream, models.PROTECT, null=True, related_name="revisions")
     # By “GET /orders” an apis.mock.Answer, for each operation; None where there is an upstream.
     answers = models.JSONField(null=True)
@@ -259,6 +262,11 @@ class Revision(TenantModel):
     def found(self) -> Lint | None:
         return None if self.lint is None else Lint.of(self.lint, self.findings)
 
+    def about(self, path: str) -> dict[str, Any]:
+        """The document as far as it tells the operations of a path: the whole of a large one takes seconds to read."""
+        outline = Outline.of(self.outline)
+        return outline.put_together(dict(self.parts.filter(number__in=outline.needed(path)).values_list("number", "content")))
+
 
 class OperationManager(TenantManager["Operation"]):
     def get_queryset(self) -> models.QuerySet["Operation"]:
@@ -274,6 +282,8 @@ class Operation(TenantModel):
     method = models.CharField(max_length=10)
     path = models.CharField(max_length=1000)
     summary = models.CharField(max_length=200, blank=True)
+    # The first of its tags.
+    tag = models.CharField(max_length=200, blank=True, default="")
     deprecated = models.BooleanField(default=False)
     # Alternatives, each a list of scopes that are needed together; none where no scope is needed.
     scopes = models.JSONField(default=list)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from apis import reference
 from apis.examples import is_json
-from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Plan, Revision, Subscription
+from apis.models import LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
 from apis.openapi import METHODS
 from keys import tokens
 from portal import samples
@@ -101,11 +101,11 @@ def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
 
 def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
-    revision = Revision.objects.defer("findings", "answers").get(live_in=version)
-    document = revision.document
-    operations = list(Operation.objects.filter(revision__live_in=version).order_by("id"))
+    revision = Revision.objects.defer("document", "findings", "answers").get(live_in=version)
+    operations = list(revision.operations.order_by("id"))
     wanted = request.GET.get("operation", "")
     operation = next((each for each in operations if each.operation_id == wanted), operations[0])
+    document = revision.about(operation.path)
     described = reference.describe(document, operation, gettext=_)
     callers = [each for each in mine if each.status in Subscription.OPEN]
     caller = next((each for each in callers if str(each.application_id) == request.GET.get("as")), callers[0] if callers else None)

@@ -52,7 +52,7 @@ class RevisionForm(UpstreamForm, DocumentForm):
 
 
 def _version(api: str, name: str) -> ApiVersion:
-    rows = ApiVersion.objects.select_related("api", "live_revision__upstream")
+    rows = ApiVersion.objects.select_related("api", "live_revision__upstream").defer(*LIVE_LARGE)
     found: ApiVersion = get_object_or_404(rows, api__slug=api, name=name)
     return found
 
@@ -240,7 +240,7 @@ def _counted_answers(answers: dict[str, Any]) -> list[str]:
 
 def _revision(api: str, version: str, number: int) -> Revision:
     rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by")
-    rows = rows.defer("document", *(f"version__{name}" for name in LIVE_LARGE))
+    rows = rows.defer("document", "outline", *(f"version__{name}" for name in LIVE_LARGE))
     found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
     return found
 

@@ -23,6 +23,7 @@ class Stored:
     method: str
     path: str
     operation_id: str = "anything"
+    tag: str = ""
 
 
 def document(openapi: str = "3.1.0", **more: Any) -> Content:
@@ -162,7 +163,7 @@ def test_an_operation_that_the_document_does_not_have() -> None:
     assert reference(SHOP, [Stored("DELETE", "/orders")]) == ()
 
 
-OPERATIONS = [Stored("GET", "/parcels/{id}", "parcel"), Stored("GET", "/", "root"), Stored("POST", "/orders", "place")]
+OPERATIONS = [Stored("GET", "/parcels/{id}", "parcel"), Stored("GET", "/", "root"), Stored("POST", "/orders", "place", "orders")]
 
 
 def test_groups_by_tag_or_else_by_the_first_segment() -> None:
