@@ -5,7 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from apis.actions.catalogue import LONGEST_CATEGORY
+from apis.change_log import LIVE, OF_BROWN_OUTS, OF_VERSIONS, Entry
 from apis.models import Category
+from apis.serializers import ChangeOut
 from tenants.serializers import Body, Text
 
 
@@ -26,3 +28,27 @@ class CategoryOut(serializers.ModelSerializer[Category]):
 
 class CategoriesOut(serializers.Serializer[Any]):
     categories = CategoryOut(many=True)
+
+
+class EntryOut(serializers.Serializer[Entry]):
+    """`revision` is the one that callers had from then on, `back` whether they had had it before. `breaking`, `risky` and `safe`: how many
+    of the changes are so, of which `changes` are the first; null where nothing is compared, or not yet (`waits`).
+    """
+
+    id = serializers.UUIDField(source="pk")
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(choices=[LIVE, *OF_VERSIONS, *OF_BROWN_OUTS])
+    version = serializers.CharField()
+    revision = serializers.IntegerField(source="number", allow_null=True)
+    note = serializers.CharField()
+    back = serializers.BooleanField()
+    reason = serializers.CharField()
+    sunset_at = serializers.DateTimeField(allow_null=True)
+    successor = serializers.CharField()
+    starts_at = serializers.DateTimeField(allow_null=True)
+    ends_at = serializers.DateTimeField(allow_null=True)
+    breaking = serializers.IntegerField(source="counts.breaking", default=None)
+    risky = serializers.IntegerField(source="counts.risky", default=None)
+    safe = serializers.IntegerField(source="counts.safe", default=None)
+    changes = ChangeOut(many=True, allow_null=True)
+    waits = serializers.BooleanField()

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apis.actions import drafts, importing, operation_uses, resolving, versions
+from apis.actions import change_log, drafts, importing, operation_uses, resolving, versions
 from tenants import due
 
 
@@ -27,3 +27,8 @@ def turn_brown_outs() -> int:
 @shared_task
 def prune_operation_uses() -> int:
     return due.run(operation_uses.PRUNE_JOB, operation_uses.prune)
+
+
+@shared_task
+def compare_what_went_live() -> int:
+    return change_log.compare_what_went_live()

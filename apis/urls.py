@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from apis.rest import access, categories, gate, importing, policies, publishing, rules, subscriptions, versions
+from apis.rest import access, categories, change_log, gate, importing, policies, publishing, rules, subscriptions, versions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
     path("apis/<str:api>/", publishing.ApiDetail.as_view(), name="api"),
     path("apis/<str:api>/policies/", policies.PoliciesView.as_view(), name="api-policies"),
+    path("apis/<str:api>/changes/", change_log.ChangeLog.as_view(), name="api-changes"),
     path("apis/<str:api>/versions/", publishing.Versions.as_view(), name="versions"),
     path("apis/<str:api>/versions/<str:version>/publish/", publishing.VersionPublish.as_view(), name="version-publish"),
     path("apis/<str:api>/versions/<str:version>/prerelease/", versions.Prerelease.as_view(), name="version-prerelease"),

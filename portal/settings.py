@@ -453,6 +453,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-operation-uses": {"task": "apis.tasks.prune_operation_uses", "schedule": 3600.0},
     # Somebody looks at a progress bar meanwhile.
     "read-documents": {"task": "apis.tasks.read_documents", "schedule": 3.0, "options": {"expires": 6.0}},
+    # Readers of a change log are told meanwhile that it is being compared.
+    "compare-what-went-live": {"task": "apis.tasks.compare_what_went_live", "schedule": 5.0, "options": {"expires": 10.0}},
     "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},
     "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},
     # Each chain is due once a day, since it first was.

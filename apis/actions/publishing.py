@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from apis import contract, mock, openapi, origins, parts, reference, upstreams
 from apis.actions import resources
+from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.rules import hold_to_rules
 from apis.models import Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
@@ -270,6 +271,7 @@ def make_live(
     if version.status in ApiVersion.OFFERED:
         _room_for(revision)
         _reaches_callers(revision, lock.now)
+        due.expect(COMPARE_JOB, lock.now)
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
     resources.bring_up_to_date(version.api)

@@ -5,6 +5,7 @@ from apis.models.category import Category
 from apis.models.document_import import DocumentImport
 from apis.models.draft import Draft
 from apis.models.lint_rule import LintRule
+from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
@@ -26,6 +27,7 @@ __all__ = [
     "DocumentImport",
     "Draft",
     "LintRule",
+    "LoggedChange",
     "Operation",
     "OperationUse",
     "Part",

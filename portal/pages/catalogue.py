@@ -19,12 +19,13 @@ from apis.models import LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscriptio
 from apis.openapi import METHODS
 from keys import tokens
 from portal import samples
+from portal.pages import change_log
 from portal.pages.listing import chosen, sought
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import User
 
 _Status = Subscription.Status
-TABS = ("overview", "reference", "plans")
+TABS = ("overview", "reference", "plans", "changes")
 # So many operations of a long list are drawn; searching finds the others.
 OPERATIONS_SHOWN = 200
 OPERATIONS_SEARCHED = 12
@@ -75,7 +76,9 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         "mine": mine,
         "address": address_of(request, found, version),
     }
-    if tab != "plans":
+    if tab == "changes":
+        context["page"], context["told"] = change_log.page(request, found)
+    elif tab != "plans":
         context |= _told(request, found, version, mine, all_of_it=tab == "reference")
     return render(request, f"catalogue/{tab}.html", context)
 

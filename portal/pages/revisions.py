@@ -36,7 +36,7 @@ class RevisionForm(UpstreamForm, DocumentForm):
         most=500,
         empty=True,
         label=gettext_lazy("Note"),
-        help_text=gettext_lazy("What is new in it, for whoever looks at the list of revisions."),
+        help_text=gettext_lazy("What is new in it, for callers: it stands in the change log once it is live."),
     )
     field_order = ["document", "file", "note"]
 

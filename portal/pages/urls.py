@@ -12,6 +12,7 @@ from portal.pages import (
     catalogue,
     catalogue_list,
     categories,
+    change_feed,
     closing,
     credentials,
     designing,
@@ -54,10 +55,10 @@ from portal.pages import (
 )
 
 MODULES = (
-    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
+    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list, change_feed,
     subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing, version_life, wizard, designing,
-    revisions, imports, lint, plans, all_applications, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers,
-    service_accounts, settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
-    receipts, refusals, inbox, platform_mails, policies,
+    revisions, imports, lint, plans, all_applications, gateways, keys, key_policy, members, invitations, leaving, roles, teams,
+    transfers, service_accounts, settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time,
+    search, receipts, refusals, inbox, platform_mails, policies,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

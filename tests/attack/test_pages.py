@@ -57,6 +57,7 @@ NEEDS: dict[str, str | None] = {
     "account_reauthenticate": "", "mfa_reauthenticate": "", "mfa_reauthenticate_webauthn": "",
     "sessions": "", "session-end": "", "sessions-end-others": "", "refusal-page": None,
     "catalogue": "apis.see_published", "catalogue-api": "apis.see_published", "catalogue-openapi": "apis.see_published",
+    "catalogue-feed": "apis.see_published",
     "catalogue-subscribe": "applications.own", "apps": "applications.own", "app": "applications.own", "app-new": "applications.own",
     "expiries": "applications.own", "expiries-calendar": "tenant.see", "expiries-calendar-end": "tenant.see",
     "app-subscription-cancel": "applications.own", "app-credential-new": "applications.own",
@@ -134,7 +135,7 @@ ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo")
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
     "console-settings-sign-in-test",
-    "home", "profile-theme", "catalogue-openapi", "tenant-logo", "inbox-open", "inbox-read", "console-request-approve",
+    "home", "profile-theme", "catalogue-openapi", "catalogue-feed", "tenant-logo", "inbox-open", "inbox-read", "console-request-approve",
     "console-request-reject", "console-request-undo",
 }  # fmt: skip
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}

@@ -22,6 +22,7 @@ from tests.portal.pages.test_catalogue import browser, text, tiles
 T = "/t/acme"
 PAGES = (
     f"{T}/apis/vault/", f"{T}/apis/vault/?tab=reference", f"{T}/apis/vault/?tab=plans", f"{T}/apis/vault/openapi.json",
+    f"{T}/apis/vault/?tab=changes", f"{T}/apis/vault/changes.atom",
     f"{T}/apis/vault/subscribe/",
 )  # fmt: skip
 LISTS = (f"{T}/", f"{T}/?q=vault", f"{T}/?q=createOrder", f"{T}/?tag=hush", f"{T}/search/?q=vault")
@@ -55,7 +56,7 @@ def others(in_acme: Cast, vault: Api) -> dict[str, User]:
 
 def sees(person: User | None) -> bool:
     client = Client() if person is None else browser(person)
-    answers = {client.get(page).status_code for page in PAGES[:4]}
+    answers = {client.get(page).status_code for page in PAGES[:6]}
     listed = {"vault" in tiles(client.get(page)) for page in LISTS[:4]}
     assert len(listed) == 1
     return listed == {True} and answers == {200}

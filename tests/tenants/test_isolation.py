@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apis.actions import importing, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
-from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, OperationUse, Subscription
+from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, LoggedChange, OperationUse, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import (
@@ -78,6 +78,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id="r", method="GET", path="/",
         gateway="edge",
     )  # fmt: skip
+    LoggedChange.objects.create(event=event, compared_at=at)
     version = api.versions.get()
     Acknowledgement.objects.create(version=version, application=application, by=owner, at=at)
     OperationUse.objects.create(version=version, application=application, operation_id="listOrders", day=at.date(), last_at=at)
