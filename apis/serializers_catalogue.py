@@ -10,6 +10,8 @@ from apis.models import Category
 from apis.serializers import ChangeOut
 from tenants.serializers import Body, Text
 
+KINDS = [(kind, kind) for kind in (LIVE, *OF_VERSIONS, *OF_BROWN_OUTS)]
+
 
 class CategoryIn(Body):
     id = serializers.UUIDField(required=False)
@@ -37,7 +39,7 @@ class EntryOut(serializers.Serializer[Entry]):
 
     id = serializers.UUIDField(source="pk")
     at = serializers.DateTimeField()
-    kind = serializers.ChoiceField(choices=[LIVE, *OF_VERSIONS, *OF_BROWN_OUTS])
+    kind = serializers.ChoiceField(choices=KINDS)
     version = serializers.CharField()
     revision = serializers.IntegerField(source="number", allow_null=True)
     note = serializers.CharField()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apis.rest import access, categories, change_log, gate, importing, policies, publishing, rules, subscriptions, versions
+from apis.rest import access, categories, change_log, gate, importing, policies, publishing, reviews, rules, subscriptions, versions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
@@ -48,6 +48,24 @@ urlpatterns = [
         name="revision-differences",
     ),
     path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/lint/", rules.RevisionLint.as_view(), name="revision-lint"),
+    path("apis/<str:api>/review/", reviews.ReviewNeeded.as_view(), name="api-review"),
+    path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/reviews/", reviews.RevisionReviews.as_view(), name="reviews"),
+    path(
+        "apis/<str:api>/versions/<str:version>/revisions/<int:number>/reviews/<uuid:pk>/approve/",
+        reviews.Approve.as_view(),
+        name="review-approve",
+    ),
+    path(
+        "apis/<str:api>/versions/<str:version>/revisions/<int:number>/reviews/<uuid:pk>/reject/",
+        reviews.Reject.as_view(),
+        name="review-reject",
+    ),
+    path(
+        "apis/<str:api>/versions/<str:version>/revisions/<int:number>/reviews/<uuid:pk>/withdraw/",
+        reviews.Withdraw.as_view(),
+        name="review-withdraw",
+    ),
+    path("reviews/", reviews.WaitingReviews.as_view(), name="waiting-reviews"),
     path("categories/", categories.Categories.as_view(), name="categories"),
     path("lint-rules/", rules.LintRules.as_view(), name="lint-rules"),
     path("apis/<str:api>/versions/<str:version>/imports/", importing.DocumentImports.as_view(), name="imports"),

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from apis.models import UNDO, ApiVersion, BrownOut, Subscription
+from apis.models import UNDO, ApiVersion, BrownOut, Review, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse
 from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
@@ -22,10 +22,11 @@ from tenants.roles import permissions_held, who_may
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
 EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "application.transferred"
 SERVICE_ENDS_SOON = "service_account.ends_soon"
+REVIEW_REQUESTED = "review.requested"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
-About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | None
+About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Review | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,13 @@ GROUPS: dict[str, Group] = {
             }
         ),
     ),
+    "reviews": Group(
+        gettext_lazy("Reviews of revisions"),
+        gettext_lazy("Somebody asks a second person to approve a revision, or decided about one of yours."),
+        gettext_lazy("You get this because you publish APIs at %(tenant)s."),
+        "apis.publish",
+        frozenset({REVIEW_REQUESTED, "review.approved", "review.rejected"}),
+    ),
     "services": Group(
         gettext_lazy("My service accounts"),
         gettext_lazy("One that you answer for ends soon."),
@@ -119,7 +127,7 @@ GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds
 # What tells one event's fate from those after it stands in no inbox itself.
 KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"requests", "keys", "tenant", "gateways"}
+FOR_ALL = {"requests", "reviews", "keys", "tenant", "gateways"}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:
@@ -170,6 +178,8 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
         found |= ApiVersion.objects.select_related("api", "successor").in_bulk(ids["version"])
     if ids["brown_out"]:
         found |= BrownOut.objects.select_related("version__api", "version__successor").in_bulk(ids["brown_out"])
+    if ids["review"]:
+        found |= Review.objects.for_list().in_bulk(ids["review"])
     if ids["service_account"]:
         found |= ServiceAccount.objects.in_bulk(ids["service_account"])
     return found
@@ -179,12 +189,13 @@ def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
+        "review",
     }  # fmt: skip
 
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    a service account has ended, or ends much later; an invitation is not open any more, or was sent again.
+    a service account has ended, or ends much later; a review was decided; an invitation is not open any more, or was sent again.
     """
     ids = defaultdict(set)
     for event in events:
@@ -196,6 +207,8 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         # Whose end was put off has not been warned of.
         soon = expiries.services_worth_a_warning(now).filter(pk__in=warned, warned_days__isnull=False)
         worthy[SERVICE_ENDS_SOON] = set(soon.values_list("pk", flat=True))
+    if asked := ids[REVIEW_REQUESTED]:
+        worthy[REVIEW_REQUESTED] = set(Review.objects.waiting().filter(pk__in=asked).values_list("pk", flat=True))
     if ended := ids[EXPIRED]:
         replaced = Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk")))
         worthy[EXPIRED] = set(Credential.objects.filter(pk__in=ended).exclude(replaced).values_list("pk", flat=True))
@@ -245,6 +258,7 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
             teams[team].add(person)
     named = {each.owner_id for each in applications} | {each.requested_by_id for each in about.values() if isinstance(each, Subscription)}
     named |= {each.created_by_id for each in about.values() if isinstance(each, ServiceAccount)}
+    named |= {each.requested_by_id for each in about.values() if isinstance(each, Review)}
     named |= set().union(*teams.values()) | {event.subject_id for event in events if event.kind == "member.changed"}
     groups = {GROUP_OF[event.kind] for event in events if event.kind in GROUP_OF} & FOR_ALL
     members = Membership.objects.with_custom_permissions().select_related("user").order_by("user_id")
@@ -291,6 +305,8 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         return set()
     if isinstance(about, ServiceAccount):
         return {about.created_by_id}
+    if isinstance(about, Review) and event.kind != REVIEW_REQUESTED:
+        return {about.requested_by_id}
     if version := version_of(about):
         return set().union(*map(among.of, among.subscribed.get(version.api_id, [])))
     group = GROUP_OF[event.kind]

@@ -9,10 +9,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from apis.models import ApiVersion, Subscription
+from apis.models import ApiVersion, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
-from portal.news import ENDS_SOON, EXPIRED, GROUP_OF, GROUPS, REMOVED, REQUESTED, TRANSFERRED, About, version_of
+from portal.news import ENDS_SOON, EXPIRED, GROUP_OF, GROUPS, REMOVED, REQUESTED, REVIEW_REQUESTED, TRANSFERRED, About, version_of
 from tenants.models import Event, Invitation, ServiceAccount, Tenant
 from tenants.people import invitations
 
@@ -96,6 +96,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("A brown-out of %(version)s is cancelled"),
         gettext_lazy("The brown-out of %(version)s is cancelled."),
     ),
+    "review.requested": (
+        gettext_lazy("%(revision)s of %(version)s waits for a review"),
+        gettext_lazy("%(person)s asks a second person to approve %(revision)s of %(version)s before callers get it."),
+    ),
+    "review.approved": (
+        gettext_lazy("%(revision)s of %(version)s is approved"),
+        gettext_lazy("%(person)s approved %(revision)s of %(version)s. It can be made live."),
+    ),
+    "review.rejected": (
+        gettext_lazy("%(revision)s of %(version)s was rejected"),
+        gettext_lazy("%(person)s rejected %(revision)s of %(version)s. It does not go live."),
+    ),
     "signing_key.compromised": (
         gettext_lazy("%(tenant)s: a signing key is compromised"),
         gettext_lazy("%(person)s declared the signing key %(thing)s compromised. What it signed is refused."),
@@ -152,6 +164,8 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
         return _of_invitation(event, about, tenant)
     if isinstance(about, ServiceAccount):
         return _of_service_account(event, about, tenant)
+    if isinstance(about, Review):
+        return _of_review(event, about, tenant)
     if version := version_of(about):
         return _of_version(event, version, tenant)
     subject, sentence = WORDS[event.kind]
@@ -292,6 +306,23 @@ def _of_version(event: Event, version: ApiVersion, tenant: Tenant) -> Said:
         [*rows, (_("When"), event.at)],
         reason,
         _("Reason") if reason else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_review(event: Event, review: Review, tenant: Tenant) -> Said:
+    subject, sentence = WORDS[event.kind]
+    version, number = review.revision.version, review.revision.number
+    written = words.added(event.data)
+    return Said(
+        str(subject),
+        str(sentence),
+        {"revision": _("Revision %(number)s") % {"number": number}, "version": version, "person": event.actor_name},
+        reverse("console-api-revision", args=[tenant.slug, version.api.slug, version.name, number]),
+        _("Look at the revision"),
+        [(_("API"), version), (_("When"), event.at)],
+        written,
+        (_("Note") if event.kind == REVIEW_REQUESTED else _("Reason")) if written else "",
         why=str(GROUPS[GROUP_OF[event.kind]].why),
     )
 

@@ -169,6 +169,12 @@ def _revision_live(data: Data) -> str:
     return _("%(actor)s made revision %(number)s of %(version)s live")
 
 
+def _review_changed(data: Data) -> str:
+    if data.get("now"):
+        return _("%(actor)s has revisions of %(subject)s reviewed by a second person")
+    return _("%(actor)s lets revisions of %(subject)s go live without a review")
+
+
 _GOT: dict[str, Promise] = {
     "client_secret": gettext_lazy("%(actor)s got a new secret for %(application)s: %(subject)s"),
     "api_key": gettext_lazy("%(actor)s got a new API key for %(application)s: %(subject)s"),
@@ -274,6 +280,11 @@ SENTENCES: dict[str, Promise | Say] = {
     "brown_out.cancelled": gettext_lazy("%(actor)s cancelled a brown-out of %(subject)s"),
     "revision.created": _revision_created,
     "revision.live": _revision_live,
+    "api.review_changed": _review_changed,
+    "review.requested": gettext_lazy("%(actor)s asked for a review of revision %(number)s of %(version)s"),
+    "review.approved": gettext_lazy("%(actor)s approved revision %(number)s of %(version)s"),
+    "review.rejected": gettext_lazy("%(actor)s rejected revision %(number)s of %(version)s"),
+    "review.withdrawn": gettext_lazy("%(actor)s withdrew the review of revision %(number)s of %(version)s"),
     "api.placed": gettext_lazy("%(actor)s changed where %(subject)s stands in the catalogue"),
     "categories.changed": gettext_lazy("%(actor)s changed the categories of the catalogue"),
     "lint.changed": gettext_lazy("%(actor)s changed the rules on documents"),

@@ -93,6 +93,9 @@ NEWS: frozenset[str] = frozenset(
         "version.retired",
         "brown_out.planned",
         "brown_out.cancelled",
+        "review.requested",
+        "review.approved",
+        "review.rejected",
     }
 )
 
@@ -109,6 +112,11 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "version.acknowledged",
     "brown_out.planned",
     "revision.created",
+    "api.review_changed",
+    "review.requested",
+    "review.approved",
+    "review.rejected",
+    "review.withdrawn",
     "lint.changed",
     "plan.created",
     "application.created",

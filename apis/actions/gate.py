@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apis.actions.publishing import make_live, refuse_other
+from apis.actions.reviews import is_back
 from apis.actions.versions import named
 from apis.compared import compared
 from apis.differences import Differences, Level, concerned
@@ -70,8 +71,7 @@ def look(revision: Revision) -> Gate:
     if live is None or live.pk == revision.pk or version.status not in ApiVersion.OFFERED:
         return Gate(live, Differences(), ())
     found = compared(live, revision)
-    back = revision.went_live_at is not None and revision.number < live.number
-    return Gate(live, found, tuple(callers(version, live, found)), back)
+    return Gate(live, found, tuple(callers(version, live, found)), is_back(revision, live))
 
 
 def callers(version: ApiVersion, live: Revision, found: Differences) -> list[Concerned]:

@@ -17,6 +17,7 @@ from apis import contract, mock, openapi, origins, parts, reference, upstreams
 from apis.actions import resources
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
+from apis.actions.reviews import hold_to_review
 from apis.actions.rules import hold_to_rules
 from apis.models import Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
 from apis.openapi import Document, Problem
@@ -269,6 +270,7 @@ def make_live(
         # Going back to what callers had must not wait for a better description.
         hold_to_rules(revision)
     if version.status in ApiVersion.OFFERED:
+        told = {**told, **_approved(revision, version)}
         _room_for(revision)
         _reaches_callers(revision, lock.now)
         due.expect(COMPARE_JOB, lock.now)
@@ -279,6 +281,12 @@ def make_live(
     due.expect(RESOLVE_JOB, lock.now)
     more = {"mock": True, **told} if revision.is_mock else told
     return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number, **more)
+
+
+def _approved(revision: Revision, version: ApiVersion) -> dict[str, str]:
+    """Who saw to it beside who does it, for the event. :raises NotAllowed: nobody did, and somebody has to."""
+    review = hold_to_review(revision, version)
+    return {"approved_by": str(review.decided_by)} if review else {}
 
 
 def refuse_other(taken: int | None, live: int | None) -> None:
@@ -302,6 +310,9 @@ def publish(version: ApiVersion, *, by: User | None) -> Event:
 
 def _open(version: ApiVersion, to: str, *, by: User | None) -> Event:
     lock = events.lock()
+    # Another revision may have gone live, and reviews may be asked for, since it was read.
+    version.refresh_from_db(fields=["live_revision"])
+    version.api.refresh_from_db(fields=["needs_review"])
     if version.status in {ApiVersion.Status.BLOCKED, ApiVersion.Status.DEPRECATED}:
         # There are ways back from there, which say what they are.
         said = _("%(version)s is %(state)s; it can be unblocked, or its deprecation taken back.")
@@ -310,9 +321,10 @@ def _open(version: ApiVersion, to: str, *, by: User | None) -> Event:
         said = _("%(version)s has no live revision; import its OpenAPI document first.")
         raise NotAllowed(said % {"version": version})
     hold_to_rules(version.live_revision)
+    told = _approved(version.live_revision, version)
     _room_for(version.live_revision)
     _reaches_callers(version.live_revision, lock.now)
-    event = move(version, to, by=by)
+    event = move(version, to, by=by, data=told)
     resources.bring_up_to_date(version.api)
     return event
 

@@ -8,6 +8,7 @@ from apis.models.lint_rule import LintRule
 from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
+from apis.models.review import Review
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
 
@@ -32,6 +33,7 @@ __all__ = [
     "OperationUse",
     "Part",
     "Plan",
+    "Review",
     "Revision",
     "Subscription",
     "Upstream",

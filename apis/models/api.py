@@ -97,6 +97,8 @@ class Api(TenantModel):
     cors_origins = ArrayField(models.CharField(max_length=origins.MAX_LENGTH), default=list)
     # As apis.policies.Policies has them.
     policies = models.JSONField(default=dict)
+    # Whether a second person approves each revision before callers get it.
+    needs_review = models.BooleanField(default=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     # The team that looks after it, if one does.
     team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="+")

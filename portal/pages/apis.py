@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis import origins
-from apis.actions import publishing, resources
+from apis.actions import publishing, resources, reviews
 from apis.actions.teams import give_api
 from apis.lint.standing import Choices
-from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Draft, LintRule, Operation, Plan
+from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Draft, LintRule, Operation, Plan, Review
 from apis.serializers import VersionIn
 from gateway.models import GatewayNode
 from keys import encryption, tokens
@@ -112,6 +112,7 @@ def console_api(request: TenantRequest, api: str) -> HttpResponse:
         "description": markdown.to_html(found.description),
         "plans": rows_of(found.plans.order_by("id")),
         "may_publish": "apis.publish" in request.permissions,
+        "may_switch_reviews": "settings.manage" in request.permissions,
         "subscriptions_url": _subscriptions_url(request, found),
     }
     if versions:
@@ -141,6 +142,7 @@ def _shown(request: TenantRequest, version: ApiVersion) -> dict[str, Any]:
         "operations": list(live.operations.order_by("path", "method")[: SHOWN + 1]) if live else [],
         "shown": SHOWN,
         "page": page,
+        "waiting": list(Review.objects.waiting().filter(revision__version=version).for_list()),
         "revisions": [(each, many.get(each.pk, 0), lint.score(each, choices)) for each in page.rows],
     }
 
@@ -290,12 +292,14 @@ def version_new(request: TenantRequest, api: str) -> HttpResponse:
 def version_publish(request: TenantRequest, api: str, version: str) -> HttpResponse:
     rows = ApiVersion.objects.select_related("api", "live_revision").defer(*LIVE_LARGE)
     found: ApiVersion = get_object_or_404(rows, api__slug=api, name=version)
+    against = reviews.what_stands_against(found.live_revision, found) if found.live_revision else ""
     question = asking.Question(
         title=_("Publish %(version)s?") % {"version": found},
         says=_what_publishing_does(request, found),
         button=_("Publish it"),
         back=api_page(request, found.api, found.name),
         done=_("%(version)s is published.") % {"version": found},
+        note=asking.Note(against, "bad") if against else None,
     )
     return asking.ask(request, question, PageForm(given(request)), lambda _data: publishing.publish(found, by=request.user))
 

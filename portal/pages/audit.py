@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from apis.models import ApiVersion, BrownOut, Plan, Subscription
+from apis.models import ApiVersion, BrownOut, Plan, Review, Subscription
 from gateway import receipts
 from keys.models import Credential
 from portal.forms import Text
@@ -96,6 +96,11 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "brown_out.cancelled": gettext_lazy("Brown-out cancelled"),
         "revision.created": gettext_lazy("Revision imported"),
         "revision.live": gettext_lazy("Revision made live"),
+        "api.review_changed": gettext_lazy("Reviews switched"),
+        "review.requested": gettext_lazy("Review asked for"),
+        "review.approved": gettext_lazy("Review approved"),
+        "review.rejected": gettext_lazy("Review rejected"),
+        "review.withdrawn": gettext_lazy("Review withdrawn"),
         "api.placed": gettext_lazy("Place in the catalogue changed"),
         "categories.changed": gettext_lazy("Categories changed"),
         "lint.changed": gettext_lazy("Rules on documents changed"),
@@ -153,6 +158,7 @@ STATEFUL: dict[str, Any] = {
     "plan": Plan,
     "version": ApiVersion,
     "brown_out": BrownOut,
+    "review": Review,
     "tenant": Tenant,
     "invitation": Invitation,
     "service_account": ServiceAccount,

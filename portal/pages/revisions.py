@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import gate, importing, publishing
+from apis.actions import gate, importing, publishing, reviews
 from apis.compared import compared
 from apis.mock import Origin
 from apis.models import LARGE, LIVE_LARGE, ApiVersion, DocumentImport, Revision
@@ -57,7 +57,7 @@ def _version(api: str, name: str) -> ApiVersion:
     return found
 
 
-def _address(request: TenantRequest, revision: Revision, page: str = "console-api-revision") -> str:
+def address_of(request: TenantRequest, revision: Revision, page: str = "console-api-revision") -> str:
     version = revision.version
     return reverse(page, args=[request.tenant.slug, version.api.slug, version.name, revision.number])
 
@@ -186,14 +186,14 @@ def _add(request: TenantRequest, version: ApiVersion, form: RevisionForm, docume
         form.claim()
         made = publishing.add_revision(version, document=document, target=target, note=told["note"], by=request.user)
     said = _("%(revision)s is there. Nothing changes for callers before it is made live.") % {"revision": made}
-    return asking.finished(request, back=_address(request, made), said=said)
+    return asking.finished(request, back=address_of(request, made), said=said)
 
 
 @tenant_view("apis.see_all")
 @require_safe
 def revision(request: TenantRequest, api: str, version: str, number: int) -> HttpResponse:
     """What a revision changes for callers: against the live one, or the one that `?against=` names."""
-    found = _revision(api, version, number)
+    found = revision_at(api, version, number)
     live = found.version.live_revision
     others = _others(found)
     against = _against(request, found, others)
@@ -212,9 +212,22 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "left_out": [name for name, each in (found.answers or {}).items() if each["origin"] == Origin.LEFT_OUT],
         "may_publish": "apis.publish" in request.permissions,
         "lint": lint.shown(found.found),
+        **_reviewed(request, found),
         "concerned": gate.callers(found.version, against, changes) if against and against.pk == found.version.live_revision_id else (),
     }
     return render(request, "apis/revision.html", context)
+
+
+def _reviewed(request: TenantRequest, revision: Revision) -> dict[str, Any]:
+    """Whether a second person has looked at it: the last review, whose it is, and whether something else went live since."""
+    last = revision.reviews.select_related("requested_by", "decided_by").order_by("-pk").first()
+    live = reviews.had_by_callers(revision.version)
+    return {
+        "review": last,
+        "own_review": last is not None and last.is_own_of(request.user),
+        "stale_review": last is not None and last.against_id != (live.pk if live else None),
+        "unreviewed": reviews.what_stands_against(revision, revision.version),
+    }
 
 
 def _counted_answers(answers: dict[str, Any]) -> list[str]:
@@ -238,7 +251,7 @@ def _counted_answers(answers: dict[str, Any]) -> list[str]:
     return [sentence % {"many": number} for number, sentence in said if number]
 
 
-def _revision(api: str, version: str, number: int) -> Revision:
+def revision_at(api: str, version: str, number: int) -> Revision:
     rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by")
     rows = rows.defer("document", "outline", *(f"version__{name}" for name in LIVE_LARGE))
     found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
@@ -308,19 +321,22 @@ class LiveForm(PageForm):
 @require_http_methods(["GET", "HEAD", "POST"])
 def revision_live(request: TenantRequest, api: str, version: str, number: int) -> HttpResponse:
     """Make it live, which for an older one is going back."""
-    found = _revision(api, version, number)
+    found = revision_at(api, version, number)
     live = found.version.live_revision
     names = {"number": found.number, "version": found.version}
     back = live is not None and found.number < live.number
     looked = gate.look(found)
+    served = found.version.status in ApiVersion.OFFERED
+    unreviewed = reviews.what_stands_against(found, found.version) if served else ""
+    against = " ".join(filter(None, [unreviewed, gate.what_stands_against(looked)]))
     question = asking.Question(
         title=(_("Go back to revision %(number)s of %(version)s?") if back else _("Make revision %(number)s of %(version)s live?")) % names,
         says=what_it_does(found, looked.differences),
         button=_("Go back to revision %(number)s") % names if back else _("Make it live"),
-        back=_address(request, found),
+        back=address_of(request, found),
         done=_("Revision %(number)s of %(version)s is live.") % names,
         danger=looked.asks,
-        note=asking.Note(gate.what_stands_against(looked), "bad") if looked.asks else None,
+        note=asking.Note(against, "bad") if against else None,
     )
     initial = {"instead_of": live.number if live else None}
     form = LiveForm(given(request), initial=initial, asks=looked.asks, why=looked.asks and bool(looked.broken))

@@ -24,7 +24,7 @@ from django.urls import URLPattern, reverse
 
 import portal.pages.urls
 from apis.actions import drafts, subscriptions
-from apis.models import BrownOut, Subscription
+from apis.models import BrownOut, Review, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey
@@ -71,7 +71,9 @@ NEEDS: dict[str, str | None] = {
     "console-subscription-cancel": "subscriptions.decide",
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
     "console-api-policies": "apis.publish", "console-api-import": "apis.publish", "console-api-lint": "apis.publish",
-    "console-settings-lint": "settings.manage",
+    "console-settings-lint": "settings.manage", "console-api-review": "settings.manage",
+    "console-api-revision-review": "apis.publish", "console-api-revision-approve": "apis.publish",
+    "console-api-revision-reject": "apis.publish", "console-api-revision-withdraw": "apis.publish",
     "console-api-version-new": "apis.publish", "console-api-version-publish": "apis.publish",
     "console-api-version-life": "apis.see_all", "console-api-version-prerelease": "apis.publish",
     "console-api-version-block": "apis.publish", "console-api-version-unblock": "apis.publish",
@@ -258,6 +260,7 @@ def world(cast: Cast) -> World:
                 subscriptions.cancel(found, reason=EVIL, by=cast.ada)
             ended.append(found)
         subscription, event = subscriptions.request(application, api=api, plan=plan, purpose=EVIL, by=cast.carl)
+        Review.objects.create(revision=revision, requested_by=cast.pam, requested_at=event.at, note=EVIL)
         read = make.document(hostile_document())
         draft = drafts.write(document=json.dumps(hostile_document(), indent=1), read=read, by=cast.pam)
         drafts.describe(draft, name=EVIL, slug="later", description=EVIL)

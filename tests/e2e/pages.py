@@ -42,6 +42,10 @@ NO_PAGES = {
         ),
         "it takes more than being signed in; tests/e2e/test_passkeys.py looks at it",
     ),
+    **dict.fromkeys(
+        ("console-api-revision-review", "console-api-revision-approve", "console-api-revision-reject", "console-api-revision-withdraw"),
+        "a question like others, of an API whose revisions are reviewed",
+    ),
     "console-api-version-brown-out-cancel": "a question like others, of a brown-out that only the page names",
     "console-settings-logo": "it leads to the settings",
     "tenant-logo": "a picture",
@@ -181,6 +185,7 @@ def places(world: World) -> list[Place]:
         Place("console-api-new-upstream", f"{c}/new-api/upstream/", PAM),
         Place("console-api-new-plan", f"{c}/new-api/plan/", PAM),
         Place("console-api-new-discard", f"{c}/new-api/discard/", PAM),
+        Place("console-api-review", f"{c}/apis/orders/review/", ADA),
         Place("console-api-placing", f"{c}/apis/orders/catalogue/", PAM),
         Place("console-api-lint", f"{c}/api-rules/", PAM),
         Place("console-plans", f"{c}/plans/", PAM),

@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apis.actions import importing, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
-from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, LoggedChange, OperationUse, Subscription
+from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, LoggedChange, OperationUse, Review, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import (
@@ -82,6 +82,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     version = api.versions.get()
     Acknowledgement.objects.create(version=version, application=application, by=owner, at=at)
     OperationUse.objects.create(version=version, application=application, operation_id="listOrders", day=at.date(), last_at=at)
+    review = Review.objects.create(revision=version.revisions.get(), requested_by=owner, requested_at=at)
     brown_out = BrownOut.objects.create(version=version, starts_at=at, ends_at=at + timedelta(minutes=1))
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
@@ -117,6 +118,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "identities": identity.pk,
             "brown-outs": brown_out.pk,
             "imports": begun.pk,
+            "reviews": review.pk,
         },
         "purpose": "access_token",
         "credential": credential.pk,
