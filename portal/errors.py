@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 NOT_FOUND = _("There is nothing here, or nothing that you may see.")
 # Addresses below a tenant that no person opens.
-PROGRAMS = re.compile(r"/oauth/|/\.well-known/|^/t/[^/]+/feeds/")
+PROGRAMS = re.compile(r"/oauth/|/\.well-known/|^/t/[^/]+/feeds/|^/t/[^/]+/apis/[^/]+/[^/]+/openapi\.(?:json|yaml)$")
 SIGN_IN = _("Sign in first.")
 AWAY = _("Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds.")
 BROKEN = _("Something broke on our side. Try again; if it stays, tell your operator the request id.")

@@ -9,6 +9,7 @@ from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.review import Review
+from apis.models.published_document import PublishedDocument
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
 
@@ -34,6 +35,7 @@ __all__ = [
     "Part",
     "Plan",
     "Review",
+    "PublishedDocument",
     "Revision",
     "Subscription",
     "Upstream",

@@ -1,7 +1,6 @@
-"""An API in the catalogue: what it is, how it is called, and its document. The list of them: portal.pages.catalogue_list."""
+"""An API in the catalogue: what it is, and how it is called. The list of them: portal.pages.catalogue_list."""
 
 import json
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +8,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -75,12 +74,16 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         "owns": owns,
         "mine": mine,
         "address": address_of(request, found, version),
+        "documents": settings.PORTAL_URL + reverse("catalogue-document-json", args=[request.tenant.slug, found.slug, version.name]),
     }
     if tab == "changes":
         context["page"], context["told"] = change_log.page(request, found)
     elif tab != "plans":
         context |= _told(request, found, version, mine, all_of_it=tab == "reference")
-    return render(request, f"catalogue/{tab}.html", context)
+    answer = render(request, f"catalogue/{tab}.html", context)
+    # Programs find the document by it (RFC 8631).
+    answer["Link"] = f'<{context["documents"]}>; rel="service-desc"; type="application/json"'
+    return answer
 
 
 def chosen_version(request: TenantRequest, versions: list[ApiVersion]) -> ApiVersion:
@@ -100,6 +103,11 @@ def chosen_version(request: TenantRequest, versions: list[ApiVersion]) -> ApiVer
 def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
     """Where gateways answer."""
     return f"{settings.GATEWAY_URL}/{request.tenant.slug}/{api.slug}/{quote(version.name)}"
+
+
+def token_url(request: TenantRequest) -> str:
+    """Where its callers ask for tokens."""
+    return f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token"
 
 
 def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
@@ -137,7 +145,7 @@ def _call(request: TenantRequest, base: str, operation: reference.Operation, cal
     """The operation as this caller would call it: with what must be given, filled in by examples."""
     needed = [each for each in operation.parameters if each.required]
     return samples.Call(
-        token_url=f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token",
+        token_url=token_url(request),
         client_id=caller.application.client_id if caller else NO_CLIENT,
         method=operation.method,
         url=samples.address(
@@ -163,41 +171,4 @@ def _body(body: reference.Body | None) -> samples.Body | None:
     return samples.Body("text/plain" if "*" in body.media_type else body.media_type, body.example)
 
 
-@tenant_view("apis.see_published", public=True)
-@require_safe
-def catalogue_openapi(request: TenantRequest, api: str) -> HttpResponse:
-    """The document of a version, for tools: its server is the gateway."""
-    found = get_object_or_404(offered(request), slug=api)
-    version = chosen_version(request, versions_of(found))
-    document = Revision.objects.get(live_in=version).document
-    content = json.dumps(_served_at(address_of(request, found, version), document), ensure_ascii=False, indent=2)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{found.slug}-{version.name}")
-    return HttpResponse(
-        content, content_type="application/json", headers={"Content-Disposition": f'attachment; filename="{name}.openapi.json"'}
-    )
-
-
-def _served_at(address: str, document: dict[str, Any]) -> dict[str, Any]:
-    """The same document without the publisher's own servers, wherever they stand (OpenAPI 3.1.1 §4.8.5)."""
-
-    def bare(item: Any) -> Any:
-        if not isinstance(item, dict):
-            return item
-        kept = {name: value for name, value in item.items() if name != "servers"}
-        return {name: bare(value) if name.upper() in METHODS else value for name, value in kept.items()}
-
-    def bare_items(items: Any) -> Any:
-        return {name: bare(item) for name, item in items.items()} if isinstance(items, dict) else items
-
-    found = {**document, "servers": [{"url": address}]}
-    if "paths" in found:
-        found["paths"] = bare_items(found["paths"])
-    if isinstance(components := found.get("components"), dict) and "pathItems" in components:
-        found["components"] = {**components, "pathItems": bare_items(components["pathItems"])}
-    return found
-
-
-urlpatterns = [
-    path("t/<str:tenant>/apis/<str:api>/", catalogue_api, name="catalogue-api"),
-    path("t/<str:tenant>/apis/<str:api>/openapi.json", catalogue_openapi, name="catalogue-openapi"),
-]
+urlpatterns = [path("t/<str:tenant>/apis/<str:api>/", catalogue_api, name="catalogue-api")]

@@ -10,6 +10,7 @@ from portal.pages import (
     audit_export,
     audit_time,
     catalogue,
+    catalogue_document,
     catalogue_list,
     categories,
     change_feed,
@@ -56,10 +57,10 @@ from portal.pages import (
 )
 
 MODULES = (
-    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list, change_feed,
-    subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing, version_life, wizard, designing,
-    revisions, reviews, imports, lint, plans, all_applications, gateways, keys, key_policy, members, invitations, leaving, roles,
-    teams, transfers, service_accounts, settings, categories, identity_provider, closing, audit, audit_chain, audit_export,
-    audit_time, search, receipts, refusals, inbox, platform_mails, policies,
+    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
+    catalogue_document, change_feed, subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing,
+    version_life, wizard, designing, revisions, reviews, imports, lint, plans, all_applications, gateways, keys, key_policy,
+    members, invitations, leaving, roles, teams, transfers, service_accounts, settings, categories, identity_provider, closing,
+    audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails, policies,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -56,7 +56,8 @@ NEEDS: dict[str, str | None] = {
     "mfa_remove_webauthn": "", "mfa_view_recovery_codes": "", "mfa_generate_recovery_codes": "",
     "account_reauthenticate": "", "mfa_reauthenticate": "", "mfa_reauthenticate_webauthn": "",
     "sessions": "", "session-end": "", "sessions-end-others": "", "refusal-page": None,
-    "catalogue": "apis.see_published", "catalogue-api": "apis.see_published", "catalogue-openapi": "apis.see_published",
+    "catalogue": "apis.see_published", "catalogue-api": "apis.see_published", "catalogue-document-json": "apis.see_published",
+    "catalogue-document-yaml": "apis.see_published",
     "catalogue-feed": "apis.see_published",
     "catalogue-subscribe": "applications.own", "apps": "applications.own", "app": "applications.own", "app-new": "applications.own",
     "expiries": "applications.own", "expiries-calendar": "tenant.see", "expiries-calendar-end": "tenant.see",
@@ -137,8 +138,8 @@ ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo")
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
     "console-settings-sign-in-test",
-    "home", "profile-theme", "catalogue-openapi", "catalogue-feed", "tenant-logo", "inbox-open", "inbox-read", "console-request-approve",
-    "console-request-reject", "console-request-undo",
+    "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "tenant-logo", "inbox-open",
+    "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
 }  # fmt: skip
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 

@@ -21,7 +21,7 @@ from tests.portal.pages.test_catalogue import browser, text, tiles
 
 T = "/t/acme"
 PAGES = (
-    f"{T}/apis/vault/", f"{T}/apis/vault/?tab=reference", f"{T}/apis/vault/?tab=plans", f"{T}/apis/vault/openapi.json",
+    f"{T}/apis/vault/", f"{T}/apis/vault/?tab=reference", f"{T}/apis/vault/?tab=plans", f"{T}/apis/vault/v1/openapi.json",
     f"{T}/apis/vault/?tab=changes", f"{T}/apis/vault/changes.atom",
     f"{T}/apis/vault/subscribe/",
 )  # fmt: skip

@@ -19,6 +19,8 @@ NO_PAGES = {
     "gallery": "in development alone",
     "catalogue-openapi": "a file",
     "catalogue-feed": "a file",
+    "catalogue-document-json": "a file",
+    "catalogue-document-yaml": "a file",
     "inbox-open": "it leads to what a notification is about",
     "inbox-read": "it leads to the inbox",
     "console-api-import": "it leads on within seconds; the tests of the page look at it",

@@ -20,6 +20,7 @@ from apis.actions import importing, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
 from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, LoggedChange, OperationUse, Review, Subscription
+from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, OperationUse, PublishedDocument, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import (
@@ -83,6 +84,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     Acknowledgement.objects.create(version=version, application=application, by=owner, at=at)
     OperationUse.objects.create(version=version, application=application, operation_id="listOrders", day=at.date(), last_at=at)
     review = Review.objects.create(revision=version.revisions.get(), requested_by=owner, requested_at=at)
+    PublishedDocument.objects.create(version=version, form="json", made_from="0" * 64, content=b"of " + owner.name.encode(), made_at=at)
     brown_out = BrownOut.objects.create(version=version, starts_at=at, ends_at=at + timedelta(minutes=1))
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
