@@ -148,26 +148,43 @@ class LintOut(serializers.Serializer[Standing]):
     hints = serializers.IntegerField()
 
 
+class TestOut(serializers.Serializer[Revision]):
+    """Where a revision is tried, and until when. `application`: whose calls alone pass, null where it takes a subscription."""
+
+    address = serializers.CharField()
+    until = serializers.DateTimeField(source="open_until")
+    application = serializers.UUIDField(source="tester_id", allow_null=True)
+
+
 class RevisionOut(serializers.ModelSerializer[Revision]):
-    """The context brings `choices`, what the tenant makes of the rules. `lint` is null where they were not asked.
+    """The context brings `choices`, what the tenant makes of the rules, and `gateway`. `lint` is null where the rules were not asked.
 
     `notes`: what could not be carried over from Swagger 2.0 to OpenAPI 3.0, as which it is kept.
 
-    `mock`: gateways answer from the document's examples, and `upstream` is null.
+    `mock`: gateways answer from the document's examples, and `upstream` is null. `test` is null where it is not open for tests.
     """
 
     mock = serializers.BooleanField(source="is_mock")
     upstream = UpstreamOut(allow_null=True)
     live = serializers.SerializerMethodField()
+    test = serializers.SerializerMethodField()
     lint = serializers.SerializerMethodField()
     notes = NoteOut(many=True)
 
     class Meta:
         model = Revision
-        fields = ["id", "number", "note", "mock", "upstream", "live", "lint", "notes", "created_at"]
+        fields = ["id", "number", "note", "mock", "upstream", "live", "test", "lint", "notes", "created_at"]
 
     def get_live(self, revision: Revision) -> bool:
         return revision.version.live_revision_id == revision.pk
+
+    @extend_schema_field(TestOut(allow_null=True))
+    def get_test(self, revision: Revision) -> dict[str, Any] | None:
+        if not revision.is_open_for_tests:
+            return None
+        address = f"{self.context['gateway']}/{revision.version.api.slug}/{revision.test_segment}"
+        told = {"address": address, "open_until": revision.open_until, "tester_id": revision.tester_id}
+        return dict(TestOut(told).data)
 
     @extend_schema_field(LintOut(allow_null=True))
     def get_lint(self, revision: Revision) -> dict[str, Any] | None:

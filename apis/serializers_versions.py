@@ -36,6 +36,13 @@ class LiveIn(Body):
     override = serializers.BooleanField(default=False)
 
 
+class TestIn(Body):
+    """`hours`: 1, 8 or 24. `application`: one of one's own, that may call it; only where nothing of the API is open, and needed there."""
+
+    hours = serializers.IntegerField()
+    application = serializers.UUIDField(allow_null=True, default=None)
+
+
 class BrownOutIn(Body):
     starts_at = serializers.DateTimeField()
     minutes = serializers.IntegerField(min_value=1, max_value=1_440)

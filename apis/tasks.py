@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apis.actions import change_log, drafts, importing, operation_uses, resolving, versions
+from apis.actions import change_log, drafts, importing, operation_uses, resolving, testing, versions
 from tenants import due
 
 
@@ -22,6 +22,11 @@ def expire_drafts() -> int:
 @shared_task
 def turn_brown_outs() -> int:
     return due.run(versions.BROWN_OUT_JOB, versions.turn_brown_outs)
+
+
+@shared_task
+def end_tests() -> int:
+    return due.run(testing.TEST_JOB, testing.end_due)
 
 
 @shared_task

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apis.rest import access, categories, change_log, gate, importing, policies, publishing, reviews, rules, subscriptions, versions
+from apis.rest import access, categories, gate, importing, policies, publishing, rules, subscriptions, testing, versions
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
@@ -42,6 +43,7 @@ urlpatterns = [
         gate.RevisionLive.as_view(),
         name="revision-live",
     ),
+    path("apis/<str:api>/versions/<str:version>/revisions/<int:number>/test/", testing.RevisionTest.as_view(), name="revision-test"),
     path(
         "apis/<str:api>/versions/<str:version>/revisions/<int:number>/differences/",
         publishing.RevisionDifferences.as_view(),

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from apis import upstreams
+from apis.actions import testing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
@@ -27,9 +28,11 @@ TOKENS_LIVE = timedelta(seconds=tokens.MAX_LIFETIME + 120)
 TOKEN_ENDS = timedelta(seconds=65)
 
 # The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}, "cors": [origin],
-# "policies": {…}}], what Deployment.good_routes keeps.
+# "policies": {…}}], what Deployment.good_routes keeps; those that are open for tests have "tested": true beside it.
 RoutesRef = list[dict[str, Any]]
 _OF_API = ("api__cors_origins", "api__policies")
+# What an application that tries a revision without a subscription calls under.
+_TRYING = "test"
 
 _REFUSALS: dict[str, str] = {
     Subscription.Status.PENDING: "SUBSCRIPTION_PENDING",
@@ -72,30 +75,36 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
 
 
 def _live() -> RoutesRef:
+    """The live revisions, then those that are tried."""
     live = (
         ApiVersion.objects.offered()
         .filter(live_revision__isnull=False)
         .order_by("id")
         .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses", *_OF_API)
     )
-    return [
-        {
-            "version": str(version),
-            "revision": str(revision),
-            "addresses": {str(upstream): sorted(addresses)} if upstream else {},
-            "cors": sorted(origins),
-            "policies": policies,
-        }
-        for version, revision, upstream, addresses, origins, policies in live
-    ]
+    of_api = (f"version__{name}" for name in _OF_API)
+    tested = Revision.objects.open_for_tests().order_by("id").values_list("version", "pk", "upstream", "upstream__addresses", *of_api)
+    return [*(_ref(each) for each in live), *({**_ref(each), "tested": True} for each in tested)]
+
+
+def _ref(row: tuple[Any, ...]) -> dict[str, Any]:
+    version, revision, upstream, addresses, cors, policies = row
+    return {
+        "version": str(version),
+        "revision": str(revision),
+        "addresses": {str(upstream): sorted(addresses)} if upstream else {},
+        "cors": sorted(cors),
+        "policies": policies,
+    }
 
 
 def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back."""
-    found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref], version__status__in=ApiVersion.OFFERED)
+    found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref])
     found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream")
     found_revisions = found_revisions.defer("document", "outline", "findings")
     revisions = {str(revision.pk): revision for revision in found_revisions}
+    open_ones = set(Revision.objects.open_for_tests().values_list("pk", flat=True))
     browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
     rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path", "scopes")
@@ -104,8 +113,8 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
         operations[str(revision_id)].append(state.Operation(operation_id, method, path, tuple(map(tuple, scopes)), answer))
     found = []
     for item in ref:
-        revision = revisions.get(item["revision"])
-        if revision is None:
+        revision, tested = revisions.get(item["revision"]), item.get("tested", False)
+        if revision is None or not (revision.pk in open_ones if tested else revision.version.status in ApiVersion.OFFERED):
             continue
         place, policies = revision.upstream, _policies(item.get("policies", {}), revision.version.api)
         percent = policies.retry_percent if policies.retries else 0
@@ -117,12 +126,13 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
                 operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
                 # Kept without them by a gateway of before there were any.
                 cors=tuple(item.get("cors", ())),
-                refusal=_version_refusal(revision.version, browned_out),
+                refusal="" if tested else _version_refusal(revision.version, browned_out),
                 goodbye=_goodbye(revision.version),
                 policies=policies,
+                tested=revision.number if tested else 0,
             )
         )
-    return tuple(sorted(found, key=lambda version: (version.api, version.name)))
+    return tuple(sorted(found, key=lambda version: (version.api, version.name, version.tested)))
 
 
 def _answer(revision: Revision, operation: str) -> state.Answer | None:
@@ -208,6 +218,13 @@ def _key_refusal(status: str, application: str) -> str:
     return "" if works else "KEY_REVOKED"
 
 
+def _trying() -> Iterable[tuple[str, str]]:
+    """Of APIs of which nothing is open, the applications that may try a revision: all that they reach with it are those."""
+    opened = ApiVersion.objects.offered().values("api")
+    tested = Revision.objects.open_for_tests().filter(tester__status=Application.Status.ACTIVE).exclude(version__api__in=opened)
+    return tested.values_list("version__api__slug", "tester__client_id")
+
+
 def _grants() -> tuple[state.Grant, ...]:
     rows = Subscription.objects.enforced().values_list("pk", "status", "api__slug", "application__client_id", "plan_id")
     plans = {plan.pk: plan for plan in Plan.objects.all()}
@@ -217,4 +234,7 @@ def _grants() -> tuple[state.Grant, ...]:
         refusal = _REFUSALS.get(status, "")
         plan = plans[plan_id]
         found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds)
+    for api, client_id in _trying():
+        # Whoever was refused stays so.
+        found.setdefault((api, client_id), state.Grant(api, client_id, _TRYING, "", _TRYING, testing.CALLS, testing.SECONDS))
     return tuple(found[key] for key in sorted(found))

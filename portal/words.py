@@ -285,6 +285,8 @@ SENTENCES: dict[str, Promise | Say] = {
     "review.approved": gettext_lazy("%(actor)s approved revision %(number)s of %(version)s"),
     "review.rejected": gettext_lazy("%(actor)s rejected revision %(number)s of %(version)s"),
     "review.withdrawn": gettext_lazy("%(actor)s withdrew the review of revision %(number)s of %(version)s"),
+    "revision.test_opened": gettext_lazy("%(actor)s opened revision %(number)s of %(version)s for tests"),
+    "revision.test_closed": gettext_lazy("%(actor)s closed revision %(number)s of %(version)s to tests"),
     "api.placed": gettext_lazy("%(actor)s changed where %(subject)s stands in the catalogue"),
     "categories.changed": gettext_lazy("%(actor)s changed the categories of the catalogue"),
     "lint.changed": gettext_lazy("%(actor)s changed the rules on documents"),
@@ -332,5 +334,6 @@ SENTENCES: dict[str, Promise | Say] = {
 }
 # Where nobody in particular did it, and the sentence must not say that somebody did.
 ALONE: dict[str, Promise | Say] = {
+    "revision.test_closed": gettext_lazy("The time for tests of revision %(number)s of %(version)s ended"),
     "subscription.approved": gettext_lazy("%(subject)s was approved at once, by its plan"),
 }

@@ -41,6 +41,9 @@ GATEWAY_KINDS: dict[str, Change] = {
     "brown_out.ended": Change(Part.ACCESS, gives=True),
     "brown_out.cancelled": Change(Part.ACCESS, gives=True),
     "revision.live": Change(Part.ROUTES, gives=True),
+    "revision.test_opened": Change(Part.ROUTES, gives=True),
+    # With access: gateways that went back to earlier routes obey it as well.
+    "revision.test_closed": Change(Part.ACCESS, gives=False),
     "upstream.resolved": Change(Part.ROUTES, gives=True),
     "plan.published": Change(Part.ACCESS, gives=True),
     "subscription.requested": Change(Part.ACCESS, gives=False, gathered=True),

@@ -1,11 +1,14 @@
 """How much one tenant may have: what one compiles and what gateways hold for it stays bounded. docs/limits.md lists them."""
 
-# Operations of the live revisions of published versions: the routes.
+# Operations of the live revisions of published versions, and of those that are open for tests: the routes.
 LIVE_OPERATIONS = 10_000
 # Of published APIs: what a token may bear.
 SCOPES = 1_000
-# Characters of the answers of revisions that are live without an upstream, as they are stored: gateways keep each in memory.
+# Characters of the answers of revisions that are live, or open for tests, without an upstream, as they are stored: gateways keep each in
+# memory.
 MOCK_CHARACTERS = 4 * 1024 * 1024
+# Revisions that are open for tests at once.
+TESTS = 20
 APIS = 500
 VERSIONS_PER_API = 20
 CATEGORIES = 30

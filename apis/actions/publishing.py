@@ -8,13 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet, Sum, TextField
-from django.db.models.functions import Cast, Length
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis import contract, mock, openapi, origins, parts, reference, upstreams
-from apis.actions import resources
+from apis.actions import resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.reviews import hold_to_review
@@ -271,8 +269,8 @@ def make_live(
         hold_to_rules(revision)
     if version.status in ApiVersion.OFFERED:
         told = {**told, **_approved(revision, version)}
-        _room_for(revision)
-        _reaches_callers(revision, lock.now)
+        room.for_callers(revision)
+        _reaches_callers(revision, lock.now, by=by)
         due.expect(COMPARE_JOB, lock.now)
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
@@ -322,45 +320,19 @@ def _open(version: ApiVersion, to: str, *, by: User | None) -> Event:
         raise NotAllowed(said % {"version": version})
     hold_to_rules(version.live_revision)
     told = _approved(version.live_revision, version)
-    _room_for(version.live_revision)
-    _reaches_callers(version.live_revision, lock.now)
+    room.for_callers(version.live_revision)
+    _reaches_callers(version.live_revision, lock.now, by=by)
+    testing.without_testers(version)
     event = move(version, to, by=by, data=told)
     resources.bring_up_to_date(version.api)
     return event
 
 
-def _reaches_callers(revision: Revision, now: datetime) -> None:
+def _reaches_callers(revision: Revision, now: datetime, *, by: User | None) -> None:
+    testing.end(revision, by=by)
     if revision.went_live_at is None:
         revision.went_live_at = now
         revision.save(update_fields=["went_live_at"])
-
-
-def _room_for(revision: Revision) -> None:
-    """
-    :raises NotAllowed: with its operations the gateways had more routes of this tenant than they may.
-    """
-    offered = ApiVersion.objects.offered().exclude(pk=revision.version_id)
-    others = Operation.objects.filter(revision__in=offered.values("live_revision")).count()
-    own = Operation.objects.filter(revision=revision).count()
-    if others + own > limits.LIVE_OPERATIONS:
-        said = _("Revision %(number)s has %(own)s operations, and %(others)s of this tenant are live; together at most %(most)s may be.")
-        counts = {"own": own, "others": others, "most": limits.LIVE_OPERATIONS}
-        shown = {name: number_format(count, force_grouping=True) for name, count in counts.items()}
-        raise NotAllowed(said % {"number": revision.number, **shown})
-    if revision.is_mock:
-        _room_for_answers(revision, offered)
-
-
-def _room_for_answers(revision: Revision, offered: QuerySet[ApiVersion]) -> None:
-    """
-    :param offered: the other versions that answer calls.
-    """
-    rows = Revision.objects.filter(Q(pk=revision.pk) | Q(pk__in=offered.values("live_revision"), upstream=None))
-    characters = rows.aggregate(all=Sum(Length(Cast("answers", TextField()))))["all"]
-    if characters > limits.MOCK_CHARACTERS:
-        said = _("With revision %(number)s the mocks of this tenant had more than %(most)s characters of examples together.")
-        shown = number_format(limits.MOCK_CHARACTERS, force_grouping=True)
-        raise NotAllowed(said % {"number": revision.number, "most": shown})
 
 
 @transaction.atomic

@@ -18,6 +18,8 @@ from tenants.models import Event, User
 def bring_up_to_date(api: Api) -> None:
     """The scopes of what callers reach now, of the API and of the tenant. Under the lock.
 
+    Tokens may have those of revisions that are open for tests, too; what tells of the API does not name them.
+
     :raises NotAllowed: the tenant had more scopes than it may.
     """
     events.require_lock()
@@ -26,7 +28,8 @@ def bring_up_to_date(api: Api) -> None:
     scopes = {scope: said for each in told for scope, said in each.items()}
     ProtectedResource.objects.filter(name=api.slug).update(published=bool(told), scopes=scopes)
     published = ProtectedResource.objects.filter(published=True).values_list("scopes", flat=True)
-    everything = sorted({scope for each in published for scope in each})
+    tested = Revision.objects.open_for_tests().values_list("scopes", flat=True)
+    everything = sorted({scope for each in (*published, *tested) for scope in each})
     if len(everything) > limits.SCOPES:
         said = _("The APIs of this tenant would have %(count)s scopes together; at most %(most)s may be.")
         numbers = {"count": len(everything), "most": limits.SCOPES}

@@ -10,7 +10,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apis.actions import resources
+from apis.actions import resources, testing
 from apis.models import Acknowledgement, ApiVersion, BrownOut, OperationUse, Subscription
 from keys.models import Application
 from tenants import due, events
@@ -64,8 +64,9 @@ def going(application: Application) -> list[ApiVersion]:
 
 @transaction.atomic
 def block(version: ApiVersion, *, reason: str, by: User) -> Event:
-    """Refuse its calls until it is unblocked."""
+    """Refuse its calls until it is unblocked, also those of tests; one may be opened again, for what mends it."""
     events.lock()
+    testing.end_all(version, by=by)
     return move(version, _Status.BLOCKED, by=by, why=reason, reason=reason)
 
 
@@ -150,10 +151,12 @@ def retire(version: ApiVersion, *, reason: str = "", override: bool = False, by:
     if override and not reason:
         raise Invalid({"reason": [_("Say why it is retired all the same.")]})
     if version.status == _Status.CREATED:
+        testing.end_all(version, by=by)
         return move(version, _Status.RETIRED, by=by, why=reason, reason=reason, live_revision=None)
     if not override and (against := what_stands_against(version, lock.now)):
         raise NotAllowed(against)
     _cancel_all(version, by=by)
+    testing.end_all(version, by=by)
     event = move(version, _Status.RETIRED, by=by, why=reason, data={"override": True} if override else {}, reason=reason)
     resources.bring_up_to_date(version.api)
     return event

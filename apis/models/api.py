@@ -6,6 +6,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
@@ -15,7 +17,7 @@ from apis.findings import Lint
 from apis.models.category import Category
 from apis.models.upstream import Upstream
 from apis.parts import Outline
-from keys.models import ProtectedResource
+from keys.models import Application, ProtectedResource
 from tenants.models import SLUG, Steps, Team, TenantManager, TenantModel, User
 
 M_co = TypeVar("M_co", bound=models.Model, covariant=True)
@@ -217,6 +219,15 @@ class ApiVersion(TenantModel):
         return self.live_revision is not None and self.live_revision.is_mock
 
 
+class RevisionQuerySet(models.QuerySet["Revision"]):
+    def open_for_tests(self) -> Self:
+        """Those that answer at an address of their own just now."""
+        return self.filter(open_until__gt=Now())
+
+
+RevisionManager = TenantManager.from_queryset(RevisionQuerySet)
+
+
 class Revision(TenantModel):
     """An immutable picture of a version: its OpenAPI document, the operations in it, and its upstream.
 
@@ -239,18 +250,29 @@ class Revision(TenantModel):
     findings = models.JSONField(default=list)
     # When callers first had it; None as long as they never did, as of the live one of a version that was never opened.
     went_live_at = models.DateTimeField(null=True)
+    # Until when it answers at an address of its own, for tests; None where it does not.
+    open_until = models.DateTimeField(null=True)
+    # The application that may call it there while nothing of the API is open, so that none can have a subscription.
+    tester = models.ForeignKey(Application, models.PROTECT, null=True, related_name="+")
     # What its author should know of how the document was read, as {line, column, message}.
     notes = models.JSONField(default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects: ClassVar[RevisionManager["Revision"]] = RevisionManager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["tenant", "version", "number"], name="one_revision_per_number"),
+            models.CheckConstraint(condition=models.Q(tester=None) | models.Q(open_until__isnull=False), name="a_tester_has_a_test"),
             models.CheckConstraint(
                 condition=models.Q(upstream__isnull=True, answers__isnull=False) | models.Q(upstream__isnull=False, answers__isnull=True),
                 name="a_revision_has_an_upstream_or_answers",
             ),
+        ]
+        # Few are open at once.
+        indexes = [
+            models.Index(fields=["tenant", "open_until"], condition=models.Q(open_until__isnull=False), name="revisions_open_for_tests")
         ]
 
     def __str__(self) -> str:
@@ -259,6 +281,15 @@ class Revision(TenantModel):
     @property
     def is_mock(self) -> bool:
         return self.upstream_id is None
+
+    @property
+    def is_open_for_tests(self) -> bool:
+        return self.open_until is not None and self.open_until > timezone.now()
+
+    @property
+    def test_segment(self) -> str:
+        """What stands in the place of the version's name in its own address: no version is called so."""
+        return f"{self.version.name}~{self.number}"
 
     @property
     def found(self) -> Lint | None:

@@ -2,6 +2,7 @@ from typing import ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 
 from keys.envelope import Purpose
 from tenants.models import TenantManager, TenantModel
@@ -9,8 +10,9 @@ from tenants.models import TenantManager, TenantModel
 
 class UpstreamQuerySet(models.QuerySet["Upstream"]):
     def in_use(self) -> Self:
-        """Those of live revisions."""
-        return self.filter(revisions__live_in__isnull=False).distinct()
+        """Those of live revisions, and of revisions that are open for tests."""
+        live, tested = models.Q(revisions__live_in__isnull=False), models.Q(revisions__open_until__gt=Now())
+        return self.filter(live | tested).distinct()
 
 
 UpstreamManager = TenantManager.from_queryset(UpstreamQuerySet)

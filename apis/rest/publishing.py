@@ -72,7 +72,7 @@ class ApisView(TenantRestView):
 
     def of_revisions(self) -> dict[str, Any]:
         """The context of their serializers."""
-        return {"choices": LintRule.objects.chosen()}
+        return {"choices": LintRule.objects.chosen(), **self.context()}
 
     @property
     def out(self) -> type[PublishedApiOut]:
@@ -191,7 +191,7 @@ class Revisions(OwnScope, ApisView):
     @extend_schema(responses=RevisionOut(many=True))
     def get(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
         with self.scope():
-            rows = self.version(api, version).revisions.select_related("version", "upstream").defer(*LARGE)
+            rows = self.version(api, version).revisions.select_related("version__api", "upstream").defer(*LARGE)
             return self.listed(rows, RevisionOut, **self.of_revisions())
 
     @extend_schema(request=RevisionIn, responses={201: RevisionOut})

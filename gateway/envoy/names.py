@@ -55,6 +55,8 @@ OPERATION_PREFIX = "op/"
 # The same in place of it, while a version answers no calls.
 BLOCKED_PREFIX = "blocked/"
 BROWN_OUT_PREFIX = "brown_out/"
+# And of a revision that is open for tests: its calls are nobody's use of the API.
+TEST_PREFIX = "test/"
 # Route names that the refusals are told apart by.
 WRONG_METHOD = "wrong_method"
 NO_ROUTE = "no_route"

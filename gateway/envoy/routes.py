@@ -46,6 +46,7 @@ from gateway.envoy.names import (
     RETIRED,
     SCOPES,
     SUSPENDED,
+    TEST_PREFIX,
     TOKEN,
     WRONG_METHOD,
     canary_path,
@@ -171,7 +172,7 @@ def _gone(tenant: Tenant, version: Retired) -> route_pb2.Route:
 
 
 def _base(tenant: Tenant, version: Version | Retired) -> str:
-    return f"/{tenant.slug}/{version.api}/{version.name}"
+    return f"/{tenant.slug}/{version.api}/{version.segment}"
 
 
 def _policy(version: Version) -> cors_pb2.CorsPolicy:
@@ -181,11 +182,11 @@ def _policy(version: Version) -> cors_pb2.CorsPolicy:
 
 def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:
     said = struct_pb2.Struct()
-    said.update({API: version.api, "version": version.name, "operation": operation.operation_id})
+    said.update({API: version.api, "version": version.segment, "operation": operation.operation_id})
     if needed := credentials.requirement(operation):
         said[SCOPES] = needed
     route = route_pb2.Route(
-        name=f"{PREFIXES[version.refusal]}{operation.operation_id}",
+        name=f"{TEST_PREFIX if version.tested else PREFIXES[version.refusal]}{operation.operation_id}",
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}),
     )
     # Under the chain in any case, so that who calls is known, and only who may call hears of it.

@@ -66,6 +66,8 @@ class Version:
     `policies`: the API's.
 
     `refusal` is the code that every call of an operation is answered with, API_BLOCKED or BROWN_OUT; "" where calls pass.
+
+    `tested`: the number of a revision that is tried at an address of its own; 0 for the live one.
     """
 
     api: str
@@ -76,6 +78,12 @@ class Version:
     refusal: str = ""
     goodbye: Goodbye | None = None
     policies: Policies = NONE
+    tested: int = 0
+
+    @property
+    def segment(self) -> str:
+        """Of its address, what comes after the API's."""
+        return f"{self.name}~{self.tested}" if self.tested else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,10 @@ class Retired:
     name: str
     cors: tuple[str, ...] = ()
     goodbye: Goodbye | None = None
+
+    @property
+    def segment(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)

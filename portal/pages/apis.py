@@ -31,6 +31,7 @@ from portal.kept import given
 from portal.pages import asking, lint
 from portal.pages.listing import page_of, sought
 from portal.pages.plans import open_subscriptions, rows_of
+from portal.pages.revision_testing import tests_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import Event, Team
 
@@ -131,9 +132,10 @@ def _subscriptions_url(request: TenantRequest, api: Api) -> str:
 
 def _shown(request: TenantRequest, version: ApiVersion) -> dict[str, Any]:
     """What the page tells of one version."""
-    page = page_of(request, version.revisions.select_related("created_by").defer(*LARGE), size=10)
+    page = page_of(request, version.revisions.select_related("created_by", "tester").defer(*LARGE), size=10)
     many = dict(Operation.objects.filter(revision__in=page.rows).values_list("revision").annotate(Count("pk")))
     live, choices = version.live_revision, LintRule.objects.chosen()
+    tests = tests_of(request, version, page.rows)
     return {
         "version": version,
         "address": address_of(request, version),
@@ -143,7 +145,7 @@ def _shown(request: TenantRequest, version: ApiVersion) -> dict[str, Any]:
         "shown": SHOWN,
         "page": page,
         "waiting": list(Review.objects.waiting().filter(revision__version=version).for_list()),
-        "revisions": [(each, many.get(each.pk, 0), lint.score(each, choices)) for each in page.rows],
+        "revisions": [(each, many.get(each.pk, 0), lint.score(each, choices), tests.get(each.pk)) for each in page.rows],
     }
 
 

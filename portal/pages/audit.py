@@ -101,6 +101,8 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "review.approved": gettext_lazy("Review approved"),
         "review.rejected": gettext_lazy("Review rejected"),
         "review.withdrawn": gettext_lazy("Review withdrawn"),
+        "revision.test_opened": gettext_lazy("Revision opened for tests"),
+        "revision.test_closed": gettext_lazy("Revision closed to tests"),
         "api.placed": gettext_lazy("Place in the catalogue changed"),
         "categories.changed": gettext_lazy("Categories changed"),
         "lint.changed": gettext_lazy("Rules on documents changed"),

@@ -24,6 +24,7 @@ from portal.kept import given
 from portal.pages import asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.revision_changes import by_level, what_it_does
+from portal.pages.revision_testing import may_open, tests_of
 from portal.pages.wizard import UpstreamForm
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Busy, Invalid, NotAllowed
@@ -211,6 +212,8 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "answers": _counted_answers(found.answers or {}),
         "left_out": [name for name, each in (found.answers or {}).items() if each["origin"] == Origin.LEFT_OUT],
         "may_publish": "apis.publish" in request.permissions,
+        "may_test": may_open(found, found.version),
+        "test": tests_of(request, found.version, [found]).get(found.pk),
         "lint": lint.shown(found.found),
         **_reviewed(request, found),
         "concerned": gate.callers(found.version, against, changes) if against and against.pk == found.version.live_revision_id else (),
@@ -252,7 +255,7 @@ def _counted_answers(answers: dict[str, Any]) -> list[str]:
 
 
 def revision_at(api: str, version: str, number: int) -> Revision:
-    rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by")
+    rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by", "tester")
     rows = rows.defer("document", "outline", *(f"version__{name}" for name in LIVE_LARGE))
     found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
     return found

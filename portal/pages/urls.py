@@ -40,6 +40,7 @@ from portal.pages import (
     refusals,
     requests,
     reviews,
+    revision_testing,
     revisions,
     roles,
     search,
@@ -59,8 +60,8 @@ from portal.pages import (
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
     catalogue_document, change_feed, subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing,
-    version_life, wizard, designing, revisions, reviews, imports, lint, plans, all_applications, gateways, keys, key_policy,
-    members, invitations, leaving, roles, teams, transfers, service_accounts, settings, categories, identity_provider, closing,
-    audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails, policies,
+    version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, all_applications, gateways, keys,
+    key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts, settings, categories, identity_provider,
+    closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails, policies,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

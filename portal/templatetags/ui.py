@@ -75,6 +75,7 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "blocks": (_("Blocks publishing"), "bad"),
     "breaking": (_("Breaking"), "bad"),
     "risky": (_("Risky"), "wait"),
+    "tested": (pgettext_lazy("revision", "In test"), "info"),
     "mock": (pgettext_lazy("version", "Mock"), "info"),
 }
 

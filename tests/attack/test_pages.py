@@ -83,6 +83,7 @@ NEEDS: dict[str, str | None] = {
     "console-api-version-brown-out": "apis.publish", "console-api-version-brown-out-cancel": "apis.publish",
     "app-acknowledge": "applications.own",
     "console-api-revision": "apis.see_all", "console-api-revision-new": "apis.publish", "console-api-revision-live": "apis.publish",
+    "console-api-revision-test": "apis.publish", "console-api-revision-test-close": "apis.publish",
     "console-api-new": "apis.publish", "console-api-new-check": "apis.publish", "console-api-new-upstream": "apis.publish",
     "console-api-new-plan": "apis.publish", "console-api-new-begin": "apis.publish", "console-api-new-discard": "apis.publish",
     "console-plans": "apis.see_all", "console-plan-new": "apis.publish", "console-plan-publish": "apis.publish",
@@ -128,7 +129,7 @@ FIELDS = (
     "password_again", "login", "algorithm", "rotation", "rotation_unit", "token_lifetime", "overlap", "jwks_max_age", "api_key_days",
     "emails", "roles", "applications_to", "days", "permissions", "code", "credential", "passwordless", "to", "team", "email", "lead",
     "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams", "ip_allow", "ip_deny",
-    "max_body_kib", "retries", "retry_percent", "streaming",
+    "max_body_kib", "retries", "retry_percent", "streaming", "hours",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.

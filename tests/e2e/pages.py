@@ -181,6 +181,8 @@ def places(world: World) -> list[Place]:
         Place("console-api-revision", f"{c}/apis/orders/v1/revisions/2/", PAM),
         Place("console-api-revision-new", f"{c}/apis/orders/v1/revisions/new/", PAM),
         Place("console-api-revision-live", f"{c}/apis/orders/v1/revisions/2/live/", PAM),
+        Place("console-api-revision-test", f"{c}/apis/orders/v1/revisions/2/test/", PAM),
+        Place("console-api-revision-test-close", f"{c}/apis/orders/v1/revisions/2/test/close/", PAM),
         Place("console-api-new", f"{c}/new-api/", PAM),
         Place("console-api-new-begin", f"{c}/new-api/begin/", PAM),
         Place("console-api-new-check", f"{c}/new-api/check/", PAM),

@@ -106,6 +106,13 @@ def mock_tenant() -> Tenant:
     )
 
 
+def tested_tenant() -> Tenant:
+    """The same, where the next revision of each API is tried at an address of its own."""
+    billing, active = whole_tenant().routes or ()
+    target = upstream(9001, key="00112233445566ff", path="/next")
+    return replace(whole_tenant(), routes=(billing, replace(billing, tested=2), active, replace(active, upstream=target, tested=3)))
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -120,6 +127,7 @@ def tenant_files() -> dict[str, str]:
     files["suspended"] = readable(configuration_pb2.RouteConfiguration, suspended.routes)
     files["going"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(going_tenant()).routes)
     files["mock"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(mock_tenant()).routes)
+    files["tested"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(tested_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in found.clusters:
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
