@@ -4,6 +4,7 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apis import document_at
 from apis.differences import Change, Differences, Level, Operation
 from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
@@ -120,6 +121,18 @@ class RevisionIn(Body):
         if told["mock"] and "upstream" in told:
             raise serializers.ValidationError({"mock": ["A mock has no upstream: leave one of the two out."]})
         return told
+
+
+class ImportIn(RevisionIn):
+    """Either `document`, or `document_url`, an address over https that it is fetched from."""
+
+    document = serializers.JSONField(required=False)
+    document_url = Text(max_length=document_at.MAX_URL, required=False)
+
+    def validate(self, told: dict[str, Any]) -> dict[str, Any]:
+        if ("document" in told) == ("document_url" in told):
+            raise serializers.ValidationError({"document": ["Send either document or document_url."]})
+        return super().validate(told)
 
 
 class UpstreamOut(serializers.ModelSerializer[Upstream]):

@@ -9,6 +9,7 @@ import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -29,12 +30,30 @@ def _(sentence: str) -> str:
     return sentence
 
 
+class Why(StrEnum):
+    """What stood in the way of a call."""
+
+    FORBIDDEN = "forbidden"
+    SLOW = "slow"
+    LARGE = "large"
+    UNTRUSTED = "untrusted"
+    SILENT = "silent"
+
+
 class Unreachable(Exception):  # noqa: N818  (reads as the sentence it is)
     """`host` may not be called, or did not answer in time as it should; no more is told of networks behind us."""
 
-    def __init__(self, host: str, *, allowed: bool) -> None:
+    def __init__(self, host: str, why: Why) -> None:
         super().__init__(host)
-        self.host, self.allowed = host, allowed
+        self.host, self.why = host, why
+
+    @property
+    def allowed(self) -> bool:
+        return self.why != Why.FORBIDDEN
+
+
+class _TooLarge(ValueError):  # noqa: N818  (likewise)
+    """More than was asked for at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +112,13 @@ def call(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     seconds: float = SECONDS,
+    most_bytes: int = MAX_BYTES,
     resolver: addresses.Resolver = addresses.look_up,
 ) -> Answer:
     """
     :param parts: what was checked; without TLS loopback alone is called, where the operator allows that.
     :param seconds: for all of the answer.
+    :param most_bytes: of the body, as it comes: nothing is unpacked.
     :raises Unreachable: it can't be, or may not be.
     """
     host = addresses.host(parts.hostname or "") or ""
@@ -108,14 +129,27 @@ def call(
     except (OSError, ValueError):
         found = callable_ones = []
     if not found or len(callable_ones) != len(found):
-        raise Unreachable(host, allowed=False)
+        raise Unreachable(host, Why.FORBIDDEN)
     sent = {**(headers or {}), "Host": parts.netloc, "Accept": accept, "Accept-Encoding": "identity"}
     try:
         at = f"{_shown(callable_ones[0])}:{port}"
-        return asyncio.run(_fetch(method, parts, host=host, at=at, headers=sent, body=body, seconds=seconds))
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
-        # OSError covers TimeoutError.
-        raise Unreachable(host, allowed=True) from None
+        return asyncio.run(_fetch(method, parts, host=host, at=at, headers=sent, body=body, seconds=seconds, most_bytes=most_bytes))
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        raise Unreachable(host, _why(error)) from None
+
+
+def _why(error: Exception) -> Why:
+    if isinstance(error, _TooLarge):
+        return Why.LARGE
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return Why.SLOW
+    # httpx tells of a failed handshake by what caused it alone.
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return Why.UNTRUSTED
+        cause = cause.__cause__ or cause.__context__
+    return Why.SILENT
 
 
 def _may_be_called(address: str, scheme: str) -> bool:
@@ -128,7 +162,9 @@ def _shown(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-async def _fetch(method: str, parts: SplitResult, *, host: str, at: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Answer:
+async def _fetch(
+    method: str, parts: SplitResult, *, host: str, at: str, headers: Mapping[str, str], body: bytes, seconds: float, most_bytes: int
+) -> Answer:
     """The deadline holds for all of it: a server that sends a byte now and then is not waited for."""
     target = parts._replace(netloc=at, fragment="").geturl()
     async with (
@@ -136,16 +172,16 @@ async def _fetch(method: str, parts: SplitResult, *, host: str, at: str, headers
         httpx.AsyncClient(verify=_trust(), trust_env=False, follow_redirects=False, timeout=seconds) as client,
         client.stream(method, target, headers=dict(headers), content=body or None, extensions={"sni_hostname": host}) as answer,
     ):
-        return Answer(answer.status_code, dict(answer.headers), await _body(answer))
+        return Answer(answer.status_code, dict(answer.headers), await _body(answer, most_bytes))
 
 
-async def _body(answer: httpx.Response) -> bytes:
-    body = b""
+async def _body(answer: httpx.Response, most_bytes: int) -> bytes:
+    body = bytearray()
     async for part in answer.aiter_raw():
         body += part
-        if len(body) > MAX_BYTES:
-            raise ValueError("too large")
-    return body
+        if len(body) > most_bytes:
+            raise _TooLarge
+    return bytes(body)
 
 
 @cache

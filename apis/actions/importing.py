@@ -1,4 +1,5 @@
-"""Documents too large to be read while their sender waits: begun by them, read by a job, which goes on where they were.
+"""Documents too large to be read while their sender waits, or to be fetched first: begun by them, read by a job, which goes on where
+they were.
 
 One that waits is nobody's but its sender's, and nothing follows from it, so that is no event.
 """
@@ -15,12 +16,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import translation
 from django.utils.translation import gettext as _
 
-from apis import openapi
+from apis import document_at, openapi
 from apis.actions import drafts, publishing
 from apis.models import LIVE_LARGE, ApiVersion, DocumentImport, Revision
 from apis.openapi import Document, DocumentError
+from apis.openapi_source import MAX_BYTES
 from keys.envelope import seal, unseal
 from keys.kek import kek
 from tenants import due, events
@@ -54,16 +57,19 @@ class Aim:
 
 
 @transaction.atomic
-def begin(*, document: str, version: ApiVersion | None = None, aim: Aim | None = None, secret: str = "", by: User) -> DocumentImport:
+def begin(
+    *, document: str = "", url: str = "", version: ApiVersion | None = None, aim: Aim | None = None, secret: str = "", by: User
+) -> DocumentImport:
     """
+    :param url: where the document is fetched from, in place of the document; it was checked.
     :param version: gets a revision of it; None for a draft of a new API.
     """
     lock = events.lock()
     mine = DocumentImport.objects.of(by)
     if mine.under_way().exists():
-        raise NotAllowed(_("Another large document of yours is being read. Wait until that is over."))
+        raise NotAllowed(_("Another document of yours is being read. Wait until that is over."))
     mine.delete()
-    begun = DocumentImport(owner=by, created_at=lock.now, changed_at=lock.now, document=document, version=version)
+    begun = DocumentImport(owner=by, created_at=lock.now, changed_at=lock.now, document=document, url=url, version=version)
     begun.told = asdict(aim) if aim else {}
     if secret:
         begun.sealed = seal(secret.encode(), begun.sealed_for, kek())
@@ -117,8 +123,15 @@ def _take(tenant_id: UUID) -> DocumentImport | None:
 
 
 def _read(tenant_id: UUID, taken: DocumentImport) -> bool:
-    """False where it has to wait, as others are read."""
+    """False where it has to wait, as others are read. What it says is in its sender's language."""
+    with translation.override(taken.owner.language_or("en")):
+        return _read_in_words(tenant_id, taken)
+
+
+def _read_in_words(tenant_id: UUID, taken: DocumentImport) -> bool:
     try:
+        if taken.url and not taken.document:
+            _fetch(tenant_id, taken)
         document = openapi.read(taken.document, gateway=settings.GATEWAY_URL, limits=openapi.BY_A_JOB, tell=_teller(tenant_id, taken.pk))
         target = _target(taken, document)
     except openapi.TooManyAtOnceError:
@@ -129,7 +142,7 @@ def _read(tenant_id: UUID, taken: DocumentImport) -> bool:
         return False
     except DocumentError as error:
         _refuse(tenant_id, taken, problems=[asdict(each) for each in error.problems])
-    except Invalid as error:
+    except (Invalid, document_at.FetchRefused) as error:
         _refuse(tenant_id, taken, refusal=str(error))
     else:
         try:
@@ -137,6 +150,18 @@ def _read(tenant_id: UUID, taken: DocumentImport) -> bool:
         except NotAllowed as error:
             _refuse(tenant_id, taken, refusal=str(error))
     return True
+
+
+def _fetch(tenant_id: UUID, taken: DocumentImport) -> None:
+    """It is kept at once: whoever takes the row next has it, and its sender sees it beside its problems.
+
+    :raises document_at.FetchRefused: it did not come.
+    """
+    fetched = document_at.fetch(taken.url)
+    assert fetched is not None, "no ETag was sent"
+    taken.document = fetched.text
+    with tenant_scope(tenant_id):
+        _change(taken.pk, document=fetched.text)
 
 
 def _target(taken: DocumentImport, document: Document) -> publishing.Target | publishing.Mock | None:
@@ -174,11 +199,14 @@ def _finish(tenant_id: UUID, taken: DocumentImport, document: Document, target: 
         events.lock()
         if not DocumentImport.objects.filter(pk=taken.pk, state=DocumentImport.State.READING).exists():
             return
-        if not _may_publish(taken.owner):
+        if not may_publish(taken.owner):
             raise NotAllowed(_("You may not publish here any more."))
         revision: Revision | None = None
         if taken.version is None or target is None:
-            drafts.write_large(document, by=taken.owner)
+            if len(taken.document.encode()) > MAX_BYTES:
+                drafts.write_large(document, by=taken.owner)
+            else:
+                drafts.write(document=taken.document, read=document, by=taken.owner)
         else:
             note = taken.told["note"]
             revision = publishing.add_revision(taken.version, document=document, target=target, note=note, by=taken.owner)
@@ -195,8 +223,8 @@ def _change(pk: UUID, **told: Any) -> None:
     DocumentImport.objects.filter(pk=pk).update(**told, changed_at=Now())
 
 
-def _may_publish(user: User) -> bool:
-    """Minutes may have passed since they sent it."""
+def may_publish(user: User) -> bool:
+    """By now: what a job does in their name comes after they asked for it."""
     if user.is_service:
         return "apis.publish" in (permissions_of_service(user) or ())
     membership = Membership.objects.filter(user_id=user.pk, user__is_active=True).with_custom_permissions().only("roles").first()

@@ -21,7 +21,7 @@ DocumentImportManager = TenantManager.from_queryset(DocumentImportQuerySet)
 
 
 class DocumentImport(TenantModel):
-    """A document too large to be read while its sender waits: a job reads it. It is its sender's alone.
+    """A document too large to be read while its sender waits, or to be fetched first: a job does. It is its sender's alone.
 
     What comes of it is a revision of `version`, else a draft of a new API. Once that is there, the document isn't kept here.
     """
@@ -40,6 +40,8 @@ class DocumentImport(TenantModel):
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     # Hundredths of the reading.
     progress = models.PositiveSmallIntegerField(default=0)
+    # Where it is fetched from; "" where it was sent. Until it is there, `document` is empty.
+    url = models.CharField(max_length=500, blank=True)
     document = models.TextField()
     version = models.ForeignKey(ApiVersion, models.CASCADE, null=True, related_name="+")
     # Of the revision: {note, mock, upstream, connect_timeout_ms, timeout_ms, header}; and the header's secret, "" to keep the live one's.

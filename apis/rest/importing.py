@@ -10,12 +10,13 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apis import document_at
 from apis.actions import importing, publishing
 from apis.models import DocumentImport
 from apis.openapi import BY_A_JOB
 from apis.openapi_source import DocumentError, refuse_large
 from apis.rest.publishing import ApisView
-from apis.serializers import DocumentImportOut, RevisionIn
+from apis.serializers import DocumentImportOut, ImportIn
 from tenants.errors import Invalid
 from tenants.rest import OwnScope, TenantRestView
 
@@ -27,25 +28,22 @@ class DocumentImports(OwnScope, ApisView):
     # Text in JSON is longer than the text.
     max_body = BY_A_JOB.most_bytes * 5 // 4
 
-    @extend_schema(request=RevisionIn, responses={202: OpenApiResponse(DocumentImportOut)}, parameters=[LOCATION])
+    @extend_schema(request=ImportIn, responses={202: OpenApiResponse(DocumentImportOut)}, parameters=[LOCATION])
     def post(self, request: Request, api: str, version: str) -> Response:
-        """Import a document of up to 16 MB. A job reads it and adds the revision; ask at the answer's `Location` how far it is.
+        """Import a document of up to 16 MB, sent or fetched from its address. A job reads it and adds the revision; ask at the answer's
+        `Location` how far it is.
 
         One at a time per person. What came of it is kept there for a day.
         """
         with self.scope():
             self.version(api, version)
-        given = self.read(RevisionIn)
-        document = given["document"] if isinstance(given["document"], str) else json.dumps(given["document"], ensure_ascii=False)
-        try:
-            refuse_large(len(document.encode()), BY_A_JOB.most_bytes)
-        except DocumentError as error:
-            raise Invalid({"document": [error.problems[0].message]}) from None
+        given = self.read(ImportIn)
+        source = _source(given)
         aim, secret = self.aim(given)
         with self.scope():
             self.check_permissions(request)
             found = self.version(api, version)
-            begun = importing.begin(document=document, version=found, aim=aim, secret=secret, by=self.user)
+            begun = importing.begin(**source, version=found, aim=aim, secret=secret, by=self.user)
         address = reverse("import", args=[self.tenant.slug, begun.pk])
         return Response(DocumentImportOut(begun).data, status=202, headers={"Location": address})
 
@@ -57,6 +55,22 @@ class DocumentImports(OwnScope, ApisView):
         publishing.check_target(**told)
         secret = told.pop("secret", "")
         return importing.Aim(upstream=told.pop("url"), note=given["note"], **told), secret
+
+
+def _source(given: dict[str, Any]) -> dict[str, str]:
+    """What `importing.begin` is given. :raises Invalid: nothing that could be read."""
+    if url := given.get("document_url"):
+        try:
+            document_at.check_address(url)
+        except document_at.FetchRefused as refused:
+            raise Invalid({"document_url": [str(refused)]}) from None
+        return {"url": url}
+    document = given["document"] if isinstance(given["document"], str) else json.dumps(given["document"], ensure_ascii=False)
+    try:
+        refuse_large(len(document.encode()), BY_A_JOB.most_bytes)
+    except DocumentError as error:
+        raise Invalid({"document": [error.problems[0].message]}) from None
+    return {"document": document}
 
 
 class DocumentImportDetail(TenantRestView):

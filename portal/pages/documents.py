@@ -1,4 +1,4 @@
-"""OpenAPI documents as people give them: pasted or as a file, read, and shown with what is wrong beside its lines."""
+"""OpenAPI documents as people give them: pasted, as a file or by its address, read, and shown with what is wrong beside its lines."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis import openapi
+from apis import document_at, openapi
 from apis.findings import Lint
 from apis.openapi import BY_A_JOB, Document, DocumentError, Problem
 from apis.openapi_source import MAX_BYTES, decode
-from portal.forms import PageForm
+from portal.forms import PageForm, Text
 from tenants.errors import Busy
 
 # Lines before and after one with a problem, and characters of a line.
@@ -26,7 +26,9 @@ TOO_LARGE_A_FILE = gettext_lazy("The document is larger than 16 MB.")
 
 
 class DocumentForm(PageForm):
-    """`cleaned_data["text"]` is the document: the file's, else what was pasted; `large` whether a job has to read it."""
+    """`cleaned_data["text"]` is the document: the file's, else what was pasted; `by_a_job` whether a job has to read it, or to fetch
+    it from `document_url` first.
+    """
 
     document = forms.CharField(
         required=False,
@@ -41,6 +43,13 @@ class DocumentForm(PageForm):
         label=gettext_lazy("Or a file"),
         help_text=gettext_lazy("At most 16 MB. It takes the place of what stands above."),
         widget=forms.FileInput(attrs={"accept": ".yaml,.yml,.json", "data-into": "id_document"}),
+    )
+    document_url = Text(
+        most=document_at.MAX_URL,
+        empty=True,
+        label=gettext_lazy("Or its address"),
+        help_text=gettext_lazy("Begins with https://. Portico fetches it once, and it takes the place of what stands above."),
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}),
     )
     # Whether nothing at all may be given.
     may_be_empty = False
@@ -66,14 +75,31 @@ class DocumentForm(PageForm):
             raise forms.ValidationError(_("This is no text file: it holds a NUL byte."))
         return text.replace("\r\n", "\n")
 
+    def clean_document_url(self) -> str:
+        url: str = self.cleaned_data["document_url"].strip()
+        try:
+            if url:
+                document_at.check_address(url)
+        except document_at.FetchRefused as refused:
+            raise forms.ValidationError(str(refused)) from None
+        return url
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        file = data.get("file")
+        file, url = data.get("file"), data.get("document_url")
         data["text"] = data.get("document", "") if file is None else file
-        data["large"] = len(data["text"].encode()) > MAX_BYTES
-        if not self.errors and not data["text"].strip() and not (self.may_be_empty and file is None):
-            self.add_error("document", _("Paste a document, or choose a file that has one."))
+        data["by_a_job"] = bool(url) or len(data["text"].encode()) > MAX_BYTES
+        if url and file is not None:
+            self.add_error("document_url", _("Choose a file or write an address, not both."))
+        if not self.errors and not url and not data["text"].strip() and not (self.may_be_empty and file is None):
+            self.add_error("document", _("Paste a document, choose a file that has one, or write where it stands."))
         return data
+
+    @property
+    def source(self) -> dict[str, str]:
+        """What `importing.begin` is given."""
+        url = self.cleaned_data["document_url"]
+        return {"url": url} if url else {"document": self.cleaned_data["text"]}
 
 
 @dataclass(frozen=True, slots=True)

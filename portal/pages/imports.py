@@ -1,5 +1,6 @@
-"""A document that a job reads: how far it is, and on to where its sender was."""
+"""A document that a job fetches or reads: how far it is, and on to where its sender was."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -10,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
+from apis import document_at
 from apis.models import DocumentImport
 from apis.openapi import Problem
 from portal.pages.documents import Reading
@@ -18,6 +20,16 @@ from tenants.access import TenantRequest, tenant_view
 
 def address_of(request: TenantRequest, begun: DocumentImport) -> str:
     return reverse("console-api-import", args=[request.tenant.slug, begun.pk])
+
+
+def told(request: TenantRequest) -> dict[str, Any]:
+    """What was told with a document that was refused, for the form to begin with."""
+    try:
+        rows = DocumentImport.objects.of(request.user).filter(pk=UUID(request.GET.get("import", "")))
+    except ValueError:
+        return {}
+    found = rows.only("told", "url").first()
+    return {**found.told, "document_url": found.url} if found else {}
 
 
 @tenant_view("apis.publish")
@@ -29,7 +41,11 @@ def import_(request: TenantRequest, pk: UUID) -> HttpResponse:
     if found.state == DocumentImport.State.READY:
         return _on(request, found)
     reading = Reading(found.document, None, tuple(Problem(**each) for each in found.problems))
-    return render(request, "imports/import.html", {"import": found, "reading": reading, "back": _back(request, found)})
+    return render(
+        request,
+        "imports/import.html",
+        {"import": found, "host": document_at.host_of(found.url), "reading": reading, "back": _back(request, found)},
+    )
 
 
 def _on(request: TenantRequest, found: DocumentImport) -> HttpResponse:
@@ -45,9 +61,9 @@ def _on(request: TenantRequest, found: DocumentImport) -> HttpResponse:
 
 def _back(request: TenantRequest, found: DocumentImport) -> str:
     """To the form that it was sent with, with what was told there."""
-    if found.version is None:
-        return reverse("console-api-new", args=[request.tenant.slug])
-    page = reverse("console-api-revision-new", args=[request.tenant.slug, found.version.api.slug, found.version.name])
+    page = reverse("console-api-new", args=[request.tenant.slug])
+    if found.version:
+        page = reverse("console-api-revision-new", args=[request.tenant.slug, found.version.api.slug, found.version.name])
     return f"{page}?import={found.pk}"
 
 

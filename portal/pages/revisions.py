@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apis.actions import gate, importing, publishing, reviews
 from apis.compared import compared
 from apis.mock import Origin
-from apis.models import LARGE, LIVE_LARGE, ApiVersion, DocumentImport, Revision
+from apis.models import LARGE, LIVE_LARGE, ApiVersion, Revision
 from apis.openapi import Document
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -39,15 +39,14 @@ class RevisionForm(UpstreamForm, DocumentForm):
         label=gettext_lazy("Note"),
         help_text=gettext_lazy("What is new in it, for callers: it stands in the change log once it is live."),
     )
-    field_order = ["document", "file", "note"]
+    field_order = ["document", "file", "document_url", "note"]
 
     def __init__(self, *args: Any, live: Revision | None, **kwargs: Any) -> None:
         self.may_be_empty = live is not None
         super().__init__(*args, **kwargs)
         if live:
-            self.fields["document"].help_text = _("Leave this and the file empty to keep the document of revision %(number)s.") % {
-                "number": live.number
-            }
+            said = _("Leave this, the file and the address empty to keep the document of revision %(number)s.")
+            self.fields["document"].help_text = said % {"number": live.number}
             if live.upstream and live.upstream.sealed:
                 self.fields["secret"].help_text = _("Leave it empty to keep the secret as it is.")
 
@@ -72,7 +71,7 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
         found = _version(api, version)
         live = found.live_revision
         if request.method != "POST":
-            form = RevisionForm(given(request), live=live, initial=_told(request) or _as_it_is(live) | _to_edit(request, live))
+            form = RevisionForm(given(request), live=live, initial=imports.told(request) or _as_it_is(live) | _to_edit(request, live))
             return render(request, "apis/revision_new.html", {"form": form, "version": found, "live": live})
     if answer := designing.answered(request):
         return answer
@@ -81,7 +80,7 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
     form, status, reading = RevisionForm(request.POST, request.FILES, live=live), 422, None
     if form.is_valid():
         try:
-            if form.cleaned_data["large"]:
+            if form.cleaned_data["by_a_job"]:
                 return _begin(request, found, form)
             reading = _read(request, form.cleaned_data["text"], live)
             if reading.document is not None:
@@ -136,17 +135,8 @@ def _to_edit(request: TenantRequest, live: Revision | None) -> dict[str, Any]:
     return {"document": text or ""}
 
 
-def _told(request: TenantRequest) -> dict[str, Any]:
-    """What was told with a large document that was refused."""
-    try:
-        found = DocumentImport.objects.of(request.user).filter(pk=UUID(request.GET.get("import", ""))).only("told").first()
-    except ValueError:
-        return {}
-    return dict(found.told) if found else {}
-
-
 def _begin(request: TenantRequest, version: ApiVersion, form: RevisionForm) -> HttpResponse:
-    """A job reads it and adds the revision. :raises NotAllowed, Invalid: it doesn't."""
+    """A job fetches or reads it and adds the revision. :raises NotAllowed, Invalid: it doesn't."""
     told = form.cleaned_data
     if told["mock"]:
         aim, secret = importing.Aim(mock=True, note=told["note"]), ""
@@ -156,7 +146,7 @@ def _begin(request: TenantRequest, version: ApiVersion, form: RevisionForm) -> H
         aim, secret = importing.Aim(**{name: told[name] for name in names}), told["secret"]
     with inside(request, "apis.publish"):
         form.claim()
-        begun = importing.begin(document=told["text"], version=version, aim=aim, secret=secret, by=request.user)
+        begun = importing.begin(**form.source, version=version, aim=aim, secret=secret, by=request.user)
     return redirect(imports.address_of(request, begun))
 
 

@@ -172,7 +172,7 @@ def document(request: TenantRequest) -> HttpResponse:
     if request.method != "POST":
         with tenant_scope(request.tenant.pk):
             draft = _mine(request)
-            form = DocumentForm(given(request), initial={"document": draft.document if draft else ""})
+            form = DocumentForm(given(request), initial={"document": draft.document if draft else "", **imports.told(request)})
             return _page(request, "console-api-new", draft, form=form)
     if answer := designing.answered(request):
         return answer
@@ -180,9 +180,9 @@ def document(request: TenantRequest) -> HttpResponse:
     form, status = DocumentForm(request.POST, request.FILES), 422
     if form.is_valid():
         try:
-            if form.cleaned_data["large"]:
+            if form.cleaned_data["by_a_job"]:
                 with inside(request, "apis.publish"):
-                    return redirect(imports.address_of(request, importing.begin(document=form.cleaned_data["text"], by=request.user)))
+                    return redirect(imports.address_of(request, importing.begin(**form.source, by=request.user)))
             reading = documents.read(form.cleaned_data["text"])
             with inside(request, "apis.publish"):
                 draft = drafts.write(document=reading.text, read=reading.document, problems=reading.problems, by=request.user)
@@ -195,7 +195,7 @@ def document(request: TenantRequest) -> HttpResponse:
             form.add_error("document", str(busy))
         except NotAllowed as refusal:
             status = 409
-            form.add_error("file", str(refusal))
+            form.add_error("document_url" if form.cleaned_data["document_url"] else "file", str(refusal))
     if as_typed:
         return render(request, "documents/_problems.html", {"form": form}, status=status)
     with tenant_scope(request.tenant.pk):

@@ -9,8 +9,10 @@ import pytest
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils import translation
+from django.utils.translation import gettext
 
-from apis import lint, openapi
+from apis import document_at, lint, openapi
 from apis.actions import drafts, importing, publishing
 from apis.models import ApiVersion, DocumentImport, Draft, Revision
 from apis.tasks import expire_drafts
@@ -19,11 +21,13 @@ from keys.envelope import unseal
 from keys.kek import kek
 from tenants import due
 from tenants.errors import NotAllowed
-from tenants.models import Due, Event, Membership, Role
+from tenants.models import Due, Event, Membership, Role, User
 from tenants.scope import tenant_scope
 from tests import make
+from tests.apis.document_server import SMALL, Site, site
 from tests.conftest import Cast, Rest, base
 
+__all__ = ["site"]
 UPSTREAM = "http://127.0.0.1:9"
 READING = DocumentImport.State.READING
 
@@ -131,7 +135,7 @@ def test_an_upstream_that_is_allowed_no_more_is_told(cast: Cast, version: ApiVer
 
 def test_one_at_a_time_per_person(cast: Cast, db: None) -> None:
     begin(cast, large())
-    with pytest.raises(NotAllowed, match="Another large document of yours is being read"):
+    with pytest.raises(NotAllowed, match="Another document of yours is being read"):
         begin(cast, large())
     with tenant_scope(cast.acme.pk):
         importing.begin(document=large(), by=cast.ada)
@@ -248,8 +252,113 @@ def test_it_is_gone_after_a_day(cast: Cast, db: None) -> None:
         assert Draft.objects.exists()
 
 
+# --- by its address
+
+
+def test_a_document_is_fetched_from_its_address(cast: Cast, site: Site) -> None:
+    begun = begin(cast, "", url=site.url)
+    assert not site.asked, "not while its sender waits"
+    assert read_documents() == 1
+    assert found(cast, begun).state == "ready"
+    with tenant_scope(cast.acme.pk):
+        draft = Draft.objects.get()
+        assert (draft.document, [each["path"] for each in draft.operations]) == (SMALL, ["/orders"])
+        assert not Event.objects.filter(kind="revision.created").exists()
+
+
+def test_a_large_one_is_fetched_too(cast: Cast, site: Site) -> None:
+    site.body = large(3).encode()
+    begin(cast, "", url=site.url)
+    read_documents()
+    with tenant_scope(cast.acme.pk):
+        assert Draft.objects.get().is_large
+
+
+def test_a_revision_comes_from_an_address(cast: Cast, version: ApiVersion, site: Site) -> None:
+    begun = begin(cast, "", url=site.url, version=version, aim=importing.Aim(UPSTREAM, note="Fetched"))
+    read_documents()
+    made = found(cast, begun).revision
+    assert made is not None
+    assert (made.number, made.note, made.document["info"]["title"]) == (2, "Fetched", "Orders")
+
+
+def test_what_does_not_come_is_said_in_the_senders_language(cast: Cast, site: Site) -> None:
+    site.status = 404
+    begun = begin(cast, "", url=site.url)
+    read_documents()
+    over = found(cast, begun)
+    assert (over.state, over.refusal) == ("refused", "127.0.0.1 has nothing at this address: it answered 404.")
+    User.objects.filter(pk=cast.pam.pk).update(language="de")
+    with translation.override("de"):
+        german = gettext("You may not publish here any more.")
+    assert german != "You may not publish here any more."
+    site.status = 200
+    begun = begin(cast, "", url=site.url)
+    with tenant_scope(cast.acme.pk):
+        Membership.objects.filter(user=cast.pam).update(roles=[Role.DEVELOPER])
+    read_documents()
+    assert found(cast, begun).refusal == german
+
+
+def test_what_came_and_is_no_document_is_shown_with_its_lines(cast: Cast, site: Site) -> None:
+    site.body = b"openapi: 3.1.0\npahts: {}\n"
+    begun = begin(cast, "", url=site.url)
+    read_documents()
+    over = found(cast, begun)
+    assert (over.state, over.document) == ("refused", site.body.decode())
+    assert over.problems[0]["line"] == 2
+
+
+def test_nothing_is_locked_while_it_is_fetched(cast: Cast, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = begin(cast, "", url="https://docs.example.com/")
+
+    def fetch(url: str) -> document_at.Fetched:
+        with tenant_scope(cast.acme.pk):
+            make.api()
+        return document_at.Fetched(SMALL)
+
+    monkeypatch.setattr(document_at, "fetch", fetch)
+    read_documents()
+    assert found(cast, begun).state == "ready"
+
+
+def test_one_whose_reader_died_is_not_fetched_twice(cast: Cast, site: Site) -> None:
+    begun = begin(cast, "", url=site.url)
+    read_documents()
+    with tenant_scope(cast.acme.pk):
+        DocumentImport.objects.update(state=READING, document=SMALL, changed_at=Now() - importing.LOST)
+        due.expect(importing.READ_JOB, begun.created_at)
+    read_documents()
+    assert len(site.asked) == 1
+
+
 @pytest.mark.usefixtures("version")
 class TestRest:
+    def test_pam_gives_an_address(self, cast: Cast, rest: Rest, site: Site) -> None:
+        address = f"{base(cast.acme)}/apis/orders/versions/v1/imports/"
+        begun = rest(cast.pam).post(address, {"document_url": site.url, "upstream": {"url": UPSTREAM}})
+        assert begun.status_code == 202, begun.content
+        read_documents()
+        assert rest(cast.pam).get(begun["Location"]).json()["revision"] == 2
+
+    @pytest.mark.parametrize(
+        ("given", "field", "said"),
+        [
+            ({}, "document", "Send either document or document_url."),
+            ({"document": "a", "document_url": "https://a.example"}, "document", "Send either document or document_url."),
+            ({"document_url": "http://a.example"}, "document_url", "The address of a document begins with https:// and a host name."),
+            ({"document_url": ""}, "document_url", "This field may not be blank."),
+            ({"document_url": 3.5}, "document_url", ""),
+        ],
+    )
+    def test_an_address_that_is_none_is_told_at_once(self, cast: Cast, rest: Rest, given: dict[str, Any], field: str, said: str) -> None:
+        address = f"{base(cast.acme)}/apis/orders/versions/v1/imports/"
+        answer = rest(cast.pam).post(address, {**given, "mock": True})
+        assert answer.status_code == 422
+        assert said in answer.json()["errors"][field][0]
+        with tenant_scope(cast.acme.pk):
+            assert not DocumentImport.objects.exists()
+
     def test_pam_is_told_where_to_ask(self, cast: Cast, rest: Rest) -> None:
         address = f"{base(cast.acme)}/apis/orders/versions/v1/imports/"
         begun = rest(cast.pam).post(address, {"document": large(), "upstream": {"url": UPSTREAM}, "note": "Larger"})

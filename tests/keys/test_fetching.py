@@ -1,6 +1,7 @@
 """Fetching a developer's JWKS leads nowhere but to it: public addresses, https, a certificate for the name, bounded time and size."""
 
 import http.server
+import ipaddress
 import json
 import ssl
 import threading
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from keys import fetching
 from keys.fetching import check_url, fetch_jwks
 from keys.jwks import JwksRefused
+from tenants import addresses
 from tests.keys.proofs import PRIVATE as PAIRS
 from tests.keys.proofs import public
 
@@ -98,6 +100,10 @@ class Provider:
         return f"https://{NAME}:{self.port}/jwks?tenant=acme"
 
 
+def _named(name: str) -> x509.GeneralName:
+    return x509.DNSName(name) if addresses.is_name(name) else x509.IPAddress(ipaddress.ip_address(name))
+
+
 def certificate(folder: Path, *names: str) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
@@ -110,7 +116,7 @@ def certificate(folder: Path, *names: str) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_named(each) for each in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

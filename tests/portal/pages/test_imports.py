@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.test import Client, RequestFactory
@@ -10,9 +11,11 @@ from apis.actions import importing
 from apis.models import Api, DocumentImport, Draft, Revision
 from apis.openapi_source import MAX_BYTES
 from tenants.scope import tenant_scope
+from tests.apis.document_server import Site, site
 from tests.apis.test_importing import large, read_documents
 from tests.conftest import Cast
 
+__all__ = ["site"]
 NEW = "/t/acme/console/new-api/"
 REVISIONS = "/t/acme/console/apis/orders/v1/revisions/"
 AIM = {"upstream": "http://127.0.0.1:9/base", "header": "", "secret": "", "connect_timeout_ms": "5000", "timeout_ms": "30000"}
@@ -83,13 +86,77 @@ def test_a_second_one_waits_for_the_first(cast: Cast, pam: Client) -> None:
     pam.post(NEW, {"document": "", "file": a_file(large())})
     answer = pam.post(NEW, {"document": "", "file": a_file(large())})
     assert answer.status_code == 409
-    assert "Another large document of yours is being read." in text(answer)
+    assert "Another document of yours is being read." in text(answer)
 
 
 def test_more_than_16_mb_is_no_document(cast: Cast, pam: Client) -> None:
     answer = pam.post(NEW, {"document": "", "file": a_file("a" * (16 * 1024 * 1024 + 1))})
     assert answer.status_code == 422
     assert "The document is larger than 16 MB." in text(answer)
+
+
+# --- by its address
+
+
+def test_from_its_address_to_the_check(cast: Cast, pam: Client, site: Site) -> None:
+    page = pam.post(NEW, {"document": "what stood there", "document_url": f" {site.url} "})["Location"]
+    assert "It is fetched from 127.0.0.1 first" in text(pam.get(page))
+    read_documents()
+    assert pam.get(page)["Location"] == f"{NEW}check/"
+    assert "/orders" in text(pam.get(f"{NEW}check/"))
+    assert "operationId: listOrders" in text(pam.get(NEW)), "a small one can be edited"
+
+
+def test_what_did_not_come_is_said_and_the_address_is_still_there(cast: Cast, pam: Client, orders: Api, site: Site) -> None:
+    site.status = 404
+    for form, told in ((NEW, {}), (f"{REVISIONS}new/", {**AIM, "note": "Fetched"})):
+        page = pam.post(form, {**told, "document": "", "document_url": site.url})["Location"]
+        read_documents()
+        refused = text(pam.get(page))
+        assert "127.0.0.1 has nothing at this address: it answered 404." in refused
+        assert "What you typed is still there." in refused
+        back = f"{form}?import={page.split('/')[-2]}"
+        assert back in refused
+        assert f'value="{site.url}"' in text(pam.get(back))
+    assert 'value="Fetched"' in text(pam.get(back))
+
+
+def test_a_new_revision_comes_from_an_address(cast: Cast, pam: Client, orders: Api, site: Site) -> None:
+    page = pam.post(f"{REVISIONS}new/", {**AIM, "note": "", "document": "", "document_url": site.url})["Location"]
+    read_documents()
+    assert pam.get(page)["Location"] == f"{REVISIONS}2/"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://docs.example.com/", "The address of a document begins with https:// and a host name."),
+        ("https://pam:word@docs.example.com/", "Leave user, password and what follows a # out of the address."),
+        ("https://docs.example.com/" + "a" * 500, "This has 525 characters; 500 are the most."),
+    ],
+)
+def test_an_address_that_is_none_is_told_at_once(cast: Cast, pam: Client, orders: Api, url: str, said: str) -> None:
+    for form, told in ((NEW, {}), (f"{REVISIONS}new/", AIM)):
+        answer = pam.post(form, {**told, "document": "typed", "document_url": url})
+        assert answer.status_code == 422
+        assert said in text(answer)
+        assert f'value="{url}"' in text(answer)
+        assert "typed" in text(answer)
+    with tenant_scope(cast.acme.pk):
+        assert not DocumentImport.objects.exists()
+
+
+def test_a_file_and_an_address_are_one_too_many(cast: Cast, pam: Client) -> None:
+    answer = pam.post(NEW, {"document": "", "document_url": "https://docs.example.com/", "file": a_file("a: 1")})
+    assert answer.status_code == 422
+    assert "Choose a file or write an address, not both." in text(answer)
+
+
+def test_a_second_address_waits_for_the_first(cast: Cast, pam: Client) -> None:
+    pam.post(NEW, {"document": "", "document_url": "https://docs.example.com/"})
+    answer = pam.post(NEW, {"document": "", "document_url": "https://docs.example.com/"})
+    assert answer.status_code == 409
+    assert "Another document of yours is being read." in text(answer)
 
 
 def test_elsewhere_a_large_file_is_not_held(cast: Cast, rf: RequestFactory) -> None:

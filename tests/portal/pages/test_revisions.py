@@ -199,7 +199,7 @@ def test_any_two_revisions_can_be_compared(cast: Cast, pam: Client, orders: Api)
 
 
 def test_left_empty_the_document_of_the_live_revision_is_kept(cast: Cast, pam: Client, orders: Api) -> None:
-    assert "Leave this and the file empty to keep the document of revision 1." in text(pam.get(NEW))
+    assert "Leave this, the file and the address empty to keep the document of revision 1." in text(pam.get(NEW))
     assert pam.post(NEW, {**AIM, "document": "", "timeout_ms": "900"}).status_code == 302
     with tenant_scope(cast.acme.pk):
         one, two = Revision.objects.order_by("number")
@@ -264,7 +264,7 @@ def test_a_version_without_a_revision_needs_a_document(cast: Cast, pam: Client, 
     at = f"{ORDERS}v2/revisions/new/"
     answer = pam.post(at, {**AIM, "document": ""})
     assert answer.status_code == 422
-    assert "Paste a document, or choose a file that has one." in text(answer)
+    assert "Paste a document, choose a file that has one, or write where it stands." in text(answer)
     assert pam.post(at, {**AIM, "document": CHANGED})["Location"] == f"{ORDERS}v2/revisions/1/"
     page = text(pam.get(f"{ORDERS}v2/revisions/1/"))
     assert "The first revision: all of it is new" in page

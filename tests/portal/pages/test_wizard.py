@@ -134,12 +134,12 @@ def test_a_document_with_problems_shows_its_lines_and_leads_no_further(pam: Clie
 @pytest.mark.parametrize(
     "sent,sentence",
     [
-        ({"document": ""}, "Paste a document, or choose a file that has one."),
-        ({"document": "  \n"}, "Paste a document, or choose a file that has one."),
+        ({"document": ""}, "Paste a document, choose a file that has one, or write where it stands."),
+        ({"document": "  \n"}, "Paste a document, choose a file that has one, or write where it stands."),
         ({"document": "x" * (2 * 1024 * 1024 + 1)}, "The document is larger than 2 MB."),
         ({"document": "a\x00b"}, "Null characters are not allowed."),
         ({"file": SimpleUploadedFile("huge.yaml", b"#" * (20 * 1024 * 1024))}, "The document is larger than 16 MB."),
-        ({"file": SimpleUploadedFile("empty.yaml", b"")}, "Paste a document, or choose a file that has one."),
+        ({"file": SimpleUploadedFile("empty.yaml", b"")}, "Paste a document, choose a file that has one, or write where it stands."),
         ({"file": SimpleUploadedFile("a.png", b"ab\n\x89PNG")}, "Line 2, column 1: The document isn&#x27;t UTF-8 text"),
         ({"file": SimpleUploadedFile("a.bin", b"ab\x00")}, "it holds a NUL byte"),
         ({"document": "pasted", "file": SimpleUploadedFile("a.bin", b"ab\x00")}, "it holds a NUL byte"),
