@@ -48,7 +48,8 @@ class Policies:
     headers of `remove_request_headers` and `remove_response_headers` are taken off before.
 
     `retries`: how often a call that failed at the upstream is tried again, while at most `retry_percent` of the calls under way are such.
-    `streaming`: an answer may take as long as it likes, as long as it does not fall silent.
+    `streaming`: an answer may take as long as it likes, as long as it does not fall silent. `compress`: answers are, for callers that
+    say they take it.
     """
 
     ip_allow: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Policies:
     retries: int = 0
     retry_percent: int = 20
     streaming: bool = False
+    compress: bool = False
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
@@ -251,4 +253,5 @@ _NORMAL: dict[str, Callable[[Any], Any]] = {
     "retries": few_retries,
     "retry_percent": percent,
     "streaming": bool,
+    "compress": bool,
 }

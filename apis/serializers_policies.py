@@ -35,6 +35,7 @@ class PoliciesIn(Body):
     retries = serializers.IntegerField(required=False)
     retry_percent = serializers.IntegerField(required=False)
     streaming = serializers.BooleanField(required=False)
+    compress = serializers.BooleanField(required=False)
 
 
 class PoliciesOut(serializers.ModelSerializer[Any]):
@@ -42,6 +43,7 @@ class PoliciesOut(serializers.ModelSerializer[Any]):
 
     `max_body_kib`: how large a call's body may be, 0 without a limit. Headers are set after others are removed.
     `retries`: how often a call that failed at the upstream is tried again, while at most `retry_percent` of those under way are such.
+    `compress`: answers are compressed for callers that say they take it.
     """
 
     ip_allow = serializers.ListField(child=serializers.CharField())
@@ -54,6 +56,7 @@ class PoliciesOut(serializers.ModelSerializer[Any]):
     retries = serializers.IntegerField()
     retry_percent = serializers.IntegerField()
     streaming = serializers.BooleanField()
+    compress = serializers.BooleanField()
 
     class Meta:
         model = Api

@@ -12,7 +12,7 @@ from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from google.protobuf import duration_pb2, wrappers_pb2
 
-from gateway.envoy import rbac
+from gateway.envoy import compression, rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
 from gateway.envoy.names import BUFFER, CALLED, CORS, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
@@ -68,6 +68,7 @@ def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
             http_filter(GATE, FilterChainConfig()),
             http_filter(GUARD, _guard()),
             _buffer(),
+            *compression.filters(),
             http_filter("envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=True)),
         ],
         local_reply_config=mappers(portal_url),

@@ -8,6 +8,8 @@ GUARD = "guard"
 CORS = "cors"
 # What stands behind the guard and holds the body of a call back; off, but on routes that give it a limit.
 BUFFER = "buffer"
+# What stands behind that and makes answers smaller; off, but on routes that ask for it.
+BROTLI, GZIP = "brotli", "gzip"
 # Filter state.
 PASSED = "portico.passed"
 CALLER = "portico.caller"

@@ -24,7 +24,7 @@ from xds.core.v3 import extension_pb2 as xds_extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
 from apis.policies import Policies
-from gateway.envoy import rbac
+from gateway.envoy import compression, rbac
 from gateway.envoy.extensions import extension, packed
 from gateway.envoy.names import BUFFER, CALLED_API, MAX_BODY, NOWHERE, PORTICO
 from gateway.envoy.state import Tenant
@@ -70,6 +70,8 @@ def apply(policies: Policies, method: str, route: route_pb2.Route) -> None:
         _at_the_upstream(policies, method, route.route)
     if policies.max_body_kib:
         _size(policies, method, route)
+    if policies.compress:
+        compression.apply(route)
 
 
 def _size(policies: Policies, method: str, route: route_pb2.Route) -> None:

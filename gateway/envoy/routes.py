@@ -27,6 +27,7 @@ from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
     API,
     BLOCKED_PREFIX,
+    BROTLI,
     BROWN_OUT_PREFIX,
     BUFFER,
     CANARY,
@@ -36,6 +37,7 @@ from gateway.envoy.names import (
     CORS,
     GATE,
     GUARD,
+    GZIP,
     KEY,
     NO_ROUTE,
     NOWHERE,
@@ -285,8 +287,8 @@ def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
         raise FailsOpen(f"Route {route.name} answers more pages than it names.")
     if any(headers.is_reserved_in_requests(each.header.key) for each in route.request_headers_to_add):
         raise FailsOpen(f"Route {route.name} tells the upstream what only the chain may say.")
-    # The buffer holds calls back, and lets through none that the others refuse.
-    if set(route.typed_per_filter_config) - {CORS, BUFFER}:
+    # The buffer holds calls back, and compression changes answers: neither lets through what the others refuse.
+    if set(route.typed_per_filter_config) - {CORS, BUFFER, BROTLI, GZIP}:
         if not _answers_alone(route):
             raise FailsOpen(f"Route {route.name} configures filters of its own.")
     elif not gated:

@@ -85,6 +85,12 @@ class PoliciesForm(PageForm):
         help_text=gettext_lazy("They may take as long as they like, in place of the upstream's timeout; five minutes of silence end them."),
     )
 
+    compress = BooleanField(
+        required=False,
+        label=gettext_lazy("Answers are compressed"),
+        help_text=gettext_lazy("Text of 1,000 bytes or more, with Brotli or gzip, for callers that say they take it (Accept-Encoding)."),
+    )
+
     # What stands together on the page.
     GROUPS: tuple[tuple[Promise, Promise, tuple[str, ...]], ...] = (
         (
@@ -108,6 +114,11 @@ class PoliciesForm(PageForm):
             gettext_lazy("At the upstream"),
             gettext_lazy("What happens where it is slow, or fails."),
             ("retries", "retry_percent", "streaming"),
+        ),
+        (
+            gettext_lazy("Answers"),
+            gettext_lazy("Leave it off where an answer repeats what a caller sent beside something secret: its length would tell of it."),
+            ("compress",),
         ),
     )
 
@@ -187,6 +198,7 @@ def _as_typed(kept: policies.Policies) -> dict[str, Any]:
         "retries": kept.retries or None,
         "retry_percent": None if kept.retry_percent == policies.NONE.retry_percent else kept.retry_percent,
         "streaming": kept.streaming,
+        "compress": kept.compress,
     }
 
 

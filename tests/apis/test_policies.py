@@ -200,6 +200,7 @@ def test_a_wrong_policy_changes_nothing(api: Api) -> None:
 NOTHING: dict[str, Any] = {
     "ip_allow": [], "ip_deny": [], "max_body_kib": 0, "set_request_headers": {}, "remove_request_headers": [],
     "set_response_headers": {}, "remove_response_headers": [], "retries": 0, "retry_percent": 20, "streaming": False,
+    "compress": False,
 }  # fmt: skip
 
 
@@ -226,6 +227,7 @@ def test_pam_changes_only_what_she_sends(cast: Cast, rest: Rest, address: str) -
         "retries": 2,
         "retry_percent": 50,
         "streaming": True,
+        "compress": True,
         "max_body_kib": 64,
         "set_response_headers": {"x-frame-options": "DENY"},
         "remove_request_headers": ["cookie"],

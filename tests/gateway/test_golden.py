@@ -46,6 +46,7 @@ POLICIES = Policies(
     retries=2,
     retry_percent=10,
     streaming=True,
+    compress=True,
 )
 WRITE = os.environ.get("PORTICO_GOLDEN") == "write"
 

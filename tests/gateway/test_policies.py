@@ -2,7 +2,9 @@
 headers they get and lose, and what happens where the upstream fails.
 """
 
+import gzip
 import http.server
+import json
 import socket
 import struct
 import time
@@ -343,3 +345,36 @@ def test_an_answer_that_streams_may_take_longer_than_the_timeout(gateway: Gatewa
     assert gateway.call(slow, token).status == 200
     ruled(shop, streaming=False)
     assert_refused(gateway.call(slow, token), 504, "UPSTREAM_TIMEOUT")
+
+
+# Answers
+
+LARGE = ("x-large", "a" * 2_000)
+
+
+def test_answers_are_compressed_for_callers_that_take_it(gateway: Gateway, upstream: Upstream, shop: Shop) -> None:
+    token = shop.client().token()
+
+    def called(accepts: str, *more: tuple[str, str]) -> live.Answer:
+        answer = gateway.call(shop.path(), token, headers=[("accept-encoding", accepts), *more])
+        assert answer.status == 200, str(answer)
+        return answer
+
+    assert "content-encoding" not in gateway.settles(200, "", shop.path(), token, headers=[("accept-encoding", "gzip"), LARGE]).headers
+    ruled(shop, compress=True)
+    for accepts, encoding in (("gzip", "gzip"), ("br", "br"), ("gzip, br", "br"), ("gzip, br;q=0.5", "gzip")):
+        answer = called(accepts, LARGE)
+        assert (answer.headers["content-encoding"], "Accept-Encoding" in answer.headers["vary"]) == (encoding, True)
+        assert len(answer.body) < 1_000
+    assert json.loads(gzip.decompress(called("gzip", LARGE).body))["headers"]["x-large"] == LARGE[1]
+    # A short answer is sent as it is, and so is one for who takes nothing else.
+    for answer in (called("gzip"), called("identity", LARGE), called("", LARGE)):
+        assert "content-encoding" not in answer.headers
+        assert answer.json["path"] == "/orders/1"
+    upstream.headers = {"content-encoding": "zstd"}
+    try:
+        assert called("gzip", LARGE).headers["content-encoding"] == "zstd"
+        upstream.headers = {"content-type": "text/event-stream"}
+        assert "content-encoding" not in called("gzip", LARGE).headers
+    finally:
+        upstream.headers = {}

@@ -86,13 +86,13 @@ HEADERS = {
 
 
 def test_pam_says_what_happens_where_the_upstream_fails(cast: Cast, pam: Client, orders: Api) -> None:
-    assert pam.post(POLICIES, {"retries": "1", "retry_percent": "50", "streaming": "on"}).status_code == 302
-    assert kept(cast) == {"retries": 1, "retry_percent": 50, "streaming": True}
+    assert pam.post(POLICIES, {"retries": "1", "retry_percent": "50", "streaming": "on", "compress": "on"}).status_code == 302
+    assert kept(cast) == {"retries": 1, "retry_percent": 50, "streaming": True, "compress": True}
     page = text(pam.get(ORDERS))
-    for said in ("calls that fail are tried again 1 time", "answers stream"):
+    for said in ("calls that fail are tried again 1 time", "answers stream", "answers are compressed"):
         assert said in page
     page = text(pam.get(POLICIES))
-    assert page.count("checked") == 1
+    assert page.count("checked") == 2
     assert 'value="50"' in page
     assert pam.post(POLICIES, {"retries": "0", "retry_percent": ""}).status_code == 302
     assert kept(cast) == {}
