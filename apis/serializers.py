@@ -10,7 +10,8 @@ from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
 from apis.lint.standing import Broken, Spot, Standing, standing
 from apis.mock import Origin
-from apis.models import Api, ApiVersion, DocumentImport, Plan, Revision, Subscription, Upstream
+from apis.models import Api, ApiVersion, DocumentImport, Plan, Revision, Subscription
+from apis.serializers_upstreams import UpstreamIn, UpstreamOut
 from tenants.models import SLUG
 from tenants.serializers import Body, Choice, Text
 
@@ -96,14 +97,6 @@ class VersionIn(Body):
     )
 
 
-class UpstreamIn(Body):
-    url = Text(max_length=800)
-    connect_timeout_ms = serializers.IntegerField(min_value=100, max_value=30_000, default=5_000)
-    timeout_ms = serializers.IntegerField(min_value=100, max_value=300_000, default=30_000)
-    header = Text(max_length=80, allow_blank=True, default="")
-    secret = serializers.CharField(max_length=4000, allow_blank=True, default="", trim_whitespace=False)
-
-
 class RevisionIn(Body):
     """`document` is the OpenAPI 3 or Swagger 2.0 document, as text (YAML or JSON) or as JSON itself.
 
@@ -133,16 +126,6 @@ class ImportIn(RevisionIn):
         if ("document" in told) == ("document_url" in told):
             raise serializers.ValidationError({"document": ["Send either document or document_url."]})
         return super().validate(told)
-
-
-class UpstreamOut(serializers.ModelSerializer[Upstream]):
-    """Never the secret."""
-
-    url = serializers.CharField(source="__str__")
-
-    class Meta:
-        model = Upstream
-        fields = ["url", "connect_timeout_ms", "timeout_ms", "header", "addresses", "resolved_at"]
 
 
 class NoteOut(serializers.Serializer[Any]):

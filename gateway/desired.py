@@ -170,6 +170,7 @@ def _retired() -> tuple[state.Retired, ...]:
 
 def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) -> state.Upstream:
     # The sealed bytes are part of the key: another secret is another cluster, so that none is used with the wrong one.
+    connects = row.connects
     budget = [retry_percent] if retry_percent else []
     parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *budget)
     return state.Upstream(
@@ -183,8 +184,9 @@ def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) ->
         # The operator may have closed a network since; without an address left, calls are answered 503.
         addresses=tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS))),
         header=row.header,
-        secret=unseal(row.sealed, row.sealed_for, kek()) if row.sealed else b"",
+        secret=connects.value(unseal(row.sealed, row.sealed_for, kek()).decode()).encode() if row.sealed else b"",
         retry_percent=retry_percent,
+        strip_path=connects.strip_path,
     )
 
 

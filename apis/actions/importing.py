@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from apis import document_at, openapi
 from apis.actions import drafts, publishing
+from apis.connections import HEADER
 from apis.models import LIVE_LARGE, ApiVersion, DocumentImport, Revision
 from apis.openapi import Document, DocumentError
 from apis.openapi_source import MAX_BYTES
@@ -54,6 +55,9 @@ class Aim:
     header: str = ""
     connect_timeout_ms: int = 5_000
     timeout_ms: int = 30_000
+    credential: str = HEADER
+    user: str = ""
+    strip_path: str = ""
 
 
 @transaction.atomic
@@ -147,7 +151,7 @@ def _read_in_words(tenant_id: UUID, taken: DocumentImport) -> bool:
     else:
         try:
             _finish(tenant_id, taken, document, target)
-        except NotAllowed as error:
+        except (NotAllowed, Invalid) as error:
             _refuse(tenant_id, taken, refusal=str(error))
     return True
 
@@ -178,6 +182,9 @@ def _target(taken: DocumentImport, document: Document) -> publishing.Target | pu
         header=told.header,
         secret=secret,
         kept=live.upstream if live else None,
+        credential=told.credential,
+        user=told.user,
+        strip_path=told.strip_path,
     )
 
 

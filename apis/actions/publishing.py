@@ -11,12 +11,13 @@ from django.db import transaction
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import contract, mock, openapi, origins, parts, reference, upstreams
+from apis import connections, contract, mock, openapi, origins, parts, reference, upstreams
 from apis.actions import resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.reviews import hold_to_review
 from apis.actions.rules import hold_to_rules
+from apis.connections import Connection, ConnectionRefused
 from apis.models import Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
 from apis.openapi import Document, Problem
 from keys.envelope import seal, unseal
@@ -43,6 +44,7 @@ class Target:
     secret: str = field(default="", repr=False)
     # In place of a secret: the upstream whose own stays.
     kept: Upstream | None = None
+    connection: Connection = connections.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +67,36 @@ def check_target(
     header: str = "",
     secret: str = "",
     kept: Upstream | None = None,
+    **connects: str,
 ) -> Target:
     """
     :param kept: without a new secret, the upstream that the header's was given for; it goes nowhere else.
+    :param connects: as apis.connections.read takes it.
 
-    :raises Invalid: in the words of apis.upstreams.
+    :raises Invalid: in the words of apis.upstreams or apis.connections.
     """
     try:
+        connection = connections.read(**connects)
+        header = connections.header(connection, header)
         address = upstreams.parse(url)
-        keeps = not secret and kept is not None and kept.sealed != "" and kept.header == header.lower()
+        keeps = (
+            not secret and kept is not None and kept.sealed != "" and kept.header == header.lower() and kept.connects.proves_as(connection)
+        )
         if (header or secret) and not keeps:
-            upstreams.check_header(header, secret)
+            connections.check_secret(connection, secret)
+            upstreams.check_header(header, connection.value(secret))
         found = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS)
     except upstreams.UpstreamRefused as error:
         raise Invalid({"upstream": [str(error)]}) from error
+    except ConnectionRefused as refused:
+        raise Invalid({refused.field: [_(refused.sentence) % refused.named]}) from refused
     if not keeps or kept is None:
-        return Target(address, found, connect_timeout_ms, timeout_ms, header, secret)
+        return Target(address, found, connect_timeout_ms, timeout_ms, header, secret, connection=connection)
     if (address.scheme, address.host, address.port) != (kept.scheme, kept.host, kept.port):
         # Else whoever may publish could have it sent to themselves, and read it.
         said = _("The secret was given for %(host)s; type it again to send it elsewhere.")
         raise Invalid({"secret": [said % {"host": kept.host}]})
-    return Target(address, found, connect_timeout_ms, timeout_ms, header, kept=kept)
+    return Target(address, found, connect_timeout_ms, timeout_ms, header, kept=kept, connection=connection)
 
 
 @transaction.atomic
@@ -159,9 +170,14 @@ def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
 
 @transaction.atomic
 def add_revision(version: ApiVersion, *, document: Document, target: Target | Mock, note: str = "", by: User | None) -> Revision:
-    """A new immutable revision. It changes nothing at the gateways before `make_live`."""
+    """A new immutable revision. It changes nothing at the gateways before `make_live`.
+
+    :raises Invalid: see `check_paths`.
+    """
     lock = events.lock()
     outline, contents = parts.cut(document.content)
+    if isinstance(target, Target):
+        check_paths(target.connection, [operation.path for operation in document.operations])
     last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
     revision = Revision.objects.create(
         version=version,
@@ -197,6 +213,17 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
     more = {"mock": True} if revision.is_mock else {}
     events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note, **more)
     return revision
+
+
+def check_paths(connection: Connection, paths: Sequence[str]) -> None:
+    """
+    :param paths: of operations.
+    :raises Invalid: none of them begins with what would be taken off.
+    """
+    beginning = connection.strip_path
+    if beginning and not any(connections.stripped(path, beginning) for path in paths):
+        said = _("No path of the document begins with %(path)s, so nothing could be taken off.")
+        raise Invalid({"strip_path": [said % {"path": beginning}]})
 
 
 def document_of(revision: Revision) -> Document:
@@ -235,6 +262,7 @@ def _upstream(target: Target, now: datetime) -> Upstream:
         connect_timeout_ms=target.connect_timeout_ms,
         timeout_ms=target.timeout_ms,
         header=target.header.lower(),
+        connection=target.connection.as_json(),
         addresses=list(target.addresses),
         resolved_at=now,
     )

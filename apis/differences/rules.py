@@ -326,6 +326,8 @@ OF_THE_REST = [
     Rule("upstream-timeout-increased", Level.SAFE, _("The upstream has %(now)s ms to answer; it had %(was)s.")),
     Rule("upstream-header-added", Level.SAFE, _("The gateway puts the header %(now)s on each call.")),
     Rule("upstream-header-removed", Level.RISKY, _("The gateway no longer puts the header %(was)s on each call.")),
+    Rule("upstream-credential-changed", Level.RISKY, _("The gateway proves itself to the upstream by %(now)s; it did by %(was)s.")),
+    Rule("upstream-strip-path-changed", Level.RISKY, _("%(now)s is taken off the beginning of paths; it was %(was)s.")),
 ]
 
 RULES: dict[str, Rule] = {

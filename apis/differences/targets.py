@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from apis.connections import Connection
 from apis.differences.saying import Change, Saying, Translate
 
 
@@ -15,6 +16,8 @@ class Target(Protocol):
     def timeout_ms(self) -> int: ...
     @property
     def header(self) -> str: ...
+    @property
+    def connects(self) -> Connection: ...
 
 
 def target_changes(was: Target | None, now: Target | None, *, gettext: Translate = str) -> Iterator[Change]:
@@ -39,3 +42,11 @@ def target_changes(was: Target | None, now: Target | None, *, gettext: Translate
             yield by("upstream-header-removed", was=was.header)
         if now.header:
             yield by("upstream-header-added", now=now.header)
+    elif was.header and not was.connects.proves_as(now.connects):
+        yield by("upstream-credential-changed", was=_proof(was.connects), now=_proof(now.connects))
+    if was.connects.strip_path != now.connects.strip_path:
+        yield by("upstream-strip-path-changed", was=was.connects.strip_path or "/", now=now.connects.strip_path or "/")
+
+
+def _proof(connects: Connection) -> str:
+    return f"{connects.credential} {connects.user}".strip()

@@ -44,7 +44,7 @@ class DocumentImport(TenantModel):
     url = models.CharField(max_length=500, blank=True)
     document = models.TextField()
     version = models.ForeignKey(ApiVersion, models.CASCADE, null=True, related_name="+")
-    # Of the revision: {note, mock, upstream, connect_timeout_ms, timeout_ms, header}; and the header's secret, "" to keep the live one's.
+    # Of the revision: what apis.actions.importing.Aim has; and the header's secret, "" to keep the live one's.
     told = models.JSONField(default=dict)
     sealed = models.TextField(blank=True)
     # Why it was refused: {line, column, message} each; or a rule's sentence.

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apis.connections import Connection
 from apis.findings import Lint
 from keys.envelope import Purpose
 from tenants.models import TenantManager, TenantModel, User
@@ -38,6 +39,7 @@ class Draft(TenantModel):
     timeout_ms = models.PositiveIntegerField(default=30_000)
     header = models.CharField(max_length=80, blank=True)
     sealed = models.TextField(blank=True)
+    connection = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
 
     objects: ClassVar[DraftManager["Draft"]] = DraftManager()
@@ -69,6 +71,10 @@ class Draft(TenantModel):
         """What the rules found in the document."""
         lint = self.outline.get("lint") if self.outline else None
         return Lint.of(**lint) if lint else None
+
+    @property
+    def connects(self) -> Connection:
+        return Connection.of(self.connection)
 
     @property
     def sealed_for(self) -> Purpose:

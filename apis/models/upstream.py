@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from apis.connections import Connection
 from keys.envelope import Purpose
 from tenants.models import TenantManager, TenantModel
 
@@ -35,9 +36,11 @@ class Upstream(TenantModel):
     path = models.CharField(max_length=500, blank=True)
     connect_timeout_ms = models.PositiveIntegerField(default=5_000)
     timeout_ms = models.PositiveIntegerField(default=30_000)
-    # One header with a secret that the gateway puts on each call; the value is sealed.
+    # One header with a secret that the gateway puts on each call; the secret is sealed, and `connection` says how the header tells it.
     header = models.CharField(max_length=80, blank=True)
     sealed = models.TextField(blank=True)
+    # How gateways connect to it, beside its address: an apis.connections.Connection.
+    connection = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
     resolved_at = models.DateTimeField()
 
@@ -53,6 +56,10 @@ class Upstream(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.host}:{self.port}{self.path}"
+
+    @property
+    def connects(self) -> Connection:
+        return Connection.of(self.connection)
 
     @property
     def sealed_for(self) -> Purpose:

@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 from xds.type.matcher.v3 import matcher_pb2
 
 from apis import headers
+from apis.connections import stripped
 from apis.openapi import METHODS
 from gateway.envoy import chain, cors, credentials, goodbye, mocks, paths, policies, rbac
 from gateway.envoy.clusters import cluster_name
@@ -195,7 +196,8 @@ def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_
     if version.refusal:
         route.route.CopyFrom(LEADS_NOWHERE)
     elif version.upstream is not None:
-        route.route.CopyFrom(_action(version.upstream, _base(tenant, version), cluster_name(tenant.slug, version.upstream)))
+        base = _base(tenant, version)
+        route.route.CopyFrom(_action(version.upstream, base, operation.path, cluster_name(tenant.slug, version.upstream)))
     else:
         assert operation.answer is not None, "neither upstream nor answer"
         mocks.apply(operation.answer, route)
@@ -210,9 +212,15 @@ def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_
     return route
 
 
-def _action(upstream: Upstream, base: str, cluster: str) -> route_pb2.RouteAction:
+def _action(upstream: Upstream, base: str, path: str, cluster: str) -> route_pb2.RouteAction:
+    """
+    :param path: the operation's.
+    """
+    off = stripped(path, upstream.strip_path)
+    # A path is never empty (RFC 9112 §3.2.1).
+    before = upstream.path or ("/" if path == off else "")
     rewrite = regex_pb2.RegexMatchAndSubstitute(
-        pattern=regex_pb2.RegexMatcher(regex=f"^{re.escape(base)}"), substitution=upstream.path.replace("\\", r"\\")
+        pattern=regex_pb2.RegexMatcher(regex=f"^{re.escape(base + off)}"), substitution=before.replace("\\", r"\\")
     )
     default = 443 if upstream.scheme == "https" else 80
     name = f"[{upstream.host}]" if ":" in upstream.host else upstream.host

@@ -32,7 +32,8 @@ class Operation:
 class Upstream:
     """`key` names its cluster: all that decides how a connection is made, but not the addresses, which may change under it.
 
-    `retry_percent`: how many of the calls under way may be repetitions, 0 where none is.
+    `strip_path` goes off operations' paths before `path` is put there. `retry_percent`: how many of the calls under way may be
+    repetitions, 0 where none is.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Upstream:
     header: str = ""
     secret: bytes = b""
     retry_percent: int = 0
+    strip_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from portal.pages import asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.revision_changes import by_level, what_it_does
 from portal.pages.revision_testing import may_open, tests_of
-from portal.pages.wizard import UpstreamForm
+from portal.pages.upstreams import CONNECTS, UpstreamForm, as_it_is
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.models import Event
@@ -117,12 +117,7 @@ def _as_it_is(live: Revision | None) -> dict[str, Any]:
     upstream = live.upstream if live else None
     if upstream is None:
         return {"mock": live is not None}
-    return {
-        "upstream": str(upstream),
-        "header": upstream.header,
-        "connect_timeout_ms": upstream.connect_timeout_ms,
-        "timeout_ms": upstream.timeout_ms,
-    }
+    return {**as_it_is(upstream), "upstream": str(upstream)}
 
 
 def _to_edit(request: TenantRequest, live: Revision | None) -> dict[str, Any]:
@@ -142,7 +137,7 @@ def _begin(request: TenantRequest, version: ApiVersion, form: RevisionForm) -> H
         aim, secret = importing.Aim(mock=True, note=told["note"]), ""
     else:
         _checked(told, version.live_revision)
-        names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms")
+        names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms", *CONNECTS)
         aim, secret = importing.Aim(**{name: told[name] for name in names}), told["secret"]
     with inside(request, "apis.publish"):
         form.claim()
@@ -158,6 +153,7 @@ def _checked(told: dict[str, Any], live: Revision | None) -> publishing.Target:
         header=told["header"],
         secret=told["secret"],
         kept=live.upstream if live else None,
+        **{name: told[name] for name in CONNECTS},
     )
 
 

@@ -22,7 +22,8 @@ from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
-from portal.pages.plans import PlanForm, number
+from portal.pages.plans import PlanForm
+from portal.pages.upstreams import CONNECTS, UpstreamForm, as_it_is, asks_the_same
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.models import SLUG
@@ -34,10 +35,6 @@ STEPS = (
     ("console-api-new-upstream", gettext_lazy("Upstream")),
     ("console-api-new-plan", gettext_lazy("Plan and publish")),
 )
-
-
-# What an upstream form tells of one.
-UPSTREAM = ("upstream", "header", "secret", "connect_timeout_ms", "timeout_ms")
 
 
 class NameForm(PageForm):
@@ -55,62 +52,6 @@ class NameForm(PageForm):
         label=gettext_lazy("Description"),
         help_text=gettext_lazy("What it is good for, in Markdown."),
     )
-
-
-class UpstreamForm(PageForm):
-    mock = forms.BooleanField(
-        required=False,
-        label=gettext_lazy("Answer from its examples for now"),
-        help_text=gettext_lazy(
-            "A mock, while there is no upstream: gateways answer each operation themselves, with the document's examples or made-up "
-            "ones, and say so in the header x-portico-mock. Nothing below is needed then."
-        ),
-    )
-    upstream = Text(
-        most=800,
-        label=gettext_lazy("Where calls go"),
-        help_text=gettext_lazy(
-            "Such as https://orders.example.com/base. Gateways call the addresses it has, and are told when those change."
-        ),
-        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}),
-    )
-    header = Text(
-        most=80,
-        empty=True,
-        label=gettext_lazy("Header"),
-        help_text=gettext_lazy("The gateway puts it on each call, such as x-api-key. Callers never see it."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-    )
-    secret = forms.CharField(
-        required=False,
-        strip=False,
-        label=gettext_lazy("Its secret"),
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-    connect_timeout_ms = number(100, 30_000, initial=5_000, label=gettext_lazy("Milliseconds to connect"))
-    timeout_ms = number(100, 300_000, initial=30_000, label=gettext_lazy("Milliseconds to answer"))
-
-    def clean(self) -> dict[str, Any]:
-        told = super().clean() or self.cleaned_data
-        # What is told of an upstream beside it does not count, whatever it is.
-        for name in UPSTREAM if told.get("mock") else ():
-            self.errors.pop(name, None)
-        return told
-
-    def clean_secret(self) -> str:
-        text: str = self.cleaned_data["secret"]
-        if len(text) > 4_000:
-            raise forms.ValidationError(_("The secret has at most 4,000 characters."))
-        return text
-
-    def says_secret_is_gone(self) -> None:
-        """A secret never comes back in a page, so after an error it has to be typed again."""
-        if self.data.get("secret"):
-            self.add_error("secret", _("Type the secret again: it is never shown."))
-
-    @property
-    def more_is_open(self) -> bool:
-        return bool({"connect_timeout_ms", "timeout_ms"} & set(self.errors))
 
 
 class PublishForm(PlanForm):
@@ -251,8 +192,7 @@ def upstream(request: TenantRequest) -> HttpResponse:
             return away
         assert draft is not None
         if request.method != "POST":
-            names = ("mock", "upstream", "header", "connect_timeout_ms", "timeout_ms")
-            form = UpstreamForm(given(request), initial={name: getattr(draft, name) for name in names})
+            form = UpstreamForm(given(request), initial={**as_it_is(draft), "mock": draft.mock, "upstream": draft.upstream})
             return _page(request, "console-api-new-upstream", draft, form=form)
     form, status = UpstreamForm(request.POST), 422
     if form.is_valid():
@@ -276,14 +216,16 @@ def _aim(request: TenantRequest, draft: Draft, told: dict[str, Any]) -> None:
             drafts.answer_from_examples(draft)
         return
     # Left empty, the secret given before stays with its header.
-    secret = told["secret"] or (drafts.secret_of(draft) if told["header"] == draft.header else "")
+    secret = told["secret"] or (drafts.secret_of(draft) if asks_the_same(told, draft) else "")
     target = publishing.check_target(
         told["upstream"],
         connect_timeout_ms=told["connect_timeout_ms"],
         timeout_ms=told["timeout_ms"],
         header=told["header"],
         secret=secret,
+        **{name: told[name] for name in CONNECTS},
     )
+    publishing.check_paths(target.connection, [each["path"] for each in draft.operations])
     with inside(request, "apis.publish"):
         drafts.aim(draft, url=told["upstream"], target=target)
 
@@ -345,6 +287,7 @@ def _target(draft: Draft) -> publishing.Target:
         timeout_ms=draft.timeout_ms,
         header=draft.header,
         secret=drafts.secret_of(draft),
+        **{name: getattr(draft.connects, name) for name in CONNECTS},
     )
 
 

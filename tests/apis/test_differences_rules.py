@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from apis.connections import NONE, Connection
 from apis.differences import Level, differences, target_changes
 from apis.differences.levels import Direction, Effect
 from apis.differences.rules import ASPECTS, OF_THE_REST, RULES, SUBJECTS
@@ -51,6 +52,7 @@ class Target:
     connect_timeout_ms: int = 5_000
     timeout_ms: int = 30_000
     header: str = "x-key"
+    connects: Connection = NONE
 
     def __str__(self) -> str:
         return self.address
@@ -66,6 +68,8 @@ class Target:
         ("upstream-timeout-increased", {}, {"timeout_ms": 60_000}),
         ("upstream-header-added", {"header": ""}, {}),
         ("upstream-header-removed", {}, {"header": ""}),
+        ("upstream-credential-changed", {}, {"connects": Connection(credential="basic", user="portico")}),
+        ("upstream-strip-path-changed", {}, {"connects": Connection(strip_path="/api/v3")}),
     ],
 )
 def test_where_calls_go_has_its_rules(rule: str, was: dict[str, Any], now: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 
 from apis import document_at, lint, openapi
 from apis.actions import drafts, importing, publishing
-from apis.models import ApiVersion, DocumentImport, Draft, Revision
+from apis.models import ApiVersion, DocumentImport, Draft, Revision, Upstream
 from apis.tasks import expire_drafts
 from apis.tasks import read_documents as job
 from keys.envelope import unseal
@@ -131,6 +131,21 @@ def test_an_upstream_that_is_allowed_no_more_is_told(cast: Cast, version: ApiVer
     read_documents()
     assert found(cast, begun).state == "refused"
     assert found(cast, begun).refusal
+
+
+def test_how_gateways_connect_is_kept_for_the_job(cast: Cast, version: ApiVersion) -> None:
+    def told(strip_path: str) -> DocumentImport:
+        aim = importing.Aim(UPSTREAM, credential="basic", user="pam", strip_path=strip_path)
+        begun = begin(cast, large(), version=version, aim=aim, secret="hush")
+        read_documents()
+        return found(cast, begun)
+
+    assert told("/api/v3").refusal == "No path of the document begins with /api/v3, so nothing could be taken off."
+    assert told("/a0").state == "ready"
+    with tenant_scope(cast.acme.pk):
+        upstream = Upstream.objects.latest("id")
+        assert upstream.connection == {"credential": "basic", "user": "pam", "strip_path": "/a0"}
+        assert unseal(upstream.sealed, upstream.sealed_for, kek()) == b"hush"
 
 
 def test_one_at_a_time_per_person(cast: Cast, db: None) -> None:

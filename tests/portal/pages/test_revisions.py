@@ -233,6 +233,25 @@ def test_the_secret_stays_for_its_own_host_and_goes_nowhere_else(cast: Cast, pam
         assert Revision.objects.count() == 5
 
 
+def test_the_password_of_a_user_stays_with_them(cast: Cast, pam: Client, orders: Api) -> None:
+    secret = "s3cret-of-acme"
+    as_pam = {**AIM, "document": CHANGED, "credential": "basic", "user": "pam"}
+    assert "Type the password" in text(pam.post(NEW, as_pam))
+    made = pam.post(NEW, {**as_pam, "secret": secret})["Location"]
+    assert "as user pam with a password" in text(pam.get(made))
+    with tenant_scope(cast.acme.pk):
+        publishing.make_live(Revision.objects.get(number=2), by=cast.pam)
+    page = text(pam.get(NEW))
+    assert secret not in page
+    assert 'value="pam"' in page
+    assert pam.post(NEW, {**as_pam, "user": "ada"}).status_code == 422
+    assert pam.post(NEW, as_pam).status_code == 302
+    with tenant_scope(cast.acme.pk):
+        upstream = Upstream.objects.latest("id")
+        assert (upstream.header, upstream.connects.user) == ("authorization", "pam")
+        assert unseal(upstream.sealed, upstream.sealed_for, kek()).decode() == secret
+
+
 def test_problems_come_back_with_their_lines_and_all_that_was_typed(cast: Cast, pam: Client, orders: Api) -> None:
     wrong = CHANGED.replace('"get"', '"fetch"')
     answer = pam.post(NEW, {**AIM, "document": wrong, "note": "My note", "secret": "s3cret-of-pam"})

@@ -1,0 +1,10 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("apis", "0016_policies")]
+
+    operations = [
+        migrations.AddField(model_name="upstream", name="connection", field=models.JSONField(default=dict)),
+        migrations.AddField(model_name="draft", name="connection", field=models.JSONField(default=dict)),
+    ]
