@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from apis import lint, openapi
-from apis.actions import drafts, publishing, subscriptions
-from apis.models import Api, Draft, Plan, Subscription
+from apis.actions import drafts, publishing, subscriptions, versions
+from apis.models import Api, ApiVersion, Draft, Plan, Subscription
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing
 from keys.models import Application, Credential
@@ -104,12 +104,38 @@ def api(
     """An API with version v1, whose revision 1 is live."""
     slug = slug or f"api-{next(_numbers)}"
     found = publishing.create_api(slug=slug, name=slug.title(), description="", by=None)
-    version = publishing.add_version(found, name="v1", by=None)
-    revision = publishing.add_revision(version, document=document(content), target=target(upstream), by=None)
-    publishing.make_live(revision, by=None)
-    version.refresh_from_db()
-    if published:
-        publishing.publish(version, by=None)
+    version(found, name="v1", status="published" if published else "created", upstream=upstream, content=content)
+    return found
+
+
+def version(
+    of: Api,
+    *,
+    name: str = "v2",
+    status: str = "published",
+    upstream: str = "http://127.0.0.1:9",
+    content: dict[str, Any] | None = None,
+    by: User | None = None,
+) -> ApiVersion:
+    """One that went the way to its status step by step; its revision 1 is live.
+
+    :param by: who blocks, deprecates or retires it.
+    """
+    found = publishing.add_version(of, name=name, by=None)
+    publishing.make_live(publishing.add_revision(found, document=document(content), target=target(upstream), by=None), by=None)
+    found.refresh_from_db()
+    by = by or somebody(Role.PUBLISHER) if status in {"blocked", "deprecated", "retired"} else None
+    if status == "prerelease":
+        publishing.prerelease(found, by=None)
+    elif status != "created":
+        publishing.publish(found, by=None)
+    if by and status == "blocked":
+        versions.block(found, reason="A test.", by=by)
+    if by and status in {"deprecated", "retired"}:
+        versions.deprecate(found, reason="A test.", by=by)
+    if by and status == "retired":
+        versions.retire(found, by=by)
+    assert found.status == status
     return found
 
 

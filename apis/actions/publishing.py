@@ -288,6 +288,8 @@ def make_live(
     """
     lock = events.lock()
     version = ApiVersion.objects.select_related("api", "live_revision").get(pk=revision.version_id)
+    if version.status == ApiVersion.Status.RETIRED:
+        raise NotAllowed(_("%(version)s is retired, so no revision of it can go live.") % {"version": version})
     if version.live_revision_id == revision.pk:
         raise NotAllowed(_("Revision %(number)s is live already.") % {"number": revision.number})
     was = version.live_revision.number if version.live_revision else None

@@ -1,12 +1,11 @@
 """Pam opens, blocks, deprecates and retires a version, by actions and over REST; Carl acknowledges for his application."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from apis.actions import operation_uses, publishing, subscriptions, versions
+from apis.actions import operation_uses, subscriptions, versions
 from apis.models import Acknowledgement, Api, ApiVersion, BrownOut, OperationUse
 from keys.models import Application
 from tenants import events
@@ -28,78 +27,9 @@ def v1(orders: Api) -> ApiVersion:
     return ApiVersion.objects.select_related("api", "successor").get(api=orders, name="v1")
 
 
-def another(orders: Api, name: str = "v2", status: str = Status.PUBLISHED) -> ApiVersion:
-    made = publishing.add_version(orders, name=name, by=None)
-    publishing.make_live(publishing.add_revision(made, document=make.document(), target=make.target(), by=None), by=None)
-    made.refresh_from_db()
-    if status == Status.PRERELEASE:
-        publishing.prerelease(made, by=None)
-    elif status != Status.CREATED:
-        publishing.publish(made, by=None)
-    return made
-
-
-def in_state(orders: Api, state: str, by: Any) -> ApiVersion:
-    """A version of the API that came to this state by the allowed steps."""
-    made = another(orders, f"v{orders.versions.count() + 1}", state if state in {Status.CREATED, Status.PRERELEASE} else Status.PUBLISHED)
-    if state == Status.BLOCKED:
-        versions.block(made, reason="It leaks.", by=by)
-    if state in {Status.DEPRECATED, Status.RETIRED}:
-        versions.deprecate(made, reason="Old.", by=by)
-    if state == Status.RETIRED:
-        versions.retire(made, by=by)
-    return made
-
-
-# What each action does where the diagram allows it; from any other state it is refused.
-ACTIONS: dict[str, tuple[Any, dict[str, str]]] = {
-    "prerelease": (lambda version, by: publishing.prerelease(version, by=by), {"created": "prerelease"}),
-    "publish": (lambda version, by: publishing.publish(version, by=by), {"created": "published", "prerelease": "published"}),
-    "block": (lambda version, by: versions.block(version, reason="It leaks.", by=by), {"published": "blocked"}),
-    "unblock": (lambda version, by: versions.unblock(version, by=by), {"blocked": "published"}),
-    "deprecate": (lambda version, by: versions.deprecate(version, reason="Old.", by=by), {"published": "deprecated"}),
-    "reinstate": (lambda version, by: versions.reinstate(version, by=by), {"deprecated": "published"}),
-    "retire": (
-        lambda version, by: versions.retire(version, by=by),
-        {"created": "retired", "prerelease": "retired", "deprecated": "retired"},
-    ),
-}
-BODIES = {"block": {"reason": "It leaks."}, "deprecate": {"reason": "Old."}}
-EVERY = [(action, state) for action in ACTIONS for state in Status.values]
-
-
-@pytest.mark.parametrize(("action", "state"), EVERY)
-def test_each_step_is_taken_where_the_diagram_has_it_and_nowhere_else(in_acme: Cast, orders: Api, action: str, state: str) -> None:
-    version = in_state(orders, state, in_acme.pam)
-    act, leads = ACTIONS[action]
-    before = Event.objects.count()
-    if state in leads:
-        event = act(version, in_acme.pam)
-        assert (version.status, event.data["was"], event.actor_id) == (leads[state], state, in_acme.pam.pk)
-        assert ApiVersion.objects.get(pk=version.pk).status == leads[state]
-    else:
-        with pytest.raises(NotAllowed):
-            act(version, in_acme.pam)
-        assert (ApiVersion.objects.get(pk=version.pk).status, Event.objects.count()) == (state, before)
-
-
-@pytest.mark.parametrize(("action", "state"), EVERY)
-def test_rest_takes_the_same_steps(cast: Cast, rest: Rest, action: str, state: str) -> None:
-    with tenant_scope(cast.acme.pk):
-        version = in_state(make.api("orders"), state, cast.pam)
-    at = f"{base(cast.acme)}/apis/orders/versions/{version.name}/{action}/"
-    leads = ACTIONS[action][1]
-    answer = rest(cast.pam).post(at, BODIES.get(action, {}), format="json")
-    assert answer.status_code == (200 if state in leads else 409), answer.content
-    if state in leads:
-        assert (answer.json()["status"], bool(answer.json()["receipt"])) == (leads[state], True)
-    assert rest(cast.carl).post(at, {}, format="json").status_code in {403, 404}
-    assert rest(cast.eve).post(at, {}, format="json").status_code == 404
-
-
 def test_a_deprecation_says_why_until_when_and_what_then(cast: Cast, rest: Rest) -> None:
     with tenant_scope(cast.acme.pk):
-        another(make.api("orders"))
+        make.version(make.api("orders"))
     sunset = (timezone.now() + timedelta(days=90)).replace(microsecond=0)
     at = f"{base(cast.acme)}/apis/orders/versions/v1/"
     answer = rest(cast.pam).post(f"{at}deprecate/", {"reason": "Old.", "sunset_at": sunset.isoformat(), "successor": "v2"}, format="json")
@@ -128,8 +58,8 @@ def test_a_deprecation_says_why_until_when_and_what_then(cast: Cast, rest: Rest)
 def test_what_a_deprecation_can_not_say_is_named(cast: Cast, rest: Rest, body: dict[str, str], field: str) -> None:
     with tenant_scope(cast.acme.pk):
         found = make.api("orders")
-        another(found)
-        another(found, "v3", Status.CREATED)
+        make.version(found)
+        make.version(found, name="v3", status="created")
     answer = rest(cast.pam).post(f"{base(cast.acme)}/apis/orders/versions/v1/deprecate/", body, format="json")
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
 
@@ -158,7 +88,7 @@ def test_a_sunset_is_put_off_and_never_brought_forward(in_acme: Cast, orders: Ap
 def test_taken_back_nothing_is_left_of_a_deprecation(in_acme: Cast, orders: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "NOTICE", timedelta(0))
     version, carls = v1(orders), make.application(in_acme.carl)
-    versions.deprecate(version, reason="Old.", sunset_at=timezone.now() + timedelta(days=9), successor=another(orders), by=in_acme.pam)
+    versions.deprecate(version, reason="Old.", sunset_at=timezone.now() + timedelta(days=9), successor=make.version(orders), by=in_acme.pam)
     planned = versions.plan_brown_out(version, starts_at=timezone.now() + timedelta(hours=2), lasts=timedelta(minutes=5), by=in_acme.pam)
     versions.acknowledge(version, carls, by=in_acme.carl)
     versions.reinstate(version, by=in_acme.pam)
@@ -206,7 +136,7 @@ def test_nothing_new_begins_with_what_is_going(in_acme: Cast, orders: Api) -> No
     versions.deprecate(v1(orders), reason="Old.", by=in_acme.pam)
     with pytest.raises(NotAllowed, match="Every version of Orders is going or blocked"):
         subscriptions.request(make.application(in_acme.carl), api=orders, plan=plan, purpose="x", by=in_acme.carl)
-    another(orders)
+    make.version(orders)
     assert subscriptions.request(make.application(in_acme.carl), api=orders, plan=plan, purpose="x", by=in_acme.carl)
 
 

@@ -15,7 +15,7 @@ from apis.tasks import turn_brown_outs
 from gateway import desired
 from tenants.errors import NotAllowed
 from tenants.models import User
-from tests import live
+from tests import live, make
 from tests.live import Client, Gateway, Shop, Upstream, eventually
 
 
@@ -43,11 +43,7 @@ def pam(shop: Shop) -> User:
 def second(shop: Shop) -> ApiVersion:
     """v2 of the same API, published."""
     with shop.scope():
-        made = publishing.add_version(shop.apis["orders"], name="v2", by=None)
-        publishing.make_live(shop.add_revision(made), by=None)
-        made.refresh_from_db()
-        publishing.publish(made, by=None)
-        return made
+        return make.version(shop.apis["orders"], upstream=shop.upstream, content=live.DOCUMENT)
 
 
 def deprecated(shop: Shop, **told: Any) -> ApiVersion:
@@ -112,16 +108,6 @@ def test_a_later_sunset_is_told_and_a_deprecation_can_be_taken_back(gateway: Gat
     answer = gateway.call(shop.path(), carl.token())
     assert answer.status == 200
     assert not {"deprecation", "sunset", "link"} & set(answer.headers)
-
-
-def test_a_prerelease_can_be_called(gateway: Gateway, shop: Shop, carl: Client) -> None:
-    with shop.scope():
-        made = publishing.add_version(shop.apis["orders"], name="v2", by=None)
-        publishing.make_live(shop.add_revision(made), by=None)
-        made.refresh_from_db()
-    assert gateway.call(shop.path(version="v2"), carl.token()).code == "NO_SUCH_ROUTE"
-    shop.enforced(shop.does(publishing.prerelease, made, by=pam(shop)))
-    assert gateway.call(shop.path(version="v2"), carl.token()).status == 200
 
 
 def test_a_blocked_version_refuses_and_answers_again(gateway: Gateway, shop: Shop, carl: Client, upstream: Upstream) -> None:
@@ -225,10 +211,7 @@ def test_earlier_routes_obey_what_became_of_the_version_since(shop: Shop) -> Non
 
 def test_a_draft_that_was_thrown_away_is_nothing_to_gateways(shop: Shop) -> None:
     with shop.scope():
-        made = publishing.add_version(shop.apis["orders"], name="v9", by=None)
-        publishing.make_live(shop.add_revision(made), by=None)
-        made.refresh_from_db()
-        versions.retire(made, by=pam(shop))
+        versions.retire(make.version(shop.apis["orders"], name="v9", status="created"), by=pam(shop))
         with pytest.raises(NotAllowed, match="has a version “v9” already"):
             publishing.add_version(shop.apis["orders"], name="v9", by=None)
     assert desired.read(shop.pk).tenant.retired == ()
