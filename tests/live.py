@@ -104,7 +104,7 @@ class Upstream:
             def answer(self) -> None:
                 upstream.answer(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_TRACE = do_CONNECT = do_OPTIONS = do_HEAD = answer  # noqa: N815
+            do_GET = do_POST = do_PUT = do_DELETE = do_TRACE = do_CONNECT = do_OPTIONS = do_HEAD = do_PATCH = answer  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 pass
