@@ -7,7 +7,12 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any, Self
+
+from apis import certificates
+from apis.certificates import Certificate, CertificateRefused
+from tenants import addresses
 
 HEADER, BEARER, BASIC = "header", "bearer", "basic"
 CREDENTIALS = (HEADER, BEARER, BASIC)
@@ -41,11 +46,16 @@ class Connection:
     token (RFC 6750) or as user and password (RFC 7617); `user` is "" but for the last.
 
     `strip_path`: what is taken off the beginning of an operation's path before the upstream's own is put there, "" or "/api/v3".
+
+    `ca`: the authorities of which one has to have signed the upstream's certificate, in PEM; "" for those that gateways know. `sni`: the
+    name that is asked for (RFC 6066 §3) and that the certificate has to have; "" for the address's own.
     """
 
     credential: str = HEADER
     user: str = ""
     strip_path: str = ""
+    ca: str = ""
+    sni: str = ""
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
@@ -60,6 +70,14 @@ class Connection:
         """Whether a secret that was given for one is one of the other."""
         return (self.credential, self.user) == (other.credential, other.user)
 
+    def trusts_as(self, other: "Connection") -> bool:
+        """Whether what one takes for the upstream, the other does, too."""
+        return (self.ca, self.sni) == (other.ca, other.sni)
+
+    @property
+    def authorities(self) -> tuple[Certificate, ...]:
+        return certificates.shown(self.ca)
+
     def value(self, secret: str) -> str:
         """What the header says."""
         if self.credential == BASIC:
@@ -70,11 +88,23 @@ class Connection:
 NONE = Connection()
 
 
-def read(*, credential: str = HEADER, user: str = "", strip_path: str = "") -> Connection:
+def read(
+    *, now: datetime, scheme: str = "http", credential: str = HEADER, user: str = "", strip_path: str = "", ca: str = "", sni: str = ""
+) -> Connection:
     """
+    :param scheme: of the upstream's address.
     :raises ConnectionRefused: the first that can't be.
     """
-    return Connection(credential=credential, user=_user(credential, user), strip_path=_path(strip_path.strip()))
+    for field, given in ("ca", ca), ("sni", sni):
+        if given.strip() and scheme != "https":
+            raise ConnectionRefused(field, _("Only an address with https:// has a certificate; leave this empty."))
+    return Connection(
+        credential=credential,
+        user=_user(credential, user),
+        strip_path=_path(strip_path.strip()),
+        ca=_authorities(ca.strip(), now),
+        sni=_sni(sni.strip()),
+    )
 
 
 def header(connection: Connection, given: str) -> str:
@@ -124,4 +154,20 @@ def _path(given: str) -> str:
     if len(found) > MOST_PATH or not _PATH.fullmatch(found) or {".", ".."} & set(found.split("/")):
         said = _("“%(path)s” is not the beginning of a path; write for example /api/v3, with letters, digits and - . _ ~.")
         raise ConnectionRefused("strip_path", said, path=given[:60])
+    return found
+
+
+def _authorities(given: str, now: datetime) -> str:
+    try:
+        return certificates.authorities(given, now=now) if given else ""
+    except CertificateRefused as refused:
+        raise ConnectionRefused("ca", refused.sentence, **refused.named) from None
+
+
+def _sni(given: str) -> str:
+    if not given:
+        return ""
+    found = addresses.host(given)
+    if found is None or not addresses.is_name(found):
+        raise ConnectionRefused("sni", _("“%(name)s” is not a host name; write for example orders.example.com."), name=given[:60])
     return found

@@ -144,7 +144,7 @@ class LintOut(serializers.Serializer[Standing]):
     hints = serializers.IntegerField()
 
 
-class TestOut(serializers.Serializer[Revision]):
+class TestOut(serializers.Serializer[Any]):
     """Where a revision is tried, and until when. `application`: whose calls alone pass, null where it takes a subscription."""
 
     address = serializers.CharField()

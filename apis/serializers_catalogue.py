@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apis.actions.catalogue import LONGEST_CATEGORY
-from apis.change_log import LIVE, OF_BROWN_OUTS, OF_VERSIONS, Entry
+from apis.change_log import LIVE, OF_BROWN_OUTS, OF_VERSIONS
 from apis.models import Category
 from apis.serializers import ChangeOut
 from tenants.serializers import Body, Text
@@ -32,8 +32,10 @@ class CategoriesOut(serializers.Serializer[Any]):
     categories = CategoryOut(many=True)
 
 
-class EntryOut(serializers.Serializer[Entry]):
-    """`revision` is the one that callers had from then on, `back` whether they had had it before. `breaking`, `risky` and `safe`: how many
+class EntryOut(serializers.Serializer[Any]):
+    """An apis.change_log.Entry.
+
+    `revision` is the one that callers had from then on, `back` whether they had had it before. `breaking`, `risky` and `safe`: how many
     of the changes are so, of which `changes` are the first; null where nothing is compared, or not yet (`waits`).
     """
 

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from apis import connections
+from apis.certificates import MOST_CHARACTERS, Certificate
 from apis.models import Upstream
 from tenants.serializers import Body, Choice, Text
 
@@ -10,6 +11,7 @@ from tenants.serializers import Body, Choice, Text
 class UpstreamIn(Body):
     """`secret` goes into the header, as it is; with the `credential` “bearer” or “basic” into Authorization, as its token or as the
     password of `user`. `strip_path` is taken off the beginning of paths before the path of `url` is put there.
+    With `ca`, certificates in PEM, one of them has to have signed the upstream's own; `sni` is the name that it has to have.
     """
 
     url = Text(max_length=800)
@@ -20,15 +22,25 @@ class UpstreamIn(Body):
     credential = Choice(choices=connections.CREDENTIALS, default=connections.HEADER)
     user = Text(max_length=400, allow_blank=True, default="")
     strip_path = Text(max_length=800, allow_blank=True, default="")
+    ca = Text(max_length=2 * MOST_CHARACTERS, allow_blank=True, default="")
+    sni = Text(max_length=400, allow_blank=True, default="")
+
+
+class AuthorityOut(serializers.Serializer[Certificate]):
+    name = serializers.CharField()
+    until = serializers.DateTimeField()
 
 
 class UpstreamOut(serializers.ModelSerializer[Upstream]):
-    """Never the secret."""
+    """Never the secret. `authorities`: what the certificates of `ca` are called, and until when they are in force."""
 
     url = serializers.CharField(source="__str__")
     credential = serializers.CharField(source="connects.credential")
     user = serializers.CharField(source="connects.user")
     strip_path = serializers.CharField(source="connects.strip_path")
+    ca = serializers.CharField(source="connects.ca")
+    authorities = AuthorityOut(source="connects.authorities", many=True)
+    sni = serializers.CharField(source="connects.sni")
 
     class Meta:
         model = Upstream
@@ -40,6 +52,9 @@ class UpstreamOut(serializers.ModelSerializer[Upstream]):
             "credential",
             "user",
             "strip_path",
+            "ca",
+            "authorities",
+            "sni",
             "addresses",
             "resolved_at",
         ]

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apis.actions import change_log, drafts, importing, operation_uses, resolving, testing, versions
+from apis.actions import change_log, drafts, importing, operation_uses, resolving, sources, testing, versions
 from tenants import due
 
 
@@ -12,6 +12,11 @@ def resolve_upstreams() -> int:
 @shared_task
 def read_documents() -> int:
     return importing.read_documents()
+
+
+@shared_task
+def look_at_sources() -> int:
+    return sources.look_at_sources()
 
 
 @shared_task

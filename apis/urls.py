@@ -2,8 +2,21 @@
 
 from django.urls import path
 
-from apis.rest import access, categories, change_log, gate, importing, policies, publishing, reviews, rules, subscriptions, versions
-from apis.rest import access, categories, gate, importing, policies, publishing, rules, subscriptions, testing, versions
+from apis.rest import (
+    access,
+    categories,
+    change_log,
+    gate,
+    importing,
+    policies,
+    publishing,
+    reviews,
+    rules,
+    sources,
+    subscriptions,
+    testing,
+    versions,
+)
 
 urlpatterns = [
     path("apis/", publishing.Apis.as_view(), name="apis"),
@@ -71,6 +84,8 @@ urlpatterns = [
     path("categories/", categories.Categories.as_view(), name="categories"),
     path("lint-rules/", rules.LintRules.as_view(), name="lint-rules"),
     path("apis/<str:api>/versions/<str:version>/imports/", importing.DocumentImports.as_view(), name="imports"),
+    path("apis/<str:api>/versions/<str:version>/source/", sources.Source.as_view(), name="source"),
+    path("apis/<str:api>/versions/<str:version>/source/look/", sources.SourceLook.as_view(), name="source-look"),
     path("imports/<uuid:pk>/", importing.DocumentImportDetail.as_view(), name="import"),
     path("apis/<str:api>/plans/", publishing.Plans.as_view(), name="plans"),
     path("apis/<str:api>/plans/<str:plan>/publish/", publishing.PlanPublish.as_view(), name="plan-publish"),

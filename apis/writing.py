@@ -9,11 +9,10 @@ from typing import Any
 import yaml
 
 from apis.openapi_check import METHODS
-from apis.openapi_source import FLOAT, INTEGER, NO_NUMBER, WORDS
+from apis.yaml_text import as_yaml
 
 # A larger document takes seconds to write, and nobody tidies one by hand.
 MOST_CHARACTERS = 500_000
-WIDTH = 120
 MOST_OPERATIONS = 100
 
 # In the order in which people write them; what is not named comes after, and what they hold in NAMED stays as it is.
@@ -41,29 +40,6 @@ class TooLong(Exception):  # noqa: N818
     """The text has more than MOST_CHARACTERS."""
 
 
-class _Dumper(yaml.CSafeDumper):
-    """YAML for people: no aliases, lines of a text below each other, and in quotes whatever YAML 1.2 would take for no text."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        return True
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    if "\n" in text:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
-    no_text = text in WORDS or any(pattern.fullmatch(text) for pattern in (INTEGER, FLOAT, NO_NUMBER))
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if no_text else None)
-
-
-_Dumper.add_representer(str, _text)
-
-
-def to_yaml(value: Any) -> str:
-    """What JSON can hold, as YAML that `openapi_source.load` reads as the same value."""
-    written: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
-    return written
-
-
 def tidied(text: str, value: Any) -> str:
     """The text with one member per line and two spaces of indent: JSON stays JSON, YAML stays YAML.
 
@@ -77,7 +53,7 @@ def tidied(text: str, value: Any) -> str:
         return f"{json.dumps(value, ensure_ascii=False, indent=2)}\n"
     if _has_comments(text):
         raise Comments
-    return to_yaml(value)
+    return as_yaml(value)
 
 
 def _has_comments(text: str) -> bool:
@@ -115,7 +91,7 @@ def editable(content: Mapping[str, Any], paths: Iterable[str]) -> str:
     """
     rank = {path: number for number, path in enumerate(dict.fromkeys(paths))}
     found = sorted(content.get("paths", {}).items(), key=lambda item: rank.get(item[0], len(rank)))
-    return to_yaml(ordered({**content, "paths": dict(found)}))
+    return as_yaml(ordered({**content, "paths": dict(found)}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,8 +171,9 @@ def _retired() -> tuple[state.Retired, ...]:
 def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) -> state.Upstream:
     # The sealed bytes are part of the key: another secret is another cluster, so that none is used with the wrong one.
     connects = row.connects
+    trust = [connects.ca, connects.sni] if connects.ca or connects.sni else []
     budget = [retry_percent] if retry_percent else []
-    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *budget)
+    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *trust, *budget)
     return state.Upstream(
         key=hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:16],
         scheme=row.scheme,
@@ -187,6 +188,8 @@ def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) ->
         secret=connects.value(unseal(row.sealed, row.sealed_for, kek()).decode()).encode() if row.sealed else b"",
         retry_percent=retry_percent,
         strip_path=connects.strip_path,
+        ca=connects.ca,
+        sni=connects.sni,
     )
 
 

@@ -245,7 +245,7 @@ class ErrorMiddleware:
         if status in {404, 500}:
             return None
         if isinstance(error, SignInNeeded):
-            return _or_wait(request, sign_in_first) if request.accepts("text/html") else answer(request, status, SIGN_IN)
+            return _or_wait(request, sign_in_first) if reads_pages(request) else answer(request, status, SIGN_IN)
         if isinstance(error, SecondFactorNeeded) and reads_pages(request):
             return _or_wait(request, second_factor_first)
         if isinstance(error, PasswordNeeded) and reads_pages(request):

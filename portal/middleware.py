@@ -2,6 +2,7 @@
 
 import re
 import zoneinfo
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -96,7 +97,8 @@ class PersonMiddleware:
         response.headers.setdefault("Content-Language", language)
         if not for_programs(request):
             patch_vary_headers(response, ["Accept-Language"])
-            # Back after signing out, a page would still show what only its reader may see.
+        if not for_programs(request) or response.status_code >= HTTPStatus.BAD_REQUEST:
+            # Back after signing out, a page would still show what only its reader may see; and a refusal is over tomorrow.
             response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 

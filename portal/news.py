@@ -115,6 +115,13 @@ GROUPS: dict[str, Group] = {
         "tenant.see",
         frozenset({"tenant.suspended", "tenant.resumed", "tenant.closing", "tenant.reopened"}),
     ),
+    "documents": Group(
+        gettext_lazy("Documents that stand elsewhere"),
+        gettext_lazy("One has changed where Portico looks for it and became a revision, or can't be had from there any more."),
+        gettext_lazy("You get this because you publish APIs at %(tenant)s."),
+        "apis.publish",
+        frozenset({"document_source.found", "document_source.failing", "document_source.stopped"}),
+    ),
     "gateways": Group(
         gettext_lazy("Gateways"),
         gettext_lazy("A gateway refused a configuration."),
@@ -127,7 +134,7 @@ GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds
 # What tells one event's fate from those after it stands in no inbox itself.
 KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"requests", "reviews", "keys", "tenant", "gateways"}
+FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "gateways"}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:

@@ -128,6 +128,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(tenant)s goes on"),
         gettext_lazy("%(person)s took closing the tenant back. Calls pass again."),
     ),
+    "document_source.found": (
+        gettext_lazy("%(thing)s: a new revision from its document's address"),
+        gettext_lazy("The document of %(thing)s has changed where it stands. Look at what that changes, then make the revision live."),
+    ),
+    "document_source.failing": (
+        gettext_lazy("%(thing)s: its document can't be had"),
+        gettext_lazy("Portico looked for the document of %(thing)s several times, and did not get one that it can use."),
+    ),
+    "document_source.stopped": (
+        gettext_lazy("%(thing)s: nobody looks for its document any more"),
+        gettext_lazy("Who said where the document of %(thing)s stands may not publish any more. Save the address in your name to go on."),
+    ),
     "gateway.rejected_config": (
         gettext_lazy("%(thing)s refused a configuration of %(tenant)s"),
         gettext_lazy("The gateway %(thing)s works on with what it had before."),
@@ -209,11 +221,20 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
             return reverse("tenants-page"), _("Look at your tenants"), rows
         case "signing_key":
             return reverse("console-key", args=[tenant.slug, event.subject_id]), _("Look at the key"), [when]
+        case "document_source":
+            return *_of_source(event, tenant), [(_("Host"), event.data["host"]), when]
         case "gateway":
             return reverse("console-gateway", args=[tenant.slug, event.subject_name]), _("Look at the gateway"), [when]
         case _:
             ends = [(_("Erased"), tenant.erase_at)] if event.kind == "tenant.closing" and tenant.erase_at else []
             return reverse("catalogue", args=[tenant.slug]), _("Look at the tenant"), [when, *ends]
+
+
+def _of_source(event: Event, tenant: Tenant) -> tuple[str, str]:
+    place = [tenant.slug, event.data["api"], event.data["version"]]
+    if event.kind == "document_source.found":
+        return reverse("console-api-revision", args=[*place, event.data["number"]]), _("Look at the revision")
+    return reverse("console-api-source", args=place), _("Look at where it stands")
 
 
 def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:

@@ -134,6 +134,8 @@ def _named(data: Data) -> dict[str, Any]:
         "name": now.get("name", "") if isinstance(now, Mapping) else "",
         "provider": data.get("provider", ""),
         "tenant": data.get("tenant", ""),
+        "host": data.get("host", ""),
+        "times": data.get("times", 0),
     }
 
 
@@ -278,6 +280,13 @@ SENTENCES: dict[str, Promise | Say] = {
     "brown_out.began": gettext_lazy("A brown-out of %(subject)s began; its calls are refused"),
     "brown_out.ended": gettext_lazy("A brown-out of %(subject)s ended; its calls pass again"),
     "brown_out.cancelled": gettext_lazy("%(actor)s cancelled a brown-out of %(subject)s"),
+    "document_source.set": gettext_lazy("%(actor)s said that the document of %(subject)s stands at %(host)s"),
+    "document_source.removed": gettext_lazy("%(actor)s said that the document of %(subject)s is not looked for at %(host)s any more"),
+    "document_source.found": gettext_lazy("The document of %(subject)s had changed at %(host)s; it became revision %(number)s"),
+    "document_source.failing": gettext_lazy("The document of %(subject)s could not be had from %(host)s, %(times)s times in a row"),
+    "document_source.stopped": gettext_lazy(
+        "The document of %(subject)s is not looked for at %(host)s any more, as who set it up may not publish"
+    ),
     "revision.created": _revision_created,
     "revision.live": _revision_live,
     "api.review_changed": _review_changed,
@@ -334,6 +343,6 @@ SENTENCES: dict[str, Promise | Say] = {
 }
 # Where nobody in particular did it, and the sentence must not say that somebody did.
 ALONE: dict[str, Promise | Say] = {
-    "revision.test_closed": gettext_lazy("The time for tests of revision %(number)s of %(version)s ended"),
+    "revision.test_closed": gettext_lazy("%(subject)s of %(version)s answers no tests any more: its time was over"),
     "subscription.approved": gettext_lazy("%(subject)s was approved at once, by its plan"),
 }

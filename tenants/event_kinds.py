@@ -99,6 +99,9 @@ NEWS: frozenset[str] = frozenset(
         "review.requested",
         "review.approved",
         "review.rejected",
+        "document_source.found",
+        "document_source.failing",
+        "document_source.stopped",
     }
 )
 
@@ -120,6 +123,11 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "review.approved",
     "review.rejected",
     "review.withdrawn",
+    "document_source.set",
+    "document_source.removed",
+    "document_source.found",
+    "document_source.failing",
+    "document_source.stopped",
     "lint.changed",
     "plan.created",
     "application.created",

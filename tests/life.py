@@ -45,7 +45,7 @@ class Answer:
 
 
 AT_THE_GATEWAY = {
-    "created": Answer(404, "NO_SUCH_ROUTE"),
+    "created": Answer(404, "NO_SUCH_ROUTE", nobody="NO_SUCH_ROUTE"),
     "prerelease": Answer(200),
     "published": Answer(200),
     "blocked": Answer(503, "API_BLOCKED"),

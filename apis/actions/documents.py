@@ -23,7 +23,7 @@ def document_of(version: ApiVersion, *, form: _Form, address: str, token_url: st
     kept = PublishedDocument.objects.filter(version=version, form=form)
     if found := kept.filter(made_from=source).defer("content").first():
         return found
-    revision = Revision.objects.only("document", "scopes").get(pk=version.live_revision_id)
+    revision = Revision.objects.only("document", "scopes").get(live_in=version)
     content = _written(published(revision.document, address=address, token_url=token_url, scopes=revision.scopes), form).encode()
     made = PublishedDocument(
         version=version,

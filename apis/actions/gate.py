@@ -76,7 +76,8 @@ def look(revision: Revision) -> Gate:
 
 def callers(version: ApiVersion, live: Revision, found: Differences) -> list[Concerned]:
     """Who called lately what changes. The operations' ids are those of the live revision: gateways count calls by them."""
-    operations = list(live.operations.order_by("id"))
+    called = OperationUse.objects.filter(version=version).lately().values("operation_id")
+    operations = list(live.operations.filter(operation_id__in=called).only("revision", "operation_id", "method", "path"))
     levels = {each.operation_id: level for level in (Level.RISKY, Level.BREAKING) for each in concerned(found, operations, level)}
     uses = OperationUse.objects.filter(version=version, operation_id__in=levels).lately()
     sums: dict[UUID, dict[str, Any]] = {}

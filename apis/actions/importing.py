@@ -58,6 +58,8 @@ class Aim:
     credential: str = HEADER
     user: str = ""
     strip_path: str = ""
+    ca: str = ""
+    sni: str = ""
 
 
 @transaction.atomic
@@ -185,6 +187,8 @@ def _target(taken: DocumentImport, document: Document) -> publishing.Target | pu
         credential=told.credential,
         user=told.user,
         strip_path=told.strip_path,
+        ca=told.ca,
+        sni=told.sni,
     )
 
 

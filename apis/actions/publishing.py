@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
@@ -76,9 +77,9 @@ def check_target(
     :raises Invalid: in the words of apis.upstreams or apis.connections.
     """
     try:
-        connection = connections.read(**connects)
-        header = connections.header(connection, header)
         address = upstreams.parse(url)
+        connection = connections.read(now=timezone.now(), scheme=address.scheme, **connects)
+        header = connections.header(connection, header)
         keeps = (
             not secret and kept is not None and kept.sealed != "" and kept.header == header.lower() and kept.connects.proves_as(connection)
         )
@@ -95,6 +96,9 @@ def check_target(
     if (address.scheme, address.host, address.port) != (kept.scheme, kept.host, kept.port):
         # Else whoever may publish could have it sent to themselves, and read it.
         said = _("The secret was given for %(host)s; type it again to send it elsewhere.")
+        raise Invalid({"secret": [said % {"host": kept.host}]})
+    if not connection.trusts_as(kept.connects):
+        said = _("It changes how %(host)s has to prove itself; type the secret again to send it there.")
         raise Invalid({"secret": [said % {"host": kept.host}]})
     return Target(address, found, connect_timeout_ms, timeout_ms, header, kept=kept, connection=connection)
 

@@ -1,5 +1,7 @@
 """A second person approves a revision before callers get it, where its API asks for that."""
 
+from typing import Any
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -93,7 +95,7 @@ def request(revision: Revision, *, note: str = "", by: User) -> Review:
     if waiting is not None:
         move(waiting, _Status.WITHDRAWN, by=by)
     made = Review.objects.create(revision=revision, against=live, requested_by=by, requested_at=lock.now, note=note)
-    told = {"version": str(version), "number": revision.number, "against": live.number if live else None}
+    told: dict[str, Any] = {"version": str(version), "number": revision.number, "against": live.number if live else None}
     events.record("review.requested", made, by=by, note=note, **told)
     return made
 
@@ -132,5 +134,5 @@ def _hold_to_four_eyes(review: Review, by: User) -> None:
         raise NotAllowed(_("You asked for this review yourself; a second person has to decide."))
 
 
-def _told(review: Review) -> dict[str, object]:
+def _told(review: Review) -> dict[str, Any]:
     return {"version": str(review.revision.version), "number": review.revision.number}

@@ -93,11 +93,11 @@ def end(revision: Revision, *, by: User | None) -> Event | None:
     :param by: None where its time is over.
     """
     events.require_lock()
-    version = ApiVersion.objects.select_related("api").get(pk=revision.version_id)
     changed = Revision.objects.filter(pk=revision.pk, open_until__isnull=False).update(open_until=None, tester=None)
     revision.open_until, revision.tester = None, None
     if not changed:
         return None
+    version = ApiVersion.objects.select_related("api").get(pk=revision.version_id)
     resources.bring_up_to_date(version.api)
     return events.record("revision.test_closed", revision, by=by, version=str(version), number=revision.number)
 

@@ -327,6 +327,7 @@ OF_THE_REST = [
     Rule("upstream-header-added", Level.SAFE, _("The gateway puts the header %(now)s on each call.")),
     Rule("upstream-header-removed", Level.RISKY, _("The gateway no longer puts the header %(was)s on each call.")),
     Rule("upstream-credential-changed", Level.RISKY, _("The gateway proves itself to the upstream by %(now)s; it did by %(was)s.")),
+    Rule("upstream-tls-changed", Level.RISKY, _("The upstream has to prove itself by other authorities, or under another name.")),
     Rule("upstream-strip-path-changed", Level.RISKY, _("%(now)s is taken off the beginning of paths; it was %(was)s.")),
 ]
 

@@ -44,6 +44,8 @@ def target_changes(was: Target | None, now: Target | None, *, gettext: Translate
             yield by("upstream-header-added", now=now.header)
     elif was.header and not was.connects.proves_as(now.connects):
         yield by("upstream-credential-changed", was=_proof(was.connects), now=_proof(now.connects))
+    if not was.connects.trusts_as(now.connects):
+        yield by("upstream-tls-changed")
     if was.connects.strip_path != now.connects.strip_path:
         yield by("upstream-strip-path-changed", was=was.connects.strip_path or "/", now=now.connects.strip_path or "/")
 

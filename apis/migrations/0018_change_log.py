@@ -19,7 +19,7 @@ def _compare_what_went_live(_: Any, editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apis", "0016_policies"),
+        ("apis", "0017_documents_at_addresses"),
         ("tenants", "0005_people"),
     ]
 

@@ -3,13 +3,14 @@ from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiT
 from apis.models.brown_out import BrownOut
 from apis.models.category import Category
 from apis.models.document_import import DocumentImport
+from apis.models.document_source import DocumentSource
 from apis.models.draft import Draft
 from apis.models.lint_rule import LintRule
 from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
-from apis.models.review import Review
 from apis.models.published_document import PublishedDocument
+from apis.models.review import Review
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
 
@@ -27,6 +28,7 @@ __all__ = [
     "BrownOut",
     "Category",
     "DocumentImport",
+    "DocumentSource",
     "Draft",
     "LintRule",
     "LoggedChange",
@@ -34,8 +36,8 @@ __all__ = [
     "OperationUse",
     "Part",
     "Plan",
-    "Review",
     "PublishedDocument",
+    "Review",
     "Revision",
     "Subscription",
     "Upstream",

@@ -5,16 +5,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis.actions import gate
-from apis.rest.publishing import ApisView
+from apis.rest.publishing import REVISION, ApisView
 from apis.serializers import RevisionOut
 from apis.serializers_versions import ConcernedOut, LiveIn
-from tenants.serializers import decided
 
 
 class RevisionLive(ApisView):
     access = {"POST": "apis.publish"}
 
-    @extend_schema(request=LiveIn, responses=decided(RevisionOut))
+    @extend_schema(request=LiveIn, responses=REVISION)
     def post(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """Serve this revision from now on; an older one is how to roll back.
 

@@ -37,7 +37,7 @@ from tenants.models import Event, Team
 from tenants.rest import OwnScope, TenantRestView, uuid_in
 from tenants.serializers import decided
 
-VERSION = decided(VersionOut)
+VERSION, REVISION = decided(VersionOut), decided(RevisionOut)
 
 
 class ApisView(TenantRestView):

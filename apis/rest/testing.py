@@ -6,18 +6,17 @@ from rest_framework.response import Response
 
 from apis.actions import testing
 from apis.models import Revision
-from apis.rest.publishing import ApisView
+from apis.rest.publishing import REVISION, ApisView
 from apis.serializers import RevisionOut
 from apis.serializers_versions import TestIn
 from keys.models import Application
 from tenants.models import Event
-from tenants.serializers import decided
 
 
 class RevisionTest(ApisView):
     access = {"PUT": "apis.publish", "DELETE": "apis.publish"}
 
-    @extend_schema(request=TestIn, responses=decided(RevisionOut))
+    @extend_schema(request=TestIn, responses=REVISION)
     def put(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """Open a revision that is not live for tests: for so many hours from now on it answers at an address of its own.
 
@@ -29,7 +28,7 @@ class RevisionTest(ApisView):
         application = Application.objects.owned_by(self.user).filter(pk=pk).first() if pk else None
         return self.told(found, testing.open_for_tests(found, hours=given["hours"], application=application, by=self.user))
 
-    @extend_schema(responses=decided(RevisionOut))
+    @extend_schema(responses=REVISION)
     def delete(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """Close it: its address answers no more."""
         found = self.revision(api, version, number)

@@ -54,9 +54,7 @@ def cluster(slug: str, upstream: Upstream) -> cluster_pb2.Cluster:
     if upstream.retry_percent:
         whole.circuit_breakers.thresholds.append(_budget(upstream.retry_percent))
     if upstream.scheme == "https":
-        whole.transport_socket.CopyFrom(
-            base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(_tls(upstream.host)))
-        )
+        whole.transport_socket.CopyFrom(base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(_tls(upstream))))
     return whole
 
 
@@ -98,19 +96,21 @@ def _credential(slug: str, upstream: Upstream) -> TypedExtensionConfig:
     return extension("generic", generic_pb2.Generic(credential=named, header=upstream.header))
 
 
-def _tls(host: str) -> tls_pb2.UpstreamTlsContext:
-    """TLS 1.2 or later, the system's authorities as the gateway's own bootstrap names them, SNI, and the name in the certificate."""
+def _tls(upstream: Upstream) -> tls_pb2.UpstreamTlsContext:
+    """TLS 1.2 or later, its own authorities or the system's as the gateway's bootstrap names them, SNI, and the name in the certificate."""
+    host = upstream.sni or upstream.host
     try:
         ipaddress.ip_address(host)
         san_type, sni = _SAN.IP_ADDRESS, ""
     except ValueError:
         san_type, sni = _SAN.DNS, host
     wanted = _SAN(san_type=san_type, matcher=string_pb2.StringMatcher(exact=host))
-    common = tls_pb2.CommonTlsContext(
-        tls_params=common_pb2.TlsParameters(tls_minimum_protocol_version=common_pb2.TlsParameters.TLSv1_2),
-        combined_validation_context=tls_pb2.CommonTlsContext.CombinedCertificateValidationContext(
-            default_validation_context=common_pb2.CertificateValidationContext(match_typed_subject_alt_names=[wanted]),
-            validation_context_sds_secret_config=secret_pb2.SdsSecretConfig(name=CA_SECRET),
-        ),
-    )
+    valid = common_pb2.CertificateValidationContext(match_typed_subject_alt_names=[wanted])
+    common = tls_pb2.CommonTlsContext(tls_params=common_pb2.TlsParameters(tls_minimum_protocol_version=common_pb2.TlsParameters.TLSv1_2))
+    if upstream.ca:
+        valid.trusted_ca.inline_string = upstream.ca
+        common.validation_context.CopyFrom(valid)
+    else:
+        common.combined_validation_context.default_validation_context.CopyFrom(valid)
+        common.combined_validation_context.validation_context_sds_secret_config.name = CA_SECRET
     return tls_pb2.UpstreamTlsContext(common_tls_context=common, sni=sni)

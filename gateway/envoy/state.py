@@ -33,7 +33,7 @@ class Upstream:
     """`key` names its cluster: all that decides how a connection is made, but not the addresses, which may change under it.
 
     `strip_path` goes off operations' paths before `path` is put there. `retry_percent`: how many of the calls under way may be
-    repetitions, 0 where none is.
+    repetitions, 0 where none is. `ca`: authorities in PEM, "" for the gateway's own; `sni`: the name in the certificate, "" for `host`.
     """
 
     key: str
@@ -48,6 +48,8 @@ class Upstream:
     secret: bytes = b""
     retry_percent: int = 0
     strip_path: str = ""
+    ca: str = ""
+    sni: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Row:
 
 def _versions() -> QuerySet[ApiVersion]:
     """Without the documents, which are large."""
-    return ApiVersion.objects.select_related("live_revision__upstream").defer(*LIVE_LARGE).order_by("id")
+    return ApiVersion.objects.select_related("live_revision__upstream", "source").defer(*LIVE_LARGE).order_by("id")
 
 
 def api_page(request: TenantRequest, api: Api, version: str = "") -> str:

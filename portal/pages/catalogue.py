@@ -15,7 +15,6 @@ from django.views.decorators.http import require_safe
 from apis import reference
 from apis.examples import is_json
 from apis.models import LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
-from apis.openapi import METHODS
 from keys import tokens
 from portal import samples
 from portal.pages import change_log
@@ -113,7 +112,9 @@ def token_url(request: TenantRequest) -> str:
 def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
     revision = Revision.objects.defer("document", "findings", "answers").get(live_in=version)
-    operations = list(revision.operations.order_by("id"))
+    # As rows: there may be thousands, and of most of them only a line is shown.
+    rows = revision.operations.order_by("id")
+    operations: list[Any] = list(rows.values_list("operation_id", "method", "path", "summary", "deprecated", "tag", named=True))
     wanted = request.GET.get("operation", "")
     operation = next((each for each in operations if each.operation_id == wanted), operations[0])
     document = revision.about(operation.path)

@@ -17,6 +17,7 @@ from apis import reference, writing
 from apis.actions import drafts
 from apis.models import Draft, Operation, Revision
 from apis.openapi_source import MAX_BYTES
+from apis.yaml_text import as_yaml
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import documents
@@ -95,7 +96,7 @@ def begin(request: TenantRequest) -> HttpResponse:
     form, status = SketchForm(request.POST, draft=draft), 422
     if form.is_valid():
         told = form.cleaned_data
-        text = writing.to_yaml(writing.begin(title=told["title"], description=told["description"], operations=told["operations"]))
+        text = as_yaml(writing.begin(title=told["title"], description=told["description"], operations=told["operations"]))
         try:
             reading = documents.read(text)
             with inside(request, "apis.publish"):

@@ -96,7 +96,7 @@ class DocumentForm(PageForm):
         return data
 
     @property
-    def source(self) -> dict[str, str]:
+    def source(self) -> dict[str, Any]:
         """What `importing.begin` is given."""
         url = self.cleaned_data["document_url"]
         return {"url": url} if url else {"document": self.cleaned_data["text"]}

@@ -6,13 +6,13 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis import connections
+from apis import certificates, connections
 from apis.models import Draft, Upstream
 from portal.forms import PageForm, Text
 from portal.pages.plans import number
 
 # What a form tells of a connection, in the words of apis.connections.read.
-CONNECTS = ("credential", "user", "strip_path")
+CONNECTS = ("credential", "user", "strip_path", "ca", "sni")
 # What it tells of an upstream.
 UPSTREAM = ("upstream", "header", "secret", "connect_timeout_ms", "timeout_ms", *CONNECTS)
 CREDENTIALS = (
@@ -71,6 +71,22 @@ class UpstreamForm(PageForm):
         help_text=gettext_lazy("Such as /api/v3, where the document's paths have it and the upstream's do not."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+    ca = Text(
+        most=certificates.MOST_CHARACTERS,
+        empty=True,
+        label=gettext_lazy("Its authorities"),
+        help_text=gettext_lazy(
+            "Certificates in PEM, of which one has to have signed the upstream's own. Empty for those that browsers know, too."
+        ),
+        widget=forms.Textarea(attrs={"class": "mono", "rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    sni = Text(
+        most=253,
+        empty=True,
+        label=gettext_lazy("Name in its certificate"),
+        help_text=gettext_lazy("Where it is another than the address's: asked for with SNI, and held to."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
     connect_timeout_ms = number(100, 30_000, initial=5_000, label=gettext_lazy("Milliseconds to connect"))
     timeout_ms = number(100, 300_000, initial=30_000, label=gettext_lazy("Milliseconds to answer"))
 
@@ -97,7 +113,7 @@ class UpstreamForm(PageForm):
 
     @property
     def more_is_open(self) -> bool:
-        return bool({"strip_path", "connect_timeout_ms", "timeout_ms"} & set(self.errors))
+        return bool({"strip_path", "ca", "sni", "connect_timeout_ms", "timeout_ms"} & set(self.errors))
 
 
 def as_it_is(found: Upstream | Draft) -> dict[str, Any]:

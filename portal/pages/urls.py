@@ -48,6 +48,7 @@ from portal.pages import (
     service_accounts,
     sessions,
     settings,
+    sources,
     start,
     subscribing,
     subscriptions,
@@ -62,6 +63,6 @@ MODULES = (
     catalogue_document, change_feed, subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing,
     version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, all_applications, gateways, keys,
     key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts, settings, categories, identity_provider,
-    closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails, policies,
+    closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails, policies, sources,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

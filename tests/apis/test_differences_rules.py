@@ -69,6 +69,7 @@ class Target:
         ("upstream-header-added", {"header": ""}, {}),
         ("upstream-header-removed", {}, {"header": ""}),
         ("upstream-credential-changed", {}, {"connects": Connection(credential="basic", user="portico")}),
+        ("upstream-tls-changed", {}, {"connects": Connection(sni="orders.example.com")}),
         ("upstream-strip-path-changed", {}, {"connects": Connection(strip_path="/api/v3")}),
     ],
 )

@@ -321,7 +321,7 @@ def test_what_came_and_is_no_document_is_shown_with_its_lines(cast: Cast, site: 
     read_documents()
     over = found(cast, begun)
     assert (over.state, over.document) == ("refused", site.body.decode())
-    assert over.problems[0]["line"] == 2
+    assert over.problems[-1]["line"] == 2
 
 
 def test_nothing_is_locked_while_it_is_fetched(cast: Cast, db: None, monkeypatch: pytest.MonkeyPatch) -> None:

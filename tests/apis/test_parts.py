@@ -152,7 +152,7 @@ def test_a_revision_tells_a_path_without_its_document(cast: Cast) -> None:
 
 @pytest.mark.django_db
 def test_what_was_there_before_is_cut_up_by_the_migration(cast: Cast) -> None:
-    migration: Any = importlib.import_module("apis.migrations.0021_parts")
+    migration: Any = importlib.import_module("apis.migrations.0022_parts")
     content = DOCUMENTS["a cycle"]
     content["paths"]["/orders"]["post"]["tags"] = ["sales"]
     with tenant_scope(cast.acme.pk):

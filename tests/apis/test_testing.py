@@ -110,7 +110,7 @@ def test_those_whose_time_is_over_are_ended_in_each_tenant(cast: Cast) -> None:
             for each in (over, later):
                 testing.open_for_tests(each, hours=1, by=person)
             Revision.objects.filter(pk=over.pk).update(open_until=timezone.now() - HOUR)
-            Due.objects.filter(job=testing.TEST_JOB).update(at=timezone.now())
+            Due.objects.filter(tenant_id=tenant.pk, job=testing.TEST_JOB).update(at=timezone.now() - HOUR)
     assert end_tests() == 2
     assert end_tests() == 0
     for tenant in (cast.acme, cast.globex):
@@ -164,8 +164,8 @@ def test_its_routes_count_among_those_that_gateways_hold(in_acme: Cast, orders: 
 # --- who may call ----------------------------------------------------------------------------------------------------
 
 
-def grants(cast: Cast) -> dict[tuple[str, str], tuple[str, str]]:
-    return {(each.api, each.client_id): (each.plan, each.refusal) for each in desired.read(cast.acme.pk).tenant.access.grants}
+def grants() -> dict[tuple[str, str], tuple[str, str]]:
+    return {(each.api, each.client_id): (each.plan, each.refusal) for each in desired._grants()}
 
 
 def test_while_nothing_is_open_it_takes_an_application_of_ones_own(in_acme: Cast) -> None:
@@ -177,33 +177,29 @@ def test_while_nothing_is_open_it_takes_an_application_of_ones_own(in_acme: Cast
     assert not Revision.objects.open_for_tests().exists()
 
 
-def test_the_named_application_has_a_grant_until_the_api_is_opened(cast: Cast) -> None:
-    with tenant_scope(cast.acme.pk):
-        api = make.api("orders", published=False)
-        revision, mine = v1(api).live_revision, make.application(cast.pam, name="Mine")
-        assert revision is not None
-        event = testing.open_for_tests(revision, hours=1, application=mine, by=cast.pam)
-        assert (event.data["application"], event.data["application_id"]) == ("Mine", str(mine.pk))
-        next_one = publishing.add_revision(v1(api), document=make.document(), target=make.target(), by=None)
-        testing.open_for_tests(next_one, hours=1, application=mine, by=cast.pam)
-    assert grants(cast) == {("orders", mine.client_id): ("test", "")}
-    with tenant_scope(cast.acme.pk):
-        publishing.publish(v1(api), by=cast.pam)
-        next_one.refresh_from_db()
-        assert (next_one.is_open_for_tests, next_one.tester) == (True, None)
-        with pytest.raises(Invalid, match="it takes a subscription"):
-            testing.open_for_tests(next_one, hours=1, application=mine, by=cast.pam)
-    assert grants(cast) == {}
+def test_the_named_application_has_a_grant_until_the_api_is_opened(in_acme: Cast) -> None:
+    api = make.api("orders", published=False)
+    revision, mine = v1(api).live_revision, make.application(in_acme.pam, name="Mine")
+    assert revision is not None
+    event = testing.open_for_tests(revision, hours=1, application=mine, by=in_acme.pam)
+    assert (event.data["application"], event.data["application_id"]) == ("Mine", str(mine.pk))
+    next_one = another(api)
+    testing.open_for_tests(next_one, hours=1, application=mine, by=in_acme.pam)
+    assert grants() == {("orders", mine.client_id): ("test", "")}
+    publishing.publish(v1(api), by=in_acme.pam)
+    next_one.refresh_from_db()
+    assert (next_one.is_open_for_tests, next_one.tester) == (True, None)
+    with pytest.raises(Invalid, match="it takes a subscription"):
+        testing.open_for_tests(next_one, hours=1, application=mine, by=in_acme.pam)
+    assert grants() == {}
 
 
-def test_a_tester_reaches_nothing_live_whatever_stands_in_the_row(cast: Cast) -> None:
+def test_a_tester_reaches_nothing_live_whatever_stands_in_the_row(in_acme: Cast, orders: Api) -> None:
     """The gateway's table knows APIs, not revisions, so the grant is given only where nothing else of the API can be called."""
-    with tenant_scope(cast.acme.pk):
-        api = make.api("orders")
-        second = another(api)
-        testing.open_for_tests(second, hours=1, by=cast.pam)
-        Revision.objects.filter(pk=second.pk).update(tester=make.application(cast.pam))
-    assert grants(cast) == {}
+    second = another(orders)
+    testing.open_for_tests(second, hours=1, by=in_acme.pam)
+    Revision.objects.filter(pk=second.pk).update(tester=make.application(in_acme.pam))
+    assert grants() == {}
 
 
 # --- REST ------------------------------------------------------------------------------------------------------------

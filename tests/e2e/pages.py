@@ -49,6 +49,8 @@ NO_PAGES = {
         "a question like others, of an API whose revisions are reviewed",
     ),
     "console-api-version-brown-out-cancel": "a question like others, of a brown-out that only the page names",
+    "console-api-source-look": "a question like others, of a version whose document stands elsewhere",
+    "console-api-source-remove": "likewise",
     "console-settings-logo": "it leads to the settings",
     "tenant-logo": "a picture",
     "console-settings-sign-in-test": "it leads back, unless it was asked to test",
@@ -172,6 +174,7 @@ def places(world: World) -> list[Place]:
         Place("console-api-policies", f"{c}/apis/orders/policies/", PAM),
         Place("console-api-version-new", f"{c}/apis/orders/add-version/", PAM),
         Place("console-api-version-publish", f"{c}/apis/customers/v1/publish/", PAM),
+        Place("console-api-source", f"{c}/apis/orders/v1/source/", PAM),
         Place("console-api-version-life", f"{c}/apis/orders/v1/life/", PAM),
         Place("console-api-version-prerelease", f"{c}/apis/customers/v1/prerelease/", PAM),
         *(

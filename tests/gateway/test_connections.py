@@ -4,9 +4,10 @@ import base64
 from typing import Any
 
 from tests import live
-from tests.gateway.test_chain import last_seen
+from tests.gateway.test_chain import Tls, assert_refused, last_seen, tls
 from tests.live import Gateway, Upstream
 
+__all__ = ["tls"]
 ANSWERS = {"responses": {"200": {"description": "Yes"}}}
 PATHS = ("/api/v3", "/api/v3/orders/{id}", "/api/v30", "/{name}/v3/orders")
 CONTENT: dict[str, Any] = {
@@ -58,3 +59,16 @@ def test_the_beginning_of_paths_is_taken_off(gateway: Gateway, upstream: Upstrea
             "/other/v3/orders": "/base/other/v3/orders",
         },
     }
+
+
+def test_an_upstream_proves_itself_by_authorities_and_a_name_of_its_own(gateway: Gateway, upstream: Upstream, tls: Tls) -> None:
+    """Its certificate is for localhost, by an authority that the gateway does not know."""
+    shop = live.shop(upstream, api=False)
+    root, url = tls.ca_file.read_text(), f"https://127.0.0.1:{tls.upstream.port}"
+    asked: dict[str, dict[str, Any]] = {"both": {"ca": root, "sni": "localhost"}, "authority": {"ca": root}, "name": {"sni": "localhost"}}
+    for api, given in asked.items():
+        shop.add_api(api, url=url, **given)
+    clients = {api: shop.client(api=api).token() for api in asked}
+    assert gateway.settles(200, "", shop.path(api="both"), clients["both"]).json["headers"]["host"] == f"127.0.0.1:{tls.upstream.port}"
+    for api in ("authority", "name"):
+        assert_refused(gateway.call(shop.path(api=api), clients[api]), 503, "UPSTREAM_UNAVAILABLE")

@@ -64,6 +64,9 @@ def whole_tenant() -> Tenant:
         header="x-key",
         secret=b"s3cret",
         retry_percent=10,
+        strip_path="/bills",
+        ca="-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n",
+        sni="inside.billing.example",
     )
     billing = replace(
         orders(target),
@@ -107,7 +110,7 @@ def mock_tenant() -> Tenant:
     )
 
 
-def tested_tenant() -> Tenant:
+def opened_tenant() -> Tenant:
     """The same, where the next revision of each API is tried at an address of its own."""
     billing, active = whole_tenant().routes or ()
     target = upstream(9001, key="00112233445566ff", path="/next")
@@ -128,7 +131,7 @@ def tenant_files() -> dict[str, str]:
     files["suspended"] = readable(configuration_pb2.RouteConfiguration, suspended.routes)
     files["going"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(going_tenant()).routes)
     files["mock"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(mock_tenant()).routes)
-    files["tested"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(tested_tenant()).routes)
+    files["tested"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(opened_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in found.clusters:
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)

@@ -90,13 +90,13 @@ def test_it_ends_when_callers_get_it(gateway: Gateway, shop: Shop, carl: Client,
 def test_only_subscribers_of_the_tenant_may_call_it(
     gateway: Gateway, shop: Shop, carl: Client, second: Revision, upstream: Upstream
 ) -> None:
+    stranger, nobody, suspended = live.shop(upstream).client(), shop.client(status=""), shop.client("suspended")
     opened(shop, second)
-    stranger = live.shop(upstream).client()
     before, path = len(upstream.seen), shop.path(version=NEXT)
     assert gateway.call(path).code == "TOKEN_MISSING"
     assert gateway.call(path, stranger.token()).code == "TOKEN_INVALID", "Eve's token is of another tenant"
-    assert gateway.call(path, shop.client(status="").token()).code == "SUBSCRIPTION_REQUIRED"
-    assert gateway.call(path, shop.client("suspended").token()).code == "SUBSCRIPTION_SUSPENDED"
+    assert gateway.call(path, nobody.token()).code == "SUBSCRIPTION_REQUIRED"
+    assert gateway.call(path, suspended.token()).code == "SUBSCRIPTION_SUSPENDED"
     assert len(upstream.seen) == before
 
 

@@ -12,13 +12,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apis.actions import subscriptions
-from apis.models import ApiVersion, BrownOut, Subscription
+from apis.models import ApiVersion, BrownOut, Review, Subscription
 from keys.models import SigningKey
 from tenants import events
 from tenants.errors import NotAllowed
 from tenants.event_kinds import KINDS
 from tenants.lifecycle import move
-from tenants.models import Event, Role, Tenant
+from tenants.models import Event, Membership, Role, Tenant
 from tenants.scope import current_tenant_id, tenant_scope
 from tests import make
 from tests.conftest import Cast
@@ -37,6 +37,10 @@ def one(model: Any) -> Any:
             return BrownOut.objects.create(version=version, starts_at=now, ends_at=now + timedelta(minutes=1))
         case "plan":
             return make.plan()
+        case "review":
+            asked, decided = (each.user for each in Membership.objects.select_related("user").order_by("id")[:2])
+            revision = make.api().versions.get().revisions.get()
+            return Review.objects.create(revision=revision, requested_by=asked, decided_by=decided, requested_at=timezone.now())
         case "credential":
             return make.credential()[0]
         case "subscription":
@@ -65,7 +69,7 @@ def what_goes_with(model: Any, status: str) -> dict[str, Any]:
 
 def test_the_stateful_models_are_found() -> None:
     assert {model.__name__ for model in STATEFUL} == {
-        "ApiVersion", "BrownOut", "Credential", "Invitation", "Plan", "ServiceAccount", "SigningKey", "Subscription", "Tenant",
+        "ApiVersion", "BrownOut", "Credential", "Invitation", "Plan", "Review", "ServiceAccount", "SigningKey", "Subscription", "Tenant",
     }  # fmt: skip
 
 
@@ -84,8 +88,12 @@ def test_a_step_is_taken_if_the_diagram_has_it(in_acme: Cast, model: Any, was: s
     events.lock()
     before = Event.objects.count()
     verb = model.STEPS.get((was, to))
+
+    def said(status: str) -> str:
+        return str(model.Status(status).label).lower()
+
     if verb is None:
-        with pytest.raises(NotAllowed, match=f"is {was}, so it can't become {to}"):
+        with pytest.raises(NotAllowed, match=f"is {said(was)}, so it can't become {said(to)}"):
             move(thing, to, by=in_acme.ada)
         assert model.objects.get(pk=thing.pk).status == was
         assert Event.objects.count() == before

@@ -170,7 +170,7 @@ def test_a_feed_comes_in_the_readers_language(cast: Cast, carl: Client, changed:
 
 
 def test_what_people_and_documents_write_does_no_harm(cast: Cast, carl: Client, orders: Api) -> None:
-    more = {"get": {"responses": {"200": {"description": "d"}, "404": {"description": "d"}}}}
+    more: dict[str, Any] = {"get": {"responses": {"200": {"description": "d"}, "404": {"description": "d"}}}}
     more["get"]["parameters"] = [{"name": "a\x0b" + HOSTILE, "in": "query", "schema": {"type": "string"}}]
     paths = make.DOCUMENT["paths"]
     document = {**make.DOCUMENT, "paths": {**paths, "/orders": {**paths["/orders"], **more}}}

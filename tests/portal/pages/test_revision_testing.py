@@ -52,7 +52,7 @@ def test_pam_opens_it_finds_its_address_and_closes_it(cast: Cast, pam: Client, s
     for page in (opened, pam.get(API)):
         said = text(page)
         assert "/acme/orders/v1~2" in said
-        assert "v1~2/orders' \\ -H \"X-API-Key: $KEY\"" in said
+        assert 'v1~2/orders\' \\ -H "X-API-Key: $KEY"' in said
         assert "It closes in 24 hours" in said or "It closes in 1 day" in said
         assert f'href="{CLOSE}"' in page.content.decode()
     assert pam.get(CLOSE).status_code == 200

@@ -248,6 +248,8 @@ def test_a_name_that_cannot_be_comes_back_with_all_that_was_typed(cast: Cast, pa
         ("header", "x-key", "The header&#x27;s secret is 1 to 4,000 printable ASCII characters"),
         ("credential", "digest", "Select a valid choice."),
         ("user", "pam", "Only user and password have a user; leave it empty."),
+        ("ca", "abc", "Only an address with https:// has a certificate; leave this empty."),
+        ("sni", "a b", "Only an address with https://"),
         ("strip_path", "api", "“api” is not the beginning of a path; write for example /api/v3"),
         ("strip_path", "/api", "No path of the document begins with /api, so nothing could be taken off."),
         ("timeout_ms", "1", "Give a number from 100 to 300,000."),

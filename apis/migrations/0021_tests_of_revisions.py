@@ -5,7 +5,7 @@ from tenants.rls import same_tenant
 
 
 class Migration(migrations.Migration):
-    dependencies = [("apis", "0016_policies"), ("keys", "0004_identity_provider")]
+    dependencies = [("apis", "0020_connections"), ("keys", "0004_identity_provider")]
 
     operations = [
         migrations.AddField(model_name="revision", name="open_until", field=models.DateTimeField(null=True)),

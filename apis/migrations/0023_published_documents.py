@@ -7,7 +7,7 @@ from tenants.rls import enable_rls, same_tenant
 
 
 class Migration(migrations.Migration):
-    dependencies = [("apis", "0016_policies"), ("tenants", "0006_many_people")]
+    dependencies = [("apis", "0022_parts"), ("tenants", "0006_many_people")]
 
     operations = [
         migrations.CreateModel(

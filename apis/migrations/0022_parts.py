@@ -43,7 +43,7 @@ def _cut_up(cursor: Any, tenant: Any, revision: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("apis", "0016_policies"), ("tenants", "0006_many_people")]
+    dependencies = [("apis", "0021_tests_of_revisions"), ("tenants", "0006_many_people")]
 
     operations = [
         migrations.AddField(model_name="revision", name="outline", field=models.JSONField(default=list)),

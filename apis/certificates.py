@@ -1,0 +1,94 @@
+"""Certificates in PEM (RFC 7468), as people paste them. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+MOST = 10
+MOST_CHARACTERS = 40_000
+
+
+def _(sentence: str) -> str:
+    """Marks a sentence for translation; whoever catches the refusal translates it, this module knows no framework."""
+    return sentence
+
+
+class CertificateRefused(ValueError):  # noqa: N818  (reads as the sentence it is)
+    """`named` fills the placeholders of `sentence`."""
+
+    def __init__(self, sentence: str, **named: object) -> None:
+        super().__init__(sentence % named)
+        self.sentence, self.named = sentence, named
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """`name`: what it says of whom it is for; `until`: in UTC."""
+
+    name: str
+    until: datetime
+
+
+def authorities(text: str, *, now: datetime) -> str:
+    """Each once, in the order given, without what stands around them.
+
+    :raises CertificateRefused: what is none, no authority's, or not in force.
+    """
+    if "PRIVATE KEY" in text:
+        raise CertificateRefused(_("There is a private key among the certificates; it does not belong here."))
+    found = list(dict.fromkeys(_parsed(text)))
+    if len(found) > MOST:
+        raise CertificateRefused(_("These are %(count)s certificates; at most %(most)s may be."), count=len(found), most=MOST)
+    for each in found:
+        _in_force(each, now)
+        if not _is_authority(each):
+            raise CertificateRefused(
+                _("“%(name)s” is not an authority's certificate; paste the one that it is signed with."), name=_name(each)
+            )
+    return "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
+
+
+def shown(kept: str) -> tuple[Certificate, ...]:
+    """Those of a text that was taken before."""
+    return tuple(Certificate(_name(each), each.not_valid_after_utc) for each in _parsed(kept)) if kept else ()
+
+
+def _parsed(text: str) -> list[x509.Certificate]:
+    if len(text) > MOST_CHARACTERS:
+        raise CertificateRefused(_("This has more than %(most)s characters."), most=MOST_CHARACTERS)
+    try:
+        found = x509.load_pem_x509_certificates(text.encode())
+        # Extensions are read late, and may be what is broken.
+        for each in found:
+            each.extensions  # noqa: B018
+    except (ValueError, x509.DuplicateExtension):
+        said = _("This is not a certificate in PEM, which begins with -----BEGIN CERTIFICATE----- and ends with -----END CERTIFICATE-----.")
+        raise CertificateRefused(said) from None
+    return found
+
+
+def _in_force(each: x509.Certificate, now: datetime) -> None:
+    if each.not_valid_after_utc <= now:
+        said = _("“%(name)s” ended on %(day)s; paste one that is in force.")
+        raise CertificateRefused(said, name=_name(each), day=each.not_valid_after_utc.date().isoformat())
+    if each.not_valid_before_utc > now:
+        said = _("“%(name)s” is in force from %(day)s on, and not before.")
+        raise CertificateRefused(said, name=_name(each), day=each.not_valid_before_utc.date().isoformat())
+
+
+def _is_authority(each: x509.Certificate) -> bool:
+    """It says so, or has signed itself."""
+    try:
+        return each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca or each.issuer == each.subject
+    except x509.ExtensionNotFound:
+        return each.issuer == each.subject
+
+
+def _name(each: x509.Certificate) -> str:
+    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
+        for attribute in each.subject.get_attributes_for_oid(oid):
+            return str(attribute.value)[:80]
+    return each.subject.rfc4514_string()[:80] or f"{each.serial_number:x}"[:80]
