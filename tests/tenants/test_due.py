@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from portal.settings import DATABASE_URL
@@ -131,3 +131,14 @@ def test_a_row_that_another_worker_is_claiming_is_skipped_not_waited_for(acme: T
         assert due.claim(JOB, 10) == []
         connection.close()
     assert due.claim(JOB, 10) == [acme.pk]
+
+
+def test_no_more_are_claimed_than_were_asked_for_however_it_is_planned(acme: Tenant) -> None:
+    """PostgreSQL may plan a join with what is taken so that it looks for that anew for each row."""
+    expect(acme, ago(seconds=2))
+    expect(make.tenant("globex"), ago(seconds=1))
+    with transaction.atomic(), connection.cursor() as cursor:
+        for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+        assert due.claim(JOB, 1) == [acme.pk]
+        assert len(due.claim(JOB, 1)) == 1
