@@ -39,6 +39,7 @@ def authorities(text: str, *, now: datetime) -> str:
     """
     if "PRIVATE KEY" in text:
         raise CertificateRefused(_("There is a private key among the certificates; it does not belong here."))
+    _hold_to_length(text)
     found = list(dict.fromkeys(_parsed(text)))
     if len(found) > MOST:
         raise CertificateRefused(_("These are %(count)s certificates; at most %(most)s may be."), count=len(found), most=MOST)
@@ -48,7 +49,10 @@ def authorities(text: str, *, now: datetime) -> str:
             raise CertificateRefused(
                 _("“%(name)s” is not an authority's certificate; paste the one that it is signed with."), name=_name(each)
             )
-    return "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
+    written = "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
+    # In lines of its own length it may be longer than it was.
+    _hold_to_length(written)
+    return written
 
 
 def shown(kept: str) -> tuple[Certificate, ...]:
@@ -56,9 +60,12 @@ def shown(kept: str) -> tuple[Certificate, ...]:
     return tuple(Certificate(_name(each), each.not_valid_after_utc) for each in _parsed(kept)) if kept else ()
 
 
-def _parsed(text: str) -> list[x509.Certificate]:
+def _hold_to_length(text: str) -> None:
     if len(text) > MOST_CHARACTERS:
         raise CertificateRefused(_("This has more than %(most)s characters."), most=MOST_CHARACTERS)
+
+
+def _parsed(text: str) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(text.encode())
         # Extensions are read late, and may be what is broken.

@@ -1,6 +1,7 @@
 """A document as callers should use it: served by the gateway, and secured by what Portico takes there.
 
 The publisher's own servers and security are taken out wherever OpenAPI lets them stand; what upstreams ask for is no caller's business.
+Extensions (`x-…`) stay as they are: what they mean, their authors alone know.
 """
 
 import hashlib

@@ -148,8 +148,8 @@ class TestOut(serializers.Serializer[Any]):
     """Where a revision is tried, and until when. `application`: whose calls alone pass, null where it takes a subscription."""
 
     address = serializers.CharField()
-    until = serializers.DateTimeField(source="open_until")
-    application = serializers.UUIDField(source="tester_id", allow_null=True)
+    until = serializers.DateTimeField()
+    application = serializers.UUIDField(allow_null=True)
 
 
 class RevisionOut(serializers.ModelSerializer[Revision]):
@@ -179,7 +179,7 @@ class RevisionOut(serializers.ModelSerializer[Revision]):
         if not revision.is_open_for_tests:
             return None
         address = f"{self.context['gateway']}/{revision.version.api.slug}/{revision.test_segment}"
-        told = {"address": address, "open_until": revision.open_until, "tester_id": revision.tester_id}
+        told = {"address": address, "until": revision.open_until, "application": revision.tester_id}
         return dict(TestOut(told).data)
 
     @extend_schema_field(LintOut(allow_null=True))

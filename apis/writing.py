@@ -104,9 +104,7 @@ class Sketch:
 
 
 class SketchError(ValueError):
-    """A line is no operation. `line` counts from 1; the text is `kind`, one of MEANT."""
-
-    MEANT = ("method", "path", "braces", "twice", "many", "none")
+    """A line is no operation. `line` counts from 1; `kind` is why: "method", "path", "braces", "twice", "many", or "none" at all."""
 
     def __init__(self, line: int, kind: str) -> None:
         self.line, self.kind = line, kind

@@ -42,6 +42,8 @@
     if (event.detail.target.id === "app" && document.activeElement === document.body) {
       land(document.getElementById("page"), document.getElementById("page"));
     }
+    // What was asked for below a document stands elsewhere than the button.
+    if (["preview", "document-field"].includes(event.detail.target.id)) land(document.getElementById(event.detail.target.id), null);
   });
   // What a page asks for by itself must not take it away from under what is being typed.
   on("htmx:beforeOnLoad", (event) => {

@@ -1,6 +1,7 @@
 """Jobs that come due per tenant, claimed by lease: a worker that dies gives its rows back after five minutes."""
 
 import logging
+import time
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,6 +21,8 @@ MAIL_JOB = events.MAIL_JOB
 
 # The job's work on one tenant, in its scope and under its lock; returns when it is due next, None when nothing is left.
 Work = Callable[[], datetime | None]
+# See `serve`.
+Serve = Callable[[UUID, float], int]
 
 
 def expect(job: str, at: datetime) -> None:
@@ -93,6 +96,24 @@ def run(job: str, work: Work, *, limit: int = 100) -> int:
                 log.exception("%s failed for tenant %s.", job, tenant_id)
                 continue
             served += 1
+    return served
+
+
+def serve(job: str, work: Serve, *, seconds: float) -> int:
+    """Let `work` do what takes seconds for one tenant after the other, until they are over; safe to run twice.
+
+    :param work: gets the tenant, out of scope and without a lock, and the moment (of `time.monotonic`) from which it begins nothing
+        more; it settles the job or gives the tenant back itself, and returns how much it did.
+    :returns: the sum.
+    """
+    until = time.monotonic() + seconds
+    served = 0
+    while time.monotonic() < until and (claimed := claim(job, 1)):
+        try:
+            served += work(claimed[0], until)
+        except Exception:
+            # One tenant's trouble must not hold up the others; its row comes back with the lease.
+            log.exception("%s failed for tenant %s.", job, claimed[0])
     return served
 
 

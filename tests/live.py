@@ -91,11 +91,12 @@ class Seen:
 
 
 class Upstream:
-    """Answers each call with what it saw, and with `headers`. `/…/slow?ms=500` takes its time."""
+    """Answers each call with what it saw, with `status` and with `headers`. `/…/slow?ms=500` takes its time."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
         self.headers: dict[str, str] = {}
+        self.status = 200
         upstream = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -126,7 +127,7 @@ class Upstream:
             time.sleep(int(query.removeprefix("ms=")) / 1000)
         told = {"method": seen.method, "path": seen.path, "headers": headers, "length": seen.length}
         content = json.dumps(told).encode()
-        handler.send_response(200)
+        handler.send_response(self.status)
         for name, value in {"content-type": "application/json", "content-length": str(len(content)), **self.headers}.items():
             handler.send_header(name, value)
         handler.end_headers()

@@ -5,6 +5,7 @@ Nothing that anybody decides depends on it, so that is no event.
 
 import logging
 import time
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 COMPARE_JOB = "compare_what_went_live"
 # One run compares nothing more after so long.
 RUN_SECONDS = 60.0
+# What could not be compared is tried again after so long.
+AGAIN = timedelta(minutes=5)
 # Of one revision so many changes are kept, in so many characters: a change log is read, and REST lists all of them.
 MOST = 60
 CHARACTERS = 20_000
@@ -35,21 +38,19 @@ def compare_what_went_live(*, seconds: float = RUN_SECONDS) -> int:
 
     The comparing happens between two transactions, never under the lock.
     """
-    until = time.monotonic() + seconds
-    served = 0
-    while time.monotonic() < until and (claimed := due.claim(COMPARE_JOB, 1)):
-        try:
-            served += _serve(claimed[0], until)
-        except Exception:
-            # One tenant's trouble must not hold up the others; its row comes back with the lease.
-            log.exception("%s failed for tenant %s.", COMPARE_JOB, claimed[0])
-    return served
+    return due.serve(COMPARE_JOB, _serve, seconds=seconds)
 
 
 def _serve(tenant_id: UUID, until: float) -> int:
-    served = 0
-    while found := _next(tenant_id):
-        _compare(tenant_id, found)
+    served, below = 0, None
+    while found := _next(tenant_id, below):
+        below = found.number
+        try:
+            _compare(tenant_id, found)
+        except Exception:
+            # It must not hold up those before it; the next run comes back to it.
+            log.exception("Event %s of tenant %s could not be compared.", below, tenant_id)
+            continue
         served += 1
         if time.monotonic() >= until:
             due.give_back(COMPARE_JOB, [tenant_id])
@@ -57,14 +58,18 @@ def _serve(tenant_id: UUID, until: float) -> int:
     return served
 
 
-def _next(tenant_id: UUID) -> Event | None:
-    """The newest first: it is what is read."""
+def _next(tenant_id: UUID, below: int | None) -> Event | None:
+    """The newest first: it is what is read.
+
+    :param below: those from this number on were tried.
+    """
     with tenant_scope(tenant_id):
-        events.lock()
+        lock = events.lock()
         known = Exists(LoggedChange.objects.filter(event=OuterRef("pk")))
-        found = reached_callers().exclude(known).order_by("-number").first()
+        waiting = reached_callers().exclude(known).order_by("-number")
+        found = (waiting if below is None else waiting.filter(number__lt=below)).first()
         if found is None:
-            due.settle(COMPARE_JOB, None)
+            due.settle(COMPARE_JOB, lock.now + AGAIN if waiting.exists() else None)
         return found
 
 
@@ -73,13 +78,13 @@ def _compare(tenant_id: UUID, event: Event) -> None:
         revision = Revision.objects.only("document", "version_id").get(pk=event.subject_id)
         was = Revision.objects.filter(version=revision.version_id, number=event.data["was"] or 0).only("document").first()
     said = {}
-    counts = dict.fromkeys(Level, 0)
     for language, _name in settings.LANGUAGES:
         with translation.override(language):
             # As it was on that day: of sunsets, some had come and others not.
             found = differences(was.document if was else None, revision.document, today=event.at.date(), gettext=gettext)
         said[language] = [as_json(each) for each in _kept(found)]
-        counts = {level: len(found.of(level)) for level in Level}
+    # In whatever language, there are as many.
+    counts = {level: len(found.of(level)) for level in Level}
     with tenant_scope(tenant_id):
         lock = events.lock()
         LoggedChange.objects.get_or_create(event=event, defaults={"counts": counts, "said": said, "compared_at": lock.now})

@@ -19,11 +19,14 @@ def document_of(version: ApiVersion, *, form: _Form, address: str, token_url: st
 
     :param version: with a live revision. The others: see apis.published.
     """
-    source = made_from(version.live_revision_id, address=address, token_url=token_url)
+    live = version.live_revision_id
+    assert live is not None
+    source = made_from(live, address=address, token_url=token_url)
     kept = PublishedDocument.objects.filter(version=version, form=form)
     if found := kept.filter(made_from=source).defer("content").first():
         return found
-    revision = Revision.objects.only("document", "scopes").get(live_in=version)
+    # The one of the key, whatever is live by now.
+    revision = Revision.objects.only("document", "scopes").get(pk=live)
     content = _written(published(revision.document, address=address, token_url=token_url, scopes=revision.scopes), form).encode()
     made = PublishedDocument(
         version=version,

@@ -90,15 +90,7 @@ def read_documents(*, seconds: float = RUN_SECONDS) -> int:
 
     The reading happens between two transactions, never under the lock.
     """
-    until = time.monotonic() + seconds
-    served = 0
-    while time.monotonic() < until and (claimed := due.claim(READ_JOB, 1)):
-        try:
-            served += _serve(claimed[0], until)
-        except Exception:
-            # One tenant's trouble must not hold up the others; its row comes back with the lease.
-            log.exception("%s failed for tenant %s.", READ_JOB, claimed[0])
-    return served
+    return due.serve(READ_JOB, _serve, seconds=seconds)
 
 
 def _serve(tenant_id: UUID, until: float) -> int:

@@ -16,10 +16,10 @@ from apis import connections, contract, mock, openapi, origins, parts, reference
 from apis.actions import resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
-from apis.actions.reviews import hold_to_review
+from apis.actions.reviews import had_by_callers, hold_to_review, is_back
 from apis.actions.rules import hold_to_rules
 from apis.connections import Connection, ConnectionRefused
-from apis.models import Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
+from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
 from apis.openapi import Document, Problem
 from keys.envelope import seal, unseal
 from keys.kek import kek
@@ -178,8 +178,9 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
 
     :raises Invalid: see `check_paths`.
     """
-    lock = events.lock()
+    # All that needs no row, before anybody waits for the lock.
     outline, contents = parts.cut(document.content)
+    lock = events.lock()
     if isinstance(target, Target):
         check_paths(target.connection, [operation.path for operation in document.operations])
     last = version.revisions.order_by("-number").values_list("number", flat=True).first() or 0
@@ -291,14 +292,16 @@ def make_live(
     :param told: what the event tells beside the numbers.
     """
     lock = events.lock()
-    version = ApiVersion.objects.select_related("api", "live_revision").get(pk=revision.version_id)
+    # A racing request may have been first, and the first time is what counts.
+    revision.refresh_from_db(fields=["went_live_at"])
+    version = ApiVersion.objects.select_related("api", "live_revision").defer(*LIVE_LARGE).get(pk=revision.version_id)
     if version.status == ApiVersion.Status.RETIRED:
         raise NotAllowed(_("%(version)s is retired, so no revision of it can go live.") % {"version": version})
     if version.live_revision_id == revision.pk:
         raise NotAllowed(_("Revision %(number)s is live already.") % {"number": revision.number})
     was = version.live_revision.number if version.live_revision else None
     refuse_other(instead_of, was)
-    if revision.went_live_at is None:
+    if not is_back(revision, had_by_callers(version)):
         # Going back to what callers had must not wait for a better description.
         hold_to_rules(revision)
     if version.status in ApiVersion.OFFERED:

@@ -5,7 +5,8 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apis.models import Api, ApiVersion, Review, Revision
+from apis.models import LIVE_LARGE, Api, ApiVersion, Review, Revision
+from apis.models.review import ReviewQuerySet
 from tenants import events
 from tenants.errors import NotAllowed
 from tenants.lifecycle import move
@@ -29,6 +30,9 @@ def what_stands_against(revision: Revision, version: ApiVersion) -> str:
 
     :param version: its own, with its API and its live revision.
     """
+    if version.status == ApiVersion.Status.RETIRED:
+        # Nothing of it goes live any more.
+        return ""
     live = had_by_callers(version)
     # What is live in a draft still has to reach callers.
     if not version.api.needs_review or revision == live or is_back(revision, live) or _approval(revision, live):
@@ -75,6 +79,8 @@ def _change(api: Api, *, needed: bool, by: User | None) -> Event | None:
         return None
     api.needs_review = needed
     api.save(update_fields=["needs_review"])
+    if not needed:
+        withdraw_all(Review.objects.filter(revision__version__api=api), by=by)
     return events.record("api.review_changed", api, by=by, was=not needed, now=needed)
 
 
@@ -85,7 +91,7 @@ def request(revision: Revision, *, note: str = "", by: User) -> Review:
     :raises NotAllowed: it needs none, or one is asked for already.
     """
     lock = events.lock()
-    version = ApiVersion.objects.select_related("api", "live_revision").get(pk=revision.version_id)
+    version = ApiVersion.objects.select_related("api", "live_revision").defer(*LIVE_LARGE).get(pk=revision.version_id)
     if not what_stands_against(revision, version):
         raise NotAllowed(_("Revision %(number)s needs no review now.") % {"number": revision.number})
     live = had_by_callers(version)
@@ -93,7 +99,7 @@ def request(revision: Revision, *, note: str = "", by: User) -> Review:
     if waiting is not None and waiting.against == live:
         raise NotAllowed(_("A review of revision %(number)s is asked for already.") % {"number": revision.number})
     if waiting is not None:
-        move(waiting, _Status.WITHDRAWN, by=by)
+        move(waiting, _Status.WITHDRAWN, by=by, data=_told(waiting))
     made = Review.objects.create(revision=revision, against=live, requested_by=by, requested_at=lock.now, note=note)
     told: dict[str, Any] = {"version": str(version), "number": revision.number, "against": live.number if live else None}
     events.record("review.requested", made, by=by, note=note, **told)
@@ -107,7 +113,7 @@ def approve(review: Review, *, by: User) -> Event:
     """
     lock = events.lock()
     _hold_to_four_eyes(review, by)
-    version = ApiVersion.objects.select_related("live_revision").get(pk=review.revision.version_id)
+    version = ApiVersion.objects.select_related("live_revision").defer(*LIVE_LARGE).get(pk=review.revision.version_id)
     if had_by_callers(version) != review.against:
         raise NotAllowed(_("Another revision went live since the review was asked for. Somebody has to ask again."))
     return move(review, _Status.APPROVED, by=by, data=_told(review), decided_by=by, decided_at=lock.now)
@@ -127,6 +133,12 @@ def withdraw(review: Review, *, by: User) -> Event:
     if not review.is_own_of(by):
         raise NotAllowed(_("Only who asked for a review can withdraw it."))
     return move(review, _Status.WITHDRAWN, by=by, data=_told(review))
+
+
+def withdraw_all(those: ReviewQuerySet, *, by: User | None) -> None:
+    """Nobody has to look at them any more. Under the lock."""
+    for each in those.waiting().for_list().order_by("pk"):
+        move(each, _Status.WITHDRAWN, by=by, data=_told(each))
 
 
 def _hold_to_four_eyes(review: Review, by: User) -> None:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from apis import document_at, openapi
 from apis.actions import publishing
 from apis.actions.importing import BUSY, may_publish
-from apis.models import ApiVersion, DocumentSource, Revision
+from apis.models import LARGE, ApiVersion, DocumentSource, Revision
 from apis.openapi import Document, DocumentError
 from tenants import due, events
 from tenants.errors import Invalid, NotAllowed
@@ -94,15 +94,7 @@ def look_at_sources(*, seconds: float = RUN_SECONDS) -> int:
 
     Fetching and reading happen between two transactions, never under the lock.
     """
-    until = time.monotonic() + seconds
-    looks = 0
-    while time.monotonic() < until and (claimed := due.claim(LOOK_JOB, 1)):
-        try:
-            looks += _serve(claimed[0], until)
-        except Exception:
-            # One tenant's trouble must not hold up the others; its row comes back with the lease.
-            log.exception("%s failed for tenant %s.", LOOK_JOB, claimed[0])
-    return looks
+    return due.serve(LOOK_JOB, _serve, seconds=seconds)
 
 
 def _serve(tenant_id: UUID, until: float) -> int:
@@ -181,7 +173,7 @@ def _see(tenant_id: UUID, source: DocumentSource) -> _Seen:
     with tenant_scope(tenant_id):
         rows = Revision.objects.filter(version=source.version_id).select_related("upstream").order_by("-number")
         newest = rows[0]
-        base = rows.defer("document").filter(live_in=source.version_id).first() or newest
+        base = rows.defer(*LARGE).filter(live_in=source.version_id).first() or newest
     if document.content == newest.document:
         # Written otherwise, it says the same.
         return same
@@ -225,8 +217,8 @@ def _finish(tenant_id: UUID, source: DocumentSource, seen: _Seen) -> None:
 
 
 def _add(source: DocumentSource, document: Document, target: publishing.Target | publishing.Mock) -> int:
-    note = _("Found at %(host)s.") % {"host": source.host}
-    revision = publishing.add_revision(source.version, document=document, target=target, note=note, by=None)
+    # Callers read the notes of revisions; where it was found, the event tells.
+    revision = publishing.add_revision(source.version, document=document, target=target, by=None)
     events.record("document_source.found", source.version, by=None, **_named(source), number=revision.number)
     return revision.number
 

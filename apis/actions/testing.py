@@ -31,13 +31,9 @@ def open_for_tests(revision: Revision, *, hours: int, application: Application |
     :raises Invalid: the application, or the hours, are none that may be given.
     """
     lock = events.lock()
-    revision.refresh_from_db(fields=["open_until"])
     version = ApiVersion.objects.select_related("api").get(pk=revision.version_id)
-    if version.status == ApiVersion.Status.RETIRED:
-        raise NotAllowed(_("%(version)s is retired, so nothing of it is tested any more.") % {"version": version})
-    if version.live_revision_id == revision.pk and version.status in ApiVersion.OFFERED:
-        said = _("Revision %(number)s is live, so it is called at the address of %(version)s.")
-        raise NotAllowed(said % {"number": revision.number, "version": version})
+    if against := what_stands_against(revision, version):
+        raise NotAllowed(against)
     if hours not in HOURS:
         raise Invalid({"hours": [_("Choose from %(choices)s.") % {"choices": ", ".join(map(str, HOURS))}]})
     _check_tester(version, application, by=by)
@@ -51,6 +47,19 @@ def open_for_tests(revision: Revision, *, hours: int, application: Application |
     told: dict[str, Any] = {"application": application.name, "application_id": str(application.pk)} if application else {}
     until = revision.open_until.isoformat()
     return events.record("revision.test_opened", revision, by=by, version=str(version), number=revision.number, until=until, **told)
+
+
+def what_stands_against(revision: Revision, version: ApiVersion) -> str:
+    """Why it can't be opened, in a sentence; "" where it can.
+
+    :param version: its own.
+    """
+    if version.status == ApiVersion.Status.RETIRED:
+        return _("%(version)s is retired, so nothing of it is tested any more.") % {"version": version}
+    if version.live_revision_id == revision.pk and version.status in ApiVersion.OFFERED:
+        said = _("Revision %(number)s is live, so it is called at the address of %(version)s.")
+        return said % {"number": revision.number, "version": version}
+    return ""
 
 
 def needs_tester(version: ApiVersion) -> bool:

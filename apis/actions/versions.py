@@ -10,8 +10,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apis.actions import resources, testing
-from apis.models import Acknowledgement, ApiVersion, BrownOut, OperationUse, Subscription
+from apis.actions import resources, reviews, testing
+from apis.models import Acknowledgement, ApiVersion, BrownOut, OperationUse, Review, Subscription
 from keys.models import Application
 from tenants import due, events
 from tenants.errors import Invalid, NotAllowed
@@ -151,15 +151,21 @@ def retire(version: ApiVersion, *, reason: str = "", override: bool = False, by:
     if override and not reason:
         raise Invalid({"reason": [_("Say why it is retired all the same.")]})
     if version.status == _Status.CREATED:
-        testing.end_all(version, by=by)
+        _end_all(version, by=by)
         return move(version, _Status.RETIRED, by=by, why=reason, reason=reason, live_revision=None)
     if not override and (against := what_stands_against(version, lock.now)):
         raise NotAllowed(against)
     _cancel_all(version, by=by)
-    testing.end_all(version, by=by)
+    _end_all(version, by=by)
     event = move(version, _Status.RETIRED, by=by, why=reason, data={"override": True} if override else {}, reason=reason)
     resources.bring_up_to_date(version.api)
     return event
+
+
+def _end_all(version: ApiVersion, *, by: User) -> None:
+    """What is under way with its revisions."""
+    testing.end_all(version, by=by)
+    reviews.withdraw_all(Review.objects.filter(revision__version=version), by=by)
 
 
 def what_stands_against(version: ApiVersion, now: datetime) -> str:

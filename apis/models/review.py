@@ -5,7 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from apis.models.api import Revision
+from apis.models.api import LARGE, Revision
 from tenants.models import ServiceAccount, Steps, TenantManager, TenantModel, User
 
 
@@ -19,7 +19,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
     def for_list(self) -> Self:
         rows = self.select_related("revision__version__api", "against", "requested_by", "decided_by")
-        return rows.defer(*(f"{revision}__{name}" for revision in ("revision", "against") for name in ("document", "findings", "answers")))
+        return rows.defer(*(f"{revision}__{name}" for revision in ("revision", "against") for name in LARGE))
 
 
 ReviewManager = TenantManager.from_queryset(ReviewQuerySet)

@@ -14,9 +14,10 @@ from google.protobuf import wrappers_pb2
 from gateway.envoy.extensions import extension, http_filter, packed
 from gateway.envoy.names import BROTLI, GZIP
 
-# In bytes; below it the caller wins nothing.
+# In bytes; below it the caller wins nothing. What does not say its length beforehand is compressed however long it is.
 LEAST = 1_000
-# Text. What streams in events (text/event-stream) is none of it: it would wait until there is enough to compress.
+PART = 206
+# Text. What streams in events (text/event-stream) is none of it: each would be compressed by itself, which wins nothing.
 TYPES = (
     "application/javascript",
     "application/json",
@@ -50,7 +51,8 @@ def apply(route: route_pb2.Route) -> None:
 def _off(name: str, library: extension_pb2.TypedExtensionConfig) -> hcm_pb2.HttpFilter:
     least = wrappers_pb2.UInt32Value(value=LEAST)
     common = compressor_pb2.Compressor.CommonDirectionConfig(min_content_length=least, content_type=TYPES)
-    answers = compressor_pb2.Compressor.ResponseDirectionConfig(common_config=common)
+    # A part is one of the bytes that the upstream has (RFC 9110, section 14.4).
+    answers = compressor_pb2.Compressor.ResponseDirectionConfig(common_config=common, uncompressible_response_codes=[PART])
     whole = compressor_pb2.Compressor(compressor_library=library, response_direction_config=answers, choose_first=name == BROTLI)
     found = http_filter(name, whole)
     found.disabled = True

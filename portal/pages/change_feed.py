@@ -21,8 +21,6 @@ from portal.pages import change_log
 from portal.pages.catalogue import offered
 from tenants.access import TenantRequest, tenant_view
 
-# The newest; programs keep what they have read.
-MOST = 20
 # XML 1.0 §2.2 knows no way to write them, and a document's names may have them.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -30,13 +28,16 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 @tenant_view("apis.see_published", public=True)
 @require_safe
 def catalogue_feed(request: TenantRequest, api: str) -> HttpResponse:
-    """In the reader's language; a program that is signed in nowhere says by Accept-Language which that is."""
+    """The newest, those that its page shows first: programs keep what they have read.
+
+    In the reader's language; a program that is signed in nowhere says by Accept-Language which that is.
+    """
     found = get_object_or_404(offered(request), slug=api)
     language = translation.get_language_from_request(request)
     if request.user.is_authenticated:
         language = request.user.language_or(language)
     with translation.override(language):
-        told = change_log.told(list(happened(found).order_by("-number")[:MOST]), of=found)
+        told = change_log.told(list(happened(found).order_by("-number")[: change_log.PAGE]), of=found)
         body = _written(request, found, told, language)
     etag = quote_etag(hashlib.sha256(body).hexdigest()[:32])
     changed = max((int(each.entry.changed_at.timestamp()) for each in told), default=None)

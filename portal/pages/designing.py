@@ -12,6 +12,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
+from django_htmx.http import trigger_client_event
 
 from apis import reference, writing
 from apis.actions import drafts
@@ -67,7 +68,6 @@ class SketchForm(PageForm):
     replace = forms.BooleanField(
         label=gettext_lazy("Replace the document of my draft"),
         help_text=gettext_lazy("You have begun an API already. What you told about it stays, and its document goes."),
-        error_messages={"required": gettext_lazy("Say that the document of your draft may go, or leave this.")},
     )
 
     def __init__(self, *args: Any, draft: Draft | None, **kwargs: Any) -> None:
@@ -127,7 +127,9 @@ def answered(request: TenantRequest) -> HttpResponse | None:
         _tidy(form, reading)
     with inside(request, "apis.publish"):
         if asked == TIDY:
-            return render(request, "documents/_field.html", {"form": form})
+            answer = render(request, "documents/_field.html", {"form": form})
+            # What was found in it stands by other lines now.
+            return trigger_client_event(answer, "formatted", after="settle")
         return render(request, "documents/_preview.html", {"form": form, "reading": reading, **_preview(reading)})
 
 

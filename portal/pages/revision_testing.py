@@ -8,14 +8,13 @@ from uuid import UUID
 from django import forms
 from django.conf import settings
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from apis.actions import testing
-from apis.models import LARGE, ApiVersion, Operation, Revision, Subscription
+from apis.models import ApiVersion, Operation, Revision, Subscription
 from apis.models.api import time_in_words
 from keys import tokens
 from keys.models import Application
@@ -23,6 +22,7 @@ from portal import samples
 from portal.forms import PageForm
 from portal.kept import given
 from portal.pages import asking
+from portal.pages.revision_place import address_of, revision_at
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import Event
 
@@ -44,19 +44,13 @@ def tests_of(request: TenantRequest, version: ApiVersion, revisions: Sequence[Re
     reads = Operation.objects.filter(revision__in=open_ones, method="GET").order_by("revision", "path").distinct("revision")
     paths = dict(reads.values_list("revision", "path"))
     base = f"{tokens.audience(settings.GATEWAY_URL, request.tenant.slug)}/{version.api.slug}"
-    return {each.pk: _test(each, f"{base}/{version.name}~{each.number}", paths.get(each.pk, "/")) for each in open_ones}
+    return {each.pk: _test(each, f"{base}/{each.test_segment}", paths.get(each.pk, "/")) for each in open_ones}
 
 
 def _test(revision: Revision, address: str, called: str) -> Test:
     url = samples.address(address, called, path_values={})
     call = samples.Call(token_url="", client_id="", method="GET", url=url)  # nosec B106  (it takes an API key)
     return Test(revision, address, samples.curl_by_api_key(call))
-
-
-def may_open(revision: Revision, version: ApiVersion) -> bool:
-    """Whether it is not what callers have, and may be that one day."""
-    live = version.live_revision_id == revision.pk and version.status in ApiVersion.OFFERED
-    return not live and version.status != ApiVersion.Status.RETIRED
 
 
 class OpenForm(PageForm):
@@ -79,22 +73,11 @@ class OpenForm(PageForm):
             self.fields["application"].queryset = applications  # type: ignore[attr-defined]
 
 
-def _revision(api: str, version: str, number: int) -> Revision:
-    rows = Revision.objects.select_related("version__api").defer(*LARGE)
-    found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
-    return found
-
-
-def _page(request: TenantRequest, revision: Revision) -> str:
-    version = revision.version
-    return reverse("console-api-revision", args=[request.tenant.slug, version.api.slug, version.name, revision.number])
-
-
 @tenant_view("apis.publish")
 @require_http_methods(["GET", "HEAD", "POST"])
 def revision_test(request: TenantRequest, api: str, version: str, number: int) -> HttpResponse:
     """Open it, or, where it is open, for another time from now on."""
-    found = _revision(api, version, number)
+    found = revision_at(api, version, number)
     names = {"number": found.number, "version": found.version}
     own = Application.objects.owned_by(request.user).order_by("name") if testing.needs_tester(found.version) else None
     question = asking.Question(
@@ -102,7 +85,7 @@ def revision_test(request: TenantRequest, api: str, version: str, number: int) -
         says=_("It answers at an address of its own until the time is over, or it goes live. Callers of %(version)s notice nothing.")
         % names,
         button=_("Open it for tests"),
-        back=_page(request, found),
+        back=address_of(request, found),
         done=_("Revision %(number)s of %(version)s is open for tests.") % names,
         note=_who_may_call(found, own),
     )
@@ -135,13 +118,13 @@ def _who_may_call(revision: Revision, own: Any) -> asking.Note:
 @tenant_view("apis.publish")
 @require_http_methods(["GET", "HEAD", "POST"])
 def revision_test_close(request: TenantRequest, api: str, version: str, number: int) -> HttpResponse:
-    found = _revision(api, version, number)
+    found = revision_at(api, version, number)
     names = {"number": found.number, "version": found.version}
     question = asking.Question(
         title=_("Close revision %(number)s of %(version)s to tests?") % names,
         says=_("Its own address answers no more."),
         button=_("Close it"),
-        back=_page(request, found),
+        back=address_of(request, found),
         done=_("Revision %(number)s of %(version)s is closed to tests.") % names,
     )
     return asking.ask(request, question, PageForm(given(request)), lambda _data: testing.close_to_tests(found, by=request.user))

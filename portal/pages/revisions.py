@@ -9,12 +9,12 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import gate, importing, publishing, reviews
+from apis.actions import gate, importing, publishing, reviews, testing
 from apis.compared import compared
 from apis.mock import Origin
 from apis.models import LARGE, LIVE_LARGE, ApiVersion, Revision
@@ -24,7 +24,8 @@ from portal.kept import given
 from portal.pages import asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.revision_changes import by_level, what_it_does
-from portal.pages.revision_testing import may_open, tests_of
+from portal.pages.revision_place import address_of, revision_at
+from portal.pages.revision_testing import tests_of
 from portal.pages.upstreams import CONNECTS, UpstreamForm, as_it_is
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Busy, Invalid, NotAllowed
@@ -47,19 +48,22 @@ class RevisionForm(UpstreamForm, DocumentForm):
         if live:
             said = _("Leave this, the file and the address empty to keep the document of revision %(number)s.")
             self.fields["document"].help_text = said % {"number": live.number}
-            if live.upstream and live.upstream.sealed:
-                self.fields["secret"].help_text = _("Leave it empty to keep the secret as it is.")
+        self.fields["document_url"].help_text = _("Begins with https://. Portico fetches it once; leave the document above empty then.")
+        if live and live.upstream and live.upstream.sealed:
+            self.fields["secret"].help_text = _("Leave it empty to keep the secret as it is.")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if data.get("document_url") and data.get("document", "").strip():
+            # The address alone would come back with what was told.
+            self.add_error("document_url", _("Write a document or its address, not both."))
+        return data
 
 
 def _version(api: str, name: str) -> ApiVersion:
     rows = ApiVersion.objects.select_related("api", "live_revision__upstream").defer(*LIVE_LARGE)
     found: ApiVersion = get_object_or_404(rows, api__slug=api, name=name)
     return found
-
-
-def address_of(request: TenantRequest, revision: Revision, page: str = "console-api-revision") -> str:
-    version = revision.version
-    return reverse(page, args=[request.tenant.slug, version.api.slug, version.name, revision.number])
 
 
 @tenant_view("apis.publish")
@@ -71,7 +75,7 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
         found = _version(api, version)
         live = found.live_revision
         if request.method != "POST":
-            form = RevisionForm(given(request), live=live, initial=imports.told(request) or _as_it_is(live) | _to_edit(request, live))
+            form = RevisionForm(given(request), live=live, initial=(imports.told(request) or _as_it_is(live)) | _to_edit(request, live))
             return render(request, "apis/revision_new.html", {"form": form, "version": found, "live": live})
     if answer := designing.answered(request):
         return answer
@@ -198,7 +202,7 @@ def revision(request: TenantRequest, api: str, version: str, number: int) -> Htt
         "answers": _counted_answers(found.answers or {}),
         "left_out": [name for name, each in (found.answers or {}).items() if each["origin"] == Origin.LEFT_OUT],
         "may_publish": "apis.publish" in request.permissions,
-        "may_test": may_open(found, found.version),
+        "may_test": not testing.what_stands_against(found, found.version),
         "test": tests_of(request, found.version, [found]).get(found.pk),
         "lint": lint.shown(found.found),
         **_reviewed(request, found),
@@ -238,13 +242,6 @@ def _counted_answers(answers: dict[str, Any]) -> list[str]:
         (many[Origin.NONE], ngettext("%(many)s answer has no body.", "%(many)s answers have no body.", many[Origin.NONE])),
     )
     return [sentence % {"many": number} for number, sentence in said if number]
-
-
-def revision_at(api: str, version: str, number: int) -> Revision:
-    rows = Revision.objects.select_related("version__api", "version__live_revision", "upstream", "created_by", "tester")
-    rows = rows.defer("document", "outline", *(f"version__{name}" for name in LIVE_LARGE))
-    found: Revision = get_object_or_404(rows, version__api__slug=api, version__name=version, number=number)
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,10 @@ def _page(request: TenantRequest, version: ApiVersion) -> str:
 def source(request: TenantRequest, api: str, version: str) -> HttpResponse:
     found = _version(api, version)
     now: DocumentSource | None = getattr(found, "source", None)
-    told = {"url": now.url, "every": now.every, "enabled": now.enabled} if now else {"every": DocumentSource.Every.DAILY, "enabled": True}
+    told = {"every": DocumentSource.Every.DAILY, "enabled": True}
+    if now is not None:
+        # Saved, one that was stopped goes on in the name of who saves it.
+        told = {"url": now.url, "every": now.every, "enabled": now.enabled or now.result == DocumentSource.Result.STOPPED}
     form = SourceForm(given(request), initial=told)
 
     def act(data: dict[str, Any]) -> None:

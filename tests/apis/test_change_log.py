@@ -13,7 +13,8 @@ from apis.actions import publishing, versions
 from apis.change_log import Entry
 from apis.models import Api, ApiVersion, LoggedChange, Revision
 from apis.tasks import compare_what_went_live as job
-from tenants.models import Due
+from tenants import due
+from tenants.models import Due, Event
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base, queries
@@ -171,17 +172,57 @@ def test_of_many_changes_the_first_are_kept_and_all_are_counted(cast: Cast, orde
     assert len(kept) == 1
 
 
-def test_a_run_that_takes_too_long_leaves_the_rest_to_the_next(cast: Cast, changed: Api) -> None:
+class Clock:
+    """Of a process in which comparing alone takes time."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def test_a_run_that_takes_too_long_leaves_the_rest_to_the_next(cast: Cast, changed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, compared = Clock(), comparing._compare
+
+    def slowly(*args: Any) -> None:
+        compared(*args)
+        clock.seconds += 1
+
+    monkeypatch.setattr(comparing, "_compare", slowly)
+    monkeypatch.setattr(comparing, "time", clock)
+    monkeypatch.setattr(due, "time", clock)
     with tenant_scope(cast.acme.pk):
         goes_live(changed.versions.get())
     with tenant_scope(cast.globex.pk):
         goes_live(make.api("orders").versions.get(), less())
-    assert compare(seconds=0.01) == 1
+    assert compare(seconds=1) == 1
+    waiting = Due.objects.filter(job=comparing.COMPARE_JOB)
+    assert waiting.count() == 2
+    assert not waiting.filter(at__gt=Now()).exists(), "at once, not when the lease is over"
     assert compare() == 2, "of two tenants"
     assert not Due.objects.filter(job=comparing.COMPARE_JOB).exists()
 
 
-def test_one_that_fails_holds_nobody_up(cast: Cast, changed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_holds_up_nothing_before_it(cast: Cast, changed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tenant_scope(cast.acme.pk):
+        goes_live(changed.versions.get())
+        newest = Event.objects.filter(kind="revision.live").latest("number").number
+    compared = comparing._compare
+
+    def fails(tenant_id: Any, event: Any) -> None:
+        if event.number == newest:
+            raise ValueError("Too large.")
+        compared(tenant_id, event)
+
+    monkeypatch.setattr(comparing, "_compare", fails)
+    assert compare(seconds=3_600.0) == 1
+    assert Due.objects.filter(job=comparing.COMPARE_JOB, at__gt=Now()).exists(), "it is tried again later"
+    monkeypatch.setattr(comparing, "_compare", compared)
+    assert compare() == 1
+
+
+def test_a_tenant_that_fails_holds_nobody_up(cast: Cast, changed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     with tenant_scope(cast.globex.pk):
         goes_live(make.api("orders").versions.get(), less())
     compared = comparing._compare

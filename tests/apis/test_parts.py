@@ -1,5 +1,6 @@
 """Carl reads an operation in a large document: what its parts tell of it is what the whole document tells."""
 
+import copy
 import importlib
 import json
 from types import SimpleNamespace
@@ -153,7 +154,7 @@ def test_a_revision_tells_a_path_without_its_document(cast: Cast) -> None:
 @pytest.mark.django_db
 def test_what_was_there_before_is_cut_up_by_the_migration(cast: Cast) -> None:
     migration: Any = importlib.import_module("apis.migrations.0022_parts")
-    content = DOCUMENTS["a cycle"]
+    content = copy.deepcopy(DOCUMENTS["a cycle"])
     content["paths"]["/orders"]["post"]["tags"] = ["sales"]
     with tenant_scope(cast.acme.pk):
         revision = make.api("shop", content=content).versions.get().live_revision

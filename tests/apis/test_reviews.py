@@ -4,8 +4,10 @@ import copy
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
+from django.db.models import F
 
-from apis.actions import gate, publishing, reviews
+from apis.actions import gate, publishing, reviews, versions
 from apis.models import ApiVersion, Review, Revision
 from tenants.errors import NotAllowed
 from tenants.models import Event
@@ -128,6 +130,49 @@ def test_an_approval_is_for_what_was_live_then(in_acme: Cast, version: ApiVersio
     reviews.approve(reviews.request(three, by=in_acme.pam), by=in_acme.ada)
     waits.refresh_from_db()
     assert waits.status == "withdrawn"
+    assert Event.objects.get(kind="review.withdrawn").data["number"] == 3
+
+
+def test_what_waits_is_over_once_nobody_has_to_look(in_acme: Cast, version: ApiVersion) -> None:
+    asked = reviews.request(two(version), by=in_acme.pam)
+    reviews.ask_for_no_reviews(version.api, by=in_acme.ada)
+    asked.refresh_from_db()
+    assert asked.status == "withdrawn"
+    reviews.ask_for_reviews(version.api, by=in_acme.ada)
+    again = reviews.request(two(version), by=in_acme.pam)
+    versions.deprecate(version, reason="Old.", by=in_acme.pam)
+    versions.retire(version, by=in_acme.pam)
+    again.refresh_from_db()
+    assert again.status == "withdrawn"
+    assert not Review.objects.waiting().exists()
+    with pytest.raises(NotAllowed, match="needs no review now"):
+        reviews.request(two(version), by=in_acme.pam)
+
+
+@pytest.mark.parametrize(
+    ("told", "constraint"),
+    [
+        ({"status": "approved"}, "somebody_decided_a_review"),
+        ({"status": "rejected"}, "somebody_decided_a_review"),
+        ({"status": "approved", "decided_by": F("requested_by")}, "nobody_approves_their_own"),
+    ],
+)
+def test_the_database_holds_to_four_eyes(in_acme: Cast, version: ApiVersion, told: dict[str, Any], constraint: str) -> None:
+    asked = reviews.request(two(version), by=in_acme.pam)
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        Review.objects.filter(pk=asked.pk).update(**told)
+    with pytest.raises(IntegrityError, match="one_review_at_a_time"), transaction.atomic():
+        Review.objects.create(revision=two(version), requested_by=in_acme.ada, requested_at=asked.requested_at)
+
+
+def test_who_opens_a_version_by_an_old_page_opens_what_is_live_now(in_acme: Cast) -> None:
+    api = make.api("orders", published=False)
+    reviews.ask_for_reviews(api, by=in_acme.ada)
+    old_page = api.versions.select_related("api", "live_revision").get()
+    approved(api.versions.get().revisions.get(number=1), in_acme)
+    gate.go_live(add(api.versions.get(), more()), by=in_acme.pam)
+    with pytest.raises(NotAllowed, match="A second person has to approve revision 2"):
+        publishing.publish(old_page, by=in_acme.pam)
 
 
 def test_an_approval_is_for_one_revision_and_counts_once(in_acme: Cast, version: ApiVersion) -> None:

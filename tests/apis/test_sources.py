@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apis import document_at, openapi
 from apis.actions import publishing, sources
@@ -22,6 +23,7 @@ from tenants.models import Due, Event, Membership, Role
 from tenants.scope import tenant_scope
 from tests import make
 from tests.apis.document_server import SMALL, Site, site
+from tests.apis.test_connections import certificate
 from tests.conftest import Cast, Rest, base
 
 __all__ = ["site"]
@@ -115,7 +117,7 @@ def test_what_has_changed_becomes_a_revision_that_is_not_live(cast: Cast, source
         made = Revision.objects.select_related("version__live_revision", "upstream", "version__live_revision__upstream").get(number=2)
         assert made.version.live_revision is not None
         assert (made.version.live_revision.number, made.went_live_at, made.created_by) == (1, None, None)
-        assert (str(made.upstream), made.note) == (str(made.version.live_revision.upstream), "Found at docs.example.com.")
+        assert (str(made.upstream), made.note) == (str(made.version.live_revision.upstream), ""), "callers read notes"
         event = Event.objects.latest("number")
         assert (event.kind, event.actor_id, event.data) == (
             "document_source.found", None, {"api": "orders", "version": "v1", "host": "docs.example.com", "number": 2},
@@ -214,6 +216,9 @@ def test_one_whose_look_never_ended_is_looked_at_by_another(cast: Cast, source: 
     with pytest.raises(Died):
         look()
     document_at.fetch = kept
+    next_at = found(cast).next_at
+    assert next_at is not None
+    assert timedelta(0) < next_at - timezone.now() <= sources.LOST, "nobody else looks meanwhile"
     assert look_again(cast).result == "found"
 
 
@@ -230,14 +235,25 @@ def test_while_others_are_read_it_waits(cast: Cast, source: DocumentSource, ther
 
 def test_each_tenant_has_its_turn(cast: Cast, source: DocumentSource, there: There, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MOST_LOOKS", 1)
+    with tenant_scope(cast.acme.pk):
+        make.api("invoices")
+        set_source(cast, ApiVersion.objects.get(api__slug="invoices"), url="https://acme.example/")
     with tenant_scope(cast.globex.pk):
         make.api("orders")
         sources.set_source(ApiVersion.objects.get(), url="https://globex.example/", every="daily", enabled=True, by=cast.eve)
-    assert look() == 2
-    assert {url for url, _etag in there.asked} == {URL, "https://globex.example/"}
-    for tenant in (cast.acme, cast.globex):
+    assert look() == 3
+    asked = [url for url, _etag in there.asked]
+    assert asked.index("https://globex.example/") < 2, "Acme has two, and does not take both turns first"
+    assert sorted(asked) == sorted([URL, "https://acme.example/", "https://globex.example/"])
+    for tenant, many in ((cast.acme, 2), (cast.globex, 1)):
         with tenant_scope(tenant.pk):
-            assert DocumentSource.objects.get().result == "found"
+            assert list(DocumentSource.objects.values_list("result", flat=True)) == ["found"] * many
+
+
+def test_a_run_that_takes_too_long_leaves_the_rest_to_the_next(cast: Cast, source: DocumentSource, there: There) -> None:
+    assert sources.look_at_sources(seconds=0) == 0
+    assert there.asked == []
+    assert look() == 1
 
 
 def test_a_secret_stays_with_its_upstream(cast: Cast, version: ApiVersion, there: There) -> None:
@@ -251,6 +267,49 @@ def test_a_secret_stays_with_its_upstream(cast: Cast, version: ApiVersion, there
         assert made.upstream is not None
         assert (str(made.upstream), made.upstream.header) == ("http://127.0.0.1:9/base", "x-key")
         assert unseal(made.upstream.sealed, made.upstream.sealed_for, kek()) == b"hush"
+
+
+def test_it_is_the_live_ones_upstream_with_all_that_is_told_of_it(cast: Cast, version: ApiVersion, there: There) -> None:
+    told: dict[str, Any] = {"credential": "basic", "user": "pam", "strip_path": "/orders"}
+    with tenant_scope(cast.acme.pk):
+        live = publishing.check_target("http://127.0.0.1:9/base", connect_timeout_ms=1_234, timeout_ms=4_321, secret="hush", **told)
+        publishing.make_live(publishing.add_revision(version, document=make.document(), target=live, by=cast.pam), by=cast.pam)
+        # Newer, and served to nobody.
+        publishing.add_revision(version, document=make.document(), target=make.target("http://127.0.0.1:8"), by=cast.pam)
+        set_source(cast, version)
+    look()
+    with tenant_scope(cast.acme.pk):
+        made = Revision.objects.select_related("upstream").get(number=4).upstream
+        assert made is not None
+        assert (str(made), made.connect_timeout_ms, made.timeout_ms) == ("http://127.0.0.1:9/base", 1_234, 4_321)
+        assert made.connection == told
+        assert unseal(made.sealed, made.sealed_for, kek()) == b"hush"
+
+
+def test_what_the_upstream_is_trusted_by_stays(cast: Cast, version: ApiVersion, there: There) -> None:
+    trust: dict[str, Any] = {"ca": certificate("Acme"), "sni": "orders.internal"}
+    with tenant_scope(cast.acme.pk):
+        live = publishing.check_target("https://127.0.0.1:9", **trust)
+        publishing.make_live(publishing.add_revision(version, document=make.document(), target=live, by=cast.pam), by=cast.pam)
+        set_source(cast, version)
+    look()
+    with tenant_scope(cast.acme.pk):
+        made = Revision.objects.select_related("upstream").get(number=3).upstream
+        assert made is not None
+        assert made.connection == trust
+
+
+def test_a_document_that_the_upstream_has_no_paths_for_is_told(cast: Cast, version: ApiVersion, there: There) -> None:
+    with tenant_scope(cast.acme.pk):
+        live = publishing.check_target("http://127.0.0.1:9", strip_path="/orders")
+        publishing.make_live(publishing.add_revision(version, document=make.document(), target=live, by=cast.pam), by=cast.pam)
+        set_source(cast, version)
+    there.text = CHANGED
+    look()
+    now = found(cast)
+    assert now.result == "no_upstream"
+    assert "No path of the document begins with /orders" in now.sentence
+    assert revisions(cast) == [1, 2]
 
 
 def test_a_mock_stays_one(cast: Cast, version: ApiVersion, there: There) -> None:

@@ -66,6 +66,17 @@ class TestSketches:
             ("HEAD", "/", "head", ""),
         ]
 
+    def test_what_each_method_takes_and_answers(self) -> None:
+        listed = "\n".join(f"{method} /a" for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+        item = writing.begin(title="A", description="", operations=writing.sketches(listed))["paths"]["/a"]
+        assert {name for name, operation in item.items() if "requestBody" in operation} == {"post", "put", "patch"}
+        assert {name: next(iter(operation["responses"])) for name, operation in item.items()} == {
+            "get": "200", "post": "201", "put": "200", "patch": "200", "delete": "204", "head": "200", "options": "204",
+        }  # fmt: skip
+        assert {name for name, operation in item.items() if "content" in next(iter(operation["responses"].values()))} == {
+            "get", "post", "put", "patch",
+        }  # fmt: skip
+
     @pytest.mark.parametrize(
         "listed, line, kind",
         [
@@ -88,4 +99,3 @@ class TestSketches:
         with pytest.raises(writing.SketchError) as refused:
             writing.sketches(listed)
         assert (refused.value.line, refused.value.kind) == (line, kind)
-        assert kind in writing.SketchError.MEANT

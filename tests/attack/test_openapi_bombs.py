@@ -27,8 +27,7 @@ TIME = HEAD + "webhooks: {a: {get: {parameters: [" + "{name: a, in: query, schem
 MEASURE = f"""\
 import json, resource, sys
 sys.path.append({str(ROOT)!r})
-from apis import mock, openapi, reference
-from apis.differences import Level, differences
+from apis import openapi
 from apis.openapi import DocumentError, read
 limits = openapi.Limits(*map(int, sys.argv[1:]))
 try:

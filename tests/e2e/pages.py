@@ -17,7 +17,6 @@ NO_PAGES = {
     "home": "it leads to a tenant, or to the choice",
     "profile-theme": "it leads back",
     "gallery": "in development alone",
-    "catalogue-openapi": "a file",
     "catalogue-feed": "a file",
     "catalogue-document-json": "a file",
     "catalogue-document-yaml": "a file",

@@ -165,7 +165,7 @@ def enforced(page: Page) -> None:
 
 def call(world: World, token: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    return httpx.get(f"{world.stack.gateway_url}/{TENANT}/parcels/v1/parcels", headers=headers)
+    return httpx.get(f"{world.stack.gateway_url}/{TENANT}/parcels/v1/parcels", headers=headers, timeout=PATIENCE)
 
 
 def answers(world: World, token: str, status: int, code: str = "", *, going: bool = False) -> httpx.Response:

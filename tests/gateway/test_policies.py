@@ -376,5 +376,9 @@ def test_answers_are_compressed_for_callers_that_take_it(gateway: Gateway, upstr
         assert called("gzip", LARGE).headers["content-encoding"] == "zstd"
         upstream.headers = {"content-type": "text/event-stream"}
         assert "content-encoding" not in called("gzip", LARGE).headers
+        # A part is one of the bytes that the upstream has.
+        upstream.headers, upstream.status = {}, 206
+        part = gateway.call(shop.path(), token, headers=[("accept-encoding", "gzip"), LARGE])
+        assert (part.status, part.headers.get("content-encoding")) == (206, None)
     finally:
-        upstream.headers = {}
+        upstream.headers, upstream.status = {}, 200

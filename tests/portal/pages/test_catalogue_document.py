@@ -68,8 +68,10 @@ def test_it_is_made_once_and_anew_when_another_revision_is_live(carl: Client, in
     second = carl.get(JSON, headers={"If-None-Match": first["ETag"]})
     assert (second.status_code, json.loads(second.content)["info"]["version"]) == (200, "2")
     assert PublishedDocument.objects.count() == 1
+    was = PublishedDocument.objects.get().made_from
     monkeypatch.setattr(published, "FORMAT", 2)
     assert carl.get(JSON).content == second.content
+    assert PublishedDocument.objects.get().made_from != was
 
 
 def test_what_has_not_changed_is_not_sent_again(carl: Client) -> None:

@@ -1,6 +1,7 @@
 """A document written in the browser: begun, formatted, looked at, and edited from what is live."""
 
 import json
+from html import unescape
 from typing import Any
 from unittest.mock import patch
 
@@ -8,9 +9,9 @@ import pytest
 from django.test import Client
 
 from apis import openapi
-from apis.models import Draft
+from apis.actions import publishing
+from apis.models import Api, Draft
 from apis.openapi_source import load
-from apis.writing import SketchError
 from portal.pages import designing
 from portal.pages.designing import MEANT
 from tenants.scope import tenant_scope
@@ -75,8 +76,20 @@ class TestBegin:
         assert "FETCH /orders &lt;b&gt;" in text(refused)
         assert draft(cast) is None
 
-    def test_each_way_to_be_wrong_has_its_sentence(self) -> None:
-        assert set(MEANT) == set(SketchError.MEANT)
+    @pytest.mark.parametrize(
+        ("listed", "kind"),
+        [
+            ("FETCH /a", "method"),
+            ("GET a", "path"),
+            ("GET /{a", "braces"),
+            ("GET /a\nGET /a", "twice"),
+            ("\n".join(f"GET /{n}" for n in range(101)), "many"),
+            ("#", "method"),
+        ],
+    )
+    def test_each_way_to_be_wrong_has_its_sentence(self, pam: Client, listed: str, kind: str) -> None:
+        sentence = str(MEANT[kind]) % {"line": listed.count("\n") + 1}
+        assert sentence in unescape(text(pam.post(BEGIN, {**TOLD, "operations": listed})))
 
     def test_others_documents_are_read_just_now(self, cast: Cast, pam: Client) -> None:
         with patch("apis.openapi.read", side_effect=openapi.TooManyAtOnceError):
@@ -95,9 +108,11 @@ class TestBegin:
 class TestFormat:
     def test_the_field_comes_back_formatted(self, cast: Cast, pam: Client) -> None:
         for address in (NEW, REVISION):
-            told = text(pam.post(address, {"document": DOCUMENT}, headers=TIDY))
+            answer = pam.post(address, {"document": DOCUMENT}, headers=TIDY)
+            told = text(answer)
             assert "openapi: &quot;3.1.0&quot;\ninfo:\n  title: Orders\n" in told
             assert 'id="document-field"' in told
+            assert "formatted" in answer["HX-Trigger-After-Settle"], "what is wrong is looked for anew"
             assert "<form" not in told
         assert draft(cast) is None
 
@@ -140,7 +155,8 @@ class TestPreview:
         value = json.loads(json.dumps(make.DOCUMENT))
         value["paths"] = {f"/{n}": {"get": {"responses": {"200": {"description": "x"}}}} for n in range(designing.PREVIEWED + 2)}
         told = text(pam.post(NEW, {"document": json.dumps(value)}, headers=PREVIEW))
-        assert told.count("<details") >= designing.PREVIEWED
+        assert f"/{designing.PREVIEWED - 1}<" in told
+        assert f"/{designing.PREVIEWED}<" not in told
         assert "2 more operations are not shown here." in told
 
     def test_what_cant_be_read_says_so(self, pam: Client) -> None:
@@ -164,8 +180,22 @@ class TestEditWhatIsLive:
         assert "The document of revision 1 is too large to be edited here." in text(page)
         assert page.context["form"].initial["document"] == ""
 
-    def test_a_version_without_one_offers_nothing(self, cast: Cast, pam: Client) -> None:
+    def test_a_version_without_one_offers_nothing(self, cast: Cast, pam: Client, orders: Api) -> None:
         with tenant_scope(cast.acme.pk):
-            make.api("drafts", published=False)
-        page = pam.get("/t/acme/console/apis/drafts/v1/revisions/new/?document=live")
+            publishing.add_version(orders, name="v2", by=cast.pam)
+        page = pam.get("/t/acme/console/apis/orders/v2/revisions/new/?document=live")
         assert page.status_code == 200
+        assert "Edit that of revision" not in text(page)
+        assert not page.context["form"].initial.get("document")
+
+    def test_what_was_told_before_stays_beside_it(self, pam: Client) -> None:
+        page = pam.get(f"{REVISION}?import=x&document=live")
+        assert page.context["form"].initial["document"].startswith("openapi: ")
+        assert "?import=x&amp;document=live" in text(page)
+
+    def test_an_address_beside_it_is_refused_and_nothing_is_lost(self, pam: Client) -> None:
+        told = {"document": DOCUMENT, "document_url": "https://docs.example.com/openapi.yaml", "mock": "on", "note": "New"}
+        refused = pam.post(REVISION, told)
+        assert refused.status_code == 422
+        assert "Write a document or its address, not both." in text(refused)
+        assert "listOrders" in text(refused)

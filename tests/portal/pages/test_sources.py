@@ -44,6 +44,8 @@ def test_from_the_address_to_the_revision(cast: Cast, pam: Client, orders: Api, 
     with queries("page:api-source"):
         page = text(pam.get(PAGE))
     assert "It became revision 2, which is not live by itself." in page
+    assert "The last look" in page
+    assert "Look now…" in page
     assert f"{ORDERS}v1/revisions/2/" in page
     assert f'value="{TOLD["url"]}"' in page
     api = text(pam.get(ORDERS))

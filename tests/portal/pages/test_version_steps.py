@@ -19,7 +19,9 @@ from tests.life import REFUSED, STEPS, WAYS, WHO, Step, named
 V2 = "/t/acme/console/apis/orders/v2/"
 LIFE = f"{V2}life/"
 # Pages that the life of a version offers beside its steps.
-BESIDE = {"sunset", "brown-out"}
+BESIDE = {"deprecated": {"sunset", "brown-out"}}
+# What leads back says from where it would.
+BACK = {"unblock": "blocked", "reinstate": "deprecated"}
 Status = ApiVersion.Status
 
 
@@ -46,14 +48,14 @@ def signed_in(user: Any) -> Client:
 def test_the_buttons_of_the_code_are_the_table() -> None:
     for state in Status.values:
         offered = {name.removeprefix("console-api-version-") for name, *_ in version_life.WAYS[state]}
-        assert offered - BESIDE == {step.way for step in STEPS if step.was == state}
+        assert offered - BESIDE.get(state, set()) == {step.way for step in STEPS if step.was == state}
 
 
 @pytest.mark.parametrize("state", Status.values)
 def test_the_page_offers_what_leads_on_and_nothing_else(cast: Cast, pam: Client, state: str) -> None:
     orders_v2(cast, state)
     page = text(pam.get(LIFE))
-    offered = set(re.findall(rf'href="{V2}([\w-]+)/"', page)) - {"life", *BESIDE}
+    offered = set(re.findall(rf'href="{V2}([\w-]+)/"', page)) - {"life"} - BESIDE.get(state, set())
     assert offered == {step.way for step in STEPS if step.was == state}
     assert 'aria-current="step"' in page
 
@@ -75,6 +77,8 @@ def test_no_page_goes_another_way(cast: Cast, pam: Client, way: str, state: str)
     assert answer.status_code == 409
     assert re.search(r'class="errors" role="alert"> <p>Orders v2 |class="errors" role="alert"> <p>This version ', text(answer)), "says why"
     assert now(cast, version) == state
+    if way in BACK and state != "retired":
+        assert f"Orders v2 is not {BACK[way]}." in text(answer)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=named)
