@@ -59,7 +59,7 @@ class OpenForm(PageForm):
         queryset=None,
         label=gettext_lazy("Application"),
         empty_label=gettext_lazy("Choose an application"),
-        help_text=gettext_lazy("One of yours; with its credentials it alone can call the revision."),
+        help_text=gettext_lazy("One of yours; with its credentials the revision can be called."),
         error_messages={"invalid_choice": gettext_lazy("Choose one of your own applications.")},
     )
 
@@ -111,7 +111,7 @@ def _who_may_call(revision: Revision, own: Any) -> asking.Note:
         return asking.Note(
             _("Nothing of %(api)s is open, so an application of yours has to call it; register one first.") % {"api": api}, "bad"
         )
-    said = _("Nothing of %(api)s is open, so the application that you choose can call it, %(many)s times a minute, and no other.")
+    said = _("Nothing of %(api)s is open, so the application that you choose can call it, %(many)s times a minute.")
     return asking.Note(said % {"api": api, "many": testing.CALLS})
 
 

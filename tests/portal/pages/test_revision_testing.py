@@ -94,7 +94,7 @@ def test_while_nothing_is_open_pam_chooses_an_application_of_hers(cast: Cast, pa
         assert re.search(r'<option value="8" selected', answer.content.decode()), "what was chosen stays"
     assert not is_open(cast, revision)
     said = text(pam.post(TEST, {"hours": "8", "application": str(mine.pk)}, follow=True))
-    assert "so Try-out alone can call it" in said
+    assert "so Try-out can call it" in said
     assert is_open(cast, revision)
 
 
