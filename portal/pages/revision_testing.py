@@ -35,6 +35,11 @@ class Test:
     address: str
     curl: str
 
+    @property
+    def element(self) -> str:
+        """What the address is called on a page that may show several."""
+        return f"test-{self.revision.number}"
+
 
 def tests_of(request: TenantRequest, version: ApiVersion, revisions: Sequence[Revision]) -> dict[UUID, Test]:
     """Those of the version's that are open, by the revisions' ids; in as many queries for many as for one."""

@@ -1,8 +1,6 @@
 """A web server that Pam's document stands on: on this machine, by its certificate `127.0.0.1` and `docs.example.com`."""
 
 import http.server
-import ssl
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from keys import fetching
-from tests.keys.test_fetching import certificate
+from tests.keys.https import certificate, serving
 
 NAME = "docs.example.com"
 SMALL = """openapi: 3.1.0
@@ -42,8 +39,6 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, settings: Any) -> Iterator[Site]:
     trusted = certificate(tmp_path, NAME, "127.0.0.1")
-    settings.GATEWAY_CA_FILE = str(trusted)
-    fetching._trust.cache_clear()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,16 +59,6 @@ def site(tmp_path: Path, settings: Any) -> Iterator[Site]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(trusted)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    found = Site(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
-    fetching._trust.cache_clear()
+    with serving(Handler, trusted, settings) as port:
+        found = Site(port)
+        yield found

@@ -1,26 +1,19 @@
 """Fetching a developer's JWKS leads nowhere but to it: public addresses, https, a certificate for the name, bounded time and size."""
 
 import http.server
-import ipaddress
 import json
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from keys import fetching
 from keys.fetching import check_url, fetch_jwks
 from keys.jwks import JwksRefused
-from tenants import addresses
+from tests.keys.https import certificate, serving
 from tests.keys.proofs import PRIVATE as PAIRS
 from tests.keys.proofs import public
 
@@ -100,38 +93,10 @@ class Provider:
         return f"https://{NAME}:{self.port}/jwks?tenant=acme"
 
 
-def _named(name: str) -> x509.GeneralName:
-    return x509.DNSName(name) if addresses.is_name(name) else x509.IPAddress(ipaddress.ip_address(name))
-
-
-def certificate(folder: Path, *names: str) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([_named(each) for each in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "provider.pem"
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 @pytest.fixture
 def provider(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     settings.UPSTREAM_NETWORKS = ["127.0.0.0/8"]
     trusted = certificate(tmp_path, NAME)
-    settings.GATEWAY_CA_FILE = str(trusted)
-    fetching._trust.cache_clear()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -150,19 +115,9 @@ def provider(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(trusted)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    found = Provider(server.server_address[1], json.dumps(public()).encode())
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
-    fetching._trust.cache_clear()
+    with serving(Handler, trusted, settings) as port:
+        found = Provider(port, json.dumps(public()).encode())
+        yield found
 
 
 def test_keys_are_fetched_by_the_name_from_the_address_that_was_checked(provider: Provider) -> None:

@@ -91,7 +91,7 @@ def test_a_new_secret_is_shown_once_and_works(cast: Cast, carl: Client, checkout
     assert answer["Cache-Control"] == "no-store"
     shown = answer.content.decode()
     assert "Shown once" in text(shown)
-    assert f'<code id="the-secret">{secret}</code>' in shown
+    assert f'<code id="the-secret" tabindex="0">{secret}</code>' in shown
     assert 'data-copy="the-secret"' in shown
     assert f'href="/t/acme/apps/{checkout.pk}/">I have stored it</a>' in shown
     body = f"grant_type=client_credentials&client_id={checkout.client_id}&client_secret={secret}"
@@ -201,7 +201,7 @@ def test_an_api_key_is_shown_once_with_a_call_that_works_as_it_stands(
     with queries("page:app-credential-new api key"):
         answer = carl.post(at(checkout, kind="api_key"), {"label": "Batch", "last_day": "", "once": "1"})
     assert answer["Cache-Control"] == "no-store"
-    key = re.search(r'<code id="the-secret">(ptc_live_[\w.-]+)</code>', answer.content.decode())
+    key = re.search(r'<code id="the-secret" tabindex="0">(ptc_live_[\w.-]+)</code>', answer.content.decode())
     assert key
     assert "Your new API key: Batch" in text(answer.content.decode())
     [call] = calls_of(answer, tmp_path)
