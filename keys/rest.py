@@ -81,6 +81,7 @@ class ApplicationDetail(ApplicationsView):
 
     @extend_schema(responses=ApplicationOut)
     def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """An application."""
         return Response(ApplicationOut(self.application(pk)).data)
 
 

@@ -108,6 +108,7 @@ class ServiceAccountDetail(ServiceAccountsView):
 
     @extend_schema(responses=ServiceAccountOut)
     def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """A service account."""
         return Response(ServiceAccountOut(self.account(pk)).data)
 
     @extend_schema(request=ServiceAccountChangeIn, responses=ServiceAccountOut)

@@ -135,30 +135,6 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def in_schema(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa: ARG001
-    """A hook of drf-spectacular: every operation may answer with a problem."""
-    text = {"type": "string"}
-    result["components"]["schemas"]["Problem"] = {
-        "type": "object",
-        "description": 'A refusal (RFC 9457). `errors` names fields, `a.b` inside others and "" for the whole, with sentences.',
-        "properties": {
-            "code": text,
-            "type": text,
-            "title": text,
-            "status": {"type": "integer"},
-            "detail": text,
-            "request_id": text,
-            "errors": {"type": "object", "additionalProperties": {"type": "array", "items": text}},
-        },
-        "required": ["type", "title", "status", "detail", "request_id"],
-    }
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for path in result["paths"].values():
-        for operation in path.values():
-            operation["responses"]["default"] = {"description": "A refusal.", "content": content}
-    return result
-
-
 def _too_large(most: int) -> str:
     return f"The body is larger than {most // 1024} KB."
 

@@ -421,7 +421,7 @@ SPECTACULAR_SETTINGS = {
         "TenantStatus": "tenants.models.Tenant.Status",
         "VersionStatus": "apis.models.ApiVersion.Status",
     },
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.errors.in_schema"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.schema.refusals", "portal.schema.summaries"],
 }
 
 # Without a mail server every mail is a file in MAIL_FOLDER.

@@ -221,6 +221,7 @@ class TenantDetail(TenantRestView):
 
     @extend_schema(responses=TenantDetailOut)
     def get(self, request: Request) -> Response:  # noqa: ARG002
+        """The tenant, and your roles and permissions there."""
         # A service account has permissions of its own in place of roles.
         roles = Membership.objects.filter(user=self.user).values_list("roles", flat=True).first() or []
         return Response(TenantDetailOut(self.tenant, context={"roles": {self.tenant.pk: roles}}).data)

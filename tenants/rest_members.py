@@ -22,6 +22,7 @@ class Members(TenantRestView):
 
     @extend_schema(responses=MemberOut(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002
+        """Who is a member, with their roles."""
         return self.listed(Membership.objects.select_related("user"), MemberOut)
 
 
@@ -34,6 +35,7 @@ class MemberDetail(TenantRestView):
 
     @extend_schema(responses=MemberOut)
     def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """A member, with their roles."""
         return Response(MemberOut(self.member(pk)).data)
 
     @extend_schema(request=RolesIn, responses=MemberOut)

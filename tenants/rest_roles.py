@@ -38,6 +38,7 @@ class RoleDetail(TenantRestView):
 
     @extend_schema(responses=RoleOut)
     def get(self, request: Request, role: UUID) -> Response:  # noqa: ARG002
+        """A role of the tenant's own, with how many members hold it."""
         return Response(_shown(self.role(role).pk))
 
     @extend_schema(request=RoleChangeIn, responses=RoleOut)

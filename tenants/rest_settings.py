@@ -43,6 +43,7 @@ class Settings(TenantRestView):
 
     @extend_schema(responses=SettingsOut)
     def get(self, request: Request) -> Response:  # noqa: ARG002
+        """The tenant's settings."""
         return self._as_it_is()
 
     @extend_schema(request=SettingsIn, responses=SettingsOut)

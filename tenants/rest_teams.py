@@ -46,6 +46,7 @@ class TeamDetail(TeamsView):
 
     @extend_schema(responses=TeamOut)
     def get(self, request: Request, team: UUID) -> Response:  # noqa: ARG002
+        """A team, with who leads it."""
         return Response(self.shown(self.team(team).pk))
 
     @extend_schema(request=TeamChangeIn, responses=TeamOut)
@@ -66,6 +67,7 @@ class TeamMembers(TeamsView):
 
     @extend_schema(responses=MemberOut(many=True))
     def get(self, request: Request, team: UUID) -> Response:  # noqa: ARG002
+        """Who is in the team."""
         people = TeamMember.objects.filter(team=self.team(team)).values("membership")
         return self.listed(Membership.objects.filter(pk__in=people).select_related("user"), MemberOut)
 

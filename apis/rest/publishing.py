@@ -117,6 +117,7 @@ class Apis(ApisView):
 
     @extend_schema(request=ApiIn, responses={201: ApiOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
+        """Create an API, without a version yet."""
         return Response(self.shown(publishing.create_api(**self.read(ApiIn), by=self.user)), status=201)
 
 
@@ -125,6 +126,7 @@ class ApiDetail(ApisView):
 
     @extend_schema(responses=_any_api())
     def get(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        """An API with its versions and its plans."""
         return Response(self.shown(self.api(api)))
 
     @extend_schema(
@@ -169,6 +171,7 @@ class Versions(ApisView):
 
     @extend_schema(request=VersionIn, responses={201: VersionOut})
     def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        """Add a version, which nobody sees until it is opened."""
         version = publishing.add_version(self.api(api), **self.read(VersionIn), by=self.user)
         return Response(VersionOut(version, context=self.context()).data, status=201)
 
@@ -190,6 +193,7 @@ class Revisions(OwnScope, ApisView):
 
     @extend_schema(responses=RevisionOut(many=True))
     def get(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
+        """The revisions of a version."""
         with self.scope():
             rows = self.version(api, version).revisions.select_related("version__api", "upstream").defer(*LARGE)
             return self.listed(rows, RevisionOut, **self.of_revisions())
@@ -268,6 +272,7 @@ class Plans(ApisView):
 
     @extend_schema(request=PlanIn, responses={201: PlanOut})
     def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        """Make a plan, which nobody sees until it is published."""
         return Response(PlanOut(publishing.create_plan(self.api(api), **self.read(PlanIn), by=self.user)).data, status=201)
 
 

@@ -31,6 +31,7 @@ class ReviewNeeded(ApisView):
 
     @extend_schema(request=ReviewNeededIn, responses=ReviewNeededOut)
     def put(self, request: Request, api: str) -> Response:  # noqa: ARG002
+        """Say whether a second person has to."""
         found = self.api(api)
         change = reviews.ask_for_reviews if self.read(ReviewNeededIn)["needed"] else reviews.ask_for_no_reviews
         change(found, by=self.user)
@@ -51,6 +52,7 @@ class RevisionReviews(ApisView):
 
     @extend_schema(responses=ReviewOut(many=True))
     def get(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
+        """The reviews of a revision."""
         return self.listed(self.revision(api, version, number, without=LARGE).reviews.for_list(), ReviewOut)
 
     @extend_schema(request=ReviewIn, responses={201: ReviewOut})
@@ -80,6 +82,7 @@ class Approve(ReviewView):
 class Reject(ReviewView):
     @extend_schema(request=ReasonIn, responses=REVIEW)
     def post(self, request: Request, api: str, version: str, number: int, pk: UUID) -> Response:  # noqa: ARG002
+        """Keep it from callers, and say why."""
         return self.settled(api, version, number, pk, lambda found: reviews.reject(found, **self.read(ReasonIn), by=self.user))
 
 

@@ -72,6 +72,7 @@ class SubscriptionDetail(SubscriptionsView):
 
     @extend_schema(responses=SubscriptionOut)
     def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """A subscription, and where it stands."""
         return Response(SubscriptionOut(self.subscription(pk)).data)
 
 
@@ -80,6 +81,7 @@ class Approve(SubscriptionsView):
 
     @extend_schema(request=None, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Let the application's calls pass."""
         found = self.subscription(pk)
         return self.after(found, subscriptions.approve(found, by=self.user))
 
@@ -119,6 +121,7 @@ class Resume(SubscriptionsView):
 
     @extend_schema(request=None, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Let the application's calls pass again."""
         found = self.subscription(pk)
         return self.after(found, subscriptions.resume(found, by=self.user))
 

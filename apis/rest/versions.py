@@ -117,6 +117,7 @@ class BrownOuts(ApisView):
 
     @extend_schema(responses=BrownOutOut(many=True))
     def get(self, request: Request, api: str, version: str) -> Response:  # noqa: ARG002
+        """The brown-outs of a version."""
         return self.listed(self.version(api, version).brown_outs.all(), BrownOutOut)
 
     @extend_schema(request=BrownOutIn, responses={201: BrownOutOut})

@@ -17,7 +17,8 @@ from keys.actions.applications import register_application
 from keys.actions.credentials import create_api_key, create_credential, roll
 from keys.actions.signing import create_tenant
 from keys.models import Application
-from portal.demo import DOCUMENTS
+from portal.demo import DOCUMENTS, OWN_TENANT
+from portal.demo.own import publish_own
 from tenants.actions import add_member
 from tenants.models import Membership, Role, Tenant, User
 from tenants.people.custom_roles import create_role
@@ -58,7 +59,7 @@ class Wish:
     reason: str = ""
 
 
-TENANTS = {"acme": "Acme", "globex": "Globex"}
+TENANTS = {"acme": "Acme", "globex": "Globex", OWN_TENANT: "Portico"}
 PEOPLE = (
     Person("olga@portico.example", "Olga", {}, is_staff=True),
     Person("ada@acme.example", "Ada", {"acme": (Role.ADMIN, Role.APPROVER), "globex": (Role.AUDITOR,)}),
@@ -67,6 +68,7 @@ PEOPLE = (
     Person("dora@acme.example", "Dora", {"acme": (Role.DEVELOPER,)}),
     Person("ugo@acme.example", "Ugo", {"acme": (Role.AUDITOR,)}),
     Person("eve@globex.example", "Eve", {"globex": (Role.ADMIN,)}),
+    Person("petra@portico.example", "Petra", {OWN_TENANT: (Role.ADMIN, Role.PUBLISHER, Role.DEVELOPER)}),
 )
 OPERATOR = PEOPLE[0].email
 OFFERS = {
@@ -117,6 +119,8 @@ def seed(upstream_url: str) -> list[dict[str, str]]:
             _automate(by=_user("ada@acme.example"))
             _organise(by=_user("ada@acme.example"))
             invite(["bo@acme.example"], roles=[Role.DEVELOPER], by=_user("ada@acme.example"))
+        with tenant_scope(tenants[OWN_TENANT].pk):
+            publish_own(by=_user("petra@portico.example"))
     return sign_ins
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from portal.demo import ECHO
+from portal.demo import ECHO, OWN_PLAN, OWN_SLUG, OWN_TENANT
 from portal.demo.call import Call, StepFailed, expect
 from portal.demo.change import Change
 from portal.demo.goodbye import Goodbye
@@ -110,6 +110,7 @@ class Job:
         self._step("Pam goes back to the revision before; the same token passes again", change.goes_back)
         self._step("Pam publishes v2 and deprecates v1; its answers say until when, and what comes after", goodbye.deprecate)
         self._step("v1 is retired once Carl knows: 410 API_RETIRED, and v2 answers", goodbye.retire)
+        self._step("Portico's own REST API is called through its own gateway", lambda: self.call_own(people["petra"]))
 
     def _step(self, name: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()
@@ -177,6 +178,21 @@ class Job:
         return str(expect(answer, 200)["access_token"])
 
     # Calls
+
+    def call_own(self, petra: httpx.Client) -> None:
+        """As any other API: an application, a subscription, a token. It reads there, as the service account behind it may, and no more."""
+        tenant = f"/api/v1/tenants/{OWN_TENANT}"
+        mine = self.register(petra, tenant, OWN_SLUG)
+        body = {"application": mine["application"], "api": OWN_SLUG, "plan": OWN_PLAN, "purpose": "The demo."}
+        expect(petra.post(f"{tenant}/subscriptions/", json=body), 201)
+        call = Call(f"{self.gateway}/{OWN_TENANT}/{OWN_SLUG}/v1/tenants/{OWN_TENANT}/apis/", self.token(mine))
+        self._answers(Call(call.url, "nobody's"), 401, "TOKEN_INVALID")
+        self._settles(call, 200)
+        told = [each["slug"] for each in self._get(call).json()["results"]]
+        if told != [OWN_SLUG]:
+            raise StepFailed(f"Portico tells of {told} through its gateway.")
+        refused = {"slug": "mine", "name": "Mine", "description": ""}
+        expect(self._caller.post(call.url, headers=call.headers, json=refused), 403)
 
     def _answers(self, call: Call, status: int, code: str = "") -> httpx.Response:
         answer = self._get(call)
