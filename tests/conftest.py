@@ -1,13 +1,8 @@
-"""What every test shares: the database as the role that serves, and the cast.
-
-Pam publishes at Acme, Ada approves and administers at Acme, Carl develops at Acme, Olga operates the platform, Eve is at Globex and
-sees nothing.
-"""
+"""What every test shares: the database as the role that serves, and the cast."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +18,13 @@ from rest_framework.test import APIClient
 from keys import oidc, throttle
 from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
 from tenants import middleware, sessions
-from tenants.models import Role, Tenant, User
+from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
-from tests import make, secrets_search
+from tests import secrets_search
+from tests.cast import Cast, cast_of_a_test, make_cast
 from tests.live import _gateway, fresh_gateway, gateway, upstream
 
-__all__ = ["_gateway", "fresh_gateway", "gateway", "upstream"]
+__all__ = ["Cast", "_gateway", "fresh_gateway", "gateway", "make_cast", "upstream"]
 QUERIES = Path(__file__).with_name("queries.json")
 # Each test client makes the middleware anew, which would otherwise look at every static file each time.
 settings.WHITENOISE_AUTOREFRESH = True
@@ -109,34 +105,10 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         connection.close()
 
 
-@dataclass(frozen=True)
-class Cast:
-    acme: Tenant
-    globex: Tenant
-    pam: User
-    ada: User
-    carl: User
-    eve: User
-    olga: User
-
-
 @pytest.fixture
 def cast(db: None) -> Cast:
     """Two tenants and their people."""
-    return make_cast()
-
-
-def make_cast(suffix: str = "") -> Cast:
-    acme, globex = make.tenant(f"acme{suffix}", "Acme"), make.tenant(f"globex{suffix}", "Globex")
-    return Cast(
-        acme=acme,
-        globex=globex,
-        pam=make.member(acme, f"pam{suffix}@acme.example", Role.PUBLISHER),
-        ada=make.member(acme, f"ada{suffix}@acme.example", Role.ADMIN, Role.APPROVER),
-        carl=make.member(acme, f"carl{suffix}@acme.example", Role.DEVELOPER),
-        eve=make.member(globex, f"eve{suffix}@globex.example", *Role),
-        olga=make.user(f"olga{suffix}@portico.example", is_staff=True),
-    )
+    return cast_of_a_test() if connection.in_atomic_block else make_cast()
 
 
 @pytest.fixture

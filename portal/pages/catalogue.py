@@ -5,7 +5,8 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Concat
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
@@ -25,7 +26,7 @@ from tenants.models import User
 _Status = Subscription.Status
 TABS = ("overview", "reference", "plans", "changes")
 # So many operations of a long list are drawn; searching finds the others.
-OPERATIONS_SHOWN = 200
+OPERATIONS_SHOWN = 100
 OPERATIONS_SEARCHED = 12
 # In place of the client id, for who has no subscribed application yet.
 NO_CLIENT = "YOUR_CLIENT_ID"
@@ -113,10 +114,10 @@ def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subs
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
     revision = Revision.objects.defer("document", "findings", "answers").get(live_in=version)
     # As rows: there may be thousands, and of most of them only a line is shown.
-    rows = revision.operations.order_by("id")
-    operations: list[Any] = list(rows.values_list("operation_id", "method", "path", "summary", "deprecated", "tag", named=True))
-    wanted = request.GET.get("operation", "")
-    operation = next((each for each in operations if each.operation_id == wanted), operations[0])
+    names = ("operation_id", "method", "path", "summary", "deprecated", "tag")
+    rows = revision.operations.order_by("id").values_list(*names, named=True)
+    wanted = request.GET.get("operation")
+    operation: Any = (rows.filter(operation_id=wanted) if wanted else rows).first() or rows.first()
     document = revision.about(operation.path)
     described = reference.describe(document, operation, gettext=_)
     callers = [each for each in mine if each.status in Subscription.OPEN]
@@ -132,14 +133,27 @@ def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subs
         told["samples"] = samples.samples(_call(request, address_of(request, api, version), described, caller))
     if all_of_it:
         q = sought(request)
-        matching = [each for each in operations if q.lower() in f"{each.method} {each.path} {each.summary}".lower()]
+        line = Concat("method", Value(" "), "path", Value(" "), "summary")
+        matching = rows.alias(line=line).filter(line__icontains=q) if q else rows
+        shown = list(matching[:OPERATIONS_SHOWN])
+        cut = len(shown) == OPERATIONS_SHOWN
+        if cut and wanted == operation.operation_id and operation not in shown and not q:
+            shown.append(operation)
         told |= {
-            "groups": reference.groups(document, matching[:OPERATIONS_SHOWN]),
-            "left_out": max(0, len(matching) - OPERATIONS_SHOWN),
-            "searched": len(operations) > OPERATIONS_SEARCHED,
+            "others": _but(request, "operation"),
+            "groups": reference.groups(document, shown),
+            "left_out": matching.count() - len(shown) if cut else 0,
+            "searched": q or len(shown) > OPERATIONS_SEARCHED,
             "q": q,
         }
     return told
+
+
+def _but(request: TenantRequest, name: str) -> str:
+    """The page's query without this parameter, for it to be added."""
+    query = request.GET.copy()
+    query.pop(name, None)
+    return f"?{query.urlencode()}&" if query else "?"
 
 
 def _call(request: TenantRequest, base: str, operation: reference.Operation, caller: Subscription | None) -> samples.Call:

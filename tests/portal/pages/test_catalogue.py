@@ -432,6 +432,18 @@ def test_a_long_reference_is_searched(carl: Client, monkeypatch: pytest.MonkeyPa
     assert "GET /orders/{id}" not in told
     assert "GET /orders/{id}" in text(carl.get("/t/acme/apis/orders/?tab=reference&q=GET%20/orders/%7B"))
     assert "No operation has this" in text(carl.get("/t/acme/apis/orders/?tab=reference&q=nothing"))
+    # Whoever found it elsewhere is led to it.
+    there = carl.get("/t/acme/apis/orders/?tab=reference&operation=getOrder")
+    assert "GET /orders/{id}" in text(there)
+    assert 'id="operation"' in there.content.decode()
+    assert "more operation" not in text(there)
+
+
+def test_the_links_of_a_reference_keep_what_was_chosen(carl: Client) -> None:
+    make.api("orders", content=DOCUMENT)
+    body = carl.get("/t/acme/apis/orders/?tab=reference&version=v1&q=orders&operation=getOrder").content.decode()
+    assert 'href="?tab=reference&amp;version=v1&amp;q=orders&amp;operation=listOrders#operation"' in body
+    assert 'href="?tab=reference&amp;version=v1&amp;q=orders&amp;operation=getOrder" aria-current="true"' in body
 
 
 @pytest.mark.parametrize("tab", ["overview", "reference", "plans"])
