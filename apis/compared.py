@@ -6,11 +6,14 @@ from threading import Lock
 from typing import TypeAlias
 from uuid import UUID
 
+from django.db.models import Q
+from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 from django.utils.translation import get_language, gettext
 
 from apis.differences import Differences, differences, target_changes
-from apis.models import Revision
+from apis.models import Comparison, Revision
+from apis.models.logged_change import of_json
 
 # Two documents, the day that tells sunsets that have come, and the language of the sentences.
 Key: TypeAlias = tuple[UUID | None, UUID, date, str | None]
@@ -54,6 +57,15 @@ def compared(old: Revision | None, new: Revision) -> Differences:
     key = (old.pk if old else None, new.pk, timezone.now().date(), get_language())
     found = _kept.get(key)
     if found is None:
-        found = differences(old.document if old else None, new.document, today=key[2], gettext=gettext)
+        found = _stored(*key) if old else None
+        if found is None:
+            found = differences(old.document if old else None, new.document, today=key[2], gettext=gettext)
         _kept.put(key, found)
     return found.and_then(target_changes(old.upstream, new.upstream, gettext=gettext)) if old else found
+
+
+def _stored(old: UUID | None, new: UUID, day: date, language: str | None) -> Differences | None:
+    """What a job has found, of large documents."""
+    rows = Comparison.objects.filter(Q(day=None) | Q(day=day), old=old, new=new)
+    said = rows.values_list(KeyTransform(language, "said"), flat=True).first()
+    return Differences(tuple(map(of_json, said))) if said is not None else None

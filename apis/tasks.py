@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apis.actions import change_log, drafts, importing, operation_uses, resolving, sources, testing, versions
+from apis.actions import change_log, comparing, drafts, importing, operation_uses, resolving, sources, testing, versions
 from tenants import due
 
 
@@ -42,3 +42,8 @@ def prune_operation_uses() -> int:
 @shared_task
 def compare_what_went_live() -> int:
     return change_log.compare_what_went_live()
+
+
+@shared_task
+def compare_revisions() -> int:
+    return comparing.compare_revisions()

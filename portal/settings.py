@@ -459,6 +459,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "read-documents": {"task": "apis.tasks.read_documents", "schedule": 3.0, "options": {"expires": 6.0}},
     # Readers of a change log are told meanwhile that it is being compared.
     "compare-what-went-live": {"task": "apis.tasks.compare_what_went_live", "schedule": 5.0, "options": {"expires": 10.0}},
+    # Whoever opens a new revision's page before waits for seconds.
+    "compare-revisions": {"task": "apis.tasks.compare_revisions", "schedule": 3.0, "options": {"expires": 6.0}},
     "look-at-sources": {"task": "apis.tasks.look_at_sources", "schedule": 15.0, "options": {"expires": 30.0}},
     "expire-drafts": {"task": "apis.tasks.expire_drafts", "schedule": 3600.0},
     "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},

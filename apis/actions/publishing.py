@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis import connections, contract, mock, openapi, origins, parts, reference, upstreams
-from apis.actions import resources, room, testing
+from apis.actions import comparing, resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.reviews import had_by_callers, hold_to_review, is_back
@@ -215,6 +215,7 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
         for operation in document.operations
         for told in [described.get((operation.method, operation.path))]
     )
+    comparing.expect(revision, outline, lock=lock)
     more = {"mock": True} if revision.is_mock else {}
     events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note, **more)
     return revision

@@ -2,6 +2,7 @@ from apis.models.acknowledgement import Acknowledgement
 from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiTeam, ApiVersion, Operation, Plan, Revision
 from apis.models.brown_out import BrownOut
 from apis.models.category import Category
+from apis.models.comparison import Comparison
 from apis.models.document_import import DocumentImport
 from apis.models.document_source import DocumentSource
 from apis.models.draft import Draft
@@ -27,6 +28,7 @@ __all__ = [
     "ApiVersion",
     "BrownOut",
     "Category",
+    "Comparison",
     "DocumentImport",
     "DocumentSource",
     "Draft",

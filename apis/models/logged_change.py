@@ -27,7 +27,7 @@ class LoggedChange(TenantModel):
 
     def changes(self, language: str) -> tuple[Change, ...]:
         """What is kept of them, in this language; in English where Portico has learnt it only since."""
-        return tuple(map(_change, self.said.get(language) or self.said.get("en", ())))
+        return tuple(map(of_json, self.said.get(language) or self.said.get("en", ())))
 
 
 def as_json(change: Change) -> dict[str, str]:
@@ -43,7 +43,8 @@ def as_json(change: Change) -> dict[str, str]:
     return said
 
 
-def _change(said: dict[str, str]) -> Change:
+def of_json(said: dict[str, str]) -> Change:
+    """What `as_json` said."""
     names = ("method", "path", "operation_id", "summary")
     operation = Operation(*(said[name] for name in names)) if "method" in said else None
     return Change(said["rule"], Level(said["level"]), said["text"], operation)

@@ -19,7 +19,18 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apis.actions import importing, sources, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
-from apis.models import Acknowledgement, Api, ApiTeam, BrownOut, LoggedChange, OperationUse, PublishedDocument, Review, Subscription
+from apis.models import (
+    Acknowledgement,
+    Api,
+    ApiTeam,
+    BrownOut,
+    Comparison,
+    LoggedChange,
+    OperationUse,
+    PublishedDocument,
+    Review,
+    Subscription,
+)
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import (
@@ -82,6 +93,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     version = api.versions.get()
     Acknowledgement.objects.create(version=version, application=application, by=owner, at=at)
     OperationUse.objects.create(version=version, application=application, operation_id="listOrders", day=at.date(), last_at=at)
+    Comparison.objects.create(old=version.revisions.get(), new=version.revisions.get())
     review = Review.objects.create(revision=version.revisions.get(), requested_by=owner, requested_at=at)
     PublishedDocument.objects.create(version=version, form="json", made_from="0" * 64, content=b"of " + owner.name.encode(), made_at=at)
     sources.set_source(version, url="https://docs.example.com/of-" + owner.name, every="daily", enabled=True, by=owner)
