@@ -78,9 +78,12 @@ def watched(context: BrowserContext) -> Page:
 
 
 def complaints(page: Page) -> list[str]:
-    """What the browser had to complain about, but for answers that a test asked for (a status is not a complaint)."""
+    """What the browser had to complain about, but for answers that a test asked for (a status is not a complaint), and for questions that
+    the page itself took back, as the next one was asked: those htmx logs, too.
+    """
     told: list[str] = page.complaints  # type: ignore[attr-defined]
-    return [text for text in told if not re.search(r"Failed to load resource: the server responded with a status of 4\d\d", text)]
+    meant = r"Failed to load resource: the server responded with a status of 4\d\d|htmx:sendAbort, |htmx:afterRequest, "
+    return [text for text in told if not re.search(meant, text)]
 
 
 def settled(page: Page) -> None:
