@@ -38,5 +38,5 @@ def test_it_is_published_with_an_account_behind_it_that_may_change_nothing(in_ac
     assert upstream.header == "authorization"
     assert upstream.path == "/api/v1"
     account = ServiceAccount.objects.get()
-    assert account.permissions == []
+    assert account.permissions == ["apis.see_published", "tenant.see"]
     assert unseal(upstream.sealed, upstream.sealed_for, kek()).startswith(b"ptc_svc_")
