@@ -1,14 +1,18 @@
 """Certificates in PEM (RFC 7468), as people paste them. Pure."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 MOST = 10
 MOST_CHARACTERS = 40_000
+_PRIVATE = re.compile(r"-----BEGIN (?:\w+ )*PRIVATE KEY-----.*?(?:-----END (?:\w+ )*PRIVATE KEY-----\s*|\Z)", re.DOTALL)
 
 
 def _(sentence: str) -> str:
@@ -26,10 +30,11 @@ class CertificateRefused(ValueError):  # noqa: N818  (reads as the sentence it i
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """`name`: what it says of whom it is for; `until`: in UTC."""
+    """`name`: what it says of whom it is for; `until`: in UTC; `fingerprint`: the SHA-256 of its DER, in hexadecimal."""
 
     name: str
     until: datetime
+    fingerprint: str
 
 
 def authorities(text: str, *, now: datetime) -> str:
@@ -37,35 +42,60 @@ def authorities(text: str, *, now: datetime) -> str:
 
     :raises CertificateRefused: what is none, no authority's, or not in force.
     """
-    if "PRIVATE KEY" in text:
+    if holds_private_key(text):
         raise CertificateRefused(_("There is a private key among the certificates; it does not belong here."))
-    _hold_to_length(text)
-    found = list(dict.fromkeys(_parsed(text)))
-    if len(found) > MOST:
-        raise CertificateRefused(_("These are %(count)s certificates; at most %(most)s may be."), count=len(found), most=MOST)
+    found = in_force(text, now=now)
     for each in found:
-        _in_force(each, now)
         if not _is_authority(each):
             raise CertificateRefused(
-                _("“%(name)s” is not an authority's certificate; paste the one that it is signed with."), name=_name(each)
+                _("“%(name)s” is not an authority's certificate; paste the one that it is signed with."), name=name_of(each)
             )
-    written = "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
-    # In lines of its own length it may be longer than it was.
-    _hold_to_length(written)
-    return written
+    return written(found)
 
 
 def shown(kept: str) -> tuple[Certificate, ...]:
     """Those of a text that was taken before."""
-    return tuple(Certificate(_name(each), each.not_valid_after_utc) for each in _parsed(kept)) if kept else ()
+    found = parsed(kept) if kept else []
+    return tuple(Certificate(name_of(each), each.not_valid_after_utc, each.fingerprint(SHA256()).hex()) for each in found)
 
 
-def _hold_to_length(text: str) -> None:
-    if len(text) > MOST_CHARACTERS:
-        raise CertificateRefused(_("This has more than %(most)s characters."), most=MOST_CHARACTERS)
+def holds_private_key(text: str) -> bool:
+    return "PRIVATE KEY" in text
 
 
-def _parsed(text: str) -> list[x509.Certificate]:
+def without_private_keys(text: str) -> str:
+    """What of it may be shown again to whoever pasted one where it does not belong."""
+    left = _PRIVATE.sub("", text)
+    return "" if holds_private_key(left) else left
+
+
+def in_force(text: str, *, now: datetime) -> list[x509.Certificate]:
+    """Each once, in the order given; at least one.
+
+    :raises CertificateRefused: what is none, not in force, or too much.
+    """
+    hold_to_length(text, MOST_CHARACTERS)
+    found = list(dict.fromkeys(parsed(text)))
+    if len(found) > MOST:
+        raise CertificateRefused(_("These are %(count)s certificates; at most %(most)s may be."), count=len(found), most=MOST)
+    for each in found:
+        _hold_in_force(each, now)
+    return found
+
+
+def written(found: Iterable[x509.Certificate]) -> str:
+    """:raises CertificateRefused: in lines of PEM's own length it may be longer than it was."""
+    text = "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
+    hold_to_length(text, MOST_CHARACTERS)
+    return text
+
+
+def hold_to_length(text: str, most: int) -> None:
+    if len(text) > most:
+        raise CertificateRefused(_("This has more than %(most)s characters."), most=most)
+
+
+def parsed(text: str) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(text.encode())
         # Extensions are read late, and may be what is broken.
@@ -77,13 +107,13 @@ def _parsed(text: str) -> list[x509.Certificate]:
     return found
 
 
-def _in_force(each: x509.Certificate, now: datetime) -> None:
+def _hold_in_force(each: x509.Certificate, now: datetime) -> None:
     if each.not_valid_after_utc <= now:
         said = _("“%(name)s” ended on %(day)s; paste one that is in force.")
-        raise CertificateRefused(said, name=_name(each), day=each.not_valid_after_utc.date().isoformat())
+        raise CertificateRefused(said, name=name_of(each), day=each.not_valid_after_utc.date().isoformat())
     if each.not_valid_before_utc > now:
         said = _("“%(name)s” is in force from %(day)s on, and not before.")
-        raise CertificateRefused(said, name=_name(each), day=each.not_valid_before_utc.date().isoformat())
+        raise CertificateRefused(said, name=name_of(each), day=each.not_valid_before_utc.date().isoformat())
 
 
 def _is_authority(each: x509.Certificate) -> bool:
@@ -94,7 +124,7 @@ def _is_authority(each: x509.Certificate) -> bool:
         return each.issuer == each.subject
 
 
-def _name(each: x509.Certificate) -> str:
+def name_of(each: x509.Certificate) -> str:
     for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
         for attribute in each.subject.get_attributes_for_oid(oid):
             return str(attribute.value)[:80]

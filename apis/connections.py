@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
-from apis import certificates
+from apis import certificates, client_certificates
 from apis.certificates import Certificate, CertificateRefused
 from tenants import addresses
 
@@ -49,6 +49,9 @@ class Connection:
 
     `ca`: the authorities of which one has to have signed the upstream's certificate, in PEM; "" for those that gateways know. `sni`: the
     name that is asked for (RFC 6066 §3) and that the certificate has to have; "" for the address's own.
+
+    `client_certificate`: what the gateway proves itself with in TLS beside that, in PEM, as apis.client_certificates.chain has it; "" for
+    nothing.
     """
 
     credential: str = HEADER
@@ -56,6 +59,7 @@ class Connection:
     strip_path: str = ""
     ca: str = ""
     sni: str = ""
+    client_certificate: str = ""
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
@@ -78,6 +82,11 @@ class Connection:
     def authorities(self) -> tuple[Certificate, ...]:
         return certificates.shown(self.ca)
 
+    @property
+    def client_certificates(self) -> tuple[Certificate, ...]:
+        """The gateway's own is the first."""
+        return certificates.shown(self.client_certificate)
+
     def value(self, secret: str) -> str:
         """What the header says."""
         if self.credential == BASIC:
@@ -89,7 +98,15 @@ NONE = Connection()
 
 
 def read(
-    *, now: datetime, scheme: str = "http", credential: str = HEADER, user: str = "", strip_path: str = "", ca: str = "", sni: str = ""
+    *,
+    now: datetime,
+    scheme: str = "http",
+    credential: str = HEADER,
+    user: str = "",
+    strip_path: str = "",
+    ca: str = "",
+    sni: str = "",
+    client_certificate: str = "",
 ) -> Connection:
     """
     :param scheme: of the upstream's address.
@@ -98,12 +115,15 @@ def read(
     for field, given in ("ca", ca), ("sni", sni):
         if given.strip() and scheme != "https":
             raise ConnectionRefused(field, _("Only an address with https:// has a certificate; leave this empty."))
+    if client_certificate.strip() and scheme != "https":
+        raise ConnectionRefused("client_certificate", _("Only an address with https:// asks for a certificate; leave this empty."))
     return Connection(
         credential=credential,
         user=_user(credential, user),
         strip_path=_path(strip_path.strip()),
         ca=_authorities(ca.strip(), now),
         sni=_sni(sni.strip()),
+        client_certificate=_chain(client_certificate.strip(), now),
     )
 
 
@@ -130,6 +150,24 @@ def check_secret(connection: Connection, secret: str) -> None:
         raise ConnectionRefused("secret", said)
     if connection.credential == BASIC and not (secret and secret.isprintable()):
         raise ConnectionRefused("secret", _("Type the password; it has no control characters."))
+
+
+def client_key(connection: Connection, given: str) -> str:
+    """The private key of its client certificate, as it is sealed; "" where it has none.
+
+    :raises ConnectionRefused: no key, another one's, or one without a certificate.
+    """
+    text = given.strip()
+    if not connection.client_certificate:
+        if text:
+            raise ConnectionRefused("client_certificate", _("Paste the certificate of the private key, too."))
+        return ""
+    if not text:
+        raise ConnectionRefused("client_key", _("Paste the private key of the certificate."))
+    try:
+        return client_certificates.private(text, connection.client_certificate)
+    except CertificateRefused as refused:
+        raise ConnectionRefused("client_key", refused.sentence, **refused.named) from None
 
 
 def stripped(path: str, beginning: str) -> str:
@@ -162,6 +200,13 @@ def _authorities(given: str, now: datetime) -> str:
         return certificates.authorities(given, now=now) if given else ""
     except CertificateRefused as refused:
         raise ConnectionRefused("ca", refused.sentence, **refused.named) from None
+
+
+def _chain(given: str, now: datetime) -> str:
+    try:
+        return client_certificates.chain(given, now=now) if given else ""
+    except CertificateRefused as refused:
+        raise ConnectionRefused("client_certificate", refused.sentence, **refused.named) from None
 
 
 def _sni(given: str) -> str:

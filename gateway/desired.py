@@ -172,8 +172,9 @@ def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) ->
     # The sealed bytes are part of the key: another secret is another cluster, so that none is used with the wrong one.
     connects = row.connects
     trust = [connects.ca, connects.sni] if connects.ca or connects.sni else []
+    client = [connects.client_certificate, row.sealed_key] if row.sealed_key else []
     budget = [retry_percent] if retry_percent else []
-    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *trust, *budget)
+    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *trust, *client, *budget)
     return state.Upstream(
         key=hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:16],
         scheme=row.scheme,
@@ -190,6 +191,8 @@ def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) ->
         strip_path=connects.strip_path,
         ca=connects.ca,
         sni=connects.sni,
+        client_certificate=connects.client_certificate,
+        client_key=unseal(row.sealed_key, row.sealed_key_for, kek()) if row.sealed_key else b"",
     )
 
 

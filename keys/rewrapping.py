@@ -35,20 +35,31 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class _Column:
+    model: Any
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     pk: UUID
     sealed: str
     purpose: Purpose
 
 
+def sealed_columns(model: Any) -> list[str]:
+    """What a model seals: a column such as `sealed`, of which it says what it is for, in `sealed_for`."""
+    return [field.name for field in model._meta.concrete_fields if hasattr(model, f"{field.name}_for")]  # noqa: SLF001
+
+
 def sealed_models() -> list[Any]:
-    """Whatever an app seals: models with `sealed` say what it is for, in `sealed_for`."""
-    return [model for model in tenant_models() if hasattr(model, "sealed_for")]
+    """Whatever an app seals."""
+    return [model for model in tenant_models() if sealed_columns(model)]
 
 
 def shared_sealed_models() -> list[Any]:
     """The same of what belongs to no tenant."""
-    return [model for model in apps.get_models() if hasattr(model, "sealed_for") and not issubclass(model, TenantModel)]
+    return [model for model in apps.get_models() if sealed_columns(model) and not issubclass(model, TenantModel)]
 
 
 def tenants() -> Iterator[tuple[UUID, str]]:
@@ -65,29 +76,34 @@ def rewrap(tenant_id: UUID | None, kek: Kek, *, current_id: str, unread: Callabl
     :raises Unavailable: where a key-encryption key can't be asked; what was done before stays done.
     """
     for model in sealed_models() if tenant_id else shared_sealed_models():
-        for rows in _batches(tenant_id, model, current_id):
-            yield _replace(tenant_id, kek, model, rows, unread)
+        for name in sealed_columns(model):
+            column = _Column(model, name)
+            for rows in _batches(tenant_id, column, current_id):
+                yield _replace(tenant_id, kek, column, rows, unread)
 
 
 def _scope(tenant_id: UUID | None) -> AbstractContextManager[None]:
     return tenant_scope(tenant_id) if tenant_id else transaction.atomic()
 
 
-def _batches(tenant_id: UUID | None, model: Any, current_id: str) -> Iterator[list[_Row]]:
+def _batches(tenant_id: UUID | None, column: _Column, current_id: str) -> Iterator[list[_Row]]:
+    model, name = column.model, column.name
     # Documents are long, and not needed.
-    long = [field.name for field in model._meta.fields if isinstance(field, TextField | JSONField) and field.name != "sealed"]  # noqa: SLF001
+    long = [field.name for field in model._meta.fields if isinstance(field, TextField | JSONField) and field.name != name]  # noqa: SLF001
     after = UUID(int=0)
     while True:
         with _scope(tenant_id):
-            others = model.objects.filter(pk__gt=after, sealed__gt="").exclude(sealed__startswith=f"v1.{current_id}.")
-            rows = [_Row(row.pk, row.sealed, row.sealed_for) for row in others.defer(*long).order_by("pk")[:BATCH]]
+            others = model.objects.filter(**{"pk__gt": after, f"{name}__gt": ""}).exclude(**{f"{name}__startswith": f"v1.{current_id}."})
+            found = others.defer(*long).order_by("pk")[:BATCH]
+            rows = [_Row(row.pk, getattr(row, name), getattr(row, f"{name}_for")) for row in found]
         if not rows:
             return
         yield rows
         after = rows[-1].pk
 
 
-def _replace(tenant_id: UUID | None, kek: Kek, model: Any, rows: list[_Row], unread: Callable[[Unread], None]) -> int:
+def _replace(tenant_id: UUID | None, kek: Kek, column: _Column, rows: list[_Row], unread: Callable[[Unread], None]) -> int:
+    model, name = column.model, column.name
     fresh = {}
     for row in rows:
         try:
@@ -98,4 +114,4 @@ def _replace(tenant_id: UUID | None, kek: Kek, model: Any, rows: list[_Row], unr
         if tenant_id:
             events.lock()
         # Only what still is as it was read: a private key that was destroyed meanwhile must not come back.
-        return sum(model.objects.filter(pk=row.pk, sealed=row.sealed).update(sealed=sealed) for row, sealed in fresh.items())
+        return sum(model.objects.filter(**{"pk": row.pk, name: row.sealed}).update(**{name: sealed}) for row, sealed in fresh.items())

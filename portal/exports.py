@@ -40,8 +40,11 @@ _SESSIONS = "Tells which sessions still count, and nothing else."
 _USED = "Of use to whoever would replay it, and to nobody else."
 LEFT_OUT = {
     "apis_documentimport.sealed": _SEALED,
+    "apis_documentimport.sealed_key": _SEALED,
     "apis_draft.sealed": _SEALED,
+    "apis_draft.sealed_key": _SEALED,
     "apis_upstream.sealed": _SEALED,
+    "apis_upstream.sealed_key": _SEALED,
     "keys_calendarfeed.pepper_id": _PEPPER,
     "keys_calendarfeed.secret_hmac": _MAC,
     "keys_credential.pepper_id": _PEPPER,

@@ -11,6 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
+from apis.certificates import holds_private_key
 from tenants import throttle
 from tenants.origin import origin
 
@@ -22,7 +23,9 @@ MOST_BYTES = 256 * 1024
 MOST_PER_ADDRESS, WINDOW = 30, 300
 SECONDS = 3600
 # What has one of these in its name never comes back.
-SECRET = ("password", "secret", "code", "credential")
+SECRET = ("password", "secret", "code", "credential", "client_key")
+# Where a private key may stand by mistake, and then does not come back, either.
+CERTIFICATES = ("ca", "client_certificate")
 
 
 def fields_of(request: HttpRequest) -> list[tuple[str, str]]:
@@ -34,10 +37,14 @@ def is_secret(name: str) -> bool:
     return any(word in name.lower() for word in SECRET)
 
 
+def _is_kept(name: str, text: str) -> bool:
+    return not is_secret(name) and not (name in CERTIFICATES and holds_private_key(text))
+
+
 def repeatable(request: HttpRequest) -> list[tuple[str, str]]:
     """All that was sent, for a button that sends it once more; nothing where something would be missing then."""
     fields = fields_of(request)
-    whole = not request.FILES and not any(is_secret(name) for name, text in fields) and len(urlencode(fields)) <= MOST_BYTES
+    whole = not request.FILES and all(_is_kept(*each) for each in fields) and len(urlencode(fields)) <= MOST_BYTES
     return fields if whole else []
 
 
@@ -51,7 +58,7 @@ def keep(request: HttpRequest, *, why: str) -> str:
     """
     request.session.pop(KEY, None)
     # What `once` names may have been done.
-    fields = [(name, text) for name, text in fields_of(request) if name != "once" and not is_secret(name)]
+    fields = [(name, text) for name, text in fields_of(request) if name != "once" and _is_kept(name, text)]
     packed = urlencode(fields)
     if len(packed) > MOST_BYTES:
         return _("What you typed is too long to be kept.")

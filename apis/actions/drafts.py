@@ -74,6 +74,7 @@ def describe(draft: Draft, *, name: str, slug: str, description: str) -> None:
 def aim(draft: Draft, *, url: str, target: Target) -> None:
     """Say where calls will go."""
     sealed = seal(target.secret.encode(), draft.sealed_for, kek()) if target.secret else ""
+    sealed_key = seal(target.client_key.encode(), draft.sealed_key_for, kek()) if target.client_key else ""
     _change(
         draft,
         upstream=url,
@@ -82,6 +83,7 @@ def aim(draft: Draft, *, url: str, target: Target) -> None:
         header=target.header.lower(),
         connection=target.connection.as_json(),
         sealed=sealed,
+        sealed_key=sealed_key,
         addresses=list(target.addresses),
         mock=False,
     )
@@ -95,6 +97,10 @@ def answer_from_examples(draft: Draft) -> None:
 
 def secret_of(draft: Draft) -> str:
     return unseal(draft.sealed, draft.sealed_for, kek()).decode() if draft.sealed else ""
+
+
+def client_key_of(draft: Draft) -> str:
+    return unseal(draft.sealed_key, draft.sealed_key_for, kek()).decode() if draft.sealed_key else ""
 
 
 @transaction.atomic

@@ -47,7 +47,9 @@ EVERY_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What else a revision is made of. Without a secret, the live one's stays with its header. `mock`: it has no upstream."""
+    """What else a revision is made of. Without a secret, the live one's stays with its header, and a private key with its certificate.
+    `mock`: it has no upstream.
+    """
 
     upstream: str = ""
     mock: bool = False
@@ -60,11 +62,19 @@ class Aim:
     strip_path: str = ""
     ca: str = ""
     sni: str = ""
+    client_certificate: str = ""
 
 
 @transaction.atomic
 def begin(
-    *, document: str = "", url: str = "", version: ApiVersion | None = None, aim: Aim | None = None, secret: str = "", by: User
+    *,
+    document: str = "",
+    url: str = "",
+    version: ApiVersion | None = None,
+    aim: Aim | None = None,
+    secret: str = "",
+    client_key: str = "",
+    by: User,
 ) -> DocumentImport:
     """
     :param url: where the document is fetched from, in place of the document; it was checked.
@@ -79,6 +89,8 @@ def begin(
     begun.told = asdict(aim) if aim else {}
     if secret:
         begun.sealed = seal(secret.encode(), begun.sealed_for, kek())
+    if client_key:
+        begun.sealed_key = seal(client_key.encode(), begun.sealed_key_for, kek())
     begun.save(force_insert=True)
     due.expect(READ_JOB, lock.now)
     due.expect(drafts.EXPIRE_JOB, lock.now + drafts.IMPORTS_KEPT)
@@ -169,18 +181,21 @@ def _target(taken: DocumentImport, document: Document) -> publishing.Target | pu
     if told.mock:
         return publishing.answer_from_examples(document)
     secret = unseal(taken.sealed, taken.sealed_for, kek()).decode() if taken.sealed else ""
+    client_key = unseal(taken.sealed_key, taken.sealed_key_for, kek()).decode() if taken.sealed_key else ""
     return publishing.check_target(
         told.upstream,
         connect_timeout_ms=told.connect_timeout_ms,
         timeout_ms=told.timeout_ms,
         header=told.header,
         secret=secret,
+        client_key=client_key,
         kept=live.upstream if live else None,
         credential=told.credential,
         user=told.user,
         strip_path=told.strip_path,
         ca=told.ca,
         sni=told.sni,
+        client_certificate=told.client_certificate,
     )
 
 
@@ -213,13 +228,13 @@ def _finish(tenant_id: UUID, taken: DocumentImport, document: Document, target: 
         else:
             note = taken.told["note"]
             revision = publishing.add_revision(taken.version, document=document, target=target, note=note, by=taken.owner)
-        _change(taken.pk, state=DocumentImport.State.READY, progress=100, document="", sealed="", revision=revision)
+        _change(taken.pk, state=DocumentImport.State.READY, progress=100, document="", sealed="", sealed_key="", revision=revision)
 
 
 def _refuse(tenant_id: UUID, taken: DocumentImport, **why: Any) -> None:
     with tenant_scope(tenant_id):
         events.lock()
-        _change(taken.pk, state=DocumentImport.State.REFUSED, sealed="", **why)
+        _change(taken.pk, state=DocumentImport.State.REFUSED, sealed="", sealed_key="", **why)
 
 
 def _change(pk: UUID, **told: Any) -> None:

@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis import connections, contract, mock, openapi, origins, parts, reference, upstreams
-from apis.actions import comparing, resources, room, testing
+from apis.actions import comparing, keeping, resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.reviews import had_by_callers, hold_to_review, is_back
@@ -21,7 +21,7 @@ from apis.actions.rules import hold_to_rules
 from apis.connections import Connection, ConnectionRefused
 from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
 from apis.openapi import Document, Problem
-from keys.envelope import seal, unseal
+from keys.envelope import seal
 from keys.kek import kek
 from keys.models import ProtectedResource
 from tenants import due, events, limits
@@ -46,6 +46,9 @@ class Target:
     # In place of a secret: the upstream whose own stays.
     kept: Upstream | None = None
     connection: Connection = connections.NONE
+    # The private key of the connection's client certificate, in PKCS #8 (PEM); or the upstream whose own stays.
+    client_key: str = field(default="", repr=False)
+    kept_key: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,12 @@ def check_target(
     timeout_ms: int = 30_000,
     header: str = "",
     secret: str = "",
+    client_key: str = "",
     kept: Upstream | None = None,
     **connects: str,
 ) -> Target:
     """
-    :param kept: without a new secret, the upstream that the header's was given for; it goes nowhere else.
+    :param kept: without a new secret, or private key, the upstream that those were given for; they go nowhere else.
     :param connects: as apis.connections.read takes it.
 
     :raises Invalid: in the words of apis.upstreams or apis.connections.
@@ -80,9 +84,10 @@ def check_target(
         address = upstreams.parse(url)
         connection = connections.read(now=timezone.now(), scheme=address.scheme, **connects)
         header = connections.header(connection, header)
-        keeps = (
-            not secret and kept is not None and kept.sealed != "" and kept.header == header.lower() and kept.connects.proves_as(connection)
-        )
+        keeps = not secret and kept is not None and keeping.keeps_secret(kept, header, connection)
+        keeps_key = not client_key and kept is not None and keeping.keeps_key(kept, connection)
+        if not keeps_key:
+            client_key = connections.client_key(connection, client_key)
         if (header or secret) and not keeps:
             connections.check_secret(connection, secret)
             upstreams.check_header(header, connection.value(secret))
@@ -91,16 +96,20 @@ def check_target(
         raise Invalid({"upstream": [str(error)]}) from error
     except ConnectionRefused as refused:
         raise Invalid({refused.field: [_(refused.sentence) % refused.named]}) from refused
-    if not keeps or kept is None:
-        return Target(address, found, connect_timeout_ms, timeout_ms, header, secret, connection=connection)
-    if (address.scheme, address.host, address.port) != (kept.scheme, kept.host, kept.port):
-        # Else whoever may publish could have it sent to themselves, and read it.
-        said = _("The secret was given for %(host)s; type it again to send it elsewhere.")
-        raise Invalid({"secret": [said % {"host": kept.host}]})
-    if not connection.trusts_as(kept.connects):
-        said = _("It changes how %(host)s has to prove itself; type the secret again to send it there.")
-        raise Invalid({"secret": [said % {"host": kept.host}]})
-    return Target(address, found, connect_timeout_ms, timeout_ms, header, kept=kept, connection=connection)
+    if kept is not None:
+        keeping.hold_to_its_host(kept, address, connection, secret=keeps, key=keeps_key)
+    return Target(
+        address,
+        found,
+        connect_timeout_ms,
+        timeout_ms,
+        header,
+        secret,
+        kept=kept if keeps else None,
+        connection=connection,
+        client_key=client_key,
+        kept_key=kept if keeps_key else None,
+    )
 
 
 @transaction.atomic
@@ -272,15 +281,13 @@ def _upstream(target: Target, now: datetime) -> Upstream:
         addresses=list(target.addresses),
         resolved_at=now,
     )
-    if secret := _secret(target):
+    # A sealed one opens for its own row alone, so it is sealed anew.
+    if secret := keeping.secret_of(target.kept) or target.secret.encode():
         upstream.sealed = seal(secret, upstream.sealed_for, kek())
+    if client_key := keeping.key_of(target.kept_key) or target.client_key.encode():
+        upstream.sealed_key = seal(client_key, upstream.sealed_key_for, kek())
     upstream.save(force_insert=True)
     return upstream
-
-
-def _secret(target: Target) -> bytes:
-    """A sealed one opens for its own row alone, so it is sealed anew."""
-    return unseal(target.kept.sealed, target.kept.sealed_for, kek()) if target.kept else target.secret.encode()
 
 
 @transaction.atomic

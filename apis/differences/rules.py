@@ -328,6 +328,24 @@ OF_THE_REST = [
     Rule("upstream-header-removed", Level.RISKY, _("The gateway no longer puts the header %(was)s on each call.")),
     Rule("upstream-credential-changed", Level.RISKY, _("The gateway proves itself to the upstream by %(now)s; it did by %(was)s.")),
     Rule("upstream-tls-changed", Level.RISKY, _("The upstream has to prove itself by other authorities, or under another name.")),
+    Rule(
+        "upstream-client-certificate-added", Level.SAFE, _("The gateway proves itself to the upstream with the client certificate %(now)s.")
+    ),
+    Rule(
+        "upstream-client-certificate-removed",
+        Level.RISKY,
+        _("The gateway no longer proves itself to the upstream with the client certificate %(was)s."),
+    ),
+    Rule(
+        "upstream-client-certificate-changed",
+        Level.RISKY,
+        _("The gateway proves itself to the upstream with the client certificate %(now)s; it did with %(was)s."),
+    ),
+    Rule(
+        "upstream-client-certificate-chain-changed",
+        Level.RISKY,
+        _("Other certificates lead from the gateway's client certificate to its authority."),
+    ),
     Rule("upstream-strip-path-changed", Level.RISKY, _("%(now)s is taken off the beginning of paths; it was %(was)s.")),
 ]
 

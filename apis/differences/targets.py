@@ -1,6 +1,8 @@
-"""What differs in where calls go. Whether a secret is another one is not told: both are sealed."""
+"""What differs in where calls go. Whether a secret is another one is not told: both are sealed. A client certificate is told by its
+fingerprint.
+"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from apis.connections import Connection
@@ -46,8 +48,27 @@ def target_changes(was: Target | None, now: Target | None, *, gettext: Translate
         yield by("upstream-credential-changed", was=_proof(was.connects), now=_proof(now.connects))
     if not was.connects.trusts_as(now.connects):
         yield by("upstream-tls-changed")
+    yield from _client_certificate(was.connects, now.connects, by)
     if was.connects.strip_path != now.connects.strip_path:
         yield by("upstream-strip-path-changed", was=was.connects.strip_path or "/", now=now.connects.strip_path or "/")
+
+
+def _client_certificate(was: Connection, now: Connection, by: Callable[..., Change]) -> Iterator[Change]:
+    if was.client_certificate == now.client_certificate:
+        return
+    old, new = _fingerprint(was), _fingerprint(now)
+    if not old:
+        yield by("upstream-client-certificate-added", now=new)
+    elif not new:
+        yield by("upstream-client-certificate-removed", was=old)
+    elif old != new:
+        yield by("upstream-client-certificate-changed", was=old, now=new)
+    else:
+        yield by("upstream-client-certificate-chain-changed")
+
+
+def _fingerprint(connects: Connection) -> str:
+    return next((each.fingerprint for each in connects.client_certificates), "")
 
 
 def _proof(connects: Connection) -> str:

@@ -44,9 +44,11 @@ class DocumentImport(TenantModel):
     url = models.CharField(max_length=500, blank=True)
     document = models.TextField()
     version = models.ForeignKey(ApiVersion, models.CASCADE, null=True, related_name="+")
-    # Of the revision: what apis.actions.importing.Aim has; and the header's secret, "" to keep the live one's.
+    # Of the revision: what apis.actions.importing.Aim has; the header's secret, and the client certificate's private key, each "" to keep
+    # the live one's.
     told = models.JSONField(default=dict)
     sealed = models.TextField(blank=True)
+    sealed_key = models.TextField(blank=True, default="")
     # Why it was refused: {line, column, message} each; or a rule's sentence.
     problems = models.JSONField(default=list)
     refusal = models.TextField(blank=True)
@@ -71,3 +73,7 @@ class DocumentImport(TenantModel):
     @property
     def sealed_for(self) -> Purpose:
         return Purpose(self.owning_tenant, self.pk, "import_header", "none")
+
+    @property
+    def sealed_key_for(self) -> Purpose:
+        return Purpose(self.owning_tenant, self.pk, "import_client_key", "none")

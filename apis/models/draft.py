@@ -39,6 +39,7 @@ class Draft(TenantModel):
     timeout_ms = models.PositiveIntegerField(default=30_000)
     header = models.CharField(max_length=80, blank=True)
     sealed = models.TextField(blank=True)
+    sealed_key = models.TextField(blank=True, default="")
     connection = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
 
@@ -50,6 +51,11 @@ class Draft(TenantModel):
             models.CheckConstraint(
                 condition=models.Q(header="", sealed="") | ~models.Q(header="") & ~models.Q(sealed=""),
                 name="a_drafts_header_has_its_secret",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(connection__has_key="client_certificate") & models.Q(sealed_key="")
+                | models.Q(connection__has_key="client_certificate") & ~models.Q(sealed_key=""),
+                name="a_drafts_client_certificate_has_its_key",
             ),
         ]
 
@@ -79,3 +85,7 @@ class Draft(TenantModel):
     @property
     def sealed_for(self) -> Purpose:
         return Purpose(self.owning_tenant, self.pk, "draft_header", "none")
+
+    @property
+    def sealed_key_for(self) -> Purpose:
+        return Purpose(self.owning_tenant, self.pk, "draft_client_key", "none")

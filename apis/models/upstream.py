@@ -39,6 +39,8 @@ class Upstream(TenantModel):
     # One header with a secret that the gateway puts on each call; the secret is sealed, and `connection` says how the header tells it.
     header = models.CharField(max_length=80, blank=True)
     sealed = models.TextField(blank=True)
+    # The private key of `connection`'s client certificate, in PKCS #8 (PEM), sealed.
+    sealed_key = models.TextField(blank=True, default="")
     # How gateways connect to it, beside its address: an apis.connections.Connection.
     connection = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
@@ -51,7 +53,12 @@ class Upstream(TenantModel):
             models.CheckConstraint(
                 condition=models.Q(header="", sealed="") | ~models.Q(header="") & ~models.Q(sealed=""),
                 name="an_injected_header_has_its_secret",
-            )
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(connection__has_key="client_certificate") & models.Q(sealed_key="")
+                | models.Q(connection__has_key="client_certificate") & ~models.Q(sealed_key=""),
+                name="a_client_certificate_has_its_key",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -64,3 +71,7 @@ class Upstream(TenantModel):
     @property
     def sealed_for(self) -> Purpose:
         return Purpose(self.owning_tenant, self.pk, "upstream_header", "none")
+
+    @property
+    def sealed_key_for(self) -> Purpose:
+        return Purpose(self.owning_tenant, self.pk, "upstream_client_key", "none")

@@ -39,22 +39,23 @@ class DocumentImports(OwnScope, ApisView):
             self.version(api, version)
         given = self.read(ImportIn)
         source = _source(given)
-        aim, secret = self.aim(given)
+        aim, secrets = self.aim(given)
         with self.scope():
             self.check_permissions(request)
             found = self.version(api, version)
-            begun = importing.begin(**source, version=found, aim=aim, secret=secret, by=self.user)
+            begun = importing.begin(**source, version=found, aim=aim, **secrets, by=self.user)
         address = reverse("import", args=[self.tenant.slug, begun.pk])
         return Response(DocumentImportOut(begun).data, status=202, headers={"Location": address})
 
-    def aim(self, given: dict[str, Any]) -> tuple[importing.Aim, str]:
-        """What is told beside the document, and the header's secret. :raises Invalid: the upstream can't be called."""
+    def aim(self, given: dict[str, Any]) -> tuple[importing.Aim, dict[str, str]]:
+        """What is told beside the document, and the secrets among it. :raises Invalid: the upstream can't be called."""
         if given["mock"]:
-            return importing.Aim(mock=True, note=given["note"]), ""
+            return importing.Aim(mock=True, note=given["note"]), {}
         told = given["upstream"]
-        publishing.check_target(**told)
-        secret = told.pop("secret", "")
-        return importing.Aim(upstream=told.pop("url"), note=given["note"], **told), secret
+        target = publishing.check_target(**told)
+        told = {name: value for name, value in told.items() if name not in {"url", "secret", "client_key"}}
+        aim = importing.Aim(upstream=given["upstream"]["url"], note=given["note"], **told)
+        return aim, {"secret": target.secret, "client_key": target.client_key}
 
 
 def _source(given: dict[str, Any]) -> dict[str, str]:

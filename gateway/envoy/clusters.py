@@ -1,6 +1,7 @@
 """One cluster per distinct upstream, with the addresses that Portico resolved; and the secrets that it injects."""
 
 import ipaddress
+from collections.abc import Iterator
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2, protocol_pb2
@@ -21,6 +22,8 @@ from gateway.envoy.state import Upstream
 
 ADS = config_source_pb2.ConfigSource(ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3)
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_TLS = common_pb2.TlsParameters
+_CURVES = ("P-256", "P-384", "P-521")
 _SAN = common_pb2.SubjectAltNameMatcher
 
 
@@ -30,6 +33,10 @@ def cluster_name(slug: str, upstream: Upstream) -> str:
 
 def secret_name(slug: str, upstream: Upstream) -> str:
     return f"{slug}/{upstream.key}"
+
+
+def client_certificate_name(slug: str, upstream: Upstream) -> str:
+    return f"{slug}/{upstream.key}/client"
 
 
 def cluster(slug: str, upstream: Upstream) -> cluster_pb2.Cluster:
@@ -54,14 +61,23 @@ def cluster(slug: str, upstream: Upstream) -> cluster_pb2.Cluster:
     if upstream.retry_percent:
         whole.circuit_breakers.thresholds.append(_budget(upstream.retry_percent))
     if upstream.scheme == "https":
-        whole.transport_socket.CopyFrom(base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(_tls(upstream))))
+        whole.transport_socket.CopyFrom(
+            base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(_tls(slug, upstream)))
+        )
     return whole
 
 
-def secret(slug: str, upstream: Upstream) -> secret_pb2.Secret:
-    """The value to inject; it reaches gateways by SDS only."""
-    value = base_pb2.DataSource(inline_bytes=upstream.secret)
-    return secret_pb2.Secret(name=secret_name(slug, upstream), generic_secret=secret_pb2.GenericSecret(secret=value))
+def secrets(slug: str, upstream: Upstream) -> Iterator[secret_pb2.Secret]:
+    """The value to inject, and what the gateway proves itself with in TLS; they reach gateways by SDS only."""
+    if upstream.header:
+        value = base_pb2.DataSource(inline_bytes=upstream.secret)
+        yield secret_pb2.Secret(name=secret_name(slug, upstream), generic_secret=secret_pb2.GenericSecret(secret=value))
+    if upstream.client_certificate:
+        certificate = common_pb2.TlsCertificate(
+            certificate_chain=base_pb2.DataSource(inline_string=upstream.client_certificate),
+            private_key=base_pb2.DataSource(inline_bytes=upstream.client_key),
+        )
+        yield secret_pb2.Secret(name=client_certificate_name(slug, upstream), tls_certificate=certificate)
 
 
 def _endpoint(address: str, port: int) -> endpoint_components_pb2.LbEndpoint:
@@ -96,7 +112,7 @@ def _credential(slug: str, upstream: Upstream) -> TypedExtensionConfig:
     return extension("generic", generic_pb2.Generic(credential=named, header=upstream.header))
 
 
-def _tls(upstream: Upstream) -> tls_pb2.UpstreamTlsContext:
+def _tls(slug: str, upstream: Upstream) -> tls_pb2.UpstreamTlsContext:
     """TLS 1.2 or later, its own authorities or the system's as the gateway's bootstrap names them, SNI, and the name in the certificate."""
     host = upstream.sni or upstream.host
     try:
@@ -106,11 +122,18 @@ def _tls(upstream: Upstream) -> tls_pb2.UpstreamTlsContext:
         san_type, sni = _SAN.DNS, host
     wanted = _SAN(san_type=san_type, matcher=string_pb2.StringMatcher(exact=host))
     valid = common_pb2.CertificateValidationContext(match_typed_subject_alt_names=[wanted])
-    common = tls_pb2.CommonTlsContext(tls_params=common_pb2.TlsParameters(tls_minimum_protocol_version=common_pb2.TlsParameters.TLSv1_2))
+    # By itself Envoy would go no further than TLS 1.2 as a client.
+    versions = common_pb2.TlsParameters(tls_minimum_protocol_version=_TLS.TLSv1_2, tls_maximum_protocol_version=_TLS.TLSv1_3)
+    common = tls_pb2.CommonTlsContext(tls_params=versions)
     if upstream.ca:
         valid.trusted_ca.inline_string = upstream.ca
         common.validation_context.CopyFrom(valid)
     else:
         common.combined_validation_context.default_validation_context.CopyFrom(valid)
         common.combined_validation_context.validation_context_sds_secret_config.name = CA_SECRET
+    if upstream.client_certificate:
+        own = secret_pb2.SdsSecretConfig(name=client_certificate_name(slug, upstream), sds_config=ADS)
+        common.tls_certificate_sds_secret_configs.append(own)
+        # Over TLS 1.2 a server takes a certificate only of a curve that the client names (RFC 8422 §5.1).
+        common.tls_params.ecdh_curves.extend(_CURVES)
     return tls_pb2.UpstreamTlsContext(common_tls_context=common, sni=sni)

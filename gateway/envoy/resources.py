@@ -59,9 +59,7 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     return Compiled(
         routes=resource(tenant.slug, routes.configuration(tenant)),
         clusters=tuple(resource(clusters.cluster_name(tenant.slug, each), clusters.cluster(tenant.slug, each)) for each in upstreams),
-        secrets=tuple(
-            resource(clusters.secret_name(tenant.slug, each), clusters.secret(tenant.slug, each)) for each in upstreams if each.header
-        ),
+        secrets=tuple(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
     )
 
 

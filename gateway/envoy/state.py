@@ -1,7 +1,7 @@
 """What gateways should enforce for one tenant: frozen, sorted, complete. gateway.desired reads it, the compiler turns it into resources."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apis.policies import NONE, Policies
 
@@ -34,6 +34,7 @@ class Upstream:
 
     `strip_path` goes off operations' paths before `path` is put there. `retry_percent`: how many of the calls under way may be
     repetitions, 0 where none is. `ca`: authorities in PEM, "" for the gateway's own; `sni`: the name in the certificate, "" for `host`.
+    `client_certificate`: what the gateway proves itself with, in PEM, "" for nothing, and `client_key` its private key, too.
     """
 
     key: str
@@ -50,6 +51,8 @@ class Upstream:
     strip_path: str = ""
     ca: str = ""
     sni: str = ""
+    client_certificate: str = ""
+    client_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class RevisionForm(UpstreamForm, DocumentForm):
         self.fields["document_url"].help_text = _("Begins with https://. Portico fetches it once; leave the document above empty then.")
         if live and live.upstream and live.upstream.sealed:
             self.fields["secret"].help_text = _("Leave it empty to keep the secret as it is.")
+        if live and live.upstream and live.upstream.sealed_key:
+            self.fields["client_key"].help_text = _("Leave it empty to keep the private key as it is.")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()
@@ -138,14 +140,15 @@ def _begin(request: TenantRequest, version: ApiVersion, form: RevisionForm) -> H
     """A job fetches or reads it and adds the revision. :raises NotAllowed, Invalid: it doesn't."""
     told = form.cleaned_data
     if told["mock"]:
-        aim, secret = importing.Aim(mock=True, note=told["note"]), ""
+        aim, secrets = importing.Aim(mock=True, note=told["note"]), {}
     else:
-        _checked(told, version.live_revision)
+        target = _checked(told, version.live_revision)
         names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms", *CONNECTS)
-        aim, secret = importing.Aim(**{name: told[name] for name in names}), told["secret"]
+        aim = importing.Aim(**{name: told[name] for name in names})
+        secrets = {"secret": target.secret, "client_key": target.client_key}
     with inside(request, "apis.publish"):
         form.claim()
-        begun = importing.begin(**form.source, version=version, aim=aim, secret=secret, by=request.user)
+        begun = importing.begin(**form.source, version=version, aim=aim, **secrets, by=request.user)
     return redirect(imports.address_of(request, begun))
 
 
@@ -156,6 +159,7 @@ def _checked(told: dict[str, Any], live: Revision | None) -> publishing.Target:
         timeout_ms=told["timeout_ms"],
         header=told["header"],
         secret=told["secret"],
+        client_key=told["client_key"],
         kept=live.upstream if live else None,
         **{name: told[name] for name in CONNECTS},
     )

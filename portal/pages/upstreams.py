@@ -6,20 +6,28 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis import certificates, connections
+from apis import certificates, client_certificates, connections
 from apis.models import Draft, Upstream
 from portal.forms import PageForm, Text
+from portal.kept import CERTIFICATES
 from portal.pages.plans import number
 
 # What a form tells of a connection, in the words of apis.connections.read.
-CONNECTS = ("credential", "user", "strip_path", "ca", "sni")
+CONNECTS = ("credential", "user", "strip_path", "ca", "sni", "client_certificate")
 # What it tells of an upstream.
-UPSTREAM = ("upstream", "header", "secret", "connect_timeout_ms", "timeout_ms", *CONNECTS)
+UPSTREAM = ("upstream", "header", "secret", "client_key", "connect_timeout_ms", "timeout_ms", *CONNECTS)
 CREDENTIALS = (
     (connections.HEADER, gettext_lazy("in the header below, or not at all")),
     (connections.BEARER, gettext_lazy("as a bearer token")),
     (connections.BASIC, gettext_lazy("as user and password")),
 )
+
+
+class Untold(forms.Textarea):
+    """A private key has lines, which a password's field would lose. Whatever was typed never comes back in a page."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:  # noqa: ARG002
+        return super().get_context(name, None, attrs)
 
 
 class UpstreamForm(PageForm):
@@ -87,6 +95,20 @@ class UpstreamForm(PageForm):
         help_text=gettext_lazy("Where it is another than the address's: asked for with SNI, and held to."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+    client_certificate = Text(
+        most=certificates.MOST_CHARACTERS,
+        empty=True,
+        label=gettext_lazy("Client certificate"),
+        help_text=gettext_lazy("Where the upstream asks for one: the gateway's own in PEM, then each that has signed the one before it."),
+        widget=forms.Textarea(attrs={"class": "mono", "rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    client_key = Text(
+        most=client_certificates.MOST_KEY_CHARACTERS,
+        empty=True,
+        label=gettext_lazy("Its private key"),
+        help_text=gettext_lazy("In PEM, without a passphrase. It is sealed, and never shown again."),
+        widget=Untold(attrs={"class": "mono", "rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+    )
     connect_timeout_ms = number(100, 30_000, initial=5_000, label=gettext_lazy("Milliseconds to connect"))
     timeout_ms = number(100, 300_000, initial=30_000, label=gettext_lazy("Milliseconds to answer"))
 
@@ -110,10 +132,15 @@ class UpstreamForm(PageForm):
         """A secret never comes back in a page, so after an error it has to be typed again."""
         if self.data.get("secret"):
             self.add_error("secret", _("Type the secret again: it is never shown."))
+        if self.data.get("client_key"):
+            self.add_error("client_key", _("Paste the private key again: it is never shown."))
+        for name in CERTIFICATES:
+            if certificates.holds_private_key(self.data.get(name, "")):
+                self.put(name, certificates.without_private_keys(self.data[name]))
 
     @property
     def more_is_open(self) -> bool:
-        return bool({"strip_path", "ca", "sni", "connect_timeout_ms", "timeout_ms"} & set(self.errors))
+        return bool({"strip_path", "ca", "sni", "client_certificate", "client_key", "connect_timeout_ms", "timeout_ms"} & set(self.errors))
 
 
 def as_it_is(found: Upstream | Draft) -> dict[str, Any]:

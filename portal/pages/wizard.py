@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from apis import client_certificates
 from apis.actions import drafts, importing, publishing
 from apis.models import Api, Draft
 from apis.openapi import Problem
@@ -215,14 +216,17 @@ def _aim(request: TenantRequest, draft: Draft, told: dict[str, Any]) -> None:
         with inside(request, "apis.publish"):
             drafts.answer_from_examples(draft)
         return
-    # Left empty, the secret given before stays with its header.
+    # Left empty, the secret given before stays with its header, and the private key with its certificate.
     secret = told["secret"] or (drafts.secret_of(draft) if asks_the_same(told, draft) else "")
+    same_key = client_certificates.same_key(told["client_certificate"], draft.connects.client_certificate)
+    client_key = told["client_key"] or (drafts.client_key_of(draft) if same_key else "")
     target = publishing.check_target(
         told["upstream"],
         connect_timeout_ms=told["connect_timeout_ms"],
         timeout_ms=told["timeout_ms"],
         header=told["header"],
         secret=secret,
+        client_key=client_key,
         **{name: told[name] for name in CONNECTS},
     )
     publishing.check_paths(target.connection, [each["path"] for each in draft.operations])
@@ -287,6 +291,7 @@ def _target(draft: Draft) -> publishing.Target:
         timeout_ms=draft.timeout_ms,
         header=draft.header,
         secret=drafts.secret_of(draft),
+        client_key=drafts.client_key_of(draft),
         **{name: getattr(draft.connects, name) for name in CONNECTS},
     )
 

@@ -17,6 +17,7 @@ from apis.differences.rules import ASPECTS, OF_THE_REST, RULES, SUBJECTS
 from apis.openapi import parse
 from tests.apis.differences_cases import CASES, SCHEMAS, document
 from tests.apis.oasdiff_levels import OASDIFF, each
+from tests.pki import Authority
 
 TODAY = date(2026, 1, 1)
 OF_TARGETS = {rule.id for rule in OF_THE_REST if rule.id.startswith("upstream-")}
@@ -46,6 +47,14 @@ def test_the_schemas_of_the_cases_are_such_as_portico_takes() -> None:
     parse(json.dumps(document({"responses": {"200": {"description": ""}}}, components={"schemas": kept})))
 
 
+ROOT = Authority()
+OWN, RENEWED = (ROOT.issue("Gateways") for _ in range(2))
+
+
+def proven(certificate: str) -> Connection:
+    return Connection(client_certificate=certificate)
+
+
 @dataclass
 class Target:
     address: str = "https://a.example:443"
@@ -70,6 +79,14 @@ class Target:
         ("upstream-header-removed", {}, {"header": ""}),
         ("upstream-credential-changed", {}, {"connects": Connection(credential="basic", user="portico")}),
         ("upstream-tls-changed", {}, {"connects": Connection(sni="orders.example.com")}),
+        ("upstream-client-certificate-added", {}, {"connects": proven(OWN.certificate)}),
+        ("upstream-client-certificate-removed", {"connects": proven(OWN.certificate)}, {}),
+        ("upstream-client-certificate-changed", {"connects": proven(OWN.certificate)}, {"connects": proven(RENEWED.certificate)}),
+        (
+            "upstream-client-certificate-chain-changed",
+            {"connects": proven(OWN.certificate)},
+            {"connects": proven(OWN.certificate + ROOT.certificate)},
+        ),
         ("upstream-strip-path-changed", {}, {"connects": Connection(strip_path="/api/v3")}),
     ],
 )
@@ -78,6 +95,13 @@ def test_where_calls_go_has_its_rules(rule: str, was: dict[str, Any], now: dict[
     assert [(change.rule, change.level) for change in found] == [(rule, RULES[rule].level)]
     assert rule in OF_TARGETS
     assert list(target_changes(Target(**was), Target(**was))) == []
+
+
+def test_a_client_certificate_is_told_by_its_fingerprint() -> None:
+    connects = [proven(pair.certificate) for pair in (OWN, RENEWED)]
+    (change,) = target_changes(Target(connects=connects[0]), Target(connects=connects[1]))
+    said = f"The gateway proves itself to the upstream with the client certificate {RENEWED.fingerprint}; it did with {OWN.fingerprint}."
+    assert change.text == said
 
 
 @pytest.mark.parametrize("rule,was,now", [("upstream-added", None, Target()), ("upstream-removed", Target(), None)])

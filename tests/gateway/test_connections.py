@@ -1,11 +1,21 @@
 """Gateways connect to an upstream as its revision says: with which proof, to which paths."""
 
 import base64
+import json
+import re
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tests import live
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from tests import live, secrets_search
 from tests.gateway.test_chain import Tls, assert_refused, last_seen, tls
 from tests.live import Gateway, Upstream
+from tests.pki import Authority, Private, new_key
 
 __all__ = ["tls"]
 ANSWERS = {"responses": {"200": {"description": "Yes"}}}
@@ -72,3 +82,142 @@ def test_an_upstream_proves_itself_by_authorities_and_a_name_of_its_own(gateway:
     assert gateway.settles(200, "", shop.path(api="both"), clients["both"]).json["headers"]["host"] == f"127.0.0.1:{tls.upstream.port}"
     for api in ("authority", "name"):
         assert_refused(gateway.call(shop.path(api=api), clients[api]), 503, "UPSTREAM_UNAVAILABLE")
+
+
+def served(folder: Path, version: ssl.TLSVersion) -> tuple[ssl.SSLContext, dict[str, Any]]:
+    """An https upstream's TLS of this version alone, and what Pam tells of it."""
+    authority = Authority()
+    server = authority.issue("served", extensions=(x509.SubjectAlternativeName([x509.DNSName("served.example")]),))
+    (folder / "server.pem").write_text(server.certificate + server.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    context.minimum_version = context.maximum_version = version
+    return context, {"ca": authority.certificate, "sni": "served.example"}
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_upstream_may_speak_one_version_of_tls_alone(
+    gateway: Gateway, upstream: Upstream, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    context, told = served(tmp_path, version)
+    there = Upstream(context)
+    try:
+        shop = live.shop(upstream, api=False)
+        shop.add_api("orders", url=f"https://127.0.0.1:{there.port}", **told)
+        gateway.settles(200, "", shop.path(), shop.client().token())
+    finally:
+        there.stop()
+
+
+# Client certificates
+
+KEYS: dict[str, Private] = {
+    "p256": ec.generate_private_key(ec.SECP256R1()),
+    "p384": ec.generate_private_key(ec.SECP384R1()),
+    "p521": ec.generate_private_key(ec.SECP521R1()),
+    "rsa2048": rsa.generate_private_key(65537, 2048),
+    "rsa4096": rsa.generate_private_key(65537, 4096),
+    "ed25519": ed25519.Ed25519PrivateKey.generate(),
+}
+OF_CLIENTS = Authority("Authority for clients")
+
+
+class Asking(Upstream):
+    """An https upstream that asks for a client certificate by OF_CLIENTS, and answers with whose it is."""
+
+    def answer(self, handler: Any) -> None:
+        (((_, name),),) = handler.connection.getpeercert()["subject"]
+        self.headers = {"x-client": name}
+        super().answer(handler)
+
+
+@pytest.fixture(scope="module", params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+def asking(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Asking, dict[str, Any]]]:
+    """With what Pam tells of it beside a certificate."""
+    context, told = served(tmp_path_factory.mktemp("asking"), request.param)
+    context.load_verify_locations(cadata=OF_CLIENTS.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    made = Asking(context)
+    yield made, {"url": f"https://127.0.0.1:{made.port}", **told}
+    made.stop()
+
+
+def test_a_gateway_proves_itself_by_a_client_certificate(gateway: Gateway, upstream: Upstream, asking: tuple[Asking, Any]) -> None:
+    _there, told = asking
+    shop = live.shop(upstream, api=False)
+    pairs = {api: OF_CLIENTS.issue(f"Gateways {api}", key=key) for api, key in KEYS.items()}
+    for api, pair in pairs.items():
+        shop.add_api(api, **told, client_certificate=pair.certificate, client_key=pair.key, header="x-key", secret="beside-it")
+    for api in KEYS:
+        answer = gateway.settles(200, "", shop.path(api=api), shop.client(api=api).token())
+        assert answer.headers["x-client"] == f"Gateways {api}"
+        assert answer.json["headers"]["x-key"] == "beside-it"
+    shown = secrets_search.config_dump(gateway.folder / "admin.sock")
+    assert "/client" in shown
+    assert secrets_search.found_in(shown, {}) == ""
+    assert not any(pair.key.splitlines()[1] in shown for pair in pairs.values())
+
+
+def test_the_certificates_between_reach_the_upstream(gateway: Gateway, upstream: Upstream, asking: tuple[Asking, Any]) -> None:
+    _there, told = asking
+    shop, between = live.shop(upstream, api=False), Authority("Between")
+    ca = x509.BasicConstraints(ca=True, path_length=None)
+    signer = OF_CLIENTS.issue("Between", key=between.key, extensions=(ca,)).certificate
+    far = between.issue("Far gateways")
+    shop.add_api("far", **told, client_certificate=far.certificate + signer, client_key=far.key)
+    shop.add_api("alone", **told, client_certificate=far.certificate, client_key=far.key)
+    answer = gateway.settles(200, "", shop.path(api="far"), shop.client(api="far").token())
+    assert answer.headers["x-client"] == "Far gateways"
+    gateway.settles(503, "UPSTREAM_UNAVAILABLE", shop.path(api="alone"), shop.client(api="alone").token())
+
+
+def test_without_a_certificate_or_with_a_strangers_calls_are_refused(
+    gateway: Gateway, upstream: Upstream, asking: tuple[Asking, Any]
+) -> None:
+    there, told = asking
+    shop, stranger = live.shop(upstream, api=False), Authority("Somebody").issue("Gateways")
+    shop.add_api("without", **told)
+    shop.add_api("stranger", **told, client_certificate=stranger.certificate, client_key=stranger.key)
+    before = len(there.seen)
+    for api in ("without", "stranger"):
+        gateway.settles(503, "UPSTREAM_UNAVAILABLE", shop.path(api=api), shop.client(api=api).token())
+    assert len(there.seen) == before
+
+
+def test_the_next_revisions_certificate_takes_the_place_of_the_one_before(
+    gateway: Gateway, upstream: Upstream, asking: tuple[Asking, Any]
+) -> None:
+    """Another key, another certificate of the same key, and none: each is a cluster of its own, and the one before is gone."""
+    _there, told = asking
+    shop, key = live.shop(upstream, api=False), new_key()
+    first, second, renewed = OF_CLIENTS.issue("First"), OF_CLIENTS.issue("Second", key=key), OF_CLIENTS.issue("Renewed", key=key)
+    api = shop.add_api("orders", **told, client_certificate=first.certificate, client_key=first.key)
+    token = shop.client().token()
+    with shop.scope():
+        version = api.versions.get()
+
+    def answered() -> str:
+        return gateway.call(shop.path(), token).headers.get("x-client", "")
+
+    assert answered() == "First"
+    secrets = {_secrets(gateway, shop.slug)}
+    revisions = [shop.add_revision(version, **told, client_certificate=second.certificate, client_key=second.key)]
+    revisions.append(shop.add_revision(version, **told, client_certificate=renewed.certificate, kept=revisions[0].upstream))
+    for revision, name in zip(revisions, ("Second", "Renewed"), strict=True):
+        shop.enforced(shop.make_live(revision))
+        assert answered() == name
+        live.eventually(lambda: len(_secrets(gateway, shop.slug)) == 1)
+        secrets.add(_secrets(gateway, shop.slug))
+    assert len(secrets) == 3
+    shop.enforced(shop.make_live(shop.add_revision(version, **told)))
+    assert_refused(gateway.call(shop.path(), token), 503, "UPSTREAM_UNAVAILABLE")
+    live.eventually(lambda: not _secrets(gateway, shop.slug))
+
+
+def _secrets(gateway: Gateway, slug: str) -> frozenset[str]:
+    """The names of the client certificates that the gateway has of a tenant."""
+    shown = secrets_search.config_dump(gateway.folder / "admin.sock")
+    found = [each for each in json.loads(shown)["configs"] if each["@type"].endswith("SecretsConfigDump")]
+    return frozenset(
+        each["name"] for part in found for each in part.get("dynamic_active_secrets", []) if re.fullmatch(f"{slug}/.*/client", each["name"])
+    )

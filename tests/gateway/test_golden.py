@@ -48,12 +48,13 @@ POLICIES = Policies(
     streaming=True,
     compress=True,
 )
+CLIENT_KEY = b"-----BEGIN PRIVATE KEY-----\nk3y\n-----END PRIVATE KEY-----\n"
 WRITE = os.environ.get("PORTICO_GOLDEN") == "write"
 
 
 def whole_tenant() -> Tenant:
-    """The small tenant, with a second API on an https upstream that gets a secret, that pages of another origin may call, and that has
-    policies.
+    """The small tenant, with a second API on an https upstream that gets a secret and a client certificate, that pages of another origin
+    may call, and that has policies.
     """
     target = upstream(
         8443,
@@ -67,6 +68,8 @@ def whole_tenant() -> Tenant:
         strip_path="/bills",
         ca="-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n",
         sni="inside.billing.example",
+        client_certificate="-----BEGIN CERTIFICATE-----\nOf the gateway\n-----END CERTIFICATE-----\n",
+        client_key=CLIENT_KEY,
     )
     billing = replace(
         orders(target),
@@ -136,7 +139,8 @@ def tenant_files() -> dict[str, str]:
     for each in found.clusters:
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
     for each in found.secrets:
-        files["secret-" + each.name.partition("/")[2][:4]] = readable(secret_pb2.Secret, each)
+        _slug, key, *of = each.name.split("/")
+        files["-".join(["secret", key[:4], *of])] = readable(secret_pb2.Secret, each)
     return files
 
 
@@ -173,8 +177,11 @@ def test_a_secret_stands_in_its_resource_alone() -> None:
     found = compile_tenant(whole_tenant())
     for each in (found.routes, *found.clusters):
         assert b"s3cret" not in each.body.value
-    assert b"s3cret" in found.secrets[0].body.value
+        assert b"k3y" not in each.body.value
+    header, client = found.secrets
+    assert (b"s3cret" in header.body.value, CLIENT_KEY in client.body.value) == (True, True)
     assert base64.b64encode(b"s3cret") not in found.routes.body.value
+    assert "k3y" not in repr(whole_tenant())
 
 
 def many_grants() -> tuple[Grant, ...]:

@@ -25,13 +25,16 @@ from keys.keks.file import FileKek, make_file
 from keys.keks.ring import Ring
 from keys.management.commands import rotate_kek
 from keys.models import AuditKey, SigningKey
-from keys.rewrapping import Unread, rewrap, sealed_models, shared_sealed_models
+from keys.rewrapping import Unread, rewrap, sealed_columns, sealed_models, shared_sealed_models
 from tenants.models import Role
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast
+from tests.pki import Authority
 
 HEADER = "a secret header"
+CLIENT = Authority().issue("Gateways of a test")
+OPENED = {HEADER.encode(), CLIENT.key.encode()}
 
 
 @pytest.fixture
@@ -70,14 +73,21 @@ def _fill(tenant_id: UUID) -> None:
     with tenant_scope(tenant_id):
         pam = make.somebody(Role.PUBLISHER)
         api = make.api()
-        target = publishing.check_target("http://127.0.0.1:9", header="x-key", secret=HEADER)
+        proof: dict[str, Any] = {"header": "x-key", "secret": HEADER, "client_certificate": CLIENT.certificate, "client_key": CLIENT.key}
+        target = publishing.check_target("https://127.0.0.1:9", **proof)
         publishing.add_revision(api.versions.get(), document=make.document(), target=target, by=pam)
         make.draft(pam, secret=HEADER)
 
 
-def _sealed(tenant_id: UUID) -> dict[tuple[str, UUID], str]:
+def _sealed(tenant_id: UUID) -> dict[tuple[str, UUID, str], str]:
     with tenant_scope(tenant_id):
-        return {(model.__name__, row.pk): row.sealed for model in sealed_models() for row in model.objects.all() if row.sealed}
+        return {
+            (model.__name__, row.pk, column): getattr(row, column)
+            for model in sealed_models()
+            for column in sealed_columns(model)
+            for row in model.objects.all()
+            if getattr(row, column)
+        }
 
 
 def _under(tenant_id: UUID) -> set[str]:
@@ -86,7 +96,8 @@ def _under(tenant_id: UUID) -> set[str]:
 
 def _opened(tenant_id: UUID, kek: Kek) -> list[bytes]:
     with tenant_scope(tenant_id):
-        return [unseal(row.sealed, row.sealed_for, kek) for model in (Draft, Upstream) for row in model.objects.exclude(sealed="")]
+        opened = [unseal(row.sealed, row.sealed_for, kek) for model in (Draft, Upstream) for row in model.objects.exclude(sealed="")]
+        return opened + [unseal(row.sealed_key, row.sealed_key_for, kek) for row in Upstream.objects.exclude(sealed_key="")]
 
 
 def _signs(tenant_id: UUID) -> None:
@@ -111,9 +122,9 @@ class Terminal(io.StringIO):
 
 
 def test_everything_that_an_app_seals_is_known() -> None:
-    sealing = {model for model in apps.get_models() if any("seal" in field.name for field in model._meta.get_fields())}
-    assert sealing == {*sealed_models(), *shared_sealed_models()}
-    assert {SigningKey, Upstream, Draft, AuditKey} <= sealing
+    sealing = {(model, field.name) for model in apps.get_models() for field in model._meta.get_fields() if "seal" in field.name}
+    assert sealing == {(model, name) for model in (*sealed_models(), *shared_sealed_models()) for name in sealed_columns(model)}
+    assert {(SigningKey, "sealed"), (Upstream, "sealed"), (Upstream, "sealed_key"), (Draft, "sealed"), (AuditKey, "sealed")} <= sealing
 
 
 def test_the_platforms_own_are_sealed_anew_as_well(shops: list[UUID], olds: Ring, both: Ring, monkeypatch: Any) -> None:
@@ -128,7 +139,7 @@ def test_the_platforms_own_are_sealed_anew_as_well(shops: list[UUID], olds: Ring
 
 def test_everything_is_sealed_under_the_new_key(shops: list[UUID], olds: Ring, both: Ring, monkeypatch: Any) -> None:
     before = [_sealed(tenant) for tenant in shops]
-    assert all({"SigningKey", "Upstream", "Draft"} <= {name for name, _ in each} for each in before)
+    assert all({"SigningKey", "Upstream", "Draft"} <= {name for name, *_ in each} for each in before)
     _use(monkeypatch, both)
     out, err = _rotate()
     count = sum(len(each) for each in before)
@@ -138,7 +149,7 @@ def test_everything_is_sealed_under_the_new_key(shops: list[UUID], olds: Ring, b
     for tenant, were in zip(shops, before, strict=True):
         assert _under(tenant) == {new.current_id}
         assert _sealed(tenant).keys() == were.keys()
-        assert set(_opened(tenant, new)) == {HEADER.encode()}
+        assert set(_opened(tenant, new)) == OPENED
         _signs(tenant)
 
 
@@ -190,7 +201,7 @@ def test_without_the_old_key_nothing_is_read_and_the_error_says_why(shops: list[
     assert len(lines) == sum(len(each) for each in before)
     for line in lines:
         assert f"was sealed under the key-encryption key {olds.current_id}, and no other opens it. At hand: {new}." in line
-    for (name, row_id), slug in [(key, slug) for each, slug in zip(before, ("acme", "globex"), strict=True) for key in each]:
+    for (name, row_id, _column), slug in [(key, slug) for each, slug in zip(before, ("acme", "globex"), strict=True) for key in each]:
         assert any(line.startswith(f"{slug} ") and f"{name.lower()} {row_id}: " in line for line in lines)
     assert [_sealed(tenant) for tenant in shops] == before
 
@@ -278,7 +289,7 @@ def test_killed_at_any_statement_it_signs_on_and_is_finished_by_the_next_run(
         _rotate()
         for tenant in shops:
             assert _under(tenant) == {both.current_id}
-            assert set(_opened(tenant, both)) == {HEADER.encode()}
+            assert set(_opened(tenant, both)) == OPENED
             _signs(tenant)
     assert killed_at > 30
     assert len(partly) == 3, "before, half-way and after"
@@ -352,7 +363,7 @@ def test_tokens_are_signed_while_it_runs_and_after_it_was_killed(lone_shop: UUID
     _signs(lone_shop)
     _seal_again(lone_shop, both, both)
     assert _under(lone_shop) == {both.current_id}
-    assert set(_opened(lone_shop, Ring(both.keks[:1]))) == {HEADER.encode()}
+    assert set(_opened(lone_shop, Ring(both.keks[:1]))) == OPENED
 
 
 def test_two_runs_at_once_do_the_work_once(lone_shop: UUID, both: Ring) -> None:

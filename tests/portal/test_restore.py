@@ -26,7 +26,7 @@ from keys.actions import signing
 from keys.kek import kek
 from keys.keks.file import FileKek
 from keys.models import SigningKey
-from keys.rewrapping import sealed_models, shared_sealed_models
+from keys.rewrapping import sealed_columns, sealed_models, shared_sealed_models
 from portal.stack import Postgres, ports, roles
 from portal.stack.parts import Parts
 from portal.stack.places import Places
@@ -157,8 +157,9 @@ def _rotate_kek(told: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 def _sealed(postgres: Postgres) -> int:
     """How many secrets are sealed in the whole database."""
-    tables = [model._meta.db_table for model in (*sealed_models(), *shared_sealed_models())]
-    return sum(int(postgres.psql(f"SELECT count(*) FROM {table} WHERE sealed > ''", roles.DATABASE)) for table in tables)
+    models = (*sealed_models(), *shared_sealed_models())
+    places = [(model._meta.db_table, column) for model in models for column in sealed_columns(model)]
+    return sum(int(postgres.psql(f"SELECT count(*) FROM {table} WHERE {column} > ''", roles.DATABASE)) for table, column in places)
 
 
 def test_with_its_secrets_a_restored_portico_goes_on_as_before(before: Before, restored: Postgres, tmp_path: Path) -> None:
