@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apis.actions import change_log, comparing, drafts, importing, operation_uses, resolving, sources, testing, versions
+from apis.actions import certificate_ends, change_log, comparing, drafts, importing, operation_uses, resolving, sources, testing, versions
 from tenants import due
 
 
@@ -22,6 +22,11 @@ def look_at_sources() -> int:
 @shared_task
 def expire_drafts() -> int:
     return due.run(drafts.EXPIRE_JOB, drafts.expire)
+
+
+@shared_task
+def warn_certificates() -> int:
+    return due.run(certificate_ends.WARN_JOB, certificate_ends.warn_certificates)
 
 
 @shared_task

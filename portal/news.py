@@ -122,6 +122,13 @@ GROUPS: dict[str, Group] = {
         "apis.publish",
         frozenset({"document_source.found", "document_source.failing", "document_source.stopped"}),
     ),
+    "certificates": Group(
+        gettext_lazy("Certificates of upstreams"),
+        gettext_lazy("One that gateways prove themselves with, or that an upstream proves itself by, ends soon."),
+        gettext_lazy("You get this because you publish APIs at %(tenant)s."),
+        "apis.publish",
+        frozenset({"certificate.ends_soon"}),
+    ),
     "gateways": Group(
         gettext_lazy("Gateways"),
         gettext_lazy("A gateway refused a configuration."),
@@ -134,7 +141,7 @@ GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds
 # What tells one event's fate from those after it stands in no inbox itself.
 KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "gateways"}
+FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "certificates", "gateways"}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.models import ApiVersion, Review, Subscription
 from keys.models import Application, Credential
@@ -140,6 +140,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(thing)s: nobody looks for its document any more"),
         gettext_lazy("Who said where the document of %(thing)s stands may not publish any more. Save the address in your name to go on."),
     ),
+    "certificate.ends_soon": (
+        gettext_lazy("%(thing)s: a certificate of its upstream ends soon"),
+        gettext_lazy("Once it has ended, calls of %(thing)s may fail. Put the next one into a new revision, and make that live before."),
+    ),
     "gateway.rejected_config": (
         gettext_lazy("%(thing)s refused a configuration of %(tenant)s"),
         gettext_lazy("The gateway %(thing)s works on with what it had before."),
@@ -223,6 +227,10 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
             return reverse("console-key", args=[tenant.slug, event.subject_id]), _("Look at the key"), [when]
         case "document_source":
             return *_of_source(event, tenant), [(_("Host"), event.data["host"]), when]
+        case "certificate":
+            place = [tenant.slug, event.data["api"], event.data["version"]]
+            named, ends_at = (pgettext("of TLS", "Certificate"), event.data["certificate"]), datetime.fromisoformat(event.data["until"])
+            return reverse("console-api-revision-new", args=place), _("Make a new revision"), [named, (_("Ends"), ends_at)]
         case "gateway":
             return reverse("console-gateway", args=[tenant.slug, event.subject_name]), _("Look at the gateway"), [when]
         case _:

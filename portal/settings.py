@@ -445,6 +445,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire-credentials": {"task": "keys.tasks.expire_credentials", "schedule": 30.0},
     "expire-service-accounts": {"task": "keys.tasks.expire_service_accounts", "schedule": 30.0},
     "warn-expiries": {"task": "keys.tasks.warn_expiries", "schedule": 60.0},
+    "warn-certificates": {"task": "apis.tasks.warn_certificates", "schedule": 60.0},
     "resolve-upstreams": {"task": "apis.tasks.resolve_upstreams", "schedule": 30.0},
     # A run that waited longer has nothing to do that the next would not.
     "send-mails": {"task": "portal.tasks.send_mails", "schedule": 5.0, "options": {"expires": 10.0}},

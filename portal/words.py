@@ -208,6 +208,14 @@ def _service_ends_soon(data: Data) -> str:
     )
 
 
+def _certificate_ends_soon(data: Data) -> str:
+    return ngettext(
+        "The certificate %(certificate)s of the upstream of %(subject)s ends in %(days)s day",
+        "The certificate %(certificate)s of the upstream of %(subject)s ends in %(days)s days",
+        data.get("days", 0),
+    )
+
+
 def _signed_in(data: Data) -> str:
     if "provider" in data:
         return _("%(subject)s signed in to %(tenant)s, by %(provider)s")
@@ -287,6 +295,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "document_source.stopped": gettext_lazy(
         "The document of %(subject)s is not looked for at %(host)s any more, as who set it up may not publish"
     ),
+    "certificate.ends_soon": _certificate_ends_soon,
     "revision.created": _revision_created,
     "revision.live": _revision_live,
     "api.review_changed": _review_changed,

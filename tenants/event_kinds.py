@@ -102,6 +102,7 @@ NEWS: frozenset[str] = frozenset(
         "document_source.found",
         "document_source.failing",
         "document_source.stopped",
+        "certificate.ends_soon",
     }
 )
 
@@ -128,6 +129,7 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "document_source.found",
     "document_source.failing",
     "document_source.stopped",
+    "certificate.ends_soon",
     "lint.changed",
     "plan.created",
     "application.created",

@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis import connections, contract, mock, openapi, origins, parts, reference, upstreams
-from apis.actions import comparing, keeping, resources, room, testing
+from apis.actions import certificate_ends, comparing, keeping, resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB
 from apis.actions.reviews import had_by_callers, hold_to_review, is_back
@@ -320,6 +320,8 @@ def make_live(
     version.live_revision = revision
     version.save(update_fields=["live_revision"])
     resources.bring_up_to_date(version.api)
+    if revision.upstream:
+        certificate_ends.expect(revision.upstream)
     # The addresses of an older revision may have grown old with it.
     due.expect(RESOLVE_JOB, lock.now)
     more = {"mock": True, **told} if revision.is_mock else told

@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
             migrations.AddField(model, "sealed_key", models.TextField(blank=True, default=""))
             for model in ("documentimport", "draft", "upstream")
         ),
+        migrations.AddField("upstream", "warned", models.JSONField(default=dict)),
         migrations.AddConstraint("draft", models.CheckConstraint(condition=HAS_ITS_KEY, name="a_drafts_client_certificate_has_its_key")),
         migrations.AddConstraint("upstream", models.CheckConstraint(condition=HAS_ITS_KEY, name="a_client_certificate_has_its_key")),
     ]

@@ -20,7 +20,7 @@ UpstreamManager = TenantManager.from_queryset(UpstreamQuerySet)
 
 
 class Upstream(TenantModel):
-    """Where a revision's calls go. Immutable but for `addresses`, which a job keeps.
+    """Where a revision's calls go. Immutable but for `addresses`, which a job keeps, and `warned`.
 
     Gateways are told addresses, never names to resolve.
     """
@@ -45,6 +45,8 @@ class Upstream(TenantModel):
     connection = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
     resolved_at = models.DateTimeField()
+    # Of which of its certificates, by fingerprint, it was told how many days before its end, see apis.actions.certificate_ends.
+    warned = models.JSONField(default=dict)
 
     objects: ClassVar[UpstreamManager["Upstream"]] = UpstreamManager()
 

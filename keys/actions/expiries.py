@@ -28,12 +28,12 @@ def expect(thing: Ending) -> None:
     """
     if thing.expires_at is None:
         return
-    told = _reached(thing.expires_at, events.now())
+    told = reached(thing.expires_at, events.now())
     if told is not None and (thing.warned_days is None or told < thing.warned_days):
         # Whoever chose this end knows it: the warnings that it comes too late for are not caught up on.
         thing.warned_days = told
         thing.save(update_fields=["warned_days"])
-    if at := _next(thing):
+    if at := next_at(thing.expires_at, thing.warned_days):
         due.expect(WARN_JOB, at)
 
 
@@ -51,10 +51,10 @@ def warn_expiries() -> datetime | None:
 def _warned(rows: QuerySet[Any], now: datetime) -> Iterator[datetime]:
     """Warn of these, and give when each of them is next to be warned of."""
     for each in rows.exclude(warned_days=WARNINGS[-1]).order_by("expires_at"):
-        reached = _reached(each.expires_at, now)
-        if reached is not None and (each.warned_days is None or reached < each.warned_days):
-            _warn(each, reached, now)
-        if at := _next(each):
+        told = reached(each.expires_at, now)
+        if told is not None and (each.warned_days is None or told < each.warned_days):
+            _warn(each, told, now)
+        if at := next_at(each.expires_at, each.warned_days):
             yield at
         if each.warned_days is None:
             # Those after it end later still, so that their first warnings come later.
@@ -98,9 +98,9 @@ def use_of(credential: Credential) -> str:
     return "in_use" if last is not None and last > timezone.now() - RECENTLY else "unused"
 
 
-def _warn(thing: Ending, reached: int, now: datetime) -> None:
+def _warn(thing: Ending, told: int, now: datetime) -> None:
     assert thing.expires_at is not None
-    thing.warned_days = reached
+    thing.warned_days = told
     thing.save(update_fields=["warned_days"])
     # After a pause of the job fewer days are left than were agreed on.
     days = -(-(thing.expires_at - now) // timedelta(days=1))
@@ -110,12 +110,12 @@ def _warn(thing: Ending, reached: int, now: datetime) -> None:
         events.record("service_account.ends_soon", thing, by=None, days=days)
 
 
-def _reached(end: datetime, now: datetime) -> int | None:
-    """The last of WARNINGS that is due, or was."""
+def reached(end: datetime, now: datetime) -> int | None:
+    """The last of WARNINGS that is due, or was; None before the first."""
     return min((days for days in WARNINGS if end - timedelta(days=days) <= now), default=None)
 
 
-def _next(thing: Ending) -> datetime | None:
-    assert thing.expires_at is not None
-    to_come = [days for days in WARNINGS if thing.warned_days is None or days < thing.warned_days]
-    return thing.expires_at - timedelta(days=max(to_come)) if to_come else None
+def next_at(end: datetime, told: int | None) -> datetime | None:
+    """When the next warning is due, after the one of so many days before the end; None after the last."""
+    to_come = [days for days in WARNINGS if told is None or days < told]
+    return end - timedelta(days=max(to_come)) if to_come else None

@@ -108,6 +108,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "document_source.found": gettext_lazy("Document changed at its source"),
         "document_source.failing": gettext_lazy("Document not to be had at its source"),
         "document_source.stopped": gettext_lazy("Looking for a document stopped"),
+        "certificate.ends_soon": gettext_lazy("End of an upstream's certificate announced"),
         "api.placed": gettext_lazy("Place in the catalogue changed"),
         "categories.changed": gettext_lazy("Categories changed"),
         "lint.changed": gettext_lazy("Rules on documents changed"),
