@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -51,6 +51,10 @@ def django_db_setup(django_db_blocker: Any) -> None:
     with django_db_blocker.unblock(), as_owner():
         call_command("migrate", verbosity=0)
         secrets_search.prepare_database(connection.settings_dict["NAME"])
+    # Before any test has changed anything.
+    with django_db_blocker.unblock(), transaction.atomic():
+        cast_of_a_test()
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(autouse=True, scope="session")

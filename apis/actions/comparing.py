@@ -18,7 +18,7 @@ from apis.models import Comparison, Revision
 from apis.models.logged_change import as_json
 from apis.parts import Outline
 from tenants import due, events
-from tenants.scope import tenant_scope
+from tenants.scope import Lock, tenant_scope
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ AGAIN = timedelta(minutes=5)
 CHARACTERS = 2_000_000
 
 
-def expect(revision: Revision, outline: Outline, *, lock: events.Lock) -> None:
+def expect(revision: Revision, outline: Outline, *, lock: Lock) -> None:
     """Have a new revision compared with the live one, if it is large."""
     live = revision.version.live_revision_id
     if live is not None and len(outline.places) >= LARGE:

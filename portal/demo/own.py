@@ -41,6 +41,6 @@ def publish_own(*, by: User) -> Api:
 
 def document() -> Document:
     """The operations within a tenant, as they are described at `/api/v1/schema/`, with paths that begin at the root of REST."""
-    whole: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    whole: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     offered = {path.removeprefix(_ROOT): item for path, item in whole["paths"].items() if path.startswith(_OFFERED)}
     return lint.parse(json.dumps({**whole, "paths": offered}))
