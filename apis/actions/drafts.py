@@ -81,8 +81,10 @@ def aim(draft: Draft, *, url: str, target: Target) -> None:
         timeout_ms=target.timeout_ms,
         header=target.header.lower(),
         connection=target.connection.as_json(),
+        balancing=target.balances.as_json(),
         sealed=sealed,
         addresses=list(target.addresses),
+        further_addresses=[list(each.addresses) for each in target.balances.further],
         mock=False,
     )
 

@@ -12,12 +12,13 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import connections, contract, mock, openapi, origins, parts, reference, upstreams
+from apis import balancing, connections, contract, mock, openapi, origins, parts, reference, upstreams
 from apis.actions import comparing, resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
-from apis.actions.resolving import RESOLVE_JOB
+from apis.actions.resolving import RESOLVE_JOB, looked_up
 from apis.actions.reviews import had_by_callers, hold_to_review, is_back
 from apis.actions.rules import hold_to_rules
+from apis.balancing import Balancing
 from apis.connections import Connection, ConnectionRefused
 from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
 from apis.openapi import Document, Problem
@@ -46,6 +47,8 @@ class Target:
     # In place of a secret: the upstream whose own stays.
     kept: Upstream | None = None
     connection: Connection = connections.NONE
+    # The further targets have the addresses that they were found to have.
+    balances: Balancing = balancing.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,18 @@ def check_target(
     header: str = "",
     secret: str = "",
     kept: Upstream | None = None,
-    **connects: str,
+    **more: Any,
 ) -> Target:
     """
     :param kept: without a new secret, the upstream that the header's was given for; it goes nowhere else.
-    :param connects: as apis.connections.read takes it.
+    :param more: as apis.connections.read and apis.balancing.read take it.
 
-    :raises Invalid: in the words of apis.upstreams or apis.connections.
+    :raises Invalid: in the words of apis.upstreams, apis.connections or apis.balancing.
     """
+    spread = {name: more.pop(name) for name in balancing.NAMES if name in more}
     try:
         address = upstreams.parse(url)
-        connection = connections.read(now=timezone.now(), scheme=address.scheme, **connects)
+        connection = connections.read(now=timezone.now(), scheme=address.scheme, **more)
         header = connections.header(connection, header)
         keeps = (
             not secret and kept is not None and kept.sealed != "" and kept.header == header.lower() and kept.connects.proves_as(connection)
@@ -86,21 +90,23 @@ def check_target(
         if (header or secret) and not keeps:
             connections.check_secret(connection, secret)
             upstreams.check_header(header, connection.value(secret))
-        found = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS)
+        balances = balancing.read(address, **spread)
+        found = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS) if balances.weight else ()
     except upstreams.UpstreamRefused as error:
         raise Invalid({"upstream": [str(error)]}) from error
     except ConnectionRefused as refused:
         raise Invalid({refused.field: [_(refused.sentence) % refused.named]}) from refused
+    balances = looked_up(balances)
     if not keeps or kept is None:
-        return Target(address, found, connect_timeout_ms, timeout_ms, header, secret, connection=connection)
-    if (address.scheme, address.host, address.port) != (kept.scheme, kept.host, kept.port):
+        return Target(address, found, connect_timeout_ms, timeout_ms, header, secret, connection=connection, balances=balances)
+    if address.scheme != kept.scheme or not balances.places(address.host, address.port) <= kept.balances.places(kept.host, kept.port):
         # Else whoever may publish could have it sent to themselves, and read it.
         said = _("The secret was given for %(host)s; type it again to send it elsewhere.")
         raise Invalid({"secret": [said % {"host": kept.host}]})
     if not connection.trusts_as(kept.connects):
         said = _("It changes how %(host)s has to prove itself; type the secret again to send it there.")
         raise Invalid({"secret": [said % {"host": kept.host}]})
-    return Target(address, found, connect_timeout_ms, timeout_ms, header, kept=kept, connection=connection)
+    return Target(address, found, connect_timeout_ms, timeout_ms, header, kept=kept, connection=connection, balances=balances)
 
 
 @transaction.atomic
@@ -269,7 +275,9 @@ def _upstream(target: Target, now: datetime) -> Upstream:
         timeout_ms=target.timeout_ms,
         header=target.header.lower(),
         connection=target.connection.as_json(),
+        balancing=target.balances.as_json(),
         addresses=list(target.addresses),
+        further_addresses=[list(each.addresses) for each in target.balances.further],
         resolved_at=now,
     )
     if secret := _secret(target):

@@ -329,6 +329,10 @@ OF_THE_REST = [
     Rule("upstream-credential-changed", Level.RISKY, _("The gateway proves itself to the upstream by %(now)s; it did by %(was)s.")),
     Rule("upstream-tls-changed", Level.RISKY, _("The upstream has to prove itself by other authorities, or under another name.")),
     Rule("upstream-strip-path-changed", Level.RISKY, _("%(now)s is taken off the beginning of paths; it was %(was)s.")),
+    Rule("upstream-shares-changed", Level.RISKY, _("Calls are shared by %(now)s; they were by %(was)s.")),
+    Rule("upstream-health-check-added", Level.RISKY, _("Only targets that answer checks of their health get calls: %(now)s.")),
+    Rule("upstream-health-check-changed", Level.RISKY, _("The health of targets is checked by %(now)s; it was by %(was)s.")),
+    Rule("upstream-health-check-removed", Level.RISKY, _("Nobody checks the health of targets any more; it was checked by %(was)s.")),
 ]
 
 RULES: dict[str, Rule] = {

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apis.balancing import Balancing
 from apis.connections import Connection
 from apis.findings import Lint
 from keys.envelope import Purpose
@@ -40,7 +41,9 @@ class Draft(TenantModel):
     header = models.CharField(max_length=80, blank=True)
     sealed = models.TextField(blank=True)
     connection = models.JSONField(default=dict)
+    balancing = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
+    further_addresses = models.JSONField(default=list)
 
     objects: ClassVar[DraftManager["Draft"]] = DraftManager()
 
@@ -75,6 +78,10 @@ class Draft(TenantModel):
     @property
     def connects(self) -> Connection:
         return Connection.of(self.connection)
+
+    @property
+    def balances(self) -> Balancing:
+        return Balancing.of(self.balancing, self.further_addresses)
 
     @property
     def sealed_for(self) -> Purpose:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from apis.balancing import NONE as ALONE
+from apis.balancing import Balancing, Further, HealthCheck
 from apis.connections import NONE, Connection
 from apis.differences import Level, differences, target_changes
 from apis.differences.levels import Direction, Effect
@@ -46,6 +48,10 @@ def test_the_schemas_of_the_cases_are_such_as_portico_takes() -> None:
     parse(json.dumps(document({"responses": {"200": {"description": ""}}}, components={"schemas": kept})))
 
 
+SHARED = Balancing(further=(Further("b.example", 443, 20),))
+CHECKED = Balancing(check=HealthCheck(path="/healthz"))
+
+
 @dataclass
 class Target:
     address: str = "https://a.example:443"
@@ -53,6 +59,7 @@ class Target:
     timeout_ms: int = 30_000
     header: str = "x-key"
     connects: Connection = NONE
+    balances: Balancing = ALONE
 
     def __str__(self) -> str:
         return self.address
@@ -71,6 +78,11 @@ class Target:
         ("upstream-credential-changed", {}, {"connects": Connection(credential="basic", user="portico")}),
         ("upstream-tls-changed", {}, {"connects": Connection(sni="orders.example.com")}),
         ("upstream-strip-path-changed", {}, {"connects": Connection(strip_path="/api/v3")}),
+        ("upstream-shares-changed", {}, {"balances": SHARED}),
+        ("upstream-shares-changed", {"balances": SHARED}, {"balances": replace(SHARED, weight=2)}),
+        ("upstream-health-check-added", {}, {"balances": CHECKED}),
+        ("upstream-health-check-changed", {"balances": CHECKED}, {"balances": Balancing(check=HealthCheck(path="/b"))}),
+        ("upstream-health-check-removed", {"balances": CHECKED}, {}),
     ],
 )
 def test_where_calls_go_has_its_rules(rule: str, was: dict[str, Any], now: dict[str, Any]) -> None:
@@ -78,6 +90,13 @@ def test_where_calls_go_has_its_rules(rule: str, was: dict[str, Any], now: dict[
     assert [(change.rule, change.level) for change in found] == [(rule, RULES[rule].level)]
     assert rule in OF_TARGETS
     assert list(target_changes(Target(**was), Target(**was))) == []
+
+
+def test_where_a_target_was_found_last_is_no_change() -> None:
+    found = replace(SHARED, further=(Further("b.example", 443, 20, ("192.0.2.1",)),))
+    assert list(target_changes(Target(balances=SHARED), Target(balances=found))) == []
+    (change,) = target_changes(Target(), Target(balances=found))
+    assert change.text == "Calls are shared by https://a.example:443 1, b.example:443 20; they were by https://a.example:443."
 
 
 @pytest.mark.parametrize("rule,was,now", [("upstream-added", None, Target()), ("upstream-removed", Target(), None)])
