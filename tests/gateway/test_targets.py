@@ -107,7 +107,7 @@ def test_a_target_has_its_share_however_many_addresses_it_has() -> None:
     for each in locality.lb_endpoints:
         shares[each.endpoint.hostname] += each.load_balancing_weight.value
     assert shares.keys() == {"a.example", "b.example"}
-    assert shares["a.example"] * 40 == shares["b.example"] * 60
+    assert shares["a.example"] * 40 == shares["b.example"] * 60 > 0
     assert len(locality.lb_endpoints) == 5
     crowd = tuple(Target(f"{n}.example", 80, 100, tuple(f"192.0.2.{at}" for at in range(n))) for n in range(8, 17))
     most = cluster("acme", state_of(weight=100, addresses=("192.0.2.1",) * 7, further=crowd))
