@@ -52,6 +52,8 @@ class Stream:
     # Type url -> name -> version that the gateway has acknowledged.
     known: dict[str, dict[str, str]] = field(default_factory=dict)
     _flights: dict[str, Flight] = field(default_factory=dict)
+    # Held while the gateway looks at slow resources, see gateway.delivery.
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _serial: int = 0
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

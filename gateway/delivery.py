@@ -7,7 +7,7 @@ denials; never an older grant table, for that would give back what was taken. If
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -148,11 +148,9 @@ class Delivery:
         Returns whether anything had to be sent.
         """
         self._offered = compiled
-        pushed = False
-        for cluster in compiled.clusters:
-            if not self.stream.has(cluster):
-                await self.stream.send(CLUSTER, [cluster])
-                pushed = True
+        fresh = [cluster for cluster in compiled.clusters if not self.stream.has(cluster)]
+        pushed = bool(fresh)
+        await self._give_clusters(fresh)
         for secret in compiled.secrets:
             await self._give_secret(secret)
         if not self.stream.has(compiled.routes):
@@ -160,6 +158,21 @@ class Delivery:
             pushed = True
         await self._remove_leftovers(compiled)
         return pushed
+
+    async def _give_clusters(self, clusters: Sequence[Resource]) -> None:
+        for cluster in clusters:
+            if not cluster.slow:
+                await self.stream.send(CLUSTER, [cluster])
+        slow = [cluster for cluster in clusters if cluster.slow]
+        if not slow:
+            return
+        # While a gateway checks the health of a new cluster for the first time it acknowledges none, of whatever tenant. So a tenant's
+        # are checked at once, and one tenant's after the other's: nobody else waits for longer than one check may take.
+        async with self.stream.looking:
+            answers = await asyncio.gather(*(self.stream.send(CLUSTER, [cluster]) for cluster in slow), return_exceptions=True)
+        for answer in answers:
+            if answer is not None:
+                raise answer
 
     async def _give_secret(self, secret: Resource) -> None:
         """Wait until the gateway has it, and send it if it asked while nobody here listened."""

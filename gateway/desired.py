@@ -1,7 +1,8 @@
 """What gateways should enforce for a tenant, read in one consistent snapshot together with the event it is true for."""
 
 import hashlib
-from collections.abc import Iterable, Set
+import json
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.db.models.functions import Now
 
 from apis import upstreams
 from apis.actions import testing
+from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
@@ -28,7 +30,8 @@ TOKENS_LIVE = timedelta(seconds=tokens.MAX_LIFETIME + 120)
 TOKEN_ENDS = timedelta(seconds=65)
 
 # The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}, "cors": [origin],
-# "policies": {…}}], what Deployment.good_routes keeps; those that are open for tests have "tested": true beside it.
+# "policies": {…}}], what Deployment.good_routes keeps; those that are open for tests have "tested": true beside it, and those whose
+# upstream has further targets "further_addresses": {upstream id: [[address]]}.
 RoutesRef = list[dict[str, Any]]
 _OF_API = ("api__cors_origins", "api__policies")
 # What an application that tries a revision without a subscription calls under.
@@ -80,21 +83,26 @@ def _live() -> RoutesRef:
         ApiVersion.objects.offered()
         .filter(live_revision__isnull=False)
         .order_by("id")
-        .values_list("pk", "live_revision_id", "live_revision__upstream_id", "live_revision__upstream__addresses", *_OF_API)
+        .values_list("pk", "live_revision_id", "live_revision__upstream_id", *_addresses("live_revision__"), *_OF_API)
     )
     of_api = (f"version__{name}" for name in _OF_API)
-    tested = Revision.objects.open_for_tests().order_by("id").values_list("version", "pk", "upstream", "upstream__addresses", *of_api)
+    tested = Revision.objects.open_for_tests().order_by("id").values_list("version", "pk", "upstream", *_addresses(), *of_api)
     return [*(_ref(each) for each in live), *({**_ref(each), "tested": True} for each in tested)]
 
 
+def _addresses(of: str = "") -> tuple[str, str]:
+    return f"{of}upstream__addresses", f"{of}upstream__further_addresses"
+
+
 def _ref(row: tuple[Any, ...]) -> dict[str, Any]:
-    version, revision, upstream, addresses, cors, policies = row
+    version, revision, upstream, addresses, further, cors, policies = row
     return {
         "version": str(version),
         "revision": str(revision),
         "addresses": {str(upstream): sorted(addresses)} if upstream else {},
         "cors": sorted(cors),
         "policies": policies,
+        **({"further_addresses": {str(upstream): [sorted(each) for each in further]}} if further else {}),
     }
 
 
@@ -122,7 +130,7 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
             state.Version(
                 api=revision.version.api.slug,
                 name=revision.version.name,
-                upstream=_upstream(place, item["addresses"][str(place.pk)], retry_percent=percent) if place else None,
+                upstream=_upstream(place, item, retry_percent=percent) if place else None,
                 operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
                 # Kept without them by a gateway of before there were any.
                 cors=tuple(item.get("cors", ())),
@@ -168,13 +176,17 @@ def _retired() -> tuple[state.Retired, ...]:
     return tuple(sorted(found, key=lambda each: (each.api, each.name)))
 
 
-def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) -> state.Upstream:
+def _upstream(row: Upstream, ref: Mapping[str, Any], *, retry_percent: int) -> state.Upstream:
+    """:param ref: of its revision, with the addresses."""
+    # A version of Portico that knew no further targets kept no addresses of them.
+    balances = Balancing.of(row.balancing, ref.get("further_addresses", {}).get(str(row.pk), row.further_addresses))
     # The sealed bytes are part of the key: another secret is another cluster, so that none is used with the wrong one.
     connects = row.connects
     trust = [connects.ca, connects.sni] if connects.ca or connects.sni else []
     client = [connects.client_certificate, row.sealed_key] if row.sealed_key else []
     budget = [retry_percent] if retry_percent else []
-    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *trust, *client, *budget)
+    spread = [json.dumps(row.balancing, sort_keys=True)] if row.balancing else []
+    parts = (row.scheme, row.host, row.port, row.connect_timeout_ms, row.header, row.sealed, *trust, *client, *budget, *spread)
     return state.Upstream(
         key=hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:16],
         scheme=row.scheme,
@@ -183,8 +195,8 @@ def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) ->
         path=row.path,
         connect_timeout_ms=row.connect_timeout_ms,
         timeout_ms=row.timeout_ms,
-        # The operator may have closed a network since; without an address left, calls are answered 503.
-        addresses=tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS))),
+        # Without an address left, calls are answered 503.
+        addresses=_reachable(ref["addresses"][str(row.pk)]),
         header=row.header,
         secret=connects.value(unseal(row.sealed, row.sealed_for, kek()).decode()).encode() if row.sealed else b"",
         retry_percent=retry_percent,
@@ -193,7 +205,15 @@ def _upstream(row: Upstream, addresses: Iterable[str], *, retry_percent: int) ->
         sni=connects.sni,
         client_certificate=connects.client_certificate,
         client_key=unseal(row.sealed_key, row.sealed_key_for, kek()) if row.sealed_key else b"",
+        weight=balances.weight,
+        further=tuple(state.Target(each.host, each.port, each.weight, _reachable(each.addresses)) for each in balances.further),
+        check=balances.check,
     )
+
+
+def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
+    """The operator may have closed a network since."""
+    return tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS)))
 
 
 def _access() -> state.Access:

@@ -82,9 +82,11 @@ def aim(draft: Draft, *, url: str, target: Target) -> None:
         timeout_ms=target.timeout_ms,
         header=target.header.lower(),
         connection=target.connection.as_json(),
+        balancing=target.balances.as_json(),
         sealed=sealed,
         sealed_key=sealed_key,
         addresses=list(target.addresses),
+        further_addresses=[list(each.addresses) for each in target.balances.further],
         mock=False,
     )
 

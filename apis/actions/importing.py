@@ -7,7 +7,7 @@ One that waits is nobody's but its sender's, and nothing follows from it, so tha
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,8 +19,9 @@ from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from apis import document_at, openapi
+from apis import balancing, document_at, openapi
 from apis.actions import drafts, publishing
+from apis.balancing import BY_ITSELF
 from apis.connections import HEADER
 from apis.models import LIVE_LARGE, ApiVersion, DocumentImport, Revision
 from apis.openapi import Document, DocumentError
@@ -63,6 +64,14 @@ class Aim:
     ca: str = ""
     sni: str = ""
     client_certificate: str = ""
+    weight: int = 1
+    further_targets: list[dict[str, Any]] = field(default_factory=list)
+    health_path: str = ""
+    health_interval: int = BY_ITSELF.interval
+    health_timeout_ms: int = BY_ITSELF.timeout_ms
+    health_failures: int = BY_ITSELF.failures
+    health_successes: int = BY_ITSELF.successes
+    health_status: str = BY_ITSELF.status
 
 
 @transaction.atomic
@@ -196,6 +205,7 @@ def _target(taken: DocumentImport, document: Document) -> publishing.Target | pu
         ca=told.ca,
         sni=told.sni,
         client_certificate=told.client_certificate,
+        **{name: getattr(told, name) for name in balancing.NAMES},
     )
 
 

@@ -3,6 +3,7 @@
 from django.utils.translation import gettext as _
 
 from apis import client_certificates
+from apis.balancing import Balancing
 from apis.connections import Connection
 from apis.models import Upstream
 from apis.upstreams import Address
@@ -29,9 +30,9 @@ def key_of(kept: Upstream | None) -> bytes:
     return unseal(kept.sealed_key, kept.sealed_key_for, kek()) if kept else b""
 
 
-def hold_to_its_host(kept: Upstream, address: Address, connection: Connection, *, secret: bool, key: bool) -> None:
+def hold_to_its_hosts(kept: Upstream, address: Address, connection: Connection, balances: Balancing, *, secret: bool, key: bool) -> None:
     """:raises Invalid: what is kept would prove the gateway to another one, whoever chose that."""
-    if (address.scheme, address.host, address.port) != (kept.scheme, kept.host, kept.port):
+    if address.scheme != kept.scheme or not balances.places(address.host, address.port) <= kept.balances.places(kept.host, kept.port):
         # Else whoever may publish could have it sent to themselves, and read it.
         of_secret = _("The secret was given for %(host)s; type it again to send it elsewhere.")
         of_key = _("The private key was given for %(host)s; paste it again to use it elsewhere.")

@@ -12,12 +12,13 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import connections, contract, mock, openapi, origins, parts, reference, upstreams
+from apis import balancing, connections, contract, mock, openapi, origins, parts, reference, upstreams
 from apis.actions import certificate_ends, comparing, keeping, resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
-from apis.actions.resolving import RESOLVE_JOB
+from apis.actions.resolving import RESOLVE_JOB, looked_up
 from apis.actions.reviews import had_by_callers, hold_to_review, is_back
 from apis.actions.rules import hold_to_rules
+from apis.balancing import Balancing
 from apis.connections import Connection, ConnectionRefused
 from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
 from apis.openapi import Document, Problem
@@ -49,6 +50,8 @@ class Target:
     # The private key of the connection's client certificate, in PKCS #8 (PEM); or the upstream whose own stays.
     client_key: str = field(default="", repr=False)
     kept_key: Upstream | None = None
+    # The further targets have the addresses that they were found to have.
+    balances: Balancing = balancing.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +75,18 @@ def check_target(
     secret: str = "",
     client_key: str = "",
     kept: Upstream | None = None,
-    **connects: str,
+    **more: Any,
 ) -> Target:
     """
     :param kept: without a new secret, or private key, the upstream that those were given for; they go nowhere else.
-    :param connects: as apis.connections.read takes it.
+    :param more: as apis.connections.read and apis.balancing.read take it.
 
-    :raises Invalid: in the words of apis.upstreams or apis.connections.
+    :raises Invalid: in the words of apis.upstreams, apis.connections or apis.balancing.
     """
+    spread = {name: more.pop(name) for name in balancing.NAMES if name in more}
     try:
         address = upstreams.parse(url)
-        connection = connections.read(now=timezone.now(), scheme=address.scheme, **connects)
+        connection = connections.read(now=timezone.now(), scheme=address.scheme, **more)
         header = connections.header(connection, header)
         keeps = not secret and kept is not None and keeping.keeps_secret(kept, header, connection)
         keeps_key = not client_key and kept is not None and keeping.keeps_key(kept, connection)
@@ -91,13 +95,15 @@ def check_target(
         if (header or secret) and not keeps:
             connections.check_secret(connection, secret)
             upstreams.check_header(header, connection.value(secret))
-        found = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS)
+        balances = balancing.read(address, **spread)
+        found = upstreams.resolve(address, allowed=settings.UPSTREAM_NETWORKS) if balances.weight else ()
     except upstreams.UpstreamRefused as error:
         raise Invalid({"upstream": [str(error)]}) from error
     except ConnectionRefused as refused:
         raise Invalid({refused.field: [_(refused.sentence) % refused.named]}) from refused
+    balances = looked_up(balances)
     if kept is not None:
-        keeping.hold_to_its_host(kept, address, connection, secret=keeps, key=keeps_key)
+        keeping.hold_to_its_hosts(kept, address, connection, balances, secret=keeps, key=keeps_key)
     return Target(
         address,
         found,
@@ -109,6 +115,7 @@ def check_target(
         connection=connection,
         client_key=client_key,
         kept_key=kept if keeps_key else None,
+        balances=balances,
     )
 
 
@@ -278,7 +285,9 @@ def _upstream(target: Target, now: datetime) -> Upstream:
         timeout_ms=target.timeout_ms,
         header=target.header.lower(),
         connection=target.connection.as_json(),
+        balancing=target.balances.as_json(),
         addresses=list(target.addresses),
+        further_addresses=[list(each.addresses) for each in target.balances.further],
         resolved_at=now,
     )
     # A sealed one opens for its own row alone, so it is sealed anew.

@@ -3,16 +3,20 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 
 from apis import upstreams
+from apis.balancing import Balancing
 from apis.models import Upstream
 from tenants import addresses, due, events
+from tenants.errors import Invalid
 from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
@@ -25,6 +29,18 @@ RUN_SECONDS = 20.0
 MOST_LOOK_UPS = 50
 
 Pick = Callable[[Sequence[upstreams.Address], int], Sequence[upstreams.Address]]
+
+
+def looked_up(balances: Balancing) -> Balancing:
+    """With the addresses of the further targets. What gets no calls may lead nowhere by now.
+
+    :raises Invalid: one that calls can't or mustn't go to, by its name.
+    """
+    try:
+        found = [upstreams.resolve(each.address, allowed=settings.UPSTREAM_NETWORKS) if each.weight else () for each in balances.further]
+    except upstreams.UpstreamRefused as error:
+        raise Invalid({"further_targets": [str(error)]}) from error
+    return replace(balances, further=tuple(replace(each, addresses=there) for each, there in zip(balances.further, found, strict=True)))
 
 
 def resolve_upstreams(
@@ -53,7 +69,7 @@ def resolve_upstreams(
 def _resolve_tenant(tenant_id: UUID, resolver: addresses.Resolver, until: float, pick: Pick) -> None:
     with tenant_scope(tenant_id):
         wanted = _wanted()
-    places = sorted({_place(address) for address in wanted.values()}, key=lambda place: (place.host, place.port))
+    places = sorted({place for each in wanted.values() for place in each}, key=lambda place: (place.host, place.port))
     found = {}
     for place in pick(places, min(len(places), MOST_LOOK_UPS)):
         if time.monotonic() >= until:
@@ -65,34 +81,41 @@ def _resolve_tenant(tenant_id: UUID, resolver: addresses.Resolver, until: float,
             continue
     with tenant_scope(tenant_id):
         lock = events.lock()
-        apply_addresses({pk: found[_place(address)] for pk, address in wanted.items() if _place(address) in found})
+        apply_addresses(wanted, {(place.host, place.port): there for place, there in found.items()})
         # One that went live during the look-ups is due at once.
         now_wanted = _wanted()
         again = lock.now + EVERY if now_wanted.keys() <= wanted.keys() else lock.now
         due.settle(RESOLVE_JOB, again if now_wanted else None)
 
 
-def _place(address: upstreams.Address) -> upstreams.Address:
-    """What is looked up: many upstreams may lie at one name."""
-    return upstreams.Address("", address.host, address.port, "")
+def _wanted() -> dict[UUID, list[upstreams.Address]]:
+    """What is looked up for each: many upstreams may lie at one name, and one at many."""
+    rows = Upstream.objects.in_use().only("host", "port", "balancing", "further_addresses")
+    found = {row.pk: [place for place in _places(row) if addresses.is_name(place.host)] for row in rows}
+    return {pk: places for pk, places in found.items() if places}
 
 
-def _wanted() -> dict[UUID, upstreams.Address]:
-    return {
-        row.pk: upstreams.Address(row.scheme, row.host, row.port, row.path)
-        for row in Upstream.objects.in_use().only("scheme", "host", "port", "path")
-        if addresses.is_name(row.host)
-    }
+def _places(upstream: Upstream) -> list[upstreams.Address]:
+    """Of whatever gets calls."""
+    balances = upstream.balances
+    own = [upstreams.Address("", upstream.host, upstream.port, "")] if balances.weight else []
+    return [*own, *(each.address for each in balances.further if each.weight)]
 
 
 @transaction.atomic
-def apply_addresses(found: Mapping[UUID, tuple[str, ...]]) -> None:
-    """Store what was found; a change is an event, so that gateways hear of it and the audit shows it."""
+def apply_addresses(of: Iterable[UUID], found: Mapping[tuple[str, int], tuple[str, ...]]) -> None:
+    """Store what was found; a change is an event, so that gateways hear of it and the audit shows it.
+
+    :param of: the upstreams that it was looked up for. :param found: addresses by host and port; of others they stay.
+    """
     lock = events.lock()
-    for upstream in Upstream.objects.filter(pk__in=found).order_by("id"):
-        addresses = list(found[upstream.pk])
-        if addresses == upstream.addresses:
+    for upstream in Upstream.objects.filter(pk__in=list(of)).order_by("id"):
+        was = [upstream.addresses, *upstream.further_addresses]
+        spots = [(upstream.host, upstream.port), *((each.host, each.port) for each in upstream.balances.further)]
+        now = [list(found.get(spot, before)) for spot, before in zip(spots, was, strict=True)]
+        if now == was:
             continue
-        was, upstream.addresses, upstream.resolved_at = upstream.addresses, addresses, lock.now
-        upstream.save(update_fields=["addresses", "resolved_at"])
-        events.record("upstream.resolved", upstream, by=None, was=was, now=addresses)
+        upstream.addresses, *upstream.further_addresses = now
+        upstream.resolved_at = lock.now
+        upstream.save(update_fields=["addresses", "further_addresses", "resolved_at"])
+        events.record("upstream.resolved", upstream, by=None, was=[*chain.from_iterable(was)], now=[*chain.from_iterable(now)])

@@ -193,6 +193,7 @@ def _target(base: Revision, document: Document) -> publishing.Target | publishin
         header=upstream.header,
         kept=upstream,
         **asdict(upstream.connects),
+        **upstream.balances.given,
     )
 
 

@@ -347,6 +347,10 @@ OF_THE_REST = [
         _("Other certificates lead from the gateway's client certificate to its authority."),
     ),
     Rule("upstream-strip-path-changed", Level.RISKY, _("%(now)s is taken off the beginning of paths; it was %(was)s.")),
+    Rule("upstream-shares-changed", Level.RISKY, _("Calls are shared by %(now)s; they were by %(was)s.")),
+    Rule("upstream-health-check-added", Level.RISKY, _("Only targets that answer checks of their health get calls: %(now)s.")),
+    Rule("upstream-health-check-changed", Level.RISKY, _("The health of targets is checked by %(now)s; it was by %(was)s.")),
+    Rule("upstream-health-check-removed", Level.RISKY, _("Nobody checks the health of targets any more; it was checked by %(was)s.")),
 ]
 
 RULES: dict[str, Rule] = {

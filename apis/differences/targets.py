@@ -5,6 +5,7 @@ fingerprint.
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from apis.balancing import Balancing, Further
 from apis.connections import Connection
 from apis.differences.saying import Change, Saying, Translate
 
@@ -20,6 +21,8 @@ class Target(Protocol):
     def header(self) -> str: ...
     @property
     def connects(self) -> Connection: ...
+    @property
+    def balances(self) -> Balancing: ...
 
 
 def target_changes(was: Target | None, now: Target | None, *, gettext: Translate = str) -> Iterator[Change]:
@@ -51,6 +54,25 @@ def target_changes(was: Target | None, now: Target | None, *, gettext: Translate
     yield from _client_certificate(was.connects, now.connects, by)
     if was.connects.strip_path != now.connects.strip_path:
         yield by("upstream-strip-path-changed", was=was.connects.strip_path or "/", now=now.connects.strip_path or "/")
+    yield from _of_balances(was, now, by)
+
+
+def _of_balances(was: Target, now: Target, by: Callable[..., Change]) -> Iterator[Change]:
+    before, after = was.balances, now.balances
+    if [before.weight, *map(_share, before.further)] != [after.weight, *map(_share, after.further)]:
+        yield by("upstream-shares-changed", was=_shared_by(was), now=_shared_by(now))
+    if before.check != after.check:
+        what = "changed" if before.check and after.check else "added" if after.check else "removed"
+        yield by(f"upstream-health-check-{what}", was=str(before.check), now=str(after.check))
+
+
+def _shared_by(target: Target) -> str:
+    balances = target.balances
+    return ", ".join([f"{target} {balances.weight}", *map(_share, balances.further)]) if balances.further else str(target)
+
+
+def _share(further: Further) -> str:
+    return f"{further} {further.weight}"
 
 
 def _client_certificate(was: Connection, now: Connection, by: Callable[..., Change]) -> Iterator[Change]:

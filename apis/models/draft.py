@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apis.balancing import Balancing
 from apis.connections import Connection
 from apis.findings import Lint
 from keys.envelope import Purpose
@@ -41,7 +42,9 @@ class Draft(TenantModel):
     sealed = models.TextField(blank=True)
     sealed_key = models.TextField(blank=True, default="")
     connection = models.JSONField(default=dict)
+    balancing = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
+    further_addresses = models.JSONField(default=list)
 
     objects: ClassVar[DraftManager["Draft"]] = DraftManager()
 
@@ -81,6 +84,10 @@ class Draft(TenantModel):
     @property
     def connects(self) -> Connection:
         return Connection.of(self.connection)
+
+    @property
+    def balances(self) -> Balancing:
+        return Balancing.of(self.balancing, self.further_addresses)
 
     @property
     def sealed_for(self) -> Purpose:

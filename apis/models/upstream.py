@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from apis.balancing import Balancing
 from apis.connections import Connection
 from keys.envelope import Purpose
 from tenants.models import TenantManager, TenantModel
@@ -20,7 +21,7 @@ UpstreamManager = TenantManager.from_queryset(UpstreamQuerySet)
 
 
 class Upstream(TenantModel):
-    """Where a revision's calls go. Immutable but for `addresses`, which a job keeps, and `warned`.
+    """Where a revision's calls go. Immutable but for addresses, which a job keeps, and `warned`.
 
     Gateways are told addresses, never names to resolve.
     """
@@ -43,7 +44,11 @@ class Upstream(TenantModel):
     sealed_key = models.TextField(blank=True, default="")
     # How gateways connect to it, beside its address: an apis.connections.Connection.
     connection = models.JSONField(default=dict)
+    # Which further targets share its calls, and how all are checked: an apis.balancing.Balancing.
+    balancing = models.JSONField(default=dict)
     addresses = ArrayField(models.GenericIPAddressField(), default=list)
+    # Of the further targets, in their order: a list of addresses for each.
+    further_addresses = models.JSONField(default=list)
     resolved_at = models.DateTimeField()
     # Of which of its certificates, by fingerprint, it was told how many days before its end, see apis.actions.certificate_ends.
     warned = models.JSONField(default=dict)
@@ -69,6 +74,10 @@ class Upstream(TenantModel):
     @property
     def connects(self) -> Connection:
         return Connection.of(self.connection)
+
+    @property
+    def balances(self) -> Balancing:
+        return Balancing.of(self.balancing, self.further_addresses)
 
     @property
     def sealed_for(self) -> Purpose:

@@ -23,12 +23,16 @@ SECRET = TYPES + secret_pb2.Secret.DESCRIPTOR.full_name
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One xDS resource; `version` is the SHA-256 of its bytes, so equal content is never sent twice."""
+    """One xDS resource; `version` is the SHA-256 of its bytes, so equal content is never sent twice.
+
+    `slow`: a gateway acknowledges it only once it has called what it names.
+    """
 
     url: str
     name: str
     version: str
     body: Any
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,9 @@ class Compiled:
         return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
-def resource(name: str, message: Message) -> Resource:
+def resource(name: str, message: Message, *, slow: bool = False) -> Resource:
     body = packed(message)
-    return Resource(body.type_url, name, hashlib.sha256(body.value).hexdigest(), body)
+    return Resource(body.type_url, name, hashlib.sha256(body.value).hexdigest(), body, slow)
 
 
 def compile_tenant(tenant: Tenant) -> Compiled:
@@ -58,9 +62,13 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     upstreams = _upstreams(tenant)
     return Compiled(
         routes=resource(tenant.slug, routes.configuration(tenant)),
-        clusters=tuple(resource(clusters.cluster_name(tenant.slug, each), clusters.cluster(tenant.slug, each)) for each in upstreams),
+        clusters=tuple(_cluster(tenant.slug, each) for each in upstreams),
         secrets=tuple(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
     )
+
+
+def _cluster(slug: str, upstream: Upstream) -> Resource:
+    return resource(clusters.cluster_name(slug, upstream), clusters.cluster(slug, upstream), slow=upstream.check is not None)
 
 
 def compile_scope(slug: str) -> Resource:

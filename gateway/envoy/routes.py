@@ -222,15 +222,18 @@ def _action(upstream: Upstream, base: str, path: str, cluster: str) -> route_pb2
     rewrite = regex_pb2.RegexMatchAndSubstitute(
         pattern=regex_pb2.RegexMatcher(regex=f"^{re.escape(base + off)}"), substitution=before.replace("\\", r"\\")
     )
-    default = 443 if upstream.scheme == "https" else 80
-    name = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
-    return route_pb2.RouteAction(
+    action = route_pb2.RouteAction(
         cluster=cluster,
         regex_rewrite=rewrite,
-        host_rewrite_literal=name if upstream.port == default else f"{name}:{upstream.port}",
         timeout=_milliseconds(upstream.timeout_ms),
         idle_timeout=_milliseconds(upstream.timeout_ms + IDLE_EXTRA_MS),
     )
+    if upstream.further:
+        # Which of them it is, the cluster knows.
+        action.auto_host_rewrite.value = True
+    else:
+        action.host_rewrite_literal = upstream.authority(upstream.host, upstream.port)
+    return action
 
 
 def _wrong_method(methods: Sequence[str], policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from apis.balancing import HealthCheck
 from apis.policies import NONE, Policies
 
 
@@ -29,12 +30,24 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """`weight`: its share of the calls, 0 for none."""
+
+    host: str
+    port: int
+    weight: int
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """`key` names its cluster: all that decides how a connection is made, but not the addresses, which may change under it.
 
     `strip_path` goes off operations' paths before `path` is put there. `retry_percent`: how many of the calls under way may be
     repetitions, 0 where none is. `ca`: authorities in PEM, "" for the gateway's own; `sni`: the name in the certificate, "" for `host`.
     `client_certificate`: what the gateway proves itself with, in PEM, "" for nothing, and `client_key` its private key, too.
+
+    `further`: targets that share the calls with `host` and its `weight`. `check`: how all are looked after; None not at all.
     """
 
     key: str
@@ -53,6 +66,18 @@ class Upstream:
     sni: str = ""
     client_certificate: str = ""
     client_key: bytes = field(default=b"", repr=False)
+    weight: int = 1
+    further: tuple[Target, ...] = ()
+    check: HealthCheck | None = None
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return (Target(self.host, self.port, self.weight, self.addresses), *self.further)
+
+    def authority(self, host: str, port: int) -> str:
+        """As calls name it in Host (RFC 9110 §7.2)."""
+        name = f"[{host}]" if ":" in host else host
+        return name if port == (443 if self.scheme == "https" else 80) else f"{name}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

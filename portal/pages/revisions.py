@@ -26,7 +26,7 @@ from portal.pages.documents import DocumentForm, Reading
 from portal.pages.revision_changes import by_level, what_it_does
 from portal.pages.revision_place import address_of, revision_at
 from portal.pages.revision_testing import tests_of
-from portal.pages.upstreams import CONNECTS, UpstreamForm, as_it_is
+from portal.pages.upstreams import HOW, UpstreamForm, as_it_is
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.models import Event
@@ -143,7 +143,7 @@ def _begin(request: TenantRequest, version: ApiVersion, form: RevisionForm) -> H
         aim, secrets = importing.Aim(mock=True, note=told["note"]), {}
     else:
         target = _checked(told, version.live_revision)
-        names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms", *CONNECTS)
+        names = ("upstream", "note", "header", "connect_timeout_ms", "timeout_ms", *HOW)
         aim = importing.Aim(**{name: told[name] for name in names})
         secrets = {"secret": target.secret, "client_key": target.client_key}
     with inside(request, "apis.publish"):
@@ -161,7 +161,7 @@ def _checked(told: dict[str, Any], live: Revision | None) -> publishing.Target:
         secret=told["secret"],
         client_key=told["client_key"],
         kept=live.upstream if live else None,
-        **{name: told[name] for name in CONNECTS},
+        **{name: told[name] for name in HOW},
     )
 
 

@@ -6,16 +6,19 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis import certificates, client_certificates, connections
+from apis import balancing, certificates, client_certificates, connections
 from apis.models import Draft, Upstream
-from portal.forms import PageForm, Text
+from portal.forms import Text
 from portal.kept import CERTIFICATES
+from portal.pages.balancing import BalancingForm
 from portal.pages.plans import number
 
 # What a form tells of a connection, in the words of apis.connections.read.
 CONNECTS = ("credential", "user", "strip_path", "ca", "sni", "client_certificate")
+# The same with what it tells in the words of apis.balancing.read.
+HOW = (*CONNECTS, *balancing.NAMES)
 # What it tells of an upstream.
-UPSTREAM = ("upstream", "header", "secret", "client_key", "connect_timeout_ms", "timeout_ms", *CONNECTS)
+UPSTREAM = ("upstream", "header", "secret", "client_key", "connect_timeout_ms", "timeout_ms", *HOW)
 CREDENTIALS = (
     (connections.HEADER, gettext_lazy("in the header below, or not at all")),
     (connections.BEARER, gettext_lazy("as a bearer token")),
@@ -30,7 +33,7 @@ class Untold(forms.Textarea):
         return super().get_context(name, None, attrs)
 
 
-class UpstreamForm(PageForm):
+class UpstreamForm(BalancingForm):
     mock = forms.BooleanField(
         required=False,
         label=gettext_lazy("Answer from its examples for now"),
@@ -113,7 +116,7 @@ class UpstreamForm(PageForm):
     timeout_ms = number(100, 300_000, initial=30_000, label=gettext_lazy("Milliseconds to answer"))
 
     def clean(self) -> dict[str, Any]:
-        told = super().clean() or self.cleaned_data
+        told = super().clean()
         # What is told of an upstream beside it does not count, whatever it is.
         for name in UPSTREAM if told.get("mock") else ():
             self.errors.pop(name, None)
@@ -149,7 +152,7 @@ def as_it_is(found: Upstream | Draft) -> dict[str, Any]:
     told = {name: getattr(connects, name) for name in CONNECTS}
     # Authorization goes without saying for the other two.
     told["header"] = found.header if connects.credential == connections.HEADER else ""
-    return {**told, "connect_timeout_ms": found.connect_timeout_ms, "timeout_ms": found.timeout_ms}
+    return {**told, **found.balances.given, "connect_timeout_ms": found.connect_timeout_ms, "timeout_ms": found.timeout_ms}
 
 
 def asks_the_same(told: dict[str, Any], draft: Draft) -> bool:

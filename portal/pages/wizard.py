@@ -24,7 +24,7 @@ from portal.kept import given
 from portal.pages import asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.plans import PlanForm
-from portal.pages.upstreams import CONNECTS, UpstreamForm, as_it_is, asks_the_same
+from portal.pages.upstreams import CONNECTS, HOW, UpstreamForm, as_it_is, asks_the_same
 from tenants.access import TenantRequest, inside, own_scope, tenant_view
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.models import SLUG
@@ -227,7 +227,7 @@ def _aim(request: TenantRequest, draft: Draft, told: dict[str, Any]) -> None:
         header=told["header"],
         secret=secret,
         client_key=client_key,
-        **{name: told[name] for name in CONNECTS},
+        **{name: told[name] for name in HOW},
     )
     publishing.check_paths(target.connection, [each["path"] for each in draft.operations])
     with inside(request, "apis.publish"):
@@ -293,6 +293,7 @@ def _target(draft: Draft) -> publishing.Target:
         secret=drafts.secret_of(draft),
         client_key=drafts.client_key_of(draft),
         **{name: getattr(draft.connects, name) for name in CONNECTS},
+        **draft.balances.given,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from apis.balancing import NONE as ALONE
+from apis.balancing import Balancing, Further, HealthCheck
 from apis.connections import NONE, Connection
 from apis.differences import Level, differences, target_changes
 from apis.differences.levels import Direction, Effect
@@ -55,6 +57,10 @@ def proven(certificate: str) -> Connection:
     return Connection(client_certificate=certificate)
 
 
+SHARED = Balancing(further=(Further("b.example", 443, 20),))
+CHECKED = Balancing(check=HealthCheck(path="/healthz"))
+
+
 @dataclass
 class Target:
     address: str = "https://a.example:443"
@@ -62,6 +68,7 @@ class Target:
     timeout_ms: int = 30_000
     header: str = "x-key"
     connects: Connection = NONE
+    balances: Balancing = ALONE
 
     def __str__(self) -> str:
         return self.address
@@ -88,6 +95,11 @@ class Target:
             {"connects": proven(OWN.certificate + ROOT.certificate)},
         ),
         ("upstream-strip-path-changed", {}, {"connects": Connection(strip_path="/api/v3")}),
+        ("upstream-shares-changed", {}, {"balances": SHARED}),
+        ("upstream-shares-changed", {"balances": SHARED}, {"balances": replace(SHARED, weight=2)}),
+        ("upstream-health-check-added", {}, {"balances": CHECKED}),
+        ("upstream-health-check-changed", {"balances": CHECKED}, {"balances": Balancing(check=HealthCheck(path="/b"))}),
+        ("upstream-health-check-removed", {"balances": CHECKED}, {}),
     ],
 )
 def test_where_calls_go_has_its_rules(rule: str, was: dict[str, Any], now: dict[str, Any]) -> None:
@@ -102,6 +114,13 @@ def test_a_client_certificate_is_told_by_its_fingerprint() -> None:
     (change,) = target_changes(Target(connects=connects[0]), Target(connects=connects[1]))
     said = f"The gateway proves itself to the upstream with the client certificate {RENEWED.fingerprint}; it did with {OWN.fingerprint}."
     assert change.text == said
+
+
+def test_where_a_target_was_found_last_is_no_change() -> None:
+    found = replace(SHARED, further=(Further("b.example", 443, 20, ("192.0.2.1",)),))
+    assert list(target_changes(Target(balances=SHARED), Target(balances=found))) == []
+    (change,) = target_changes(Target(), Target(balances=found))
+    assert change.text == "Calls are shared by https://a.example:443 1, b.example:443 20; they were by https://a.example:443."
 
 
 @pytest.mark.parametrize("rule,was,now", [("upstream-added", None, Target()), ("upstream-removed", Target(), None)])

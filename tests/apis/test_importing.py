@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from apis import document_at, lint, openapi
 from apis.actions import drafts, importing, publishing
+from apis.balancing import HealthCheck
 from apis.models import ApiVersion, DocumentImport, Draft, Revision, Upstream
 from apis.tasks import expire_drafts
 from apis.tasks import read_documents as job
@@ -135,7 +136,8 @@ def test_an_upstream_that_is_allowed_no_more_is_told(cast: Cast, version: ApiVer
 
 def test_how_gateways_connect_is_kept_for_the_job(cast: Cast, version: ApiVersion) -> None:
     def told(strip_path: str) -> DocumentImport:
-        aim = importing.Aim(UPSTREAM, credential="basic", user="pam", strip_path=strip_path)
+        shared: dict[str, Any] = {"further_targets": [{"host": "127.0.0.2", "port": None, "weight": 20}], "health_path": "/healthz"}
+        aim = importing.Aim(UPSTREAM, credential="basic", user="pam", strip_path=strip_path, **shared)
         begun = begin(cast, large(), version=version, aim=aim, secret="hush")
         read_documents()
         return found(cast, begun)
@@ -145,6 +147,8 @@ def test_how_gateways_connect_is_kept_for_the_job(cast: Cast, version: ApiVersio
     with tenant_scope(cast.acme.pk):
         upstream = Upstream.objects.latest("id")
         assert upstream.connection == {"credential": "basic", "user": "pam", "strip_path": "/a0"}
+        assert [(str(each), each.weight) for each in upstream.balances.further] == [("127.0.0.2:9", 20)]
+        assert upstream.balances.check == HealthCheck(path="/healthz")
         assert unseal(upstream.sealed, upstream.sealed_for, kek()) == b"hush"
 
 

@@ -140,9 +140,34 @@ def test_what_is_imported_is_resolved_once_it_is_live_however_late(acme: Tenant)
     assert asked == ["second.example.com"]
 
 
+def test_further_targets_are_kept_true_too(acme: Tenant) -> None:
+    with tenant_scope(acme.pk):
+        version = Api.objects.get(slug="orders").versions.get()
+        targets = [{"host": "b.example"}, {"host": "192.0.2.9", "weight": 0}, {"host": "gone.example", "weight": 0}, {"host": "c.example"}]
+        target = make.target("https://orders.example.com", further_targets=targets)
+        publishing.make_live(publishing.add_revision(version, document=make.document(), target=target, by=None), by=None)
+    make_due()
+    known = {"orders.example.com": ["93.184.216.34"], "b.example": ["93.184.216.36", "93.184.216.35"]}
+    asked: list[str] = []
+
+    def look(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return known.get(host, ["10.0.0.1"])
+
+    resolving.resolve_upstreams(resolver=look)
+    assert sorted(asked) == ["b.example", "c.example", "orders.example.com"]
+    with tenant_scope(acme.pk):
+        found = Upstream.objects.latest("id")
+        assert found.addresses == ["93.184.216.34"]
+        # What is found to lead into the inner network keeps its last good addresses.
+        assert found.further_addresses == [["93.184.216.35", "93.184.216.36"], [], [], ["93.184.216.34"]]
+    was, now = ["93.184.216.34"] * 3, ["93.184.216.34", "93.184.216.35", "93.184.216.36", "93.184.216.34"]
+    assert told(acme) == [{"was": was, "now": now}]
+
+
 def test_applying_needs_no_lock_taken_before(acme: Tenant) -> None:
     with tenant_scope(acme.pk):
         upstream = Upstream.objects.latest("id")
-        resolving.apply_addresses({upstream.pk: ("93.184.216.99",)})
+        resolving.apply_addresses([upstream.pk], {("orders.example.com", 443): ("93.184.216.99",)})
     assert stored(acme) == ["93.184.216.99"]
     assert due.claim(resolving.RESOLVE_JOB, 1) == [acme.pk]

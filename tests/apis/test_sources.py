@@ -271,8 +271,10 @@ def test_a_secret_stays_with_its_upstream(cast: Cast, version: ApiVersion, there
 
 def test_it_is_the_live_ones_upstream_with_all_that_is_told_of_it(cast: Cast, version: ApiVersion, there: There) -> None:
     told: dict[str, Any] = {"credential": "basic", "user": "pam", "strip_path": "/orders"}
+    shared: dict[str, Any] = {"weight": 80, "further_targets": [{"host": "127.0.0.2", "weight": 20}], "health_path": "/healthz"}
     with tenant_scope(cast.acme.pk):
-        live = publishing.check_target("http://127.0.0.1:9/base", connect_timeout_ms=1_234, timeout_ms=4_321, secret="hush", **told)
+        timeouts: dict[str, Any] = {"connect_timeout_ms": 1_234, "timeout_ms": 4_321}
+        live = publishing.check_target("http://127.0.0.1:9/base", **timeouts, secret="hush", **told, **shared)
         publishing.make_live(publishing.add_revision(version, document=make.document(), target=live, by=cast.pam), by=cast.pam)
         # Newer, and served to nobody.
         publishing.add_revision(version, document=make.document(), target=make.target("http://127.0.0.1:8"), by=cast.pam)
@@ -283,6 +285,7 @@ def test_it_is_the_live_ones_upstream_with_all_that_is_told_of_it(cast: Cast, ve
         assert made is not None
         assert (str(made), made.connect_timeout_ms, made.timeout_ms) == ("http://127.0.0.1:9/base", 1_234, 4_321)
         assert made.connection == told
+        assert made.balances == live.balances
         assert unseal(made.sealed, made.sealed_for, kek()) == b"hush"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apis.balancing import HealthCheck
 from gateway.ads import Refused, Request, Response, Stream
 from gateway.delivery import Delivery, Kind, Newest, Outcome, key_of
 from gateway.desired import Desired, RoutesRef
@@ -210,3 +211,61 @@ def test_initial_versions_are_not_sent_again() -> None:
     gateway = Gateway(has=[wanted.compiled.routes, *wanted.compiled.clusters])
     assert kinds(run(wanted, gateway=gateway)) == [(Kind.IN_STEP, 1, False, 0)]
     assert gateway.got == []
+
+
+def checked(slug: str, *keys: str) -> Tenant:
+    """Its versions' upstreams are called by the gateway before it acknowledges them."""
+    targets = [upstream(key=key, check=HealthCheck(path="/healthz")) for key in keys]
+    return replace(small_tenant(), slug=slug, routes=tuple(replace(orders(each), name=each.key) for each in targets))
+
+
+def test_what_is_slow_to_be_acknowledged_holds_up_other_tenants_once() -> None:
+    """All of a tenant's are under way at once, and one tenant's after the other's; what nobody has to wait for goes on meanwhile."""
+
+    async def go() -> list[list[str]]:
+        under_way: list[list[str]] = []
+        waiting: dict[str, Request] = {}
+
+        async def write(response: Response) -> None:
+            answer = Request(type_url=response.type_url, response_nonce=response.nonce)
+            if response.type_url != CLUSTER or not response.resources or response.resources[0].name == "globex/plain":
+                asyncio.get_running_loop().call_soon(stream.take, answer)
+                return
+            waiting[response.resources[0].name] = answer
+
+        async def held(_: RoutesRef) -> Newest:
+            raise AssertionError
+
+        async def acknowledge() -> None:
+            for _ in range(2):
+                await asyncio.sleep(0.02)
+                under_way.append(sorted(waiting))
+                for name in list(waiting):
+                    stream.take(waiting.pop(name))
+
+        stream = Stream(write, asked=lambda *_: None)
+        for url in (CLUSTER, ROUTES):
+            stream.take(Request(type_url=url))
+        plain = replace(small_tenant(), slug="globex", routes=(orders(upstream(key="plain")),))
+        brought = []
+        for each in (checked("acme", "a", "b"), checked("other", "c"), plain):
+            step = Newest(Desired(each, 1, OLD), compile_tenant(each))
+            brought.append(asyncio.create_task(Delivery(stream, each.slug, held).bring(step)))
+        await asyncio.sleep(0.01)
+        assert [task.done() for task in brought] == [False, False, True]
+        await acknowledge()
+        outcomes = await asyncio.gather(*brought)
+        assert {outcome.offer.kind for outcome in outcomes} == {Kind.IN_STEP}
+        return under_way
+
+    assert asyncio.run(go()) == [["acme/a", "acme/b"], ["other/c"]]
+
+
+def test_a_slow_cluster_that_is_refused_is_refused() -> None:
+    async def held(_: RoutesRef) -> Newest:
+        raise AssertionError
+
+    gateway = Gateway(lambda resource: resource.name == "acme/b")
+    tenant = checked("acme", "a", "b")
+    outcome = asyncio.run(Delivery(gateway.stream, "acme", held).bring(Newest(Desired(tenant, 1, OLD), compile_tenant(tenant))))
+    assert (outcome.offer.kind, len(outcome.refusals)) == (Kind.CLOSED, 1)

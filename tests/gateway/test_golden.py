@@ -23,6 +23,7 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from apis.balancing import HealthCheck
 from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
@@ -30,7 +31,7 @@ from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, PASSED, TOKEN_ID
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, Retired, Tenant
+from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, Retired, Target, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -120,6 +121,28 @@ def opened_tenant() -> Tenant:
     return replace(whole_tenant(), routes=(billing, replace(billing, tested=2), active, replace(active, upstream=target, tested=3)))
 
 
+def shared_tenant() -> Tenant:
+    """Acme with an API whose calls four targets share over https, one of them empty, and one that has its only target checked."""
+    shared = upstream(
+        8443,
+        key="aaaa456789abcdef",
+        scheme="https",
+        host="a.example",
+        addresses=("192.0.2.1",),
+        weight=80,
+        further=(
+            Target("a.example", 9443, 5, ("192.0.2.1",)),
+            Target("b.example", 443, 15, ("192.0.2.2", "2001:db8::2", "2001:db8::3")),
+            Target("192.0.2.9", 443, 0, ()),
+        ),
+        header="x-key",
+        secret=b"s3cret",
+        check=HealthCheck(path="/healthz", interval=30, timeout_ms=500, failures=2, successes=1, status="200-399"),
+    )
+    checked = upstream(key="bbbb456789abcdef", check=HealthCheck(path="/", status="204"))
+    return replace(small_tenant(), routes=(orders(shared), replace(orders(checked), name="v2")))
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -136,7 +159,7 @@ def tenant_files() -> dict[str, str]:
     files["mock"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(mock_tenant()).routes)
     files["tested"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(opened_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
-    for each in found.clusters:
+    for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
     for each in found.secrets:
         _slug, key, *of = each.name.split("/")

@@ -61,7 +61,7 @@ def test_a_new_revision_has_what_was_told_with_the_file(cast: Cast, pam: Client,
 
 
 def test_what_is_wrong_is_shown_and_what_was_told_is_still_there(pam: Client, orders: Api) -> None:
-    told = {**AIM, "note": "Larger", "document": "", "once": "a" * 32}
+    told = {**AIM, "note": "Larger", "document": "", "further_targets": "127.0.0.2 20", "once": "a" * 32}
     page = pam.post(f"{REVISIONS}new/", {**told, "file": a_file(large(problem="pahts"))})["Location"]
     read_documents()
     refused = text(pam.get(page))
@@ -73,6 +73,7 @@ def test_what_is_wrong_is_shown_and_what_was_told_is_still_there(pam: Client, or
     form = text(pam.get(back))
     assert 'value="Larger"' in form
     assert 'value="http://127.0.0.1:9/base"' in form
+    assert "127.0.0.2 20</textarea>" in form
 
 
 def test_an_address_that_is_wrong_is_told_before_anything_is_read(cast: Cast, pam: Client, orders: Api) -> None:

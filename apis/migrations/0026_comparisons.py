@@ -8,7 +8,7 @@ from tenants.rls import enable_rls, same_tenant
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apis", "0023_published_documents"),
+        ("apis", "0025_balancing"),
     ]
 
     operations = [
