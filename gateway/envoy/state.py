@@ -1,7 +1,7 @@
 """What gateways should enforce for one tenant: frozen, sorted, complete. gateway.desired reads it, the compiler turns it into resources."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apis.policies import NONE, Policies
 
@@ -45,7 +45,8 @@ class Upstream:
     timeout_ms: int
     addresses: tuple[str, ...]
     header: str = ""
-    secret: bytes = b""
+    # What no repr shows: nobody reads it there, and gateway.envoy.resources compares versions by theirs.
+    secret: bytes = field(default=b"", repr=False)
     retry_percent: int = 0
     strip_path: str = ""
     ca: str = ""
