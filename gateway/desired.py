@@ -63,21 +63,35 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
     with tenant_scope(tenant_id, snapshot=True):
         tenant = Tenant.objects.get(pk=tenant_id)
         number = EventCounter.objects.values_list("number", flat=True).get()
-        ref = _live() if routes is None else routes
-        whole = state.Tenant(
-            slug=tenant.slug,
-            issuer=tokens.issuer(settings.PORTAL_URL, tenant.slug),
-            audience=tokens.audience(settings.GATEWAY_URL, tenant.slug),
-            hosts=tuple(settings.GATEWAY_HOSTS),
-            access=_access(),
-            routes=_routes(ref),
-            suspended=tenant.status != Tenant.Status.ACTIVE,
-            retired=_retired(),
-        )
+        ref = live() if routes is None else routes
+        whole = _tenant(tenant, access=_access(), routes=_routes(ref), retired=_retired())
     return Desired(whole, number, ref)
 
 
-def _live() -> RoutesRef:
+def part(tenant: Tenant, item: dict[str, Any]) -> state.Tenant | None:
+    """Of the tenant in scope only what one item of a `RoutesRef` names, without secrets, and without whom calls are granted to.
+
+    None where nobody may call it any more.
+    """
+    routes = _routes([item], secrets=False)
+    access = state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
+    return _tenant(tenant, access=access, routes=routes, retired=()) if routes else None
+
+
+def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version, ...], retired: tuple[state.Retired, ...]) -> state.Tenant:
+    return state.Tenant(
+        slug=tenant.slug,
+        issuer=tokens.issuer(settings.PORTAL_URL, tenant.slug),
+        audience=tokens.audience(settings.GATEWAY_URL, tenant.slug),
+        hosts=tuple(settings.GATEWAY_HOSTS),
+        access=access,
+        routes=routes,
+        suspended=tenant.status != Tenant.Status.ACTIVE,
+        retired=retired,
+    )
+
+
+def live() -> RoutesRef:
     """The live revisions, then those that are tried."""
     live = (
         ApiVersion.objects.offered()
@@ -106,8 +120,11 @@ def _ref(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
-    """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back."""
+def _routes(ref: RoutesRef, *, secrets: bool = True) -> tuple[state.Version, ...]:
+    """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back.
+
+    :param secrets: whether to open what upstreams are told.
+    """
     found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref])
     found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream")
     found_revisions = found_revisions.defer("document", "outline", "findings")
@@ -130,7 +147,7 @@ def _routes(ref: RoutesRef) -> tuple[state.Version, ...]:
             state.Version(
                 api=revision.version.api.slug,
                 name=revision.version.name,
-                upstream=_upstream(place, item, retry_percent=percent) if place else None,
+                upstream=_upstream(place, item, retry_percent=percent, secrets=secrets) if place else None,
                 operations=tuple(sorted(operations[item["revision"]], key=lambda each: (each.path, each.method))),
                 # Kept without them by a gateway of before there were any.
                 cors=tuple(item.get("cors", ())),
@@ -176,7 +193,7 @@ def _retired() -> tuple[state.Retired, ...]:
     return tuple(sorted(found, key=lambda each: (each.api, each.name)))
 
 
-def _upstream(row: Upstream, ref: Mapping[str, Any], *, retry_percent: int) -> state.Upstream:
+def _upstream(row: Upstream, ref: Mapping[str, Any], *, retry_percent: int, secrets: bool) -> state.Upstream:
     """:param ref: of its revision, with the addresses."""
     # A version of Portico that knew no further targets kept no addresses of them.
     balances = Balancing.of(row.balancing, ref.get("further_addresses", {}).get(str(row.pk), row.further_addresses))
@@ -198,13 +215,13 @@ def _upstream(row: Upstream, ref: Mapping[str, Any], *, retry_percent: int) -> s
         # Without an address left, calls are answered 503.
         addresses=_reachable(ref["addresses"][str(row.pk)]),
         header=row.header,
-        secret=connects.value(unseal(row.sealed, row.sealed_for, kek()).decode()).encode() if row.sealed else b"",
+        secret=connects.value(unseal(row.sealed, row.sealed_for, kek()).decode()).encode() if row.sealed and secrets else b"",
         retry_percent=retry_percent,
         strip_path=connects.strip_path,
         ca=connects.ca,
         sni=connects.sni,
         client_certificate=connects.client_certificate,
-        client_key=unseal(row.sealed_key, row.sealed_key_for, kek()) if row.sealed_key else b"",
+        client_key=unseal(row.sealed_key, row.sealed_key_for, kek()) if row.sealed_key and secrets else b"",
         weight=balances.weight,
         further=tuple(state.Target(each.host, each.port, each.weight, _reachable(each.addresses)) for each in balances.further),
         check=balances.check,
@@ -217,19 +234,23 @@ def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 def _access() -> state.Access:
-    jwks: dict[str, list[dict[str, str]]] = {purpose: [] for purpose in SigningKey.Use.values}
-    for key in SigningKey.objects.in_jwks():
-        jwks[key.purpose].append(key.public_jwk)
     ended = Credential.objects.filter(status__in=[Credential.Status.REVOKED, Credential.Status.EXPIRED], ended_at__gt=Now() - TOKENS_LIVE)
     revoked = RevokedToken.objects.filter(expires_at__gt=Now() - TOKEN_ENDS)
     return state.Access(
-        jwks=tuple(jwks[SigningKey.Use.ACCESS_TOKEN]),
-        api_key_jwks=tuple(jwks[SigningKey.Use.API_KEY]),
+        **_jwks(),
         grants=_grants(),
         api_keys=_api_keys(),
         revoked_credentials=tuple(sorted(str(pk) for pk in ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True))),
         revoked_tokens=tuple(sorted(revoked.values_list("jti", flat=True))),
     )
+
+
+def _jwks() -> dict[str, tuple[dict[str, str], ...]]:
+    """The public keys of state.Access."""
+    found: dict[str, list[dict[str, str]]] = {purpose: [] for purpose in SigningKey.Use.values}
+    for key in SigningKey.objects.in_jwks():
+        found[key.purpose].append(key.public_jwk)
+    return {"jwks": tuple(found[SigningKey.Use.ACCESS_TOKEN]), "api_key_jwks": tuple(found[SigningKey.Use.API_KEY])}
 
 
 def _api_keys() -> tuple[state.ApiKey, ...]:

@@ -172,8 +172,8 @@ def save_outcome(node: NodeId, tenant_id: UUID, outcome: Outcome, *, routes: int
             at=ClockTimestamp(),
         )
         row = Deployment.objects.filter(node_id=node.pk).first() or Deployment(node_id=node.pk)
-        before = (row.state, row.good_routes, row.refused_digest)
-        row.state = Deployment.State(outcome.offer.kind)
+        before = (row.state, row.good_routes, row.parts, row.refused_digest)
+        row.state, row.parts = Deployment.State(outcome.offer.kind), dict(outcome.offer.compiled.parts)
         if outcome.offer.routes_ref is not None:
             row.good_routes = outcome.offer.routes_ref
         if outcome.offer.kind is Kind.IN_STEP:
@@ -181,7 +181,7 @@ def save_outcome(node: NodeId, tenant_id: UUID, outcome: Outcome, *, routes: int
             row.refused_at = None
         for digest, text in outcome.refusals:
             _refused(node, row, digest, text)
-        if before != (row.state, row.good_routes, row.refused_digest) or row._state.adding:  # noqa: SLF001
+        if before != (row.state, row.good_routes, row.parts, row.refused_digest) or row._state.adding:  # noqa: SLF001
             row.save()
 
 

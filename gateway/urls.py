@@ -2,11 +2,27 @@
 
 from django.urls import path
 
-from gateway import rest, rest_keys
+from gateway import rest, rest_configuration, rest_keys
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
     path("gateways/", rest.Gateways.as_view(), name="gateways"),
+    path("gateways/<path:gateway>/configuration/", rest_configuration.Configuration.as_view(), name="gateway-configuration"),
+    path(
+        "gateways/<path:gateway>/configuration/versions/",
+        rest_configuration.ConfiguredVersions.as_view(),
+        name="gateway-configuration-versions",
+    ),
+    path(
+        "gateways/<path:gateway>/configuration/versions/<str:api>/<str:version>/",
+        rest_configuration.ConfiguredDetail.as_view(),
+        name="gateway-configuration-version",
+    ),
+    path(
+        "gateways/<path:gateway>/configuration/versions/<str:api>/<str:version>/operations/",
+        rest_configuration.ConfiguredOperations.as_view(),
+        name="gateway-configuration-operations",
+    ),
     path("applications/<uuid:pk>/refusals/", rest.Refusals.as_view(), name="refusals"),
     path("signing-keys/", rest_keys.SigningKeys.as_view(), name="signing-keys"),
     path("signing-keys/rehearse/", rest_keys.Rehearse.as_view(), name="signing-keys-rehearse"),

@@ -1,5 +1,5 @@
-"""The usage process: the gateways' access logs (gRPC ALS). It counts the calls of each credential and of each operation, and keeps each
-application's last refusals.
+"""The usage process: the gateways' access logs (gRPC ALS). It counts the calls of each credential and of each operation, and how those of
+each version went, and keeps each application's last refusals.
 
 Apart from control, so that a flood of calls never delays a revocation; and best effort: calls never wait for it.
 """
@@ -7,7 +7,7 @@ Apart from control, so that a flood of calls never delays a revocation; and best
 import asyncio
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,8 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from google.protobuf import wrappers_pb2
 
-from apis.actions import operation_uses
+from apis.actions import operation_uses, version_days
+from apis.actions.version_days import Outcome
 from gateway.database import AWAY, first_line, fresh_connection
 from gateway.envoy.names import BLOCKED_PREFIX, BROWN_OUT_PREFIX, CALLED, CLAIMS, JWT, KEY_HEADER, OPERATION_PREFIX, REFUSAL_HEADER
 from gateway.models import KEPT, Refusal
@@ -33,6 +34,7 @@ from tenants.scope import tenant_scope
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
+K = TypeVar("K", bound=Hashable)
 
 FLUSH_SECONDS = 1.0
 # What waits while PostgreSQL is away; beyond that the oldest are lost.
@@ -106,6 +108,36 @@ def operation_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, operatio
     slug, client_id, _ = caller
     api, version = place
     return slug, (client_id, api[:40], version[:20], name.removeprefix(prefix)[:200])
+
+
+# What the gateway says itself where the upstream failed, and where it refuses what the caller asks for and not because it can't.
+UPSTREAMS = frozenset({"UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"})
+CALLERS = frozenset({"UPGRADE_NOT_SUPPORTED"})
+
+
+def outcome_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, version_days.Went] | None:
+    """The tenant's slug, and how a call of a version went; None where it should not have been answered, or nobody waited for it.
+
+    A version that answers no calls has routes of other names, and so has a revision that is tried; what the gateway answers from
+    examples, or refuses for a reason of the caller's, says nothing of the version.
+    """
+    caller, place = caller_of(entry), _called(entry).split("/")[2:4]
+    if caller is None or not entry.common_properties.route_name.startswith(OPERATION_PREFIX) or len(place) != 2:
+        return None
+    outcome = _outcome(entry)
+    api, version = place
+    return (caller[0], (api[:40], version[:20], outcome)) if outcome is not None else None
+
+
+def _outcome(entry: accesslog_pb2.HTTPAccessLogEntry) -> Outcome | None:
+    details, status = entry.response.response_code_details, entry.response.response_code.value
+    if details == VIA_UPSTREAM:
+        return Outcome.FAILED_UPSTREAM if status >= 500 else Outcome.ANSWERED if status else None
+    if code := entry.response.response_headers.get(REFUSAL_HEADER, ""):
+        ours = Outcome.FAILED_GATEWAY if status >= 500 and code not in CALLERS else None
+        return Outcome.FAILED_UPSTREAM if code in UPSTREAMS else ours
+    # An answer that had begun and then broke.
+    return Outcome.FAILED_UPSTREAM if details.startswith("upstream") else None
 
 
 def _path(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
@@ -185,30 +217,10 @@ Calls = Counter[tuple[str, str]]
 
 
 def count(calls: Calls) -> Calls:
-    """Add them to what is known of each credential, one transaction per tenant; returns those that have to wait for PostgreSQL."""
-    waiting: dict[str, dict[UUID, int]] = defaultdict(dict)
-    for (slug, credential), many in calls.items():
-        if (pk := _uuid(credential)) is not None:
-            waiting[slug][pk] = many
-    try:
-        tenants = dict(Tenant.objects.filter(slug__in=waiting).values_list("slug", "pk"))
-        for slug, tenant_id in sorted(tenants.items()):
-            _count_for(tenant_id, waiting[slug])
-            del waiting[slug]
-    except AWAY as error:
-        log.warning("PostgreSQL does not answer (%s); the calls of %s credentials wait.", first_line(error), len(calls))
-        return Counter({(slug, str(pk)): many for slug, counts in waiting.items() for pk, many in counts.items()})
-    return Counter()
-
-
-def _count_for(tenant_id: UUID, calls: dict[UUID, int]) -> None:
-    try:
-        uses.store(tenant_id, calls=calls)
-    except AWAY:
-        raise
-    except DatabaseError as error:
-        # It would be refused again, for ever.
-        log.warning("The calls of %s credentials are lost: %s", len(calls), first_line(error))
+    """Add them to what is known of each credential; returns those that have to wait for PostgreSQL."""
+    known = Counter({(slug, pk): many for (slug, credential), many in calls.items() if (pk := _uuid(credential)) is not None})
+    waiting = _added(known, lambda tenant_id, found: uses.store(tenant_id, calls=found), "credentials")
+    return Counter({(slug, str(pk)): many for (slug, pk), many in waiting.items()})
 
 
 # The calls of each operation, by the tenant's slug and what was called.
@@ -216,28 +228,41 @@ Operations = Counter[tuple[str, operation_uses.Called]]
 
 
 def count_operations(calls: Operations) -> Operations:
-    """Add them to what is known, one transaction per tenant; returns those that have to wait for PostgreSQL."""
-    waiting: dict[str, dict[operation_uses.Called, int]] = defaultdict(dict)
-    for (slug, called), many in calls.items():
-        waiting[slug][called] = many
+    """Add them to what is known; returns those that have to wait for PostgreSQL."""
+    return _added(calls, operation_uses.store, "operations")
+
+
+# How the calls of each version went, by the tenant's slug.
+Outcomes = Counter[tuple[str, version_days.Went]]
+
+
+def count_outcomes(calls: Outcomes) -> Outcomes:
+    """Add them to what is known; returns those that have to wait for PostgreSQL."""
+    return _added(calls, version_days.store, "versions")
+
+
+def _added(calls: Counter[tuple[str, K]], add: Callable[[UUID, dict[K, int]], None], of: str) -> Counter[tuple[str, K]]:
+    """Add them one transaction per tenant; returns those that have to wait.
+
+    :param add: raises what PostgreSQL says; what it refuses is dropped, for it would refuse it again, for ever.
+    """
+    waiting: dict[str, dict[K, int]] = defaultdict(dict)
+    for (slug, each), many in calls.items():
+        waiting[slug][each] = many
     try:
         tenants = dict(Tenant.objects.filter(slug__in=waiting).values_list("slug", "pk"))
         for slug, tenant_id in sorted(tenants.items()):
-            _count_operations_for(tenant_id, waiting[slug])
+            try:
+                add(tenant_id, waiting[slug])
+            except AWAY:
+                raise
+            except (DatabaseError, ValueError) as error:
+                log.warning("The calls of %s %s are lost: %s", len(waiting[slug]), of, first_line(error))
             del waiting[slug]
     except AWAY as error:
-        log.warning("PostgreSQL does not answer (%s); the calls of %s operations wait.", first_line(error), len(calls))
-        return Counter({(slug, called): many for slug, counts in waiting.items() for called, many in counts.items()})
+        log.warning("PostgreSQL does not answer (%s); the calls of %s %s wait.", first_line(error), len(calls), of)
+        return Counter({(slug, each): many for slug, counts in waiting.items() for each, many in counts.items()})
     return Counter()
-
-
-def _count_operations_for(tenant_id: UUID, calls: dict[operation_uses.Called, int]) -> None:
-    try:
-        operation_uses.store(tenant_id, calls)
-    except AWAY:
-        raise
-    except (DatabaseError, ValueError) as error:
-        log.warning("The calls of %s operations are lost: %s", len(calls), first_line(error))
 
 
 def _uuid(text: str) -> UUID | None:
@@ -252,6 +277,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._waiting: deque[Refused] = deque(maxlen=MOST_WAITING)
         self._calls: Calls = Counter()
         self._operations: Operations = Counter()
+        self._outcomes: Outcomes = Counter()
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     async def StreamAccessLogs(  # noqa: N802  (the service's name for it)
@@ -268,6 +294,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
                     self._calls[slug, credential] += 1
                 if (called := operation_of(entry)) is not None:
                     self._operations[called] += 1
+                if (went := outcome_of(entry)) is not None:
+                    self._outcomes[went] += 1
                 if (refused := read_entry(entry, gateway)) is not None:
                     self._waiting.append(refused)
         return als_pb2.StreamAccessLogsResponse()
@@ -294,6 +322,9 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         if self._operations:
             operations, self._operations = self._operations, Counter()
             self._operations.update(await self._ask(count_operations, operations))
+        if self._outcomes:
+            outcomes, self._outcomes = self._outcomes, Counter()
+            self._outcomes.update(await self._ask(count_outcomes, outcomes))
         batch = list(self._waiting)
         if not batch:
             return

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from apis.models import OperationUse
+from apis.models import DAYS_KEPT, OperationUse, VersionDay
 from tenants import due, events
 from tenants.models.base import new_id
 from tenants.scope import current_tenant_id, tenant_scope
@@ -49,7 +49,11 @@ def store(tenant_id: UUID, calls: Mapping[Called, int]) -> None:
 
 
 def prune() -> datetime | None:
-    """Forget what is older than 90 days, for the tenant in scope; returns when to look again. Runs under the lock."""
+    """Forget what is older than 90 days, for the tenant in scope, of how calls went, too; returns when to look again.
+
+    Runs under the lock.
+    """
     now = events.now()
     OperationUse.objects.filter(day__lt=(now - KEPT).date()).delete()
-    return now + EVERY if OperationUse.objects.exists() else None
+    VersionDay.objects.filter(day__lte=(now - DAYS_KEPT).date()).delete()
+    return now + EVERY if OperationUse.objects.exists() or VersionDay.objects.exists() else None

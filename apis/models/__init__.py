@@ -14,8 +14,10 @@ from apis.models.published_document import PublishedDocument
 from apis.models.review import Review
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
+from apis.models.version_day import DAYS_KEPT, VersionDay
 
 __all__ = [
+    "DAYS_KEPT",
     "LARGE",
     "LIVE_LARGE",
     "MOST_TAGS",
@@ -43,4 +45,5 @@ __all__ = [
     "Revision",
     "Subscription",
     "Upstream",
+    "VersionDay",
 ]

@@ -1,7 +1,7 @@
 """A tenant's routes: an exact allow-list of the operations of its live revisions, and the scope that finds it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from envoy.config.core.v3 import base_pb2
@@ -89,13 +89,17 @@ def scope(slug: str) -> scoped_route_pb2.ScopedRouteConfiguration:
     )
 
 
+def is_closed(tenant: Tenant) -> bool:
+    """Nothing passes. Without any key there is nothing that a call could prove itself with, and Envoy refuses a key set that is empty."""
+    return tenant.routes is None or not (tenant.access.jwks or tenant.access.api_key_jwks)
+
+
 def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     """
     :raises paths.UnsupportedTemplate: an operation that no route can hold.
     :raises FailsOpen: never, unless this module is wrong.
     """
-    # Without any key there is nothing that a call could prove itself with, and Envoy refuses a key set that is empty.
-    closed = tenant.routes is None or not (tenant.access.jwks or tenant.access.api_key_jwks)
+    closed = is_closed(tenant)
     gated = not (closed or tenant.suspended)
     host = route_pb2.VirtualHost(name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")])
     if tenant.suspended:
@@ -159,6 +163,13 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
         guard_route(route, gated=True)
     fixed = [(canary_path(tenant.slug), canary)]
     return paths.matcher(entries, fixed=fixed, wrong_method=wrong_method, no_route=no_route, below=below)
+
+
+def of_operations(tenant: Tenant, version: Version, operations: Iterable[Operation]) -> Iterator[tuple[Operation, route_pb2.Route | None]]:
+    """What the tenant's routes have of these operations of the version, one by one; None where there is none."""
+    policy = _policy(version) if version.cors else None
+    for each in operations:
+        yield each, None if _hides_preflights(version, each) else _route(tenant, version, each, policy)
 
 
 def _hides_preflights(version: Version, operation: Operation) -> bool:

@@ -59,7 +59,8 @@ class Upstream:
     timeout_ms: int
     addresses: tuple[str, ...]
     header: str = ""
-    secret: bytes = b""
+    # What no repr shows: nobody reads it there, and gateway.envoy.resources compares versions by theirs.
+    secret: bytes = field(default=b"", repr=False)
     retry_percent: int = 0
     strip_path: str = ""
     ca: str = ""

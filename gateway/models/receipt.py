@@ -50,6 +50,8 @@ class Deployment(TenantModel):
     state = models.CharField(max_length=10, choices=State, default=State.IN_STEP)
     # The routes last acknowledged, as gateway.desired writes and reads them: what to fall back to, also after a restart of control.
     good_routes = models.JSONField(null=True)
+    # What it has of each version: gateway.envoy.resources.Compiled.parts; None of what was acknowledged before this was written down.
+    parts = models.JSONField(null=True)
     refused_digest = models.CharField(max_length=64, blank=True)
     refused_text = models.TextField(blank=True)
     refused_at = models.DateTimeField(null=True)

@@ -18,7 +18,7 @@ from apis.examples import is_json
 from apis.models import LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
 from keys import tokens
 from portal import samples
-from portal.pages import change_log
+from portal.pages import change_log, uptime
 from portal.pages.listing import chosen, sought
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import User
@@ -80,6 +80,8 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         context["page"], context["told"] = change_log.page(request, found)
     elif tab != "plans":
         context |= _told(request, found, version, mine, all_of_it=tab == "reference")
+    if tab == "overview" and not version.is_mock:
+        context["uptime"] = uptime.of(version)
     answer = render(request, f"catalogue/{tab}.html", context)
     # Programs find the document by it (RFC 8631).
     answer["Link"] = f'<{context["documents"]}>; rel="service-desc"; type="application/json"'

@@ -64,7 +64,7 @@ def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:
         Row(
             each,
             each.pk in connected,
-            _standing(each, connected, loaded, deployments.get(each.pk)),
+            standing_of(each, connected, loaded, deployments.get(each.pk)),
             deployments.get(each.pk),
             _told(last[each.pk]) if each.pk in last else None,
         )
@@ -72,7 +72,7 @@ def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:
     ]
 
 
-def _standing(node: GatewayNode, connected: Set[UUID], loaded: Set[UUID], deployment: Deployment | None) -> str:
+def standing_of(node: GatewayNode, connected: Set[UUID], loaded: Set[UUID], deployment: Deployment | None) -> str:
     if node.pk not in connected:
         return ""
     if node.pk not in loaded:
@@ -108,8 +108,13 @@ def console_gateway(request: TenantRequest, gateway: str) -> HttpResponse:
     found = rows_of(nodes().filter(name=gateway))
     if not found:
         raise Http404
-    history = [_told(each) for each in history_of(found[0].node, most=SHOWN)]
-    return render(request, "gateways/gateway.html", {"row": found[0], "history": history, "shown": SHOWN})
+    context = {
+        "row": found[0],
+        "history": [_told(each) for each in history_of(found[0].node, most=SHOWN)],
+        "shown": SHOWN,
+        "may_see_configuration": "apis.see_all" in request.permissions,
+    }
+    return render(request, "gateways/gateway.html", context)
 
 
 urlpatterns = [

@@ -19,6 +19,7 @@ NO_PAGES = {
     "gallery": "in development alone",
     "catalogue-feed": "a file",
     "catalogue-document-json": "a file",
+    "console-gateway-configuration-file": "a file",
     "catalogue-document-yaml": "a file",
     "inbox-open": "it leads to what a notification is about",
     "inbox-read": "it leads to the inbox",
@@ -262,4 +263,6 @@ def places(world: World) -> list[Place]:
         Place("platform-events", "/platform/events/", OLGA),
         Place("platform-settings", "/platform/settings/", OLGA),
         Place("console-gateway", f"{c}/gateways/gateway-1/", ADA),
+        Place("console-gateway-configuration", f"{c}/gateways/gateway-1/configuration/", PAM),
+        Place("console-gateway-configuration-version", f"{c}/gateways/gateway-1/configuration/orders/v1/?operation=listOrders", PAM),
     ]

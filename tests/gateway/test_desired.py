@@ -89,7 +89,7 @@ def test_each_kind_of_signature_is_checked_with_its_own_keys(in_acme: Cast) -> N
 
 def test_routes_say_which_scopes_they_need(in_acme: Cast) -> None:
     make.api("orders", content=make.SCOPED)
-    (version,) = desired._routes(desired._live())
+    (version,) = desired._routes(desired.live())
     assert {each.operation_id: each.scopes for each in version.operations} == {
         "listOrders": (("orders:read",),),
         "createOrder": (("orders:write",),),
@@ -101,7 +101,7 @@ def test_reading_costs_the_same_for_many_as_for_one(in_acme: Cast) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as caught:
             desired._access()
-            desired._routes(desired._live())
+            desired._routes(desired.live())
         return len(caught)
 
     def more() -> None:
@@ -189,5 +189,5 @@ def test_a_revoked_token_is_refused_alone(gateway: Gateway, shop: Shop) -> None:
 def test_an_import_changes_nothing_before_it_is_live(in_acme: Cast) -> None:
     version = make.api("orders").versions.get()
     publishing.add_revision(version, document=make.document(make.SCOPED), target=make.target(), by=None)
-    (found,) = desired._routes(desired._live())
+    (found,) = desired._routes(desired.live())
     assert {each.scopes for each in found.operations} == {()}

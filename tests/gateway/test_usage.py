@@ -12,10 +12,13 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 from google.protobuf import wrappers_pb2
 
+from apis.actions import version_days
+from apis.actions.version_days import Outcome
+from apis.models import VersionDay
 from gateway import usage
 from gateway.envoy.names import CALLED, CLAIMS, JWT, KEY_HEADER, REFUSAL_HEADER, TOKEN_HEADER
 from gateway.models import Refusal
-from gateway.usage import Refused, Usage, caller_of, read_entry, store
+from gateway.usage import Refused, Usage, caller_of, outcome_of, read_entry, store
 from keys import uses
 from keys.models import Application, CredentialUse
 from tenants.models import Tenant
@@ -264,3 +267,83 @@ def test_what_could_not_be_counted_is_added_to_what_comes_in_meanwhile(monkeypat
     monkeypatch.setattr(usage, "count", away)
     asyncio.run(process.flush())
     assert process._calls == {("acme", "1"): 3}
+
+
+# --- how the calls of each version went
+
+
+def a_call(*, route: str = "op/getOrder", status: int = 200, details: str = "via_upstream", code: str = "") -> Any:
+    found = entry(code)
+    if not code:
+        del found.response.response_headers[REFUSAL_HEADER]
+    found.common_properties.route_name = route
+    found.response.response_code.value, found.response.response_code_details = status, details
+    return found
+
+
+BROKEN = "upstream_reset_after_response_started{connection_termination}"
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        (a_call(), Outcome.ANSWERED),
+        # What an upstream says of the call is an answer.
+        (a_call(status=404), Outcome.ANSWERED),
+        (a_call(status=429), Outcome.ANSWERED),
+        (a_call(status=500), Outcome.FAILED_UPSTREAM),
+        # It speaks in our header; that is taken off, but was logged before.
+        (a_call(status=503, code="GATEWAY_ERROR"), Outcome.FAILED_UPSTREAM),
+        (a_call(status=504, details="response_timeout", code="UPSTREAM_TIMEOUT"), Outcome.FAILED_UPSTREAM),
+        (a_call(status=503, details="upstream_reset_before_response_started", code="UPSTREAM_UNAVAILABLE"), Outcome.FAILED_UPSTREAM),
+        (a_call(details=BROKEN), Outcome.FAILED_UPSTREAM),
+        (a_call(status=500, details="internal_error", code="GATEWAY_ERROR"), Outcome.FAILED_GATEWAY),
+        (a_call(status=503, details="overload", code="OVERLOADED"), Outcome.FAILED_GATEWAY),
+        # What is refused for a reason of the caller's says nothing of the version.
+        (a_call(status=429, details="local_rate_limited", code="RATE_LIMITED"), None),
+        (a_call(status=403, details="rbac", code="SUBSCRIPTION_SUSPENDED"), None),
+        (a_call(status=501, details="upgrade_failed", code="UPGRADE_NOT_SUPPORTED"), None),
+        # Planned, or in place of an upstream, or nobody's use.
+        (a_call(route="brown_out/getOrder", status=503, details="cluster_not_found", code="BROWN_OUT"), None),
+        (a_call(route="blocked/getOrder", status=503, details="cluster_not_found", code="API_BLOCKED"), None),
+        (a_call(route="test/getOrder", status=500), None),
+        (a_call(details="direct_response"), None),
+        # Whoever called did not wait.
+        (a_call(status=0, details="downstream_remote_disconnect"), None),
+    ],
+)
+def test_how_a_call_went(told: Any, outcome: Outcome | None) -> None:
+    assert outcome_of(told) == (None if outcome is None else ("acme", ("orders", "v1", outcome)))
+
+
+def test_what_nobody_was_let_through_to_is_no_call_of_a_version() -> None:
+    nobodys = a_call(status=500)
+    del nobodys.common_properties.metadata.filter_metadata[JWT]
+    assert outcome_of(nobodys) is None
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+def test_how_calls_went_waits_while_postgresql_is_away_and_is_not_counted_twice(
+    monkeypatch: pytest.MonkeyPatch, two: list[tuple[Tenant, Application]], error: Exception
+) -> None:
+    (acme, _), (globex, _) = two
+    for tenant in (acme, globex):
+        with tenant_scope(tenant.pk):
+            make.api("orders")
+    whole = version_days.store
+
+    def store(tenant_id: Any, calls: Any) -> None:
+        if tenant_id == globex.pk:
+            raise error
+        whole(tenant_id, calls)
+
+    monkeypatch.setattr(version_days, "store", store)
+    process = calls_taken(a_call(), a_call(), a_call(status=500))
+    process._outcomes["globex", ("orders", "v1", Outcome.ANSWERED)] = 4
+    left = usage.count_outcomes(process._outcomes)
+    assert left == {("globex", ("orders", "v1", Outcome.ANSWERED)): 4}
+    monkeypatch.undo()
+    assert usage.count_outcomes(left) == Counter()
+    for tenant, counts in ((acme, (2, 1)), (globex, (4, 0))):
+        with tenant_scope(tenant.pk):
+            assert VersionDay.objects.values_list("answered", "failed_upstream").get() == counts

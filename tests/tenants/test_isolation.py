@@ -30,6 +30,7 @@ from apis.models import (
     PublishedDocument,
     Review,
     Subscription,
+    VersionDay,
 )
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
@@ -94,6 +95,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     Acknowledgement.objects.create(version=version, application=application, by=owner, at=at)
     OperationUse.objects.create(version=version, application=application, operation_id="listOrders", day=at.date(), last_at=at)
     Comparison.objects.create(old=version.revisions.get(), new=version.revisions.get())
+    VersionDay.objects.create(version=version, day=at.date(), answered=1)
     review = Review.objects.create(revision=version.revisions.get(), requested_by=owner, requested_at=at)
     PublishedDocument.objects.create(version=version, form="json", made_from="0" * 64, content=b"of " + owner.name.encode(), made_at=at)
     sources.set_source(version, url="https://docs.example.com/of-" + owner.name, every="daily", enabled=True, by=owner)
