@@ -20,7 +20,7 @@ from apis.models import ApiVersion, Operation, Revision
 from gateway import desired
 from gateway.desired import RoutesRef
 from gateway.envoy import chain, routes, state
-from gateway.envoy.clusters import cluster, cluster_name, secret_name
+from gateway.envoy.clusters import cluster, cluster_name, secrets
 from gateway.envoy.extensions import FilterChainConfigPerRoute
 from gateway.envoy.listener import listener
 from gateway.envoy.resources import part_digest, part_name
@@ -98,9 +98,9 @@ class Configured:
         return cluster_name(self.whole.slug, self.version.upstream) if self.version.upstream else ""
 
     @property
-    def secret(self) -> str:
-        """The name of what is injected into its calls, "" where nothing is."""
-        return secret_name(self.whole.slug, self.version.upstream) if self.version.upstream and self.version.upstream.header else ""
+    def secrets(self) -> list[str]:
+        """The names of what is injected into its calls, and of what the gateway proves itself with in TLS."""
+        return [each.name for each in secrets(self.whole.slug, self.version.upstream)] if self.version.upstream else []
 
     def operations(self, q: str = "") -> QuerySet[Operation]:
         """Those whose path or id holds `q`."""

@@ -107,7 +107,7 @@ def _written(at: Standing, found: Configured) -> Iterator[str]:
         "filters": configuration.filters(),
         "chain": found.chain_told(),
         "cluster": found.cluster_told(),
-        "secret": found.secret,
+        "secrets": found.secrets,
     }
     yield f'{_json(head)[:-2]},\n  "operations": ['
     between = "\n"
