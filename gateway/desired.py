@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from apis import upstreams
+from apis import origins, upstreams
 from apis.actions import testing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
 from apis.policies import Policies
@@ -70,6 +70,7 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
             routes=_routes(ref),
             suspended=tenant.status != Tenant.Status.ACTIVE,
             retired=_retired(),
+            portal=origins.of_address(settings.PORTAL_URL),
         )
     return Desired(whole, number, ref)
 

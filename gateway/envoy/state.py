@@ -145,7 +145,8 @@ class Access:
 class Tenant:
     """`routes` is empty when nothing is published; None asks for the closed configuration, which lets nothing through.
 
-    `suspended`: nor does anything pass whatever the rest says, and calls are told why.
+    `suspended`: nor does anything pass whatever the rest says, and calls are told why. `portal`: the origin of Portico's own pages, which
+    may call every API from a browser; "" for none.
     """
 
     slug: str
@@ -156,3 +157,4 @@ class Tenant:
     routes: tuple[Version, ...] | None
     suspended: bool = False
     retired: tuple[Retired, ...] = ()
+    portal: str = ""
