@@ -54,15 +54,16 @@ from portal.pages import (
     subscriptions,
     teams,
     transfers,
+    trying,
     version_life,
     wizard,
 )
 
 MODULES = (
-    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
-    catalogue_document, change_feed, subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing,
-    version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, all_applications, gateways, keys,
-    key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts, settings, categories, identity_provider,
-    closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails, policies, sources,
+    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list, catalogue_document,
+    change_feed, trying, subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing, version_life,
+    wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, all_applications, gateways, keys, key_policy,
+    members, invitations, leaving, roles, teams, transfers, service_accounts, settings, categories, identity_provider, closing,
+    audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails, policies, sources,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -19,6 +19,7 @@ NO_PAGES = {
     "gallery": "in development alone",
     "catalogue-feed": "a file",
     "catalogue-document-json": "a file",
+    "catalogue-try": "a token for static/try.js; with GET it leads to the reference",
     "catalogue-document-yaml": "a file",
     "inbox-open": "it leads to what a notification is about",
     "inbox-read": "it leads to the inbox",
