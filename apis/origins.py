@@ -83,6 +83,14 @@ def origin(text: str) -> str:
     return f"{scheme.lower()}://{name}" + (f":{port}" if port != _DEFAULT_PORTS[scheme.lower()] else "")
 
 
+def of_address(url: str) -> str:
+    """The origin of a page at this address, "" where it is none that browsers send."""
+    try:
+        return origin("/".join(url.split("/")[:3]))
+    except OriginRefused:
+        return ""
+
+
 def _host(text: str) -> str:
     """As browsers write it, "" if it is none."""
     if text.startswith("["):

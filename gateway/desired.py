@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from apis import upstreams
+from apis import origins, upstreams
 from apis.actions import testing
 from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
@@ -88,6 +88,7 @@ def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version
         routes=routes,
         suspended=tenant.status != Tenant.Status.ACTIVE,
         retired=retired,
+        portal=origins.of_address(settings.PORTAL_URL),
     )
 
 

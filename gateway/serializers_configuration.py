@@ -76,7 +76,7 @@ class ConfiguredOut(serializers.Serializer[Any]):
     truth = serializers.ChoiceField(choices=[each.value for each in Truth])
     cluster = _json(source="cluster_told", allow_null=True)
     # Its name alone.
-    secret = serializers.CharField()
+    secrets = serializers.ListField(child=serializers.CharField())
     chain = serializers.ListField(child=_json(), source="chain_told")
 
 

@@ -14,6 +14,7 @@ MAX_LENGTH = 4_000
 MAX_KID = 100
 # RFC 7518 §6.2.1.1, RFC 8037 §2.
 CURVES = {"EC": ("P-256", "P-384", "P-521"), "OKP": ("X25519",)}
+_KINDS: dict[str, type[ECKey | OKPKey]] = {"EC": ECKey, "OKP": OKPKey}
 _MEMBERS = {"EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 
 
@@ -56,6 +57,20 @@ def read_encryption_key(given: str | Mapping[str, Any]) -> dict[str, str]:
     return {**{name: str(told[name]) for name in _MEMBERS[kind]}, "kid": kid or key.thumbprint(), "use": "enc", "alg": ALG}
 
 
+def encrypted(claims: Mapping[str, str], jwk: Mapping[str, str]) -> str:
+    """A JWE that only the API can read (RFC 7516): compact, with its key's id.
+
+    :param jwk: as `read_encryption_key` returned it. :raises KeyRefused: it can't be used after all.
+    """
+    try:
+        kind = _KINDS[jwk["kty"]]
+        header = {"alg": ALG, "enc": ENC, "kid": jwk["kid"]}
+        text = json.dumps(dict(claims), ensure_ascii=False)
+        return jwe.encrypt_compact(header, text, kind.import_key(dict(jwk)), algorithms=[ALG, ENC])
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise KeyRefused(_("The encryption key that this API registered can't be used. Its publisher has to replace it.")) from error
+
+
 def _parsed(text: str) -> Mapping[str, Any]:
     if len(text) > MAX_LENGTH:
         raise KeyRefused(_("This has %(count)s characters; a key has at most %(most)s."), count=len(text), most=MAX_LENGTH)
@@ -90,7 +105,7 @@ def _check_kind(jwk: Mapping[str, Any]) -> None:
 
 def _usable(members: Mapping[str, Any]) -> ECKey | OKPKey:
     """Tried out: a point that is not on its curve, or too small, encrypts nothing."""
-    kind = ECKey if members["kty"] == "EC" else OKPKey
+    kind = _KINDS[members["kty"]]
     try:
         # By way of PEM each member has the one spelling that thumbprints are made of.
         key: ECKey | OKPKey = kind.import_key(kind.import_key(dict(members)).as_pem(private=False))

@@ -167,8 +167,13 @@ def for_programs(request: HttpRequest) -> bool:
 
 
 def reads_pages(request: HttpRequest) -> bool:
-    """Whether a person reads the answer: in their language, and a refusal as a page."""
+    """Whether a person reads the answer, in their language: as a page, or by way of a script of their page."""
     return not for_programs(request) and request.accepts("text/html")
+
+
+def wants_page(request: HttpRequest) -> bool:
+    """Whether a refusal is a page for whoever reads it; scripts that rather have JSON get a problem, in the same words."""
+    return reads_pages(request) and request.get_preferred_type(["text/html", "application/json"]) == "text/html"
 
 
 def answer(request: HttpRequest, status: int, detail: str | Promise, *, wait: int = 0) -> HttpResponse:
@@ -177,7 +182,7 @@ def answer(request: HttpRequest, status: int, detail: str | Promise, *, wait: in
     :param wait: after how many seconds to try again.
     """
     response: HttpResponse
-    if reads_pages(request):
+    if wants_page(request):
         response = _for_people(request, status, detail)
     else:
         response = JsonResponse(problem(status, str(detail)), status=status, content_type="application/problem+json")
@@ -221,10 +226,10 @@ class ErrorMiddleware:
         if status in {404, 500}:
             return None
         if isinstance(error, SignInNeeded):
-            return _or_wait(request, sign_in_first) if reads_pages(request) else answer(request, status, SIGN_IN)
-        if isinstance(error, SecondFactorNeeded) and reads_pages(request):
+            return _or_wait(request, sign_in_first) if wants_page(request) else answer(request, status, SIGN_IN)
+        if isinstance(error, SecondFactorNeeded) and wants_page(request):
             return _or_wait(request, second_factor_first)
-        if isinstance(error, PasswordNeeded) and reads_pages(request):
+        if isinstance(error, PasswordNeeded) and wants_page(request):
             return _go_with_password(request, str(error))
         if status == 413:
             return _too_large_page(request)

@@ -11,19 +11,22 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import RESERVED_SLUGS, CustomRole, ErasedTenant, EventCounter, Membership, Role, Tenant, TenantSettings, User
+from tenants.models import OWN_SLUG, RESERVED_SLUGS, CustomRole, ErasedTenant, EventCounter, Membership, Role, Tenant, TenantSettings, User
 from tenants.scope import tenant_scope
 
 
 @transaction.atomic
 def add_tenant(*, slug: str, name: str, by: User | None) -> Tenant:
-    """A new tenant with its event chain. Keys are not its business: see keys.actions.signing.create_tenant."""
+    """A new tenant with its event chain. Keys are not its business: see keys.actions.signing.create_tenant.
+
+    :param by: None for the command line, whose person runs the installation; they alone make the one that is Portico's own.
+    """
     tenant = Tenant(slug=slug, name=name)
     try:
         tenant.clean_fields()
     except ValidationError as error:
         raise Invalid(error.message_dict) from error
-    if slug in RESERVED_SLUGS:
+    if slug in RESERVED_SLUGS and (slug, by) != (OWN_SLUG, None):
         raise Invalid({"slug": [_("“%(slug)s” is reserved; choose another slug.") % {"slug": slug}]})
     if Tenant.objects.filter(slug=slug).exists():
         raise NotAllowed(_("A tenant “%(slug)s” exists already; slugs are never given twice.") % {"slug": slug})

@@ -133,6 +133,7 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "lint.changed",
     "plan.created",
     "application.created",
+    "application.tried",
     "credential.rolled",
     "credential.first_used",
     "credential.ends_soon",

@@ -45,16 +45,26 @@ ANSWERED = (
 )
 
 
-def policy(origins: Sequence[str], methods: Sequence[str]) -> cors_pb2.CorsPolicy:
+def policy(origins: Sequence[str], methods: Sequence[str], *, allowed: Sequence[str] = ALLOWED) -> cors_pb2.CorsPolicy:
     """:param origins: in their normal form; "*" alone is every origin, which Envoy takes for that as well."""
     return cors_pb2.CorsPolicy(
         allow_origin_string_match=[string_pb2.StringMatcher(exact=origin) for origin in sorted(origins)],
         allow_methods=", ".join(sorted(set(methods))),
-        allow_headers=", ".join(ALLOWED),
+        allow_headers=", ".join(allowed),
         expose_headers=", ".join(EXPOSED),
         max_age=str(MAX_AGE),
         allow_credentials=wrappers_pb2.BoolValue(value=False),
     )
+
+
+def portal_policy(origin: str, methods: Sequence[str]) -> cors_pb2.CorsPolicy:
+    """For all routes of a tenant that have no policy of their own. Its pages send whatever header a document asks for."""
+    return policy([origin], methods, allowed=(*ALLOWED, "*"))
+
+
+def is_the_portals(policy: cors_pb2.CorsPolicy, origin: str, methods: Sequence[str]) -> bool:
+    """It is that, and nothing wider."""
+    return bool(origin) and origin != "*" and policy == portal_policy(origin, methods)
 
 
 def apply(policy: cors_pb2.CorsPolicy, route: route_pb2.Route) -> None:

@@ -118,9 +118,11 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     )
     if gated:
         whole.typed_per_filter_config[GATE].CopyFrom(chain.chain(tenant))
+        if tenant.portal:
+            whole.typed_per_filter_config[CORS].CopyFrom(packed(cors.portal_policy(tenant.portal, METHODS)))
         if any(version.upstream is None for version in tenant.routes or ()):
             mocks.allow(whole)
-    guard(whole)
+    guard(whole, portal=tenant.portal)
     return whole
 
 
@@ -135,13 +137,13 @@ def _suspended(tenant: Tenant) -> Iterator[route_pb2.Route]:
     for version in tenant.routes or ():
         if version.cors:
             match = route_pb2.RouteMatch(prefix=f"{_base(tenant, version)}/")
-            yield _refusal(SUSPENDED, _policy(version), match=match)
+            yield _refusal(SUSPENDED, _policy(tenant, version), match=match)
     yield _answer(SUSPENDED, 403, match=EVERYTHING)
 
 
 def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
-    shared = {_base(tenant, version): _policy(version) for version in tenant.routes if version.cors}
+    shared = {_base(tenant, version): _policy(tenant, version) for version in tenant.routes if version.cors}
     entries = [
         paths.Entry(operation.method, f"{base}{operation.path}", _route(tenant, version, operation, shared.get(base)), base)
         for version in tenant.routes
@@ -154,7 +156,7 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
     below += [(f"{_base(tenant, version)}/", _gone(tenant, version)) for version in tenant.retired]
 
     def wrong_method(template: str, methods: Sequence[str]) -> route_pb2.Route:
-        return _wrong_method(methods, shared.get("/".join(template.split("/")[:4])))
+        return _wrong_method(methods, shared.get("/".join(template.split("/")[:4])), preflights=bool(tenant.portal))
 
     # Under the chain like every operation: what answers here without a token shows a gate that stands open.
     canary = route_pb2.Route(name=CANARY, direct_response=route_pb2.DirectResponseAction(status=CANARY_STATUS))
@@ -167,7 +169,7 @@ def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
 
 def of_operations(tenant: Tenant, version: Version, operations: Iterable[Operation]) -> Iterator[tuple[Operation, route_pb2.Route | None]]:
     """What the tenant's routes have of these operations of the version, one by one; None where there is none."""
-    policy = _policy(version) if version.cors else None
+    policy = _policy(tenant, version) if version.cors else None
     for each in operations:
         yield each, None if _hides_preflights(version, each) else _route(tenant, version, each, policy)
 
@@ -189,9 +191,14 @@ def _base(tenant: Tenant, version: Version | Retired) -> str:
     return f"/{tenant.slug}/{version.api}/{version.segment}"
 
 
-def _policy(version: Version) -> cors_pb2.CorsPolicy:
+def _policy(tenant: Tenant, version: Version) -> cors_pb2.CorsPolicy:
     """All its methods on each of its paths, so that a page that calls a wrong one can read the refusal."""
-    return cors.policy(version.cors, [operation.method for operation in version.operations])
+    return cors.policy(_origins(tenant, version), [operation.method for operation in version.operations])
+
+
+def _origins(tenant: Tenant, version: Version) -> tuple[str, ...]:
+    """Those that it names, and the portal's, whose pages let people try it."""
+    return version.cors if "*" in version.cors or not tenant.portal else tuple(sorted({*version.cors, tenant.portal}))
 
 
 def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:
@@ -215,8 +222,9 @@ def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_
     policies.apply(version.policies, operation.method, route)
     if version.goodbye is not None:
         goodbye.apply(tenant, version.api, version.name, version.goodbye, route)
-    if policy is not None and route.HasField("direct_response"):
-        cors.apply_to_answer(version.cors, route)
+    if route.HasField("direct_response"):
+        if origins := _origins(tenant, version):
+            cors.apply_to_answer(origins, route)
     elif policy is not None:
         cors.apply(policy, route)
         route.response_headers_to_remove.extend(cors.ANSWERED)
@@ -247,9 +255,12 @@ def _action(upstream: Upstream, base: str, path: str, cluster: str) -> route_pb2
     return action
 
 
-def _wrong_method(methods: Sequence[str], policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:
-    """405 says which methods there are (RFC 9110 §15.5.6)."""
-    route = _answer(WRONG_METHOD, 405) if policy is None else _refusal(WRONG_METHOD, policy)
+def _wrong_method(methods: Sequence[str], policy: cors_pb2.CorsPolicy | None, *, preflights: bool) -> route_pb2.Route:
+    """405 says which methods there are (RFC 9110 §15.5.6).
+
+    :param preflights: whether the tenant's policy answers some here where the version has none.
+    """
+    route = _refusal(WRONG_METHOD, policy) if policy is not None or preflights else _answer(WRONG_METHOD, 405)
     header = base_pb2.HeaderValue(key="allow", value=", ".join(methods))
     route.response_headers_to_add.add(header=header)
     guard_route(route, gated=True)
@@ -272,20 +283,25 @@ def _answer(name: str, status: int, match: route_pb2.RouteMatch | None = None) -
     )
 
 
-def _refusal(name: str, policy: cors_pb2.CorsPolicy, match: route_pb2.RouteMatch | None = None) -> route_pb2.Route:
+def _refusal(name: str, policy: cors_pb2.CorsPolicy | None, match: route_pb2.RouteMatch | None = None) -> route_pb2.Route:
     """The same for an API that other origins may call: Envoy looks at no policy where a route answers by itself."""
     route = route_pb2.Route(name=name, match=match, route=LEADS_NOWHERE, typed_per_filter_config={GATE: OFF, GUARD: OFF})
-    cors.apply(policy, route)
+    if policy is not None:
+        cors.apply(policy, route)
     return route
 
 
-def guard(whole: configuration_pb2.RouteConfiguration) -> None:
+def guard(whole: configuration_pb2.RouteConfiguration, *, portal: str = "") -> None:
     """Refuse to emit what fails open: routes that reach an upstream without the chain, or any that switch the gate or the guard off.
 
     :raises FailsOpen: with what is wrong.
     """
-    if set(whole.typed_per_filter_config) - {GATE}:
-        raise FailsOpen("A route configuration may carry the gate and nothing else.")
+    if set(whole.typed_per_filter_config) - {GATE, CORS}:
+        raise FailsOpen("A route configuration may carry the gate, and what the portal's pages may, and nothing else.")
+    if CORS in whole.typed_per_filter_config and not cors.is_the_portals(
+        _read(whole.typed_per_filter_config[CORS], cors_pb2.CorsPolicy), portal, METHODS
+    ):
+        raise FailsOpen("A tenant's routes answer more pages than the portal's.")
     gated = GATE in whole.typed_per_filter_config
     if gated:
         _guard_chain(whole)

@@ -174,7 +174,8 @@ class Access:
 class Tenant:
     """`routes` is empty when nothing is published; None asks for the closed configuration, which lets nothing through.
 
-    `suspended`: nor does anything pass whatever the rest says, and calls are told why.
+    `suspended`: nor does anything pass whatever the rest says, and calls are told why. `portal`: the origin of Portico's own pages, which
+    may call every API from a browser; "" for none.
     """
 
     slug: str
@@ -185,3 +186,4 @@ class Tenant:
     routes: tuple[Version, ...] | None
     suspended: bool = False
     retired: tuple[Retired, ...] = ()
+    portal: str = ""

@@ -80,3 +80,7 @@ class Application(TenantModel):
         if self.owner_id == user.pk:
             return True
         return self.team_id is not None and self.team_id in (teams_of(user) if teams is None else teams)
+
+    def told_to_apis(self) -> dict[str, str]:
+        """What an API reads of it in the claim `enc` of tokens that are for it alone, see docs/oauth.md."""
+        return {"application": self.name, "owner": self.owner.email, "environment": self.environment, "purpose": self.purpose}

@@ -1,21 +1,15 @@
 """The token endpoint: client credentials (RFC 6749 §4.4), narrowed by scopes (§3.3) and resources (RFC 8707)."""
 
-import json
 import logging
 import re
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
-from joserfc import jwe
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey
 from uuid_utils.compat import uuid7
 
-from keys import keyring, tokens, uses
-from keys.encryption import ALG, ENC
+from keys import encryption, keyring, tokens, uses
 from keys.models import Application, ProtectedResource, SigningKey
 from keys.oauth import forms
 from keys.oauth.clients import MOST_SCOPES, Found, authenticate
@@ -27,7 +21,6 @@ from tenants.scope import tenant_scope
 log = logging.getLogger(__name__)
 
 MOST_RESOURCES = 8
-_ENCRYPTING: dict[str, Any] = {"EC": ECKey, "OKP": OKPKey}
 _SCOPES = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*")
 
 
@@ -122,18 +115,9 @@ def _check_apis(tenant_id: UUID, client_id: str, resources: list[str], audience:
 
 
 def _encrypted(api: str, public: dict[str, str], application: Application) -> str:
-    """What only this API may read of the application (RFC 7516): compact, with its key's id."""
-    told = {
-        "application": application.name,
-        "owner": application.owner.email,
-        "environment": application.environment,
-        "purpose": application.purpose,
-    }
     try:
-        key = _ENCRYPTING[public["kty"]].import_key(public)
-        header = {"alg": ALG, "enc": ENC, "kid": public["kid"]}
-        return jwe.encrypt_compact(header, json.dumps(told, ensure_ascii=False), key, algorithms=[ALG, ENC])
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        return encryption.encrypted(application.told_to_apis(), public)
+    except encryption.KeyRefused:
         log.exception("The encryption key of %s can't be used.", api)
         said = "The encryption key that this API registered can not be used. Its publisher has to replace it."
         raise OAuthError("invalid_target", said) from None

@@ -120,6 +120,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Applications"): {
         "application.created": gettext_lazy("Application registered"),
+        "application.tried": gettext_lazy("API tried in the browser"),
         "application.transferred": gettext_lazy("Application given away"),
         "credential.created": gettext_lazy("Credential made"),
         "credential.first_used": gettext_lazy("Credential used for the first time"),

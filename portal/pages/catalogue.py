@@ -4,6 +4,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Concat
@@ -13,12 +14,12 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from apis import reference
+from apis import origins, reference
 from apis.examples import is_json
 from apis.models import LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
 from keys import tokens
 from portal import samples
-from portal.pages import change_log, uptime
+from portal.pages import change_log, try_form, uptime
 from portal.pages.listing import chosen, sought
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import User
@@ -83,6 +84,9 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)
     answer = render(request, f"catalogue/{tab}.html", context)
+    if context.get("trying"):
+        # This page calls the gateway, and no other does.
+        csp_update({"connect-src": [origins.of_address(settings.GATEWAY_URL)]})(lambda _: answer)(request)
     # Programs find the document by it (RFC 8631).
     answer["Link"] = f'<{context["documents"]}>; rel="service-desc"; type="application/json"'
     return answer
@@ -148,6 +152,8 @@ def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subs
             "searched": q or len(shown) > OPERATIONS_SEARCHED,
             "q": q,
         }
+        if described is not None:
+            told |= _tried(api, described, mine)
     return told
 
 
@@ -156,6 +162,16 @@ def _but(request: TenantRequest, name: str) -> str:
     query = request.GET.copy()
     query.pop(name, None)
     return f"?{query.urlencode()}&" if query else "?"
+
+
+def _tried(api: Api, operation: reference.Operation, mine: list[Subscription]) -> dict[str, Any]:
+    """How it is tried from the page, by those of the reader's applications that may call it now."""
+    return {
+        "trying": [each for each in mine if each.status == _Status.ACTIVE],
+        "blanks": try_form.blanks(operation, names_origins=bool(api.cors_origins)),
+        "body_type": _media_type(operation.body) if operation.body and operation.method not in {"GET", "HEAD"} else "",
+        "asks": operation.method not in try_form.SAFE,
+    }
 
 
 def _call(request: TenantRequest, base: str, operation: reference.Operation, caller: Subscription | None) -> samples.Call:
@@ -183,9 +199,14 @@ def _example(parameter: reference.Parameter) -> Any:
 def _body(body: reference.Body | None) -> samples.Body | None:
     if body is None or not body.example:
         return None
-    if is_json(body.media_type):
-        return samples.Body(samples.JSON if "*" in body.media_type else body.media_type, json.loads(body.example))
-    return samples.Body("text/plain" if "*" in body.media_type else body.media_type, body.example)
+    return samples.Body(_media_type(body), json.loads(body.example) if is_json(body.media_type) else body.example)
+
+
+def _media_type(body: reference.Body) -> str:
+    """One that can be sent, where the document has a range (OpenAPI 3.1.1 §4.8.14)."""
+    if "*" not in body.media_type:
+        return body.media_type
+    return samples.JSON if is_json(body.media_type) else "text/plain"
 
 
 urlpatterns = [path("t/<str:tenant>/apis/<str:api>/", catalogue_api, name="catalogue-api")]

@@ -55,17 +55,18 @@ from portal.pages import (
     subscriptions,
     teams,
     transfers,
+    trying,
     version_life,
     wizard,
 )
 
+# The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
-    catalogue_document, change_feed, subscribing, applications, credentials, expiries, requests, subscriptions, apis, api_placing,
-    # Addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
-    version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, all_applications, gateway_configuration,
-    gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts, settings, categories,
-    identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, inbox, platform_mails,
-    policies, sources,
+    catalogue_document, change_feed, trying, subscribing, applications, credentials, expiries, requests, subscriptions, apis,
+    api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, all_applications,
+    gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
+    settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,
+    inbox, platform_mails, policies, sources,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

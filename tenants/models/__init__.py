@@ -11,12 +11,13 @@ from tenants.models.notification import Notification, NotificationPreference
 from tenants.models.service_account import ServiceAccount
 from tenants.models.settings import PlatformSettings, SignUp, TenantSettings
 from tenants.models.team import Team, TeamMember, teams_of
-from tenants.models.tenant import MAX_SLUG, RESERVED_SLUGS, SLUG, Accent, Tenant
+from tenants.models.tenant import MAX_SLUG, OWN_SLUG, RESERVED_SLUGS, SLUG, Accent, Tenant
 from tenants.models.tenant_size import TenantSize
 from tenants.models.user import Theme, User, UserManager
 
 __all__ = [
     "MAX_SLUG",
+    "OWN_SLUG",
     "RESERVED_SLUGS",
     "SLUG",
     "Accent",

@@ -14,6 +14,8 @@ SLUG = RegexValidator(
 )
 MAX_SLUG = 40
 # What stands, or may come to stand, beside tenants in addresses, and what would pass for Portico itself.
+# Portico's own REST API is published there, see docs/rest.md; nobody else gets to be it.
+OWN_SLUG = "portico"
 RESERVED_SLUGS = set(
     "accounts admin api app assets auth billing blog console dashboard docs favicon feeds gateway healthz help home login logout metrics "
     "new null oauth platform portal portico readyz root security settings signup static status support system t tenants test undefined "

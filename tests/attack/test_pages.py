@@ -59,6 +59,7 @@ NEEDS: dict[str, str | None] = {
     "catalogue": "apis.see_published", "catalogue-api": "apis.see_published", "catalogue-document-json": "apis.see_published",
     "catalogue-document-yaml": "apis.see_published",
     "catalogue-feed": "apis.see_published",
+    "catalogue-try": "applications.own",
     "catalogue-subscribe": "applications.own", "apps": "applications.own", "app": "applications.own", "app-new": "applications.own",
     "expiries": "applications.own", "expiries-calendar": "tenant.see", "expiries-calendar-end": "tenant.see",
     "app-subscription-cancel": "applications.own", "app-credential-new": "applications.own",
@@ -143,7 +144,8 @@ ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo")
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
     "console-settings-sign-in-test",
-    "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "tenant-logo", "inbox-open",
+    "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "catalogue-try", "tenant-logo",
+    "inbox-open",
     "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
 }  # fmt: skip
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
@@ -432,7 +434,7 @@ def own_of(world: World, role: str) -> set[str]:
     personal = {
         name
         for name, need in NEEDS.items()
-        if need == "applications.own" and name not in {"apps", "app-new", "catalogue-subscribe", "expiries"}
+        if need == "applications.own" and name not in {"apps", "app-new", "catalogue-subscribe", "catalogue-try", "expiries"}
     }
     mine = personal if role in {"admin", "developer"} else set()
     if role == "admin":

@@ -20,6 +20,7 @@ NO_PAGES = {
     "catalogue-feed": "a file",
     "catalogue-document-json": "a file",
     "console-gateway-configuration-file": "a file",
+    "catalogue-try": "a token for static/try.js; with GET it leads to the reference",
     "catalogue-document-yaml": "a file",
     "inbox-open": "it leads to what a notification is about",
     "inbox-read": "it leads to the inbox",

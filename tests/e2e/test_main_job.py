@@ -92,11 +92,11 @@ def get_token(world: World, client: tuple[str, str]) -> str:
     return str(answer.json()["access_token"])
 
 
-def settles(world: World, token: str, status: int, code: str = "") -> None:
+def settles(world: World, token: str, status: int, code: str = "", *, path: str = "orders/v1/orders") -> None:
     """The call, once the gateway answers it so; at once where the receipt was already on the screen."""
     until = time.monotonic() + 5
     while True:
-        address = f"{world.stack.gateway_url}/{TENANT}/orders/v1/orders"
+        address = f"{world.stack.gateway_url}/{TENANT}/{path}"
         answer = httpx.get(address, headers={"authorization": f"Bearer {token}"})
         told = answer.status_code, answer.headers.get("x-portico-refusal", "")
         if told == (status, code) or time.monotonic() > until:

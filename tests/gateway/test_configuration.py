@@ -235,7 +235,8 @@ def test_no_secret_is_in_what_is_told(in_acme: Cast, rest: Rest) -> None:
         secrets_search.check(told.decode(), address)
         for secret in (SECRET, *made, application.client_id, str(subscription.pk)):
             assert secret not in told.decode(), address
-    assert "acme/" in pam.get(addresses[2]).json()["secret"]
+    (name,) = pam.get(addresses[2]).json()["secrets"]
+    assert name.startswith("acme/")
 
 
 def test_of_a_long_answer_of_a_mock_the_beginning_is_told(in_acme: Cast) -> None:
@@ -263,7 +264,7 @@ def test_over_rest(in_acme: Cast, api: Api, rest: Rest) -> None:
     assert [each["name"] for each in told["filters"]][:3] == ["on_demand", "cors", "gate"]
     assert pam.get(f"{place}versions/").json()["results"] == [{"api": "orders", "version": "v1", "revision": 1}]
     version = pam.get(f"{place}versions/orders/v1/").json()
-    assert (version["truth"], version["secret"]) == ("acknowledged", "")
+    assert (version["truth"], version["secrets"]) == ("acknowledged", [])
     assert version["cluster"]["load_assignment"]
     listed = pam.get(f"{place}versions/orders/v1/operations/?q=%7Bid").json()["results"]
     assert [(each["operation"], each["method"], each["path"]) for each in listed] == [("getOrder", "GET", "/orders/{id}")]

@@ -24,6 +24,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from apis.balancing import HealthCheck
+from apis.openapi import METHODS
 from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
@@ -50,6 +51,7 @@ POLICIES = Policies(
     compress=True,
 )
 CLIENT_KEY = b"-----BEGIN PRIVATE KEY-----\nk3y\n-----END PRIVATE KEY-----\n"
+PORTAL = "https://portal.example"
 WRITE = os.environ.get("PORTICO_GOLDEN") == "write"
 
 
@@ -143,6 +145,13 @@ def shared_tenant() -> Tenant:
     return replace(small_tenant(), routes=(orders(shared), replace(orders(checked), name="v2")))
 
 
+def tried_tenant() -> Tenant:
+    """A mock and a version with an upstream that name no origin, and one that does: people try all of them from the portal's pages."""
+    billing, active = whole_tenant().routes or ()
+    mocked = (mock_tenant().routes or ())[1]
+    return replace(whole_tenant(), routes=(billing, active, replace(mocked, name="v2", goodbye=None)), portal=PORTAL)
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -158,6 +167,7 @@ def tenant_files() -> dict[str, str]:
     files["going"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(going_tenant()).routes)
     files["mock"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(mock_tenant()).routes)
     files["tested"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(opened_tenant()).routes)
+    files["tried"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(tried_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -558,6 +568,37 @@ def test_what_the_compiler_makes_passes() -> None:
     # Without API keys, and without anything but API keys.
     guard(routes.configuration(replace(small_tenant(), access=replace(access(), api_key_jwks=()))))
     guard(routes.configuration(replace(small_tenant(), access=replace(access(), jwks=()))))
+
+
+PORTALS: dict[str, Callable[[cors_pb2.CorsPolicy], None]] = {
+    "another origin beside it": lambda policy: policy.allow_origin_string_match.add(exact="https://evil.example"),
+    "all that begin so": lambda policy: setattr(policy.allow_origin_string_match[0], "prefix", "https://portal.example"),
+    "credentials lent": credentials_lent,
+    "into private networks": into_private_networks,
+    "strangers answered": strangers_answered,
+    "every method": every_method,
+}
+
+
+@pytest.mark.parametrize("wider", PORTALS)
+def test_the_portals_pages_alone_may_call_what_names_no_origin(wider: str) -> None:
+    whole = routes.configuration(tried_tenant())
+    guard(whole, portal=PORTAL)
+    for other in ("", "https://other.example"):
+        with pytest.raises(FailsOpen, match="more pages than the portal"):
+            guard(whole, portal=other)
+    policy = cors.portal_policy(PORTAL, METHODS)
+    PORTALS[wider](policy)
+    whole.typed_per_filter_config[CORS].CopyFrom(packed(policy))
+    with pytest.raises(FailsOpen, match="more pages than the portal"):
+        guard(whole, portal=PORTAL)
+
+
+def test_every_origin_is_not_the_portals() -> None:
+    whole = routes.configuration(tried_tenant())
+    whole.typed_per_filter_config[CORS].CopyFrom(packed(cors.portal_policy("*", METHODS)))
+    with pytest.raises(FailsOpen):
+        guard(whole, portal="*")
 
 
 def test_steps_that_no_policy_needs_are_left_out() -> None:

@@ -275,7 +275,7 @@ def goes_live(**target: Any) -> Revision:
 
 
 def told(ref: desired.RoutesRef | None = None) -> state.Upstream:
-    (version,) = desired._routes(desired._live() if ref is None else ref)
+    (version,) = desired._routes(desired.live() if ref is None else ref)
     assert version.upstream is not None
     return version.upstream
 
@@ -284,7 +284,7 @@ def test_what_was_acknowledged_keeps_where_its_targets_were(in_acme: Cast) -> No
     make.api("orders")
     row = goes_live(further_targets=[{"host": "127.0.0.2", "weight": 20}]).upstream
     assert row is not None
-    ref = desired._live()
+    ref = desired.live()
     assert told(ref).further == (Target("127.0.0.2", 9, 20, ("127.0.0.2",)),)
     row.further_addresses = [["127.0.0.3"]]
     row.save(update_fields=["further_addresses"])
@@ -297,7 +297,7 @@ def test_what_was_acknowledged_keeps_where_its_targets_were(in_acme: Cast) -> No
 
 def test_an_upstream_without_them_is_told_as_before(in_acme: Cast) -> None:
     make.api("orders")
-    (ref,) = desired._live()
+    (ref,) = desired.live()
     assert "further_addresses" not in ref
     assert (told().further, told().check) == ((), None)
 

@@ -106,6 +106,16 @@ def test_who_wants_no_page_gets_an_english_problem(in_acme: Cast, suspended: Sub
     assert "«" not in answer.content.decode()
 
 
+def test_a_script_of_a_page_gets_a_problem_in_the_words_of_its_reader(in_acme: Cast) -> None:
+    ada = signed_in(in_acme.ada, language="de")
+    for address in ("/t/acme/nowhere/", "/t/globex/"):
+        answer = ada.get(address, headers={"Accept": "application/json, text/html;q=0.1"})
+        assert (answer.status_code, answer["Content-Type"], answer["Content-Language"]) == (404, "application/problem+json", "de")
+        assert "«" in answer.json()["detail"]
+    for accept in ("text/html,application/xhtml+xml,*/*;q=0.8", "*/*"):
+        assert ada.get("/t/acme/nowhere/", headers={"Accept": accept})["Content-Type"].startswith("text/html")
+
+
 def test_what_is_written_down_is_english_whoever_did_it(in_acme: Cast) -> None:
     """Else one event would read in as many languages as there are people."""
     plan = make.plan(make.api("orders"), approval="automatic", name="open")

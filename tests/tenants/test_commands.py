@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from keys.actions.signing import create_tenant
 from keys.models import SigningKey
+from tenants.errors import Invalid
 from tenants.models import Membership, Tenant, User
 from tenants.scope import tenant_scope
 from tests import make
@@ -29,6 +31,12 @@ def test_a_tenant_can_issue_tokens_at_once(db: None) -> None:
     assert run("create_tenant", "acme", "Acme Inc.") == "Created Acme Inc. (acme).\n"
     with tenant_scope(Tenant.objects.get(slug="acme").pk):
         assert set(SigningKey.objects.values_list("purpose", "status")) == {("access_token", "active"), ("api_key", "active")}
+
+
+def test_porticos_own_tenant_comes_from_the_command_line_alone(db: None) -> None:
+    with pytest.raises(Invalid, match="reserved"):
+        create_tenant(slug="portico", name="Portico", by=make.user())
+    assert run("create_tenant", "portico", "Portico") == "Created Portico (portico).\n"
 
 
 @pytest.mark.parametrize(
