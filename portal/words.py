@@ -136,6 +136,7 @@ def _named(data: Data) -> dict[str, Any]:
         "provider": data.get("provider", ""),
         "tenant": data.get("tenant", ""),
         "host": data.get("host", ""),
+        "certificate": data.get("certificate", ""),
         "times": data.get("times", 0),
     }
 

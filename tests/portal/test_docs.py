@@ -137,7 +137,7 @@ def test_every_direct_import_is_a_direct_dependency() -> None:
     ours = {"portal", "gateway", "apis", "keys", "tenants"}
     optional = [*extras["embedded"], *extras["aws"], *extras["pkcs11"]]
     # xds-protos brings xds as well, and boto3's errors are botocore's.
-    serving = sys.stdlib_module_names | ours | {"xds", "botocore"} | _import_names([*project["dependencies"], *optional])
+    serving = sys.stdlib_module_names | ours | {"xds", "udpa", "botocore"} | _import_names([*project["dependencies"], *optional])
     testing = serving | {"tests", "bench"} | _import_names([*extras["bench"], *extras["dev"]])
     for folder in (*ours, "tests", "bench"):
         for source in (ROOT / folder).rglob("*.py"):
