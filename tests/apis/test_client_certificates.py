@@ -151,7 +151,7 @@ WRONG_KEYS: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("text,sentence", WRONG_KEYS)
+@pytest.mark.parametrize("text,sentence", WRONG_KEYS, ids=range(len(WRONG_KEYS)))
 def test_a_wrong_private_key_is_refused_without_a_word_of_it(text: str, sentence: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ConnectionRefused) as refused:
