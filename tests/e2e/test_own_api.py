@@ -7,4 +7,9 @@ from tests.e2e.world import World
 def test_portico_is_called_through_its_own_gateway(world: World) -> None:
     stack = world.stack
     job = Job(stack.portal_url, stack.gateway_url, stack.upstream_url, stack.sign_ins)
-    job.call_own(job.sign_in_all()["petra"])
+    people = job.sign_in_all()
+    try:
+        job.call_own(people["petra"])
+    finally:
+        for client in (*people.values(), job._caller):
+            client.close()
