@@ -6,7 +6,7 @@ Kept as JSON, in one spelling. Pure. docs/upstreams.md explains it to publishers
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from apis.connections import ConnectionRefused
@@ -73,6 +73,11 @@ class HealthCheck:
     successes: int = 2
     status: str = "200-299"
 
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Self:
+        """As it was kept; also by a version of Portico that knew less, or more."""
+        return cls(**{each.name: kept[each.name] for each in fields(cls) if each.name in kept})
+
     @property
     def statuses(self) -> tuple[int, int]:
         """The first and the last."""
@@ -104,7 +109,7 @@ class Balancing:
         return cls(
             weight=kept.get("weight", 1),
             further=tuple(Further(each["host"], each["port"], each["weight"], tuple(found[at])) for at, each in enumerate(further)),
-            check=HealthCheck(**kept["check"]) if "check" in kept else None,
+            check=HealthCheck.of(kept["check"]) if "check" in kept else None,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -192,7 +197,7 @@ def line(text: str) -> dict[str, Any]:
         said = _("“%(line)s” is no target; write for example b.example.com:8443 20, with its weight last and without https://.")
         raise ConnectionRefused("further_targets", said, line=given[:60])
     host, port, weight = found.groups()
-    return {"host": host.strip("[]"), "port": None if port is None else int(port), "weight": 1 if weight is None else int(weight)}
+    return {"host": host.strip("[]"), "port": None if port is None else _port(int(port)), "weight": 1 if weight is None else int(weight)}
 
 
 def as_line(given: Mapping[str, Any]) -> str:
@@ -207,13 +212,17 @@ def _further(given: Mapping[str, Any], address: Address) -> Further:
     host = addresses.host(text.lower()) if text.isascii() else None
     if host is None:
         raise ConnectionRefused("further_targets", _("“%(name)s” is neither a host name nor an IP address."), name=given["host"][:60])
-    port = address.port if port is None else port
-    if not 1 <= port <= 65_535:
-        raise ConnectionRefused("further_targets", _("%(port)s is no port; the highest is 65535."), port=port)
+    port = address.port if port is None else _port(port)
     if not 0 <= weight <= MOST_WEIGHT:
         said = _("%(target)s has the weight %(weight)s; it is 0 to %(most)s.")
         raise ConnectionRefused("further_targets", said, target=Further(host, port), weight=weight, most=MOST_WEIGHT)
     return Further(host, port, weight)
+
+
+def _port(given: int) -> int:
+    if not 1 <= given <= 65_535:
+        raise ConnectionRefused("further_targets", _("%(port)s is no port; the highest is 65535."), port=given)
+    return given
 
 
 def _within(field: str, given: int, bounds: tuple[int, int]) -> int:

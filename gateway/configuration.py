@@ -74,13 +74,13 @@ class Standing:
         tried = any(item.get("tested", False) and item["revision"] == str(revision.pk) for item in self.ref)
         return f"{revision.version.name}~{revision.number}" if tried else revision.version.name
 
-    def truth_of(self, version: state.Version) -> Truth:
+    def truth_of(self, version: state.Version, *, portal: str) -> Truth:
         if self.deployment is None or self.deployment.parts is None or not self.loaded:
             return Truth.UNKNOWN
         kept = self.deployment.parts.get(part_name(version))
         if kept is None:
             return Truth.ABSENT
-        return Truth.ACKNOWLEDGED if kept == part_digest(version) else Truth.OTHER
+        return Truth.ACKNOWLEDGED if kept == part_digest(version, portal=portal) else Truth.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def configured(tenant: Tenant, at: Standing, *, api: str, segment: str) -> Confi
     if revision is None or whole is None:
         return None
     (version,) = whole.routes or ()
-    return Configured(revision, whole, version, at.truth_of(version))
+    return Configured(revision, whole, version, at.truth_of(version, portal=whole.portal))
 
 
 def filters() -> list[dict[str, Any]]:

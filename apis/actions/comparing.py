@@ -10,6 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import F
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
@@ -58,8 +59,8 @@ def _serve(tenant_id: UUID, until: float) -> int:
             # It must not hold up the others; the next run comes back to it.
             log.exception("%s of tenant %s could not be compared.", found, tenant_id)
             failed.append(found.pk)
-            continue
-        served += 1
+        else:
+            served += 1
         if time.monotonic() >= until:
             due.give_back(COMPARE_JOB, [tenant_id])
             break
@@ -91,5 +92,6 @@ def _compare(tenant_id: UUID, comparison: Comparison) -> None:
     with tenant_scope(tenant_id):
         events.lock()
         Comparison.objects.filter(pk=comparison.pk).update(said=said, day=today if sunsets else None)
-        # Others of this version were about what is live no more.
-        Comparison.objects.filter(old__version=revisions[comparison.new_id].version_id).exclude(old=comparison.old_id).delete()
+        # Against what is live no more, nobody compares; what waits against what is live now stays.
+        live = F("old__version__live_revision")
+        Comparison.objects.filter(old__version=revisions[comparison.new_id].version_id).exclude(old=live).delete()

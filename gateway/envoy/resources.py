@@ -66,11 +66,12 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     :raises gateway.envoy.paths.UnsupportedTemplate: an operation that no route can hold.
     """
     upstreams = _upstreams(tenant)
+    routed = () if tenant.suspended or routes.is_closed(tenant) else tenant.routes or ()
     return Compiled(
         routes=resource(tenant.slug, routes.configuration(tenant)),
         clusters=tuple(_cluster(tenant.slug, each) for each in upstreams),
         secrets=tuple(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
-        parts={part_name(each): part_digest(each) for each in tenant.routes or () if not (tenant.suspended or routes.is_closed(tenant))},
+        parts={part_name(each): part_digest(each, portal=tenant.portal) for each in routed},
     )
 
 
@@ -82,12 +83,14 @@ def part_name(version: Version) -> str:
     return f"{version.api}/{version.segment}"
 
 
-def part_digest(version: Version) -> str:
+def part_digest(version: Version, *, portal: str) -> str:
     """SHA-256 over all that is known of a version but its secrets, whose sealed form is in its upstream's key.
+
+    :param portal: the origin whose pages may call it, too.
 
     Of the state and not of the messages: those of a thousand operations take a tenth of a second, which each revocation would wait for.
     """
-    return hashlib.sha256(repr(version).encode()).hexdigest()
+    return hashlib.sha256(f"{portal} {version!r}".encode()).hexdigest()
 
 
 def compile_scope(slug: str) -> Resource:

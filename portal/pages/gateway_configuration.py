@@ -138,7 +138,12 @@ def _of_gateway(request: TenantRequest, at: Standing) -> dict[str, Any]:
 
 
 def _address(revision: Revision) -> str:
-    return str(revision.upstream) if revision.upstream else ""
+    """All that get a share of the calls."""
+    if revision.upstream is None:
+        return ""
+    balances = revision.upstream.balances
+    own = [str(revision.upstream)] if balances.weight else []
+    return ", ".join([*own, *(str(each) for each in balances.further if each.weight)])
 
 
 def _json(told: Any) -> str:

@@ -58,7 +58,7 @@ def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:
     connected = set(GatewayNode.objects.connected().values_list("pk", flat=True))
     loaded = set(Loaded.objects.filter(tenant_id=current_tenant_id()).values_list("node_id", flat=True))
     # All routes of a tenant stand beside it.
-    deployments = {each.node_id: each for each in Deployment.objects.defer("good_routes")}
+    deployments = {each.node_id: each for each in Deployment.objects.defer("good_routes", "parts")}
     last = newest_of(gateways)
     return [
         Row(

@@ -147,7 +147,7 @@ WRONG_KEYS: list[tuple[str, str]] = [
     (OTHER.key, "The private key is not the one of “Gateways of Acme”."),
     (pem(rsa.generate_private_key(65537, 2048)), "The private key is not the one of “Gateways of Acme”."),
     (OTHER.key + OWN.key, "These are several private keys; paste the one that belongs to the certificate."),
-    ("a" * 10_001, "This has more than 10000 characters."),
+    ("a" * 4_001, "This has more than 4000 characters."),
 ]
 
 

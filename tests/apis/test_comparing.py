@@ -148,3 +148,22 @@ def test_one_that_can_not_be_compared_holds_up_no_other(
     assert Due.objects.filter(job=comparing.COMPARE_JOB, at__gt=Now()).exists(), "it is tried again later"
     monkeypatch.setattr(comparing, "differences", compare)
     assert run() == 1
+
+
+def test_what_waits_against_the_live_one_is_not_given_up_with_others(
+    cast: Cast, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tenant_scope(cast.acme.pk):
+        second = Revision.objects.get(pk=pair[1])
+        publishing.make_live(second, by=cast.pam)
+        third = next_one(second.version, "Broken")
+
+    def differences(old: Any, new: Any, **more: Any) -> Differences:
+        if new["paths"]["/orders"]["get"]["summary"] == "Broken":
+            raise RuntimeError
+        return compare(old, new, **more)
+
+    monkeypatch.setattr(comparing, "differences", differences)
+    assert run() == 1
+    with tenant_scope(cast.acme.pk):
+        assert list(Comparison.objects.values_list("old", "new", "said")) == [(second.pk, third.pk, None)]

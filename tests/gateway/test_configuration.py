@@ -6,10 +6,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from django.conf import settings
 from envoy.config.core.v3 import base_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as tls_secret_pb2
 
+from apis import origins
 from apis.actions import publishing, versions
 from apis.models import Api, ApiVersion
 from gateway import configuration, desired
@@ -26,6 +28,7 @@ from tests.gateway.states import small_tenant, upstream
 from tests.gateway.test_many_receipts import node
 from tests.gateway.test_nack import add_operation, version_of
 from tests.live import Gateway, Shop, Upstream
+from tests.pki import Authority
 
 SECRET = "upstream-header-secret-4711"
 
@@ -105,7 +108,7 @@ def api(in_acme: Cast) -> Api:
 def acknowledges(at: GatewayNode) -> None:
     """As control writes it down."""
     live_now = desired.live()
-    whole = replace(small_tenant(), routes=desired._routes(live_now))
+    whole = replace(small_tenant(), routes=desired._routes(live_now), portal=origins.of_address(settings.PORTAL_URL))
     Deployment.objects.update_or_create(node=at, defaults={"good_routes": live_now, "parts": dict(compile_tenant(whole).parts)})
 
 
@@ -181,6 +184,7 @@ def test_a_closed_or_suspended_tenant_has_no_parts() -> None:
 def test_a_secret_is_in_no_repr_and_so_in_no_digest() -> None:
     """The page knows none, and control does: what both compare must not differ by it."""
     assert compile_tenant(small_tenant()).parts == compile_tenant(replace(small_tenant(), routes=_with(b"s3cret"))).parts
+    assert compile_tenant(replace(small_tenant(), portal="https://other.example")).parts != compile_tenant(small_tenant()).parts
     for each in fields(state.Upstream):
         assert each.repr is (each.type not in {"bytes", bytes}), each.name
 
@@ -215,7 +219,11 @@ def test_values_of_headers_that_speak_of_credentials_are_hidden(name: str) -> No
 def test_no_secret_is_in_what_is_told(in_acme: Cast, rest: Rest) -> None:
     found = publishing.create_api(slug="orders", name="Orders", description="", by=None)
     version = publishing.add_version(found, name="v1", by=None)
-    target = make.target(header="x-key", secret=SECRET)
+    own = Authority().issue("Gateways")
+    target = make.target(
+        "https://127.0.0.1:9", header="x-key", secret=SECRET, client_certificate=own.certificate, client_key=own.key,
+        weight=0, further_targets=[{"host": "127.0.0.2", "port": 9443, "weight": 1}],
+    )  # fmt: skip
     publishing.make_live(publishing.add_revision(version, document=make.document(), target=target, by=None), by=None)
     version.refresh_from_db()
     publishing.publish(version, by=None)
@@ -233,10 +241,14 @@ def test_no_secret_is_in_what_is_told(in_acme: Cast, rest: Rest) -> None:
         assert answer.status_code == 200, address
         told = b"".join(answer) if answer.streaming else answer.content
         secrets_search.check(told.decode(), address)
-        for secret in (SECRET, *made, application.client_id, str(subscription.pk)):
+        for secret in (SECRET, own.key.splitlines()[1], *made, application.client_id, str(subscription.pk)):
             assert secret not in told.decode(), address
-    (name,) = pam.get(addresses[2]).json()["secrets"]
-    assert name.startswith("acme/")
+    injected, own_name = pam.get(addresses[2]).json()["secrets"]
+    assert injected.startswith("acme/")
+    assert own_name == f"{injected}/client"
+    told = pam.get(addresses[5]).content.decode()
+    assert own_name in told
+    assert ">127.0.0.2:9443<" in told, "all that get calls, and nothing that gets none"
 
 
 def test_of_a_long_answer_of_a_mock_the_beginning_is_told(in_acme: Cast) -> None:
