@@ -158,6 +158,19 @@ def test_a_gateway_proves_itself_by_a_client_certificate(gateway: Gateway, upstr
     assert not any(pair.key.splitlines()[1] in shown for pair in pairs.values())
 
 
+def test_it_does_so_at_the_first_check_of_a_targets_health(gateway: Gateway, upstream: Upstream, asking: tuple[Asking, Any]) -> None:
+    """The next check is a minute away, so the first one has found its certificate there."""
+    there, told = asking
+    own = OF_CLIENTS.issue("Gateways that check")
+    target = {"host": "127.0.0.1", "port": there.port, "weight": 1}
+    told = {**told, "url": f"https://127.0.0.2:{there.port}", "weight": 0, "further_targets": [target]}
+    shop = live.shop(upstream, api=False)
+    shop.add_api("orders", **told, health_path="/healthz", health_interval=60, client_certificate=own.certificate, client_key=own.key)
+    answer = gateway.settles(200, "", shop.path(), shop.client().token())
+    assert answer.headers["x-client"] == "Gateways that check"
+    assert "/healthz" in {each.path for each in there.seen}
+
+
 def test_the_certificates_between_reach_the_upstream(gateway: Gateway, upstream: Upstream, asking: tuple[Asking, Any]) -> None:
     _there, told = asking
     shop, between = live.shop(upstream, api=False), Authority("Between")
