@@ -15,6 +15,7 @@ from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from apis.models import api
 from keys import oidc, throttle
 from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
 from tenants import middleware, sessions
@@ -86,6 +87,7 @@ def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     throttle._clients.clear()
     throttle._addresses.clear()
     throttle._wrong.clear()
+    api._outline.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,12 @@ Translate: TypeAlias = Callable[[str], str]
 Counts: TypeAlias = Mapping[str, tuple[int, int]]
 Choices: TypeAlias = Mapping[str, Choice]
 
+
+def _(sentence: str) -> str:
+    """Marks what gettext translates for the reader."""
+    return sentence
+
+
 WEIGHTS = {Severity.ERROR: 5, Severity.WARNING: 3, Severity.HINT: 1}
 
 
@@ -35,12 +41,13 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A finding in a sentence. Line and column are 0 where there is no text."""
+    """A finding in a sentence, and `where` it is in words. Where there is no text line and column are 0, and no words."""
 
     sentence: str
     pointer: str
     line: int
     column: int
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +111,5 @@ def broken(lint: Lint, choices: Choices, *, gettext: Translate = str) -> tuple[B
 
 
 def spot(finding: Finding, *, gettext: Translate = str) -> Spot:
-    return Spot(gettext(RULES[finding.rule].says) % finding.named, finding.pointer, finding.line, finding.column)
+    where = gettext(_("Line %(line)s, column %(column)s")) % {"line": finding.line, "column": finding.column} if finding.line else ""
+    return Spot(gettext(RULES[finding.rule].says) % finding.named, finding.pointer, finding.line, finding.column, where)

@@ -1,5 +1,7 @@
 from collections.abc import Set
+from functools import lru_cache
 from typing import Any, ClassVar, Self, TypeVar
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -297,8 +299,14 @@ class Revision(TenantModel):
 
     def about(self, path: str) -> dict[str, Any]:
         """The document as far as it tells the operations of a path: the whole of a large one takes seconds to read."""
-        outline = Outline.of(self.outline)
+        outline = _outline(self.pk)
         return outline.put_together(dict(self.parts.filter(number__in=outline.needed(path)).values_list("number", "content")))
+
+
+# A large document's takes longer to read than a page is given, and a revision never changes. Whoever has a revision may know its outline.
+@lru_cache(maxsize=16)
+def _outline(revision: UUID) -> Outline:
+    return Outline.of(Revision.objects.values_list("outline", flat=True).get(pk=revision))
 
 
 class OperationManager(TenantManager["Operation"]):

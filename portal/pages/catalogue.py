@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from apis import origins, reference
 from apis.examples import is_json
-from apis.models import LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
+from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
 from keys import tokens
 from portal import samples
 from portal.pages import change_log, try_form, uptime
@@ -118,7 +118,7 @@ def token_url(request: TenantRequest) -> str:
 
 def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
-    revision = Revision.objects.defer("document", "findings", "answers").get(live_in=version)
+    revision = Revision.objects.defer(*LARGE).get(live_in=version)
     # As rows: there may be thousands, and of most of them only a line is shown.
     names = ("operation_id", "method", "path", "summary", "deprecated", "tag")
     rows = revision.operations.order_by("id").values_list(*names, named=True)

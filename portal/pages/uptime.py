@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from apis.models import DAYS_KEPT, ApiVersion, VersionDay
 
@@ -130,4 +131,10 @@ def _failing(day: VersionDay) -> Failing:
 
 
 def _named(day: date) -> str:
+    return _in_language(day, get_language())
+
+
+# A page names ninety of them, the same for every reader of a language.
+@lru_cache(maxsize=1_000)
+def _in_language(day: date, _language: str | None) -> str:
     return date_format(datetime(day.year, day.month, day.day, tzinfo=UTC), "DATE_FORMAT")

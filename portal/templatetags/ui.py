@@ -21,7 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
 from pygments import highlight
+from pygments.formatter import Formatter
 from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 
 from apis.models import ApiVersion
@@ -152,8 +154,14 @@ def when(at: datetime | None) -> SafeString | str:
 @register.simple_tag
 def code(lang: str, text: str) -> SafeString:
     """Source with its words marked by class, never by style."""
-    marked: str = highlight(text, get_lexer_by_name(lang), HtmlFormatter(nowrap=True))
+    marked: str = highlight(text, *_highlighting(lang))
     return mark_safe(marked.rstrip("\n"))  # nosec B308 B703  (Pygments escapes)
+
+
+# A page with samples asks for four, and making one takes longer than using it.
+@cache
+def _highlighting(lang: str) -> tuple[Lexer, Formatter[str]]:
+    return get_lexer_by_name(lang), HtmlFormatter(nowrap=True)
 
 
 # A receipt that is under way is asked for again after so many milliseconds, then every two seconds: for five minutes, or for
