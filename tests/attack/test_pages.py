@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,7 +36,7 @@ from tenants.people.invitations import token_of
 from tenants.people.settings import set_logo
 from tenants.roles import permissions_of
 from tenants.scope import tenant_scope
-from tests import make
+from tests import make, turns
 from tests.conftest import Cast, Rest, base
 
 T = TypeVar("T")
@@ -228,7 +227,7 @@ def hostile_document() -> dict[str, Any]:
 def tried(cases: Iterable[T]) -> list[T]:
     """All of them with `make test-long`; else every seventh, which is another one for each page."""
     found = list(cases)
-    return found if "tests.long" in sys.modules else found[::7]
+    return turns.every(found, 7)
 
 
 @pytest.fixture
@@ -381,7 +380,7 @@ def test_nothing_that_is_stored_or_asked_for_is_markup_on_any_page(world: World)
     never = {name for name in shown if not shown[name]}
     leads_on = {"refusal-page"} | {name for name in shown if name in LEADS_ON}
     # With some of the cases some pages show nothing of it.
-    assert never == leads_on if "tests.long" in sys.modules else len(never - leads_on) < len(shown) / 3, never
+    assert never == leads_on if turns.whole() else len(never - leads_on) < len(shown) / 3, never
 
 
 def test_what_is_refused_comes_back_as_text(world: World, settings: Any) -> None:

@@ -1,7 +1,6 @@
 """Every page, light and dark, wide and narrow: axe finds nothing, nothing is wider than the screen, and the browser has no complaint."""
 
 import json
-import sys
 from itertools import product
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from portal.pages.urls import urlpatterns
+from tests import turns
 from tests.e2e.pages import NO_PAGES, Place, places
 from tests.e2e.world import SIZES, THEMES, World, complaints, settled
 
@@ -43,7 +43,7 @@ def test_nothing_keeps_people_out(world: World, everywhere: list[Place]) -> None
 
 def ways(number: int) -> list[tuple[Literal["light", "dark"], int]]:
     """All four; in `make test` a page is looked at in one of them, another with each page."""
-    return WAYS if "tests.long" in sys.modules else [WAYS[number % len(WAYS)]]
+    return WAYS if turns.whole() else [WAYS[number % len(WAYS)]]
 
 
 def look(page: Page, place: Place, ways: list[tuple[Literal["light", "dark"], int]]) -> dict[str, list[str]]:

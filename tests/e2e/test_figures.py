@@ -1,11 +1,11 @@
 """What a first visit costs: requests, bytes over the wire, and how far things jump."""
 
-import sys
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
+from tests import turns
 from tests.e2e.pages import Place, places
 from tests.e2e.world import World, settled
 
@@ -19,7 +19,7 @@ WATCH = """() => { window.shifts = 0; window.shifted = []; new PerformanceObserv
 # A starved machine paints a half-read page, whose tables then find their columns. What a page does by itself, it does each time.
 VISITS = 3
 # `make test` visits every third page, `make test-long` all.
-STEP = 1 if "tests.long" in sys.modules else 3
+STEP = 1 if turns.whole() else 3
 
 
 @pytest.fixture(scope="module")

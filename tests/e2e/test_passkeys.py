@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from itertools import product
@@ -17,6 +16,7 @@ from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
 from tenants.models import PlatformEvent, Tenant, TenantSettings, User
 from tenants.scope import tenant_scope
+from tests import turns
 from tests.conftest import make_cast
 from tests.e2e import chromium
 from tests.e2e.test_axe import RULES
@@ -82,7 +82,7 @@ def confirm(page: Page) -> None:
 
 def fine(page: Page, name: str) -> None:
     """Nobody is kept out, nothing is too wide, and the browser has no complaint."""
-    for theme, width in product(THEMES, SIZES) if "tests.long" in sys.modules or PICTURES else zip(THEMES, SIZES, strict=True):
+    for theme, width in product(THEMES, SIZES) if turns.whole() or PICTURES else zip(THEMES, SIZES, strict=True):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": SIZES[width]})
         found = Axe().run(page, options=RULES).response["violations"]

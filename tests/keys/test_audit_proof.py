@@ -5,7 +5,6 @@ import io
 import json
 import random
 import re
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,10 +21,10 @@ from keys.models import AuditKey, ChainHead, PlatformHead
 from tenants import events
 from tenants.models import Due, Event, EventCounter, PlatformEvent, Role, User
 from tenants.scope import tenant_scope
-from tests import make
+from tests import make, turns
 from tests.conftest import Cast, Rest, base
 
-TIMES = 1000 if "tests.long" in sys.modules else 100
+TIMES = 1000 if turns.whole() else 100
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The job is killed at every statement it runs, and run again: it always comes to one active key, and loses none (I7)."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,9 +16,9 @@ from keys.models import SigningKey, TokenPolicy
 from tenants import due, events
 from tenants.models import Due
 from tenants.scope import tenant_scope
-from tests import make
+from tests import make, turns
 
-TIMES = 20 if "tests.long" in sys.modules else 1
+TIMES = 20 if turns.whole() else 1
 USE = SigningKey.Use.ACCESS_TOKEN
 
 

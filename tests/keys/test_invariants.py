@@ -3,7 +3,6 @@
 Time is the database's; here it passes by making every row older. A verifier elsewhere keeps its JWKS for as long as it may.
 """
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,9 +23,9 @@ from keys.models import SigningKey, TokenPolicy
 from tenants import events
 from tenants.errors import Invalid
 from tenants.scope import tenant_scope
-from tests import make
+from tests import make, turns
 
-TIMES = 20 if "tests.long" in sys.modules else 1
+TIMES = 20 if turns.whole() else 1
 COLUMNS = ("published_at", "known_at", "planned_for", "condemned_at", "activated_at", "last_exp", "retired_at", "remove_at", "ended_at")
 # A token is judged to the second.
 SECOND = timedelta(seconds=1)

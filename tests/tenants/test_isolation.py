@@ -2,8 +2,6 @@
 
 import itertools
 import re
-import sys
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -51,10 +49,10 @@ from tenants.checks import every_tenant_table_is_guarded, tenant_models
 from tenants.models import CustomRole, Notification, NotificationPreference, Role, Tenant, TenantModel, User
 from tenants.people.settings import set_logo
 from tenants.scope import current_tenant_id, tenant_scope
-from tests import make
+from tests import make, turns
 from tests.conftest import Cast, Rest, as_owner, base, empty_tables, make_cast
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 NOWHERE = "nowhere"
 
 
@@ -220,11 +218,14 @@ def unknown_ids() -> dict[str, Any]:
 
 
 def strangers(world: World, name: str) -> list[tuple[str, User]]:
-    """All of them with `make test-long`; else the operator, who holds every role elsewhere, and of those who hold one each by turns."""
-    if "tests.long" in sys.modules:
-        return [*world.strangers.items()]
-    turn = Role.values[zlib.crc32(name.encode()) % len(Role.values)]
-    return [(who, world.strangers[who]) for who in (turn, "every role", "operator")]
+    """Somebody of one role elsewhere, and somebody with all of them or an operator: by turns."""
+    who = [*turns.some(Role.values, name), *turns.some(("every role", "operator"), name)]
+    return [(each, world.strangers[each]) for each in who]
+
+
+def methods(name: str) -> list[str]:
+    """Of those that few addresses know one has its turn."""
+    return ["GET", "POST", *turns.some(OTHER_METHODS, name)]
 
 
 def answer(client: Client, method: str, path: str) -> tuple[int, Any, dict[str, str]]:
@@ -244,11 +245,12 @@ def test_the_generated_addresses_are_all_there() -> None:
 def test_a_tenant_looks_to_strangers_as_if_it_did_not_exist(db: None, world: World, rest: Rest, name: str, path: str) -> None:
     ids = world.ids[world.cast.acme.pk]
     there, nowhere = address(path, world.cast.acme.slug, ids), address(path, NOWHERE, ids)
-    for who, user in [*strangers(world, name), ("nobody", None)]:
+    everybody: list[tuple[str, User | None]] = [*strangers(world, name), ("nobody", None)]
+    for who, user in turns.some(everybody, path, 2):
         client = rest(user)
         if user is not None:
             client.force_login(user)
-        for method in METHODS:
+        for method in methods(name):
             found = answer(client, method, there)
             assert found == answer(client, method, nowhere), f"{who} {method} {there}"
             assert found[0] in ({404} if user else {401}), f"{who} {method} {there}: {found}"
@@ -259,10 +261,12 @@ def test_another_tenants_ids_are_as_unknown_as_invented_ones(db: None, world: Wo
     # Numbers count from one in every tenant, so there is no such thing as another tenant's number; and gateways serve all tenants.
     theirs = {**world.ids[world.cast.acme.pk], "number": 987_654, "gateway": "no-such"}
     slug = world.cast.globex.slug
-    for who, user in [each for each in strangers(world, name) if each[0] != "operator"]:
+    # To an operator the tenant itself is not there.
+    members = [each for each in world.strangers.items() if each[0] != "operator"]
+    for who, user in turns.some(members, name, 2):
         client = rest(user)
         client.force_login(user)
-        for method in METHODS:
+        for method in methods(name):
             found = answer(client, method, address(path, slug, theirs))
             assert found == answer(client, method, address(path, slug, unknown_ids())), f"{who} {method} {path}"
             assert found[0] in {403, 404, 405}, f"{who} {method} {path}: {found}"

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,10 +16,10 @@ from rest_framework.test import APIClient
 
 from portal.stack import account
 from tenants.scope import NoTenant, tenant_scope
-from tests import make
+from tests import make, turns
 from tests.conftest import Cast, as_owner, empty_tables, make_cast
 
-MANY = 10_000 if "tests.long" in sys.modules else 400
+MANY = 10_000 if turns.whole() else 400
 THREADS = 4
 PORT = 6432
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import sys
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,12 +17,12 @@ from keys.models import Application, Credential
 from tenants import due, events
 from tenants.errors import NotAllowed
 from tenants.models import Event, Role, User
-from tests import make
+from tests import make, turns
 from tests.conftest import Cast, Rest, base, queries
 from tests.portal.pages.test_console import signed_in, text
 
 TIME = "/t/acme/console/audit/time/"
-STEPS = 400 if "tests.long" in sys.modules else 60
+STEPS = 400 if turns.whole() else 60
 
 
 @pytest.fixture
