@@ -42,8 +42,7 @@ demo: setup ## do the main job on a stack of its own, show each step with its ti
 up: setup ## start everything on this machine, until Ctrl-C
 	@$(PY) manage.py up
 
-# The tests of one group, those with a browser, share a worker and what it started.
-PYTEST := $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadgroup
+PYTEST := $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8
 
 test: setup browser token pooler ## run all tests
 	@$(PYTEST) $(ARGS)

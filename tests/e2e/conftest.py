@@ -1,8 +1,7 @@
-"""The whole stack with the demo's data, and a Chromium: started once for all tests of this folder, which run in one worker."""
+"""The whole stack with the demo's data, and a Chromium: started once for the tests of this folder that a worker runs, see tests.groups."""
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,14 +10,6 @@ from tests import secrets_search
 from tests.e2e import chromium
 from tests.e2e.world import World
 from tests.portal.conftest import ANY_PORTS, open_folder
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has the stack and the browser; see --dist loadgroup in the Makefile."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="package")
