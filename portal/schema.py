@@ -30,6 +30,21 @@ def refusals(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa:
     return result
 
 
+def sent_once(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa: ARG001
+    """A hook of drf-spectacular: what changes something in a tenant may be sent under a key, see tenants.idempotency."""
+    key = {
+        "in": "header",
+        "name": "Idempotency-Key",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        "description": "Sent again with the same key, the change is done once and answered as it was.",
+    }
+    for address, path in result["paths"].items():
+        for method, operation in path.items():
+            if "{tenant}" in address and method != "get":
+                operation["parameters"] = [*operation.get("parameters", []), key]
+    return result
+
+
 def summaries(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa: ARG001
     """A hook of drf-spectacular: lists of operations show how each description begins."""
     for path in result["paths"].values():

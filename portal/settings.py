@@ -421,7 +421,12 @@ SPECTACULAR_SETTINGS = {
         "TenantStatus": "tenants.models.Tenant.Status",
         "VersionStatus": "apis.models.ApiVersion.Status",
     },
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.schema.refusals", "portal.schema.summaries"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portal.schema.refusals",
+        "portal.schema.sent_once",
+        "portal.schema.summaries",
+    ],
 }
 
 # Without a mail server every mail is a file in MAIL_FOLDER.
@@ -471,6 +476,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-browsers": {"task": "portal.tasks.prune_browsers", "schedule": 3600.0},
     "send-digests": {"task": "portal.tasks.send_digests", "schedule": 60.0},
     "prune-notifications": {"task": "portal.tasks.prune_notifications", "schedule": 3600.0},
+    "forget-answers": {"task": "portal.tasks.forget_answers", "schedule": 3600.0},
     "prune-mails": {"task": "portal.tasks.prune_mails", "schedule": 3600.0},
 }
 

@@ -1,7 +1,7 @@
 from celery import shared_task
 
 from portal import account_mails, browsers, inbox, outbox, post, sizes
-from tenants import due
+from tenants import due, idempotency
 from tenants.people import invitations
 
 
@@ -28,6 +28,11 @@ def prune_notifications() -> int:
 @shared_task
 def expire_invitations() -> int:
     return due.run(invitations.EXPIRE_JOB, invitations.expire_invitations)
+
+
+@shared_task
+def forget_answers() -> int:
+    return due.run(idempotency.JOB, idempotency.forget)
 
 
 @shared_task

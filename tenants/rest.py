@@ -6,23 +6,26 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import AuthenticationFailed, UnsupportedMediaType
 from rest_framework.permissions import SAFE_METHODS
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tenants import second_factors, sessions, signing_in, throttle
+from tenants import idempotency, second_factors, sessions, signing_in, throttle
 from tenants.access import SIGNED_IN, open_to_all
 from tenants.errors import Invalid
 from tenants.event_kinds import KINDS
-from tenants.models import Event, Membership, ServiceAccount, Tenant, User
+from tenants.idempotency import SentBefore
+from tenants.models import Event, Membership, SentOnce, ServiceAccount, Tenant, User
 from tenants.paging import NewestFirst
 from tenants.parser import Json
 from tenants.people import accounts
@@ -73,6 +76,7 @@ class TenantRestView(RestView):
     """An endpoint inside a tenant, whose slug the path names; the middleware has opened its scope."""
 
     tenant: Tenant
+    _sent: SentOnce | None = None
 
     def dispatch(self, request: Any, *args: Any, tenant: str, **kwargs: Any) -> Any:  # noqa: ARG002
         self.tenant = getattr(request, "tenant", None)  # type: ignore[assignment]
@@ -81,11 +85,33 @@ class TenantRestView(RestView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who may enter, and how often one may write: each change can be work for every gateway.
 
-        Counted with what it counts, so a refused one, which changes nothing, is none.
+        Counted with what it counts, so a refused one, which changes nothing, is none; nor is one that was done before.
         """
         super().initial(request, *args, **kwargs)
         if request.method not in SAFE_METHODS:
+            if (key := request.headers.get(idempotency.HEADER)) is not None:
+                self._sent = idempotency.begin(key, request=_digest(request), by=self.user)
             throttle.change(self.user.pk, at=self.tenant.pk)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        if not isinstance(exc, SentBefore):
+            return super().handle_exception(exc)
+        headers = {"Idempotent-Replayed": "true", **({"Location": exc.answer.location} if exc.answer.location else {})}
+        return HttpResponse(exc.answer.body, status=exc.answer.status, content_type="application/json", headers=headers)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._sent is not None:
+            self._settle(self._sent, response)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def _settle(self, sent: SentOnce, response: Any) -> None:
+        """The key stands for this answer from now on, or for nothing where the request was refused."""
+        if connection.needs_rollback:
+            return
+        if response.status_code >= status.HTTP_400_BAD_REQUEST:
+            idempotency.give_back(sent)
+        else:
+            idempotency.finish(sent, _kept(response))
 
     @property
     def permissions(self) -> frozenset[str]:
@@ -120,6 +146,24 @@ class OwnScope(TenantRestView):
             return super().initial(request, *args, **kwargs)
         with self.scope():
             return super().initial(request, *args, **kwargs)
+
+    def _settle(self, sent: SentOnce, response: Any) -> None:
+        with self.scope():
+            super()._settle(sent, response)
+
+
+def _digest(request: Request) -> str:
+    """A body that is too large to be read twice is known by its length."""
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    body = request.body if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE else str(length).encode()
+    return idempotency.digest(str(request.method), request.get_full_path(), body)
+
+
+def _kept(response: Any) -> idempotency.Answer:
+    """What is told once says so itself: no-store. A file that is sent piece by piece is asked for anew."""
+    told_once = "no-store" in response.get("Cache-Control", "") or not isinstance(response, Response)
+    body = None if told_once else "" if response.data is None else JSONRenderer().render(response.data).decode()
+    return idempotency.Answer(response.status_code, body, response.get("Location", ""))
 
 
 def person(request: Request) -> User:

@@ -8,6 +8,7 @@ from tenants.models.invitation import Invitation
 from tenants.models.job_run import JobRun
 from tenants.models.membership import CustomRole, Membership, Role
 from tenants.models.notification import Notification, NotificationPreference
+from tenants.models.sent_once import SentOnce
 from tenants.models.service_account import ServiceAccount
 from tenants.models.settings import PlatformSettings, SignUp, TenantSettings
 from tenants.models.team import Team, TeamMember, teams_of
@@ -39,6 +40,7 @@ __all__ = [
     "PlatformEvent",
     "PlatformSettings",
     "Role",
+    "SentOnce",
     "ServiceAccount",
     "SignUp",
     "Steps",

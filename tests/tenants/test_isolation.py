@@ -46,7 +46,7 @@ from keys.models import (
 from portal.settings import DATABASE_OWNER_URL
 from tenants import events
 from tenants.checks import every_tenant_table_is_guarded, tenant_models
-from tenants.models import CustomRole, Notification, NotificationPreference, Role, Tenant, TenantModel, User
+from tenants.models import CustomRole, Notification, NotificationPreference, Role, SentOnce, Tenant, TenantModel, User
 from tenants.people.settings import set_logo
 from tenants.scope import current_tenant_id, tenant_scope
 from tests import make, turns
@@ -97,6 +97,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     review = Review.objects.create(revision=version.revisions.get(), requested_by=owner, requested_at=at)
     PublishedDocument.objects.create(version=version, form="json", made_from="0" * 64, content=b"of " + owner.name.encode(), made_at=at)
     sources.set_source(version, url="https://docs.example.com/of-" + owner.name, every="daily", enabled=True, by=owner)
+    SentOnce.objects.create(user=owner, key="one", request="0" * 64, at=at)
     brown_out = BrownOut.objects.create(version=version, starts_at=at, ends_at=at + timedelta(minutes=1))
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
