@@ -30,18 +30,27 @@ def refusals(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa:
     return result
 
 
-def sent_once(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa: ARG001
-    """A hook of drf-spectacular: what changes something in a tenant may be sent under a key, see tenants.idempotency."""
+def conditions(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa: ARG001
+    """A hook of drf-spectacular: what changes something in a tenant may be sent under a key (tenants.idempotency), and only if it is still
+    as it was read (tenants.preconditions).
+    """
     key = {
         "in": "header",
         "name": "Idempotency-Key",
         "schema": {"type": "string", "minLength": 1, "maxLength": 128},
         "description": "Sent again with the same key, the change is done once and answered as it was.",
     }
+    match = {
+        "in": "header",
+        "name": "If-Match",
+        "schema": {"type": "string"},
+        "description": "The ETag of what you read at this address: 412 where it has changed since.",
+    }
     for address, path in result["paths"].items():
         for method, operation in path.items():
             if "{tenant}" in address and method != "get":
-                operation["parameters"] = [*operation.get("parameters", []), key]
+                headers = [key, match] if "get" in path and method != "post" else [key]
+                operation["parameters"] = [*operation.get("parameters", []), *headers]
     return result
 
 

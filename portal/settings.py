@@ -424,7 +424,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "portal.schema.refusals",
-        "portal.schema.sent_once",
+        "portal.schema.conditions",
         "portal.schema.summaries",
     ],
 }

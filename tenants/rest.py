@@ -10,7 +10,9 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.cache import get_conditional_response
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import AuthenticationFailed, UnsupportedMediaType
@@ -20,7 +22,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tenants import idempotency, second_factors, sessions, signing_in, throttle
+from tenants import events, idempotency, second_factors, sessions, signing_in, throttle
 from tenants.access import SIGNED_IN, open_to_all
 from tenants.errors import Invalid
 from tenants.event_kinds import KINDS
@@ -29,6 +31,7 @@ from tenants.models import Event, Membership, SentOnce, ServiceAccount, Tenant, 
 from tenants.paging import NewestFirst
 from tenants.parser import Json
 from tenants.people import accounts
+from tenants.preconditions import Changed, etag, insist
 from tenants.scope import tenant_scope, user_scope
 from tenants.serializers import EventOut, RefreshIn, SessionIn, SessionOut, TenantDetailOut, TenantOut
 
@@ -92,6 +95,16 @@ class TenantRestView(RestView):
             if (key := request.headers.get(idempotency.HEADER)) is not None:
                 self._sent = idempotency.begin(key, request=_digest(request), by=self.user)
             throttle.change(self.user.pk, at=self.tenant.pk)
+            if (wanted := request.headers.get("If-Match")) is not None:
+                self._insist(wanted, request, *args, **kwargs)
+
+    def _insist(self, wanted: str, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Under the tenant's lock, so that nothing changes between this look and the change."""
+        get = getattr(self, "get", None)
+        if get is None:
+            raise Changed(_("Nothing can be read at this address, so it has no ETag. Leave If-Match out."))
+        events.lock()
+        insist(wanted, get(request, *args, **kwargs).data)
 
     def handle_exception(self, exc: Exception) -> Any:
         if not isinstance(exc, SentBefore):
@@ -102,6 +115,9 @@ class TenantRestView(RestView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if self._sent is not None:
             self._settle(self._sent, response)
+        if request.method in {"GET", "HEAD"} and _is_one_thing(response):
+            response["ETag"] = etag(response.data)
+            response = get_conditional_response(request._request, etag=response["ETag"], response=response)  # noqa: SLF001  (DRF's own name)
         return super().finalize_response(request, response, *args, **kwargs)
 
     def _settle(self, sent: SentOnce, response: Any) -> None:
@@ -150,6 +166,11 @@ class OwnScope(TenantRestView):
     def _settle(self, sent: SentOnce, response: Any) -> None:
         with self.scope():
             super()._settle(sent, response)
+
+
+def _is_one_thing(response: Any) -> bool:
+    """Not a page of a list, nor a file."""
+    return isinstance(response, Response) and response.status_code == status.HTTP_200_OK and "results" not in (response.data or {})
 
 
 def _digest(request: Request) -> str:
