@@ -34,6 +34,7 @@ from tenants.people import accounts
 from tenants.preconditions import Changed, etag, insist
 from tenants.scope import tenant_scope, user_scope
 from tenants.serializers import EventOut, RefreshIn, SessionIn, SessionOut, TenantDetailOut, TenantOut
+from tenants.throttle import Rate, TooMany
 
 
 class RestView(APIView):
@@ -80,6 +81,7 @@ class TenantRestView(RestView):
 
     tenant: Tenant
     _sent: SentOnce | None = None
+    _rate: Rate | None = None
 
     def dispatch(self, request: Any, *args: Any, tenant: str, **kwargs: Any) -> Any:  # noqa: ARG002
         self.tenant = getattr(request, "tenant", None)  # type: ignore[assignment]
@@ -94,7 +96,11 @@ class TenantRestView(RestView):
         if request.method not in SAFE_METHODS:
             if (key := request.headers.get(idempotency.HEADER)) is not None:
                 self._sent = idempotency.begin(key, request=_digest(request), by=self.user)
-            throttle.change(self.user.pk, at=self.tenant.pk)
+            try:
+                self._rate = throttle.change(self.user.pk, at=self.tenant.pk)
+            except TooMany as refusal:
+                self._rate = Rate(settings.WRITE_RATE, 0, refusal.seconds)
+                raise
             if (wanted := request.headers.get("If-Match")) is not None:
                 self._insist(wanted, request, *args, **kwargs)
 
@@ -115,6 +121,11 @@ class TenantRestView(RestView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if self._sent is not None:
             self._settle(self._sent, response)
+        # A change that was refused for another reason is not counted.
+        if self._rate is not None and (response.status_code < status.HTTP_400_BAD_REQUEST or not self._rate.remaining):
+            # As gateways tell callers (docs/cors.md).
+            response["X-RateLimit-Limit"] = f"{self._rate.limit}, {self._rate.limit};w=60"
+            response["X-RateLimit-Remaining"], response["X-RateLimit-Reset"] = self._rate.remaining, self._rate.reset
         if request.method in {"GET", "HEAD"} and _is_one_thing(response):
             response["ETag"] = etag(response.data)
             response = get_conditional_response(request._request, etag=response["ETag"], response=response)  # noqa: SLF001  (DRF's own name)

@@ -1,6 +1,7 @@
 """Counting in PostgreSQL what may happen only so often: the count must hold in every process, and when Valkey is away."""
 
 import hashlib
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
@@ -20,11 +21,20 @@ class TooMany(Exception):  # noqa: N818  (reads as the sentence it is)
         self.seconds = seconds
 
 
-def attempt(what: str, *, limit: int, seconds: int, called: str | Promise = TRIES) -> None:
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many may be sent in a window, how many still may, and after how many seconds the window ends."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+def attempt(what: str, *, limit: int, seconds: int, called: str | Promise = TRIES) -> Rate:
     """Count one try of `what`. In a transaction it counts once that commits: what is rolled back has not happened.
 
     :param called: what the refusal calls them.
-
+    :returns: what is left after this one.
     :raises TooMany: after `limit` tries within `seconds`.
     """
     with connection.cursor() as cursor:
@@ -39,14 +49,15 @@ def attempt(what: str, *, limit: int, seconds: int, called: str | Promise = TRIE
         count, left = cursor.fetchone()
     if count > limit:
         raise TooMany(left, called)
+    return Rate(limit, limit - count, left)
 
 
-def change(by: UUID, *, at: UUID | None) -> None:
+def change(by: UUID, *, at: UUID | None) -> Rate:
     """Count what a person sends to change a tenant, or with None themselves: each can be work for every gateway.
 
     :raises TooMany: see PORTICO_WRITE_RATE.
     """
-    attempt(f"write {at} {by}", limit=settings.WRITE_RATE, seconds=60, called=CHANGES)
+    return attempt(f"write {at} {by}", limit=settings.WRITE_RATE, seconds=60, called=CHANGES)
 
 
 def forgive(what: str) -> None:

@@ -30,11 +30,14 @@ def test_one_person_changes_a_tenant_only_so_often(cast: Cast, rest: Rest, setti
     settings.WRITE_RATE = 3
     path, carl = f"{base(cast.acme)}/applications/", rest(cast.carl)
     for number in range(3):
-        assert carl.post(path, {**APPLICATION, "name": str(number)}).status_code == 201
+        answer = carl.post(path, {**APPLICATION, "name": str(number)})
+        assert (answer.status_code, answer["X-RateLimit-Limit"], answer["X-RateLimit-Remaining"]) == (201, "3, 3;w=60", str(2 - number))
+        assert 1 <= int(answer["X-RateLimit-Reset"]) <= 60
         assert Attempt.objects.get().count == number + 1, "what was done is counted"
     response = carl.post(path, {**APPLICATION, "name": "one more"})
     refused(response, 429, "Too many changes. Wait ")
     assert 1 <= int(response["Retry-After"]) <= 60
+    assert (response["X-RateLimit-Remaining"], response["X-RateLimit-Reset"]) == ("0", response["Retry-After"])
     with tenant_scope(cast.acme.pk):
         assert Event.objects.filter(kind="application.created").count() == 3
     assert carl.get(path).status_code == 200, "reading is no change"
