@@ -389,7 +389,8 @@ def test_what_is_refused_comes_back_as_text(world: World, settings: Any) -> None
     refused, noted = set(), 0
     for user in (world.cast.ada, world.cast.pam, world.cast.carl):
         client = client_of(user)
-        for page, headers in itertools.product(pages(), ({}, DIALOG)):
+        turn = [(page, headers) for page in pages() for headers in turns.some(({}, DIALOG), f"{user.email} {page.name}")]
+        for page, headers in turn:
             answer = client.post(world.at(str(page.name)), body, headers=headers)
             assert answer.status_code < 500, page.name
             if "html" not in answer.get("Content-Type", ""):
@@ -404,7 +405,7 @@ def test_what_is_refused_comes_back_as_text(world: World, settings: Any) -> None
             assert told.wrong == [], page.name
             noted += told.seen
     assert len(refused) >= 15
-    assert noted > 50
+    assert noted > 20
 
 
 def test_nothing_that_is_stored_or_asked_for_is_markup_before_anybody_has_signed_in(world: World) -> None:
@@ -558,7 +559,8 @@ def test_no_form_of_another_site_does_or_keeps_anything(world: World, headers: d
     rows = Session.objects.count()
     with tenant_scope(world.cast.acme.pk):
         before = Event.objects.count()
-    for address in [*map(world.at, NEEDS), *ACCOUNTS]:
+    names = [name for name in NEEDS if turns.has_turn(f"{headers} {name}", 4)]
+    for address in [*map(world.at, names), *(each for each in ACCOUNTS if turns.has_turn(f"{headers} {each}", 4))]:
         answer = client.post(address, {"name": "kept-of-elsewhere", "reason": "x"}, headers=headers)
         assert answer.status_code == 403, address
         nobody = Client(enforce_csrf_checks=True).post(address, {"name": "kept-of-elsewhere"}, headers=headers)

@@ -116,10 +116,10 @@ def test_a_secret_is_kept_nowhere_and_told_once(cast: Cast, rest: Rest) -> None:
 
 def test_what_has_no_body_is_answered_without_one(cast: Cast, rest: Rest) -> None:
     carl = rest(cast.carl)
-    carl.post(f"{base(cast.acme)}/expiries/feed/")
+    carl.post(f"{base(cast.acme)}/calendar-feed/")
     with tenant_scope(cast.acme.pk):
         assert not SentOnce.objects.exists()
-    path = f"{base(cast.acme)}/expiries/feed/"
+    path = f"{base(cast.acme)}/calendar-feed/"
     answers = [carl.delete(path, headers={"Idempotency-Key": KEY}) for _ in range(2)]
     assert [(each.status_code, each.content) for each in answers] == [(204, b"")] * 2
 
