@@ -85,7 +85,7 @@ def download(span: audit_exports.Span, form: str, content: Any) -> HttpResponse:
     """As a file, of which no proxy keeps or gathers anything."""
     answer = StreamingHttpResponse(content, content_type=audit_exports.TYPES[form])
     answer["Content-Disposition"] = f'attachment; filename="{span.file(form)}"'
-    answer["Cache-Control"], answer["X-Accel-Buffering"] = "no-store", "no"
+    answer["Cache-Control"], answer["X-Accel-Buffering"] = "private, no-store", "no"
     return answer  # type: ignore[return-value]
 
 

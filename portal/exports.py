@@ -155,5 +155,5 @@ def answer(tenant: Tenant, found: Iterator[bytes]) -> StreamingHttpResponse:
     return StreamingHttpResponse(
         found,
         content_type=TYPE,
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
     )

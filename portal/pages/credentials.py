@@ -139,7 +139,7 @@ def _shown(request: TenantRequest, application: Application, credential: Credent
         "back": back,
     }
     answer = render(request, "applications/made.html", context)
-    answer["Cache-Control"] = "no-store"
+    answer["Cache-Control"] = "private, no-store"
     return answer
 
 

@@ -193,7 +193,7 @@ def _shown(request: TenantRequest, account: ServiceAccount, secret: str) -> Http
     sample = f'KEY={shlex.quote(secret)}\ncurl --fail-with-body -H "Authorization: Bearer $KEY" {shlex.quote(address)}'
     back = reverse("console-service", args=[request.tenant.slug, account.pk])
     answer = render(request, "services/made.html", {"account": account, "secret": secret, "sample": sample, "back": back})
-    answer["Cache-Control"] = "no-store"
+    answer["Cache-Control"] = "private, no-store"
     return answer
 
 

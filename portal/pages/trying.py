@@ -35,7 +35,7 @@ def catalogue_try(request: TenantRequest, api: str, version: str) -> HttpRespons
     throttle.attempt(f"try {request.tenant.pk} {request.user.pk}", limit=RATE, seconds=60)
     issued = issue_to_try(operation, subscription=subscription, by=request.user)
     told: dict[str, Any] = {"access_token": issued.token, "token_type": "Bearer", "expires_in": issued.lifetime, "scope": issued.scope}  # nosec B105
-    return JsonResponse(told, headers={"Cache-Control": "no-store"})
+    return JsonResponse(told, headers={"Cache-Control": "private, no-store"})
 
 
 def _subscription(api: Api, request: TenantRequest) -> Subscription:

@@ -406,7 +406,7 @@ def test_ugo_takes_it_away_and_verifies_it(in_acme: Cast, ugo: User, rest: Rest)
     answer = rest(ugo).get(f"{base(in_acme.acme)}/events/export/")
     assert answer.headers["Content-Type"] == "application/jsonl"
     assert re.fullmatch(r'attachment; filename="acme-audit-1-\d+\.jsonl"', answer.headers["Content-Disposition"])
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Cache-Control"] == "private, no-store"
     report = verified(content_of(answer))
     assert (report.count, report.tenant, report.heads) == (0, "acme", 4)
     told = Event.objects.get(kind="audit.exported")

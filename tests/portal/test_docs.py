@@ -125,6 +125,7 @@ IMPORTED_AS = {
     "markdown-it-py": "markdown_it",
     "protobuf": "google",
     "pytest-django": "pytest_django",
+    "pytest-xdist": "xdist",
     "python-pkcs11": "pkcs11",
     "xds-protos": "envoy",
 }
