@@ -88,7 +88,7 @@ def test_a_new_secret_is_shown_once_and_works(cast: Cast, carl: Client, checkout
     with queries("page:app-credential-new"):
         answer = carl.post(at(checkout), {"label": "CI", "last_day": "", "once": "1"})
     secret = secret_in(answer)
-    assert answer["Cache-Control"] == "no-store"
+    assert answer["Cache-Control"] == "private, no-store"
     shown = answer.content.decode()
     assert "Shown once" in text(shown)
     assert f'<code id="the-secret" tabindex="0">{secret}</code>' in shown
@@ -200,7 +200,7 @@ def test_an_api_key_is_shown_once_with_a_call_that_works_as_it_stands(
         make.subscription(of=checkout, to=make.plan(make.api("orders")))
     with queries("page:app-credential-new api key"):
         answer = carl.post(at(checkout, kind="api_key"), {"label": "Batch", "last_day": "", "once": "1"})
-    assert answer["Cache-Control"] == "no-store"
+    assert answer["Cache-Control"] == "private, no-store"
     key = re.search(r'<code id="the-secret" tabindex="0">(ptc_live_[\w.-]+)</code>', answer.content.decode())
     assert key
     assert "Your new API key: Batch" in text(answer.content.decode())

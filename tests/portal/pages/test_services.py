@@ -67,7 +67,7 @@ def test_who_manages_them_gets_in_and_nobody_else(in_acme: Cast, account: Servic
 
 def test_a_secret_is_shown_once_with_a_line_that_works(ada: Client, in_acme: Cast) -> None:
     made = ada.post(NEW, GIVEN)
-    assert (made.status_code, made["Cache-Control"]) == (200, "no-store")
+    assert (made.status_code, made["Cache-Control"]) == (200, "private, no-store")
     secret = secret_in(made)
     sample = unescape(re.sub(r"<[^>]+>", "", made.content.decode().partition('id="the-sample">')[2].partition("</code>")[0]))
     assert f"KEY={secret}\n" in sample
@@ -175,7 +175,7 @@ def test_what_it_may_stands_checked_in_the_form(ada: Client, account: ServiceAcc
 
 def test_rolling_shows_the_new_secret_once(ada: Client, account: ServiceAccount, in_acme: Cast) -> None:
     rolled = ada.post(one(account, "roll/"), {"grace": "1h"})
-    assert (rolled.status_code, rolled["Cache-Control"]) == (200, "no-store")
+    assert (rolled.status_code, rolled["Cache-Control"]) == (200, "private, no-store")
     assert opens(secret_in(rolled), in_acme) == 200
     assert "The old secret works until" in text(ada.get(one(account)))
     again = ada.post(one(account, "roll/"), {"grace": "24h"})

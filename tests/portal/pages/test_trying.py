@@ -169,7 +169,7 @@ def test_a_visitor_of_a_public_catalogue_is_asked_to_sign_in(in_acme: Cast, chec
 
 def test_it_is_for_a_minute_and_one_api_and_is_written_down(carl: Client, in_acme: Cast, checkout: Application) -> None:
     answer = ask(carl, checkout.pk)
-    assert (answer.status_code, answer["Cache-Control"]) == (200, "no-store")
+    assert (answer.status_code, answer["Cache-Control"]) == (200, "private, no-store")
     told = claims(answer.json()["access_token"])
     assert (told["client_id"], told["sub"]) == (checkout.client_id, checkout.client_id)
     assert (told["exp"] - told["iat"], told["cid"], "scope" in told, "enc" in told) == (60, told["jti"], False, False)
