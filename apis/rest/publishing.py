@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from apis import lint, openapi, searching, words
 from apis.actions import catalogue, publishing, resources, teams
 from apis.compared import compared
-from apis.models import LARGE, Api, ApiQuerySet, ApiVersion, Category, LintRule, Plan, Revision
+from apis.models import LARGE, LIVE_LARGE, Api, ApiQuerySet, ApiVersion, Category, LintRule, Plan, Revision
 from apis.serializers import (
     ApiChangeIn,
     ApiIn,
@@ -56,13 +56,14 @@ class ApisView(TenantRestView):
         return found
 
     def version(self, slug: str, name: str) -> ApiVersion:
-        rows = ApiVersion.objects.select_related("api", "live_revision", "successor").filter(api__in=self.apis())
+        rows = ApiVersion.objects.select_related("api", "live_revision", "successor").defer(*LIVE_LARGE).filter(api__in=self.apis())
         if "apis.see_all" not in self.permissions:
             rows = rows.offered()
         found: ApiVersion = get_object_or_404(rows, api__slug=slug, name=name)
         return found
 
-    def revision(self, slug: str, name: str, number: int, *, without: Sequence[str] = ()) -> Revision:
+    def revision(self, slug: str, name: str, number: int, *, without: Sequence[str] = LARGE) -> Revision:
+        """Without what takes long to read of a large document, unless that is what was asked for."""
         rows = Revision.objects.select_related("version__api", "upstream").defer(*without)
         found: Revision = get_object_or_404(rows, version=self.version(slug, name), number=number)
         return found
@@ -227,7 +228,7 @@ class RevisionDetail(ApisView):
     )
     def get(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """The document and its operations. Without the right to publish, the live revision only, and not where its calls go."""
-        found = self.revision(api, version, number)
+        found = self.revision(api, version, number, without=("outline", "findings"))
         if "apis.see_all" not in self.permissions:
             get_object_or_404(ApiVersion.objects, live_revision=found)
             return Response(PublishedRevisionOut(found).data)
@@ -243,7 +244,7 @@ class RevisionDifferences(ApisView):
 
         Where nothing is live, all is new.
         """
-        found, asked = self.revision(api, version, number, without=LARGE), request.query_params
+        found, asked = self.revision(api, version, number), request.query_params
         other = self.other(self.other_version(found.version, asked.get("from_version")), asked.get("from"))
         changes = compared(other, found)
         return Response(DifferencesOut(changes, context={"number": number, "other": other}).data)

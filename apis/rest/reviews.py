@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis.actions import reviews
-from apis.models import LARGE, Review
+from apis.models import Review
 from apis.rest.publishing import ApisView
 from apis.serializers_reviews import ReviewIn, ReviewNeededIn, ReviewNeededOut, ReviewOut
 from keys.serializers import ReasonIn
@@ -53,12 +53,12 @@ class RevisionReviews(ApisView):
     @extend_schema(responses=ReviewOut(many=True))
     def get(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """The reviews of a revision."""
-        return self.listed(self.revision(api, version, number, without=LARGE).reviews.for_list(), ReviewOut)
+        return self.listed(self.revision(api, version, number).reviews.for_list(), ReviewOut)
 
     @extend_schema(request=ReviewIn, responses={201: ReviewOut})
     def post(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """Ask for a review, against what callers have now."""
-        found = self.revision(api, version, number, without=LARGE)
+        found = self.revision(api, version, number)
         made = reviews.request(found, **self.read(ReviewIn), by=self.user)
         return Response(ReviewOut(Review.objects.for_list().get(pk=made.pk)).data, status=201)
 
@@ -67,7 +67,7 @@ class ReviewView(ApisView):
     access = {"POST": "apis.publish"}
 
     def settled(self, api: str, version: str, number: int, pk: UUID, act: Callable[[Review], Event]) -> Response:
-        found: Review = get_object_or_404(self.revision(api, version, number, without=LARGE).reviews.for_list(), pk=pk)
+        found: Review = get_object_or_404(self.revision(api, version, number).reviews.for_list(), pk=pk)
         event = act(found)
         return self.decided(ReviewOut(found).data, event)
 

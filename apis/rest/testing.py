@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis.actions import testing
-from apis.models import LARGE, Revision
+from apis.models import Revision
 from apis.rest.publishing import REVISION, ApisView
 from apis.serializers import RevisionOut
 from apis.serializers_versions import TestIn
@@ -24,7 +24,7 @@ class RevisionTest(ApisView):
 
         Whoever has a subscription to the API may call it, under the plan; while nothing of the API is open, the `application`.
         """
-        found, given = self.revision(api, version, number, without=LARGE), self.read(TestIn)
+        found, given = self.revision(api, version, number), self.read(TestIn)
         pk = given["application"]
         application = Application.objects.owned_by(self.user).filter(pk=pk).first() if pk else None
         if pk and application is None:
@@ -34,7 +34,7 @@ class RevisionTest(ApisView):
     @extend_schema(responses=REVISION)
     def delete(self, request: Request, api: str, version: str, number: int) -> Response:  # noqa: ARG002
         """Close it: its address answers no more."""
-        found = self.revision(api, version, number, without=LARGE)
+        found = self.revision(api, version, number)
         return self.told(found, testing.close_to_tests(found, by=self.user))
 
     def told(self, revision: Revision, event: Event) -> Response:

@@ -16,6 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
@@ -113,6 +114,8 @@ def matcher(
 # Templates
 
 
+# A change compiles all of a tenant's routes, of which nearly all stood there before.
+@lru_cache(maxsize=16_384)
 def _parse(template: str) -> _Template:
     return _assemble(pieces(template))
 
