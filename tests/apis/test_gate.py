@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apis.actions import gate, publishing, versions
@@ -227,6 +229,15 @@ def test_pam_is_told_over_rest_and_answers_for_it(cast: Cast, rest: Rest, asked:
     assert refused.status_code == 409
     done = pam.post(at, {"override": True, "reason": "They agreed.", "instead_of": 1})
     assert (done.status_code, done.json()["live"]) == (200, True)
+
+
+def test_what_was_compared_goes_live_without_its_document_being_read(cast: Cast, rest: Rest, asked: Application) -> None:
+    """A large one takes seconds to read."""
+    pam, at = rest(cast.pam), f"{base(cast.acme)}/{ORDERS}/live/"
+    pam.post(at, {})
+    with CaptureQueriesContext(connection) as found:
+        assert pam.post(at, {"override": True, "reason": "They agreed."}).status_code == 200
+    assert [query["sql"] for query in found.captured_queries if '"apis_revision"."document"' in query["sql"]] == []
 
 
 def test_whom_it_concerns_can_be_asked(cast: Cast, rest: Rest, asked: Application) -> None:
