@@ -5,6 +5,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apis import document_at
+from apis.actions import questions
 from apis.differences import Change, Differences, Level, Operation
 from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
@@ -12,7 +13,7 @@ from apis.lint.standing import Broken, Spot, Standing, standing
 from apis.mock import Origin
 from apis.models import Api, ApiVersion, DocumentImport, Plan, Revision, Subscription
 from apis.serializers_upstreams import UpstreamIn, UpstreamOut
-from tenants.models import SLUG
+from tenants.models import SLUG, Event
 from tenants.serializers import Body, Choice, Text
 
 LEVELS = [(level.value, level.value) for level in Level]
@@ -383,6 +384,24 @@ class SubscriptionIn(Body):
     purpose = Text(max_length=500)
 
 
+class MessageIn(Body):
+    text = Text(max_length=1_000)
+
+
+class MessageOut(serializers.Serializer[Event]):
+    """`kind`: question or answer. `by`: the name that the person had then."""
+
+    event = serializers.IntegerField(source="number")
+    kind = serializers.SerializerMethodField()
+    text = serializers.CharField(source="data.text")
+    by = serializers.CharField(source="actor_name")
+    at = serializers.DateTimeField()
+
+    @extend_schema_field(serializers.ChoiceField(["question", "answer"]))
+    def get_kind(self, event: Event) -> str:
+        return "question" if event.kind == questions.ASKED else "answer"
+
+
 class SubscriptionOut(serializers.ModelSerializer[Subscription]):
     application = serializers.UUIDField(source="application_id")
     application_name = serializers.CharField(source="application.name")
@@ -395,5 +414,5 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
         model = Subscription
         fields = [
             "id", "application", "application_name", "api", "plan", "purpose", "status", "reason",
-            "requested_by", "requested_at", "decided_by", "decided_at", "ended_at",
+            "requested_by", "requested_at", "asked_at", "decided_by", "decided_at", "ended_at",
         ]  # fmt: skip

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from apis.actions.questions import ANSWERED, ASKED, TALK
 from apis.models import UNDO, ApiVersion, BrownOut, Review, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse
@@ -48,17 +49,19 @@ _MEMBER = gettext_lazy("You get this because you are a member of %(tenant)s.")
 GROUPS: dict[str, Group] = {
     "requests": Group(
         gettext_lazy("Requests to decide"),
-        gettext_lazy("Somebody asks for a subscription, and it waits for an approver."),
+        gettext_lazy("Somebody asks for a subscription, or answers a question about one; it waits for an approver."),
         gettext_lazy("You get this because you decide requests at %(tenant)s."),
         "subscriptions.decide",
-        frozenset({REQUESTED}),
+        frozenset({REQUESTED, ANSWERED}),
     ),
     "decisions": Group(
         gettext_lazy("Decisions about my subscriptions"),
-        gettext_lazy("One was approved, rejected, suspended, resumed or cancelled, of an application of yours or your teams'."),
+        gettext_lazy(
+            "An approver asks about one, decided it, suspended, resumed or cancelled it: of an application of yours or your teams."
+        ),
         _YOURS,
         "applications.own",
-        frozenset(f"subscription.{verb}" for verb in ("approved", "rejected", "suspended", "resumed", "cancelled")),
+        frozenset(f"subscription.{verb}" for verb in ("asked", "approved", "rejected", "suspended", "resumed", "cancelled")),
     ),
     "credentials": Group(
         gettext_lazy("My credentials"),
@@ -149,6 +152,7 @@ def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime
 
     :param later: what happened to the same subscription after it, in order.
     """
+    later = [each for each in later if each.kind not in TALK]
     if event.kind == UNDONE or _undone(later):
         return None
     if event.kind != REQUESTED:
@@ -209,7 +213,8 @@ def knows(event: Event, about: About) -> bool:
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    a service account has ended, or ends much later; a review was decided; an invitation is not open any more, or was sent again.
+    a service account has ended, or ends much later; a review or a request was decided, or a question answered; an invitation is not open
+    any more, or was sent again.
     """
     ids = defaultdict(set)
     for event in events:
@@ -221,6 +226,10 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         # Whose end was put off has not been warned of.
         soon = expiries.services_worth_a_warning(now).filter(pk__in=warned, warned_days__isnull=False)
         worthy[SERVICE_ENDS_SOON] = set(soon.values_list("pk", flat=True))
+    if talk := ids[ASKED] | ids[ANSWERED]:
+        # An answer may come before the question is told.
+        open_ones = dict(Subscription.objects.filter(pk__in=talk, status=Subscription.Status.PENDING).values_list("pk", "asked_at"))
+        worthy[ASKED], worthy[ANSWERED] = {pk for pk, asked_at in open_ones.items() if asked_at}, set(open_ones)
     if asked := ids[REVIEW_REQUESTED]:
         worthy[REVIEW_REQUESTED] = set(Review.objects.waiting().filter(pk__in=asked).values_list("pk", flat=True))
     if ended := ids[EXPIRED]:

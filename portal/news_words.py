@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
+from apis.actions.questions import ANSWERED, ASKED
 from apis.models import ApiVersion, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
@@ -21,6 +22,14 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     REQUESTED: (
         gettext_lazy("%(application)s asks for %(api)s: %(plan)s"),
         gettext_lazy("%(person)s asks for a subscription of %(application)s to %(api)s, plan %(plan)s."),
+    ),
+    ASKED: (
+        gettext_lazy("%(api)s: %(person)s asks about %(application)s's request"),
+        gettext_lazy("%(person)s asks about the request of %(application)s for %(api)s before deciding it."),
+    ),
+    ANSWERED: (
+        gettext_lazy("%(application)s and %(api)s: an answer"),
+        gettext_lazy("%(person)s says more about the request of %(application)s for %(api)s, plan %(plan)s."),
     ),
     "subscription.approved": (
         gettext_lazy("%(api)s: %(application)s's subscription is active"),
@@ -246,17 +255,17 @@ def _of_source(event: Event, tenant: Tenant) -> tuple[str, str]:
 
 
 def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
-    asked = event.kind == REQUESTED
+    to_decide = event.kind in {REQUESTED, ANSWERED}
     subject, sentence = WORDS[event.kind]
-    written = str(event.data.get("purpose" if asked else "reason", ""))
+    written = words.added(event.data)
     return Said(
         str(subject),
         str(sentence),
         {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name},
         reverse("console-request", args=[tenant.slug, subscription.pk])
-        if asked
+        if to_decide
         else _tab(subscription.application, tenant, "subscriptions"),
-        _("Look at the request") if asked else _("Look at the subscriptions"),
+        _("Look at the request") if to_decide else _("Look at the subscriptions"),
         [
             (_("Application"), subscription.application),
             (_("API"), subscription.api),
@@ -264,9 +273,17 @@ def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -
             (_("When"), event.at),
         ],
         written,
-        (_("Purpose") if asked else _("Reason")) if written else "",
+        _quoted_as(event.kind) if written else "",
         why=str(GROUPS[GROUP_OF[event.kind]].why),
     )
+
+
+def _quoted_as(kind: str) -> str:
+    if kind == REQUESTED:
+        return _("Purpose")
+    if kind == ASKED:
+        return _("Question")
+    return _("Answer") if kind == ANSWERED else _("Reason")
 
 
 def _of_credential(event: Event, credential: Credential, tenant: Tenant) -> Said:

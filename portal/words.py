@@ -324,6 +324,8 @@ SENTENCES: dict[str, Promise | Say] = {
     "calendar_feed.created": gettext_lazy("%(actor)s made an address for the calendar of expiries"),
     "calendar_feed.revoked": gettext_lazy("%(actor)s ended the address of the calendar of expiries"),
     "subscription.requested": gettext_lazy("%(actor)s asked for a subscription: %(subject)s"),
+    "subscription.asked": gettext_lazy("%(actor)s asked about %(subject)s"),
+    "subscription.answered": gettext_lazy("%(actor)s answered about %(subject)s"),
     "subscription.approved": gettext_lazy("%(actor)s approved %(subject)s"),
     "subscription.rejected": gettext_lazy("%(actor)s rejected %(subject)s"),
     "subscription.decision_undone": gettext_lazy("%(actor)s took the decision about %(subject)s back; it is a request again"),

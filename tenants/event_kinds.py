@@ -72,6 +72,8 @@ GATEWAY_KINDS: dict[str, Change] = {
 NEWS: frozenset[str] = frozenset(
     {
         "subscription.requested",
+        "subscription.asked",
+        "subscription.answered",
         "subscription.suspended",
         "subscription.resumed",
         "subscription.cancelled",
@@ -132,6 +134,8 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "certificate.ends_soon",
     "lint.changed",
     "plan.created",
+    "subscription.asked",
+    "subscription.answered",
     "application.created",
     "application.tried",
     "credential.rolled",

@@ -61,19 +61,19 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
 @transaction.atomic
 def approve(subscription: Subscription, *, by: User) -> Event:
     lock = events.lock()
-    _four_eyes(subscription, by)
+    four_eyes(subscription, by)
     if subscription.status != _Status.PENDING:
         said = _("This subscription is %(state)s, so there is nothing to approve.")
         raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
     # People hear of a decision when it stands.
     due.expect(due.MAIL_JOB, lock.now + UNDO)
-    return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now, undo_until=lock.now + UNDO)
+    return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now, undo_until=lock.now + UNDO, asked_at=None)
 
 
 @transaction.atomic
 def reject(subscription: Subscription, *, reason: str, by: User) -> Event:
     lock = events.lock()
-    _four_eyes(subscription, by)
+    four_eyes(subscription, by)
     due.expect(due.MAIL_JOB, lock.now + UNDO)
     return move(
         subscription,
@@ -85,6 +85,7 @@ def reject(subscription: Subscription, *, reason: str, by: User) -> Event:
         decided_at=lock.now,
         undo_until=lock.now + UNDO,
         ended_at=lock.now,
+        asked_at=None,
     )
 
 
@@ -130,7 +131,7 @@ def suspend(subscription: Subscription, *, reason: str, by: User) -> Event:
 @transaction.atomic
 def resume(subscription: Subscription, *, by: User) -> Event:
     lock = events.lock()
-    _four_eyes(subscription, by)
+    four_eyes(subscription, by)
     if subscription.status != _Status.SUSPENDED:
         said = _("This subscription is %(state)s, so there is nothing to resume.")
         raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
@@ -141,7 +142,7 @@ def resume(subscription: Subscription, *, by: User) -> Event:
 def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
     """End it for good; a new one may be asked for."""
     lock = events.lock()
-    return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, undo_until=None, ended_at=lock.now)
+    return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, undo_until=None, ended_at=lock.now, asked_at=None)
 
 
 def _room_for(application: Application) -> None:
@@ -168,6 +169,7 @@ def _left_suspended(application: Application, api: Api) -> bool:
     return last is not None and last.kind == "subscription.cancelled"
 
 
-def _four_eyes(subscription: Subscription, by: User) -> None:
+def four_eyes(subscription: Subscription, by: User) -> None:
+    """:raises NotAllowed: it is a request of this person's own."""
     if subscription.is_own_of(by):
         raise NotAllowed(_("You can't decide a request of your own; another approver has to."))

@@ -80,6 +80,8 @@ class Subscription(TenantModel):
     # Until when who approved or rejected may undo it; None where that was not the last that happened.
     undo_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    # Since when an approver's question waits for an answer; None where none does.
+    asked_at = models.DateTimeField(null=True)
 
     objects: ClassVar[SubscriptionManager["Subscription"]] = SubscriptionManager()
 
@@ -94,6 +96,9 @@ class Subscription(TenantModel):
             models.CheckConstraint(
                 condition=models.Q(undo_until=None) | models.Q(status__in=["active", "rejected"], decided_by__isnull=False),
                 name="only_a_decision_can_be_undone",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(asked_at=None) | models.Q(status="pending"), name="only_a_request_waits_for_an_answer"
             ),
         ]
         indexes = [

@@ -5,9 +5,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apis.actions import subscriptions
+from apis.actions import questions, subscriptions
 from apis.models import Api, Plan, Subscription
-from apis.serializers import SubscriptionIn, SubscriptionOut
+from apis.serializers import MessageIn, MessageOut, SubscriptionIn, SubscriptionOut
 from keys.models import Application
 from keys.serializers import OptionalReasonIn, ReasonIn
 from tenants.errors import Invalid
@@ -94,6 +94,36 @@ class Reject(SubscriptionsView):
         """Say no, and why: the applicant reads the reason and may ask again."""
         found = self.subscription(pk)
         return self.after(found, subscriptions.reject(found, **self.read(ReasonIn), by=self.user))
+
+
+class Ask(SubscriptionsView):
+    access = {"POST": "subscriptions.decide"}
+
+    @extend_schema(request=MessageIn, responses=DECIDED)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Ask the applicant before you decide. They hear of it, and `asked_at` says since when their answer is waited for."""
+        found = self.subscription(pk)
+        return self.after(found, questions.ask(found, **self.read(MessageIn), by=self.user))
+
+
+class Answer(SubscriptionsView):
+    access = {"POST": "applications.own"}
+
+    @extend_schema(request=MessageIn, responses=DECIDED)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Answer a question about a request of yours, or say more about it. Approvers hear of it."""
+        found: Subscription = get_object_or_404(Subscription.objects.for_list().owned_by(self.user), pk=pk)
+        return self.after(found, questions.answer(found, **self.read(MessageIn), by=self.user))
+
+
+class Messages(SubscriptionsView):
+    access = {"GET": "tenant.see"}
+
+    @extend_schema(responses=MessageOut(many=True))
+    def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """What was asked and answered about a request, the newest first."""
+        found = self.subscription(pk)
+        return self.listed(Event.objects.filter(subject_id=found.pk, kind__in=questions.TALK), MessageOut)
 
 
 class Undo(SubscriptionsView):

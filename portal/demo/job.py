@@ -71,6 +71,7 @@ class Job:
         pending = "The call is refused: SUBSCRIPTION_PENDING"
         self._step(pending, lambda: self._settles(call, 403, "SUBSCRIPTION_PENDING"))
         one = f"{acme}/subscriptions/{asked}"
+        self._step("Ada asks what it is for before she decides, and Carl answers", lambda: self.talk(ada, carl, one))
         self._step(
             "Ada approves; the same token passes the gateway",
             lambda: self._decide(ada, f"{one}/approve/", call, status=200),
@@ -168,6 +169,15 @@ class Job:
         if asked["status"] != "pending":
             raise StepFailed(f"The subscription is {asked['status']}, not pending.")
         return str(asked["id"])
+
+    def talk(self, ada: httpx.Client, carl: httpx.Client, one: str) -> None:
+        question, answer = "How many calls a day?", "A few, to show it."
+        if expect(ada.post(f"{one}/ask/", json={"text": question}), 200)["asked_at"] is None:
+            raise StepFailed("Nobody waits for the answer.")
+        expect(carl.post(f"{one}/answer/", json={"text": answer}), 200)
+        said = [each["text"] for each in expect(ada.get(f"{one}/messages/"), 200)["results"]]
+        if said != [answer, question]:
+            raise StepFailed(f"What was said is told as {said}.")
 
     def token(self, credential: dict[str, str]) -> str:
         answer = self._caller.post(

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis.actions import versions
+from apis.actions import questions, versions
 from apis.models import Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
@@ -57,13 +57,18 @@ class CredentialRow:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRow:
-    """`decision` is the last that happened, with its receipt; `cancel` and `ask_again` lead there, "" for who may not."""
+    """`decision` is the last that happened, with its receipt; `cancel`, `answer` and `ask_again` lead there, "" for who may not.
+
+    `question`: what waits for an answer.
+    """
 
     subscription: Subscription
     decision: Event | None
     receipt: Receipt | None
     cancel: str
     ask_again: str
+    question: Event | None
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,7 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
     page = page_of(request, application.subscriptions.select_related("api", "plan"))
     decisions = newest_decisions([each.pk for each in page.rows])
     receipts = receipts_of(list(decisions.values()))
+    talks = questions.said_about([each.pk for each in page.rows if each.asked_at])
     owner = owns(request, application)
     standing = set(application.subscriptions.open().values_list("api_id", flat=True))
     rows = []
@@ -186,6 +192,8 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 as_told_to(request.permissions, receipts[decision.number]) if decision else None,
                 reverse("app-subscription-cancel", args=[request.tenant.slug, each.pk]) if owner and each.status in each.OPEN else "",
                 _ask_again(request, each) if again else "",
+                next((event for event in reversed(talks[each.pk]) if event.kind == questions.ASKED), None) if each.asked_at else None,
+                reverse("app-subscription-answer", args=[request.tenant.slug, each.pk]) if owner and each.asked_at else "",
             )
         )
     return {"page": page, "rows": rows, "subscribe": reverse("catalogue", args=[request.tenant.slug]) if owner else ""}

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import subscriptions, versions
+from apis.actions import questions, subscriptions, versions
 from apis.models import ApiVersion, Subscription
 from gateway.models import GatewayNode
 from keys.actions import applications
@@ -167,6 +167,30 @@ def cancel(request: TenantRequest, pk: UUID) -> HttpResponse:
     return asking.ask(request, question, form, lambda data: subscriptions.cancel(subscription, reason=data["reason"], by=request.user))
 
 
+class AnswerForm(PageForm):
+    text = Text(most=1_000, lines=4, label=gettext_lazy("Answer"), help_text=gettext_lazy("Approvers read it."))
+
+
+@tenant_view("applications.own")
+@require_http_methods(["GET", "HEAD", "POST"])
+def answer(request: TenantRequest, pk: UUID) -> HttpResponse:
+    """Answer an approver's question about a request of one's own application."""
+    subscription = get_object_or_404(Subscription.objects.owned_by(request.user).for_list(), pk=pk)
+    names = {"application": subscription.application, "api": subscription.api}
+    asked = [each for each in questions.said_about([pk])[pk] if each.kind == questions.ASKED]
+    question = asking.Question(
+        title=_("Answer about the request for %(api)s") % names,
+        says=_("%(who)s asks: %(question)s") % {"who": asked[-1].actor_name, "question": asked[-1].data["text"]}
+        if asked
+        else _("Say more about why %(application)s needs %(api)s.") % names,
+        button=_("Send the answer"),
+        back=page_address(request, subscription.application, "subscriptions"),
+        done=_("The approvers of %(api)s have your answer.") % names,
+    )
+    form = AnswerForm(given(request))
+    return asking.ask(request, question, form, lambda data: questions.answer(subscription, text=data["text"], by=request.user))
+
+
 def _what_cancelling_does(subscription: Subscription, names: dict[str, Any]) -> str:
     match subscription.status:
         case Subscription.Status.PENDING:
@@ -221,5 +245,6 @@ urlpatterns = [
     path("t/<str:tenant>/apps/new/", app_new, name="app-new"),
     path("t/<str:tenant>/apps/<uuid:pk>/", app, name="app"),
     path("t/<str:tenant>/apps/<uuid:pk>/acknowledge/<str:api>/<str:version>/", acknowledge, name="app-acknowledge"),
+    path("t/<str:tenant>/apps/subscriptions/<uuid:pk>/answer/", answer, name="app-subscription-answer"),
     path("t/<str:tenant>/apps/subscriptions/<uuid:pk>/cancel/", cancel, name="app-subscription-cancel"),
 ]

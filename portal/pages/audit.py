@@ -134,6 +134,8 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Subscriptions"): {
         "subscription.requested": gettext_lazy("Subscription asked for"),
+        "subscription.asked": gettext_lazy("Question about a request"),
+        "subscription.answered": gettext_lazy("Answer about a request"),
         "subscription.approved": gettext_lazy("Subscription approved"),
         "subscription.rejected": gettext_lazy("Subscription rejected"),
         "subscription.decision_undone": gettext_lazy("Decision undone"),

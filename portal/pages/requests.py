@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
+from apis.actions import questions
 from apis.actions import subscriptions as actions
 from apis.models import Subscription
-from portal.forms import PageForm, ReasonForm
+from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import listing
 from portal.pages.subscriptions import Row, rows_of
@@ -30,10 +31,15 @@ _Status = Subscription.Status
 MOST_WAITING, MOST_LATELY = 20, 5
 
 
-class Rejection(ReasonForm):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["reason"].help_text = gettext_lazy("Needed to reject. The applicant reads it.")
+class Decision(PageForm):
+    """One text for what is said to the applicant: why not, or a question."""
+
+    reason = Text(
+        most=500,
+        lines=3,
+        label=gettext_lazy("Reason or question"),
+        help_text=gettext_lazy("Needed to reject and to ask. The applicant reads it."),
+    )
 
 
 @tenant_view("subscriptions.see_all")
@@ -67,9 +73,13 @@ def approve(request: TenantRequest, pk: UUID) -> HttpResponse:
 @tenant_view("subscriptions.decide")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reject(request: TenantRequest, pk: UUID) -> HttpResponse:
-    return _decision(
-        request, pk, Rejection, lambda subscription, data: actions.reject(subscription, reason=data["reason"], by=request.user)
-    )
+    return _decision(request, pk, Decision, lambda subscription, data: actions.reject(subscription, reason=data["reason"], by=request.user))
+
+
+@tenant_view("subscriptions.decide")
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: TenantRequest, pk: UUID) -> HttpResponse:
+    return _decision(request, pk, Decision, lambda subscription, data: questions.ask(subscription, text=data["reason"], by=request.user))
 
 
 @tenant_view("subscriptions.decide")
@@ -102,8 +112,8 @@ def _decision(
     return there
 
 
-def _begun(reason: str) -> Rejection:
-    return Rejection(initial={"reason": reason})
+def _begun(reason: str) -> Decision:
+    return Decision(initial={"reason": reason})
 
 
 def _visible(request: TenantRequest) -> QuerySet[Subscription]:
@@ -133,7 +143,7 @@ def _queue(
         "chosen": chosen,
         "shown": _details(request, drawn.pop(0)) if shown else None,
         "lately": drawn,
-        "form": form or Rejection(),
+        "form": form or Decision(),
         "refused": refused,
         "next": next((each for each in context["waits"] if chosen and each.pk != chosen.pk), None),
     }
@@ -152,6 +162,7 @@ def _details(request: TenantRequest, row: Row) -> dict[str, Any]:
         "pending": pending,
         "may_decide": pending and not own and "subscriptions.decide" in request.permissions,
         "own": pending and own,
+        "talk": questions.said_about([subscription.pk])[subscription.pk],
         "history": _history(others),
         "rejected": rejected,
         "suspended": suspended,
@@ -198,5 +209,6 @@ urlpatterns = [
     path("t/<str:tenant>/console/requests/<uuid:pk>/", console_request, name="console-request"),
     path("t/<str:tenant>/console/requests/<uuid:pk>/approve/", approve, name="console-request-approve"),
     path("t/<str:tenant>/console/requests/<uuid:pk>/reject/", reject, name="console-request-reject"),
+    path("t/<str:tenant>/console/requests/<uuid:pk>/ask/", ask, name="console-request-ask"),
     path("t/<str:tenant>/console/requests/<uuid:pk>/undo/", undo, name="console-request-undo"),
 ]

@@ -61,12 +61,12 @@ NEEDS: dict[str, str | None] = {
     "catalogue-try": "applications.own",
     "catalogue-subscribe": "applications.own", "apps": "applications.own", "app": "applications.own", "app-new": "applications.own",
     "expiries": "applications.own", "expiries-calendar": "tenant.see", "expiries-calendar-end": "tenant.see",
-    "app-subscription-cancel": "applications.own", "app-credential-new": "applications.own",
+    "app-subscription-cancel": "applications.own", "app-subscription-answer": "applications.own", "app-credential-new": "applications.own",
     "app-credential-roll": "applications.own", "app-credential-revoke": "applications.own",
     "inbox": "tenant.see", "inbox-open": "tenant.see", "inbox-read": "tenant.see", "inbox-preferences": "tenant.see",
     "console-requests": "subscriptions.see_all", "console-request": "subscriptions.see_all",
     "console-request-approve": "subscriptions.decide", "console-request-reject": "subscriptions.decide",
-    "console-request-undo": "subscriptions.decide",
+    "console-request-undo": "subscriptions.decide", "console-request-ask": "subscriptions.decide",
     "console-subscriptions": "subscriptions.see_all", "console-subscription": "subscriptions.see_all",
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
     "console-subscription-cancel": "subscriptions.decide",
@@ -146,6 +146,7 @@ LEADS_ON = {
     "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "catalogue-try", "tenant-logo",
     "inbox-open",
     "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
+    "console-request-ask",
 }  # fmt: skip
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 

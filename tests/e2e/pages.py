@@ -29,6 +29,7 @@ NO_PAGES = {
     "console-request-approve": "it leads to the request",
     "console-request-reject": "it leads to the request",
     "console-request-undo": "it leads to the request",
+    "console-request-ask": "it leads to the request",
     "account_logout": "a question of allauth's",
     **dict.fromkeys(
         (
@@ -152,6 +153,7 @@ def places(world: World) -> list[Place]:
         Place("inbox:nothing", f"{t}/inbox/", PAM),
         Place("inbox-preferences", f"{t}/inbox/preferences/", ADA),
         Place("app-subscription-cancel", f"{t}/apps/subscriptions/{active}/cancel/", CARL),
+        Place("app-subscription-answer", f"{t}/apps/subscriptions/{of['pending']}/answer/", CARL),
         Place("app-credential-new", f"{t}/apps/{app}/credentials/new/", CARL),
         Place("app-credential-new:client-secret", f"{t}/apps/{app}/credentials/new/?kind=client_secret", CARL),
         Place("app-credential-new:api-key", f"{t}/apps/{app}/credentials/new/?kind=api_key", CARL),

@@ -63,7 +63,7 @@ def at(subscription: Subscription, step: str = "") -> str:
 # --- who sees it -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["", "approve", "reject", "undo"])
+@pytest.mark.parametrize("step", ["", "approve", "reject", "ask", "undo"])
 def test_only_those_who_decide_get_in(in_acme: Cast, asked: Subscription, step: str) -> None:
     for user, status in ((in_acme.carl, 403), (in_acme.pam, 403), (in_acme.eve, 404), (in_acme.olga, 404)):
         client = signed_in(user)
@@ -75,7 +75,7 @@ def test_only_those_who_decide_get_in(in_acme: Cast, asked: Subscription, step: 
     assert kinds() == ["subscription.requested"]
 
 
-@pytest.mark.parametrize("step", ["", "approve", "reject", "undo"])
+@pytest.mark.parametrize("step", ["", "approve", "reject", "ask", "undo"])
 def test_at_home_eve_finds_nothing_of_acmes(in_acme: Cast, asked: Subscription, step: str) -> None:
     eve = signed_in(in_acme.eve)
     for pk in (asked.pk, uuid4()):
