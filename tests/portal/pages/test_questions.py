@@ -83,6 +83,7 @@ def test_nobody_elses_question(in_acme: Cast, asked: Subscription) -> None:
 
 
 def test_as_many_queries_for_many_questions(in_acme: Cast, asked: Subscription, ada: Client, carl: Client) -> None:
+    make.subscription(status="pending", of=asked.application)
     questions.ask(asked, text="How many?", by=in_acme.ada)
     ada.get(at(asked))
     with queries("page:console-request:asked"):
