@@ -46,6 +46,10 @@ GATEWAY_KINDS: dict[str, Change] = {
     "revision.test_closed": Change(Part.ACCESS, gives=False),
     "upstream.resolved": Change(Part.ROUTES, gives=True),
     "plan.published": Change(Part.ACCESS, gives=True),
+    # A limit may grow or shrink; where nothing passes, it is not said that it is enforced.
+    "plan.changed": Change(Part.ACCESS, gives=True),
+    # With the subscriptions that end by it.
+    "plan.closed": Change(Part.ACCESS, gives=False),
     "subscription.requested": Change(Part.ACCESS, gives=False, gathered=True),
     "subscription.approved": Change(Part.ACCESS, gives=True),
     "subscription.rejected": Change(Part.ACCESS, gives=False),
@@ -132,6 +136,8 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "certificate.ends_soon",
     "lint.changed",
     "plan.created",
+    "plan.deprecated",
+    "plan.reinstated",
     "application.created",
     "application.tried",
     "credential.rolled",
