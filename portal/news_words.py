@@ -9,10 +9,21 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
-from apis.models import ApiVersion, Review, Subscription
+from apis.models import ApiVersion, Plan, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
-from portal.news import ENDS_SOON, EXPIRED, GROUP_OF, GROUPS, REMOVED, REQUESTED, REVIEW_REQUESTED, TRANSFERRED, About, version_of
+from portal.news import (
+    ENDS_SOON,
+    EXPIRED,
+    GROUP_OF,
+    GROUPS,
+    REMOVED,
+    REQUESTED,
+    REVIEW_REQUESTED,
+    TRANSFERRED,
+    About,
+    version_of,
+)
 from tenants.models import Event, Invitation, ServiceAccount, Tenant
 from tenants.people import invitations
 
@@ -96,6 +107,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("A brown-out of %(version)s is cancelled"),
         gettext_lazy("The brown-out of %(version)s is cancelled."),
     ),
+    "plan.changed": (
+        gettext_lazy("%(api)s: the plan %(plan)s allows something else"),
+        gettext_lazy("%(person)s changed the limit of the plan. It holds at once, also for your applications that have it."),
+    ),
+    "plan.deprecated": (
+        gettext_lazy("%(api)s: the plan %(plan)s is deprecated"),
+        gettext_lazy("%(person)s deprecated the plan. Your applications that have it go on as before; nothing new subscribes under it."),
+    ),
+    "plan.reinstated": (
+        gettext_lazy("%(api)s: the plan %(plan)s stays"),
+        gettext_lazy("%(person)s offers the plan again."),
+    ),
     "review.requested": (
         gettext_lazy("%(revision)s of %(version)s waits for a review"),
         gettext_lazy("%(person)s asks a second person to approve %(revision)s of %(version)s before callers get it."),
@@ -151,6 +174,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
 }
 
 
+# In place of its own, where a subscription ended with its plan.
+_PLAN_CLOSED = gettext_lazy("%(person)s closed the plan %(plan)s, and so cancelled it. Calls are refused; you may ask under another plan.")
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """One event to its readers, in the language in force. `things` are other people's words that subject and sentence name.
@@ -182,6 +209,8 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
         return _of_service_account(event, about, tenant)
     if isinstance(about, Review):
         return _of_review(event, about, tenant)
+    if isinstance(about, Plan):
+        return _of_plan(event, about, tenant)
     if version := version_of(about):
         return _of_version(event, version, tenant)
     subject, sentence = WORDS[event.kind]
@@ -248,6 +277,8 @@ def _of_source(event: Event, tenant: Tenant) -> tuple[str, str]:
 def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
     asked = event.kind == REQUESTED
     subject, sentence = WORDS[event.kind]
+    if event.data.get("closed_plan"):
+        sentence = _PLAN_CLOSED
     written = str(event.data.get("purpose" if asked else "reason", ""))
     return Said(
         str(subject),
@@ -332,6 +363,25 @@ def _of_version(event: Event, version: ApiVersion, tenant: Tenant) -> Said:
         {"version": version, "person": event.actor_name},
         page if gone else f"{page}?version={version.name}",
         _("Look at the catalogue") if gone else _("Look at the API"),
+        [*rows, (_("When"), event.at)],
+        reason,
+        _("Reason") if reason else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_plan(event: Event, plan: Plan, tenant: Tenant) -> Said:
+    subject, sentence = WORDS[event.kind]
+    reason = words.added(event.data)
+    rows: list[tuple[str, object]] = [(_("API"), plan.api), (_("Plan"), plan)]
+    for name, terms in ((_("Limit before"), event.data.get("was")), (_("Limit"), event.data.get("now"))):
+        rows += [(name, limit)] if (limit := words.limit(terms)) else []
+    return Said(
+        str(subject),
+        str(sentence),
+        {"api": plan.api, "plan": plan, "person": event.actor_name},
+        f"{reverse('catalogue-api', args=[tenant.slug, plan.api.slug])}?tab=plans",
+        _("Look at the plans"),
         [*rows, (_("When"), event.at)],
         reason,
         _("Reason") if reason else "",

@@ -35,8 +35,7 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
         raise NotAllowed(said % {"api": api})
     if not Api.objects.readable_by(by, held_now(by)).filter(pk=api.pk).exists():
         raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
-    if plan.api_id != api.pk or plan.status != Plan.Status.PUBLISHED:
-        raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % {"api": api, "plan": plan})
+    _has_to_be_offered(plan, api)
     standing = Subscription.objects.open().filter(application=application, api=api).first()
     if standing is not None:
         said = _("%(application)s has a subscription to %(api)s already; it is %(state)s.")
@@ -98,6 +97,7 @@ def undo(subscription: Subscription, *, by: User) -> Event:
         raise NotAllowed(_why_not(subscription, lock.now))
     if subscription.status == _Status.REJECTED:
         _not_asked_again(subscription)
+        _not_closed(subscription)
         _room_for(subscription.application)
     return move(subscription, _Status.PENDING, by=by, reason="", decided_by=None, decided_at=None, undo_until=None, ended_at=None)
 
@@ -118,6 +118,12 @@ def _not_asked_again(subscription: Subscription) -> None:
     if Subscription.objects.open().filter(application=application, api=api).exists():
         said = _("%(application)s has asked for %(api)s again meanwhile, so this decision stands; decide the new request.")
         raise NotAllowed(said % {"application": application, "api": api})
+
+
+def _not_closed(subscription: Subscription) -> None:
+    subscription.plan.refresh_from_db(fields=["status"])
+    if subscription.plan.status == Plan.Status.CLOSED:
+        raise NotAllowed(_("The plan %(plan)s was closed meanwhile, so this decision stands.") % {"plan": subscription.plan})
 
 
 @transaction.atomic
@@ -142,6 +148,17 @@ def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
     """End it for good; a new one may be asked for."""
     lock = events.lock()
     return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, undo_until=None, ended_at=lock.now)
+
+
+def _has_to_be_offered(plan: Plan, api: Api) -> None:
+    """:raises NotAllowed: nothing may begin under the plan, as it stands now: people choose on pages that grow old."""
+    plan.refresh_from_db(fields=["status", "approval"])
+    names = {"api": api, "plan": plan, "state": in_words(plan, plan.status)}
+    if plan.api_id != api.pk or plan.status == Plan.Status.STAGING:
+        raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % names)
+    if plan.status != Plan.Status.PUBLISHED:
+        said = _("The plan %(plan)s of %(api)s is %(state)s, so nothing new can subscribe under it. Choose another.")
+        raise NotAllowed(said % names)
 
 
 def _room_for(application: Application) -> None:

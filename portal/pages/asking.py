@@ -34,6 +34,8 @@ class Question:
     done: str
     danger: bool = False
     note: Note | None = None
+    # A fragment that stands beneath it, as a template made it.
+    more: str = ""
 
 
 def in_dialog(request: HttpRequest) -> bool:

@@ -117,6 +117,10 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     gettext_lazy("Plans"): {
         "plan.created": gettext_lazy("Plan made"),
         "plan.published": gettext_lazy("Plan published"),
+        "plan.changed": gettext_lazy("Plan changed"),
+        "plan.deprecated": gettext_lazy("Plan deprecated"),
+        "plan.reinstated": gettext_lazy("Plan offered again"),
+        "plan.closed": gettext_lazy("Plan closed"),
     },
     gettext_lazy("Applications"): {
         "application.created": gettext_lazy("Application registered"),

@@ -44,7 +44,7 @@ def versions_of(api: Api) -> list[ApiVersion]:
 
 
 def plans_of(api: Api) -> QuerySet[Plan]:
-    return api.plans.filter(status=Plan.Status.PUBLISHED).order_by("id")
+    return api.plans.offered().order_by("id")
 
 
 def own_subscriptions(api: Api, user: User) -> list[Subscription]:
@@ -79,7 +79,11 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     }
     if tab == "changes":
         context["page"], context["told"] = change_log.page(request, found)
-    elif tab != "plans":
+    elif tab == "plans":
+        # Those that are going, for who has them.
+        held = {each.plan for each in mine if each.status in Subscription.OPEN}
+        context["going"] = sorted((each for each in held if each.status == Plan.Status.DEPRECATED), key=lambda each: each.pk)
+    else:
         context |= _told(request, found, version, mine, all_of_it=tab == "reference")
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)

@@ -88,6 +88,8 @@ NEEDS: dict[str, str | None] = {
     "console-api-new": "apis.publish", "console-api-new-check": "apis.publish", "console-api-new-upstream": "apis.publish",
     "console-api-new-plan": "apis.publish", "console-api-new-begin": "apis.publish", "console-api-new-discard": "apis.publish",
     "console-plans": "apis.see_all", "console-plan-new": "apis.publish", "console-plan-publish": "apis.publish",
+    "console-plan-change": "apis.publish", "console-plan-deprecate": "apis.publish", "console-plan-reinstate": "apis.publish",
+    "console-plan-close": "apis.publish",
     "console-applications": "applications.see_all", "console-application": "applications.see_all",
     "console-expiries": "applications.see_all",
     "console-keys": "keys.see", "console-key": "keys.see", "console-keys-policy": "keys.manage", "console-keys-rehearse": "keys.manage",

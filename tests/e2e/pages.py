@@ -198,7 +198,10 @@ def places(world: World) -> list[Place]:
         Place("console-api-lint", f"{c}/api-rules/", PAM),
         Place("console-plans", f"{c}/plans/", PAM),
         Place("console-plan-new", f"{c}/plans/new/", PAM),
-        Place("console-plan-publish", f"{c}/plans/{gold}/publish/", PAM),
+        *(
+            Place(f"console-plan-{step}", f"{c}/plans/{gold}/{step}/", PAM)
+            for step in ("publish", "change", "deprecate", "reinstate", "close")
+        ),
         Place("console-applications", f"{c}/applications/", ADA),
         Place("console-application", f"{c}/applications/{app}/", ADA),
         Place("console-expiries", f"{c}/expiries/", ADA),

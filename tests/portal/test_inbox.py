@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core import mail
 from django.utils import timezone
 
-from apis.actions import versions
+from apis.actions import plans, versions
 from apis.models import Plan, Subscription
 from gateway.models import GatewayNode
 from keys.actions import applications, credentials
@@ -177,6 +177,40 @@ def test_who_may_call_a_version_hears_what_becomes_of_it_and_nobody_else(cast: C
     body = parts(next(message for message in mail.outbox if "deprecated" in message.subject))[0]
     for said in ("v2 is better.", "It answers until", "/t/acme/apis/orders/?version=v1"):
         assert said in body
+
+
+def test_who_has_a_plan_hears_what_becomes_of_it_once_and_nobody_else(cast: Cast, checkout: Application, gold: Plan) -> None:
+    dora = make.member(cast.acme, "dora@acme.example")
+    with tenant_scope(cast.acme.pk):
+        make.subscription(of=checkout, to=gold)
+        make.subscription(of=make.application(dora), to=make.plan(gold.api, name="silver"))
+        plans.change_terms(gold, calls=5, seconds=60, by=cast.pam)
+        plans.change_terms(gold, approval="automatic", by=cast.pam)
+        plans.deprecate(gold, reason="Silver is better.", by=cast.pam)
+        plans.reinstate(gold, by=cast.pam)
+    pass_time(11)
+    tasks.send_mails()
+    found = [(who, kind) for who, kind in told(cast.acme) if not kind.startswith("subscription.")]
+    assert found == [("carl", "plan.changed"), ("carl", "plan.deprecated"), ("carl", "plan.reinstated")], "who decides is no matter of his"
+    bodies = {message.subject: parts(message)[0] for message in mail.outbox}
+    for said in ("Limit before: 1,000 calls a second", "Limit: 5 calls a minute", "/t/acme/apis/orders/?tab=plans"):
+        assert said in bodies["Orders: the plan gold allows something else"], bodies
+    assert "Silver is better." in bodies["Orders: the plan gold is deprecated"]
+
+
+def test_who_loses_a_subscription_with_its_plan_hears_it_once(cast: Cast, checkout: Application, gold: Plan) -> None:
+    with tenant_scope(cast.acme.pk):
+        make.subscription(of=checkout, to=gold)
+    pass_time(11)
+    tasks.send_mails()
+    mail.outbox.clear()
+    with tenant_scope(cast.acme.pk):
+        plans.close(gold, reason="Silver takes its place.", by=cast.pam)
+    tasks.send_mails()
+    [message] = mail.outbox
+    assert (message.to, message.subject) == ([cast.carl.email], "Orders: Checkout's subscription was cancelled")
+    for said in ("Pam closed the plan gold, and so cancelled it.", "Silver takes its place."):
+        assert said in parts(message)[0]
 
 
 def test_everybody_hears_that_the_tenant_is_suspended_but_who_did_it(cast: Cast) -> None:

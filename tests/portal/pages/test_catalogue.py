@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apis.actions import publishing, subscriptions
+from apis.actions import plans, publishing, subscriptions
 from apis.models import Api, ApiVersion, OperationUse, Plan, Revision, Subscription
 from keys.models import Application
 from tenants.models import Event, Role
@@ -390,7 +390,7 @@ def test_drafts_are_nowhere_here_for_nobody(in_acme: Cast, carl: Client) -> None
 
 
 def test_staged_plans_are_not_offered(carl: Client, in_acme: Cast, orders: Api, gold: Plan) -> None:
-    staged = publishing.create_plan(orders, name="platinum", calls=1, seconds=1, approval="manual", by=in_acme.pam)
+    staged = plans.create(orders, name="platinum", calls=1, seconds=1, approval="manual", by=in_acme.pam)
     for path in ("", "?tab=plans", "subscribe/"):
         response = carl.get(f"/t/acme/apis/orders/{path}")
         assert "platinum" not in text(response)
