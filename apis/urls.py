@@ -4,6 +4,7 @@ from django.urls import path
 
 from apis.rest import (
     access,
+    applications,
     categories,
     change_log,
     gate,
@@ -20,6 +21,9 @@ from apis.rest import (
 )
 
 urlpatterns = [
+    path("applications/<uuid:pk>/", applications.ApplicationDetail.as_view(), name="application"),
+    path("applications/<uuid:pk>/suspend/", applications.ApplicationSuspend.as_view(), name="application-suspend"),
+    path("applications/<uuid:pk>/resume/", applications.ApplicationResume.as_view(), name="application-resume"),
     path("apis/", publishing.Apis.as_view(), name="apis"),
     path("apis/<str:api>/", publishing.ApiDetail.as_view(), name="api"),
     path("apis/<str:api>/policies/", policies.PoliciesView.as_view(), name="api-policies"),

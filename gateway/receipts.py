@@ -96,9 +96,11 @@ def visible_to(user: User, permissions: Set[str]) -> QuerySet[Event]:
     and of what else they see: everyone's subscriptions, and what gateways enforce."""
     if "audit.read" in permissions:
         return Event.objects.all()
-    seen = Q(actor_id=user.pk) | Q(subject_id__in=Application.objects.owned_by(user).values("pk"))
+    seen = Q(actor_id=user.pk) | Q(subject_id__in=Application.objects.filter(owned_by(user)).values("pk"))
     for part in (Subscription, Credential):
         seen |= Q(subject_id__in=part.objects.filter(owned_by(user, via="application__")).values("pk"))
+    if "applications.see_all" in permissions:
+        seen |= Q(kind__startswith="application.")
     if "subscriptions.see_all" in permissions:
         seen |= Q(kind__startswith="subscription.")
     if "gateways.see" in permissions:

@@ -15,12 +15,16 @@ from django.utils.translation import gettext_lazy
 
 from apis.models import UNDO, ApiVersion, BrownOut, Plan, Review, Subscription
 from keys.actions import expiries
+from keys.actions.application_life import WITH_ITS_APPLICATION
 from keys.models import Application, Credential, CredentialUse
 from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
 from tenants.roles import permissions_held, who_may
 
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
 EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "application.transferred"
+DELETED = "application.deleted"
+# What ends with its application is told with that, once.
+WITH_IT = frozenset({"subscription.cancelled", "credential.revoked"})
 SERVICE_ENDS_SOON = "service_account.ends_soon"
 REVIEW_REQUESTED = "review.requested"
 PLAN_CHANGED = "plan.changed"
@@ -60,6 +64,13 @@ GROUPS: dict[str, Group] = {
         _YOURS,
         "applications.own",
         frozenset(f"subscription.{verb}" for verb in ("approved", "rejected", "suspended", "resumed", "cancelled")),
+    ),
+    "applications": Group(
+        gettext_lazy("My applications"),
+        gettext_lazy("One was suspended, resumed or deleted by somebody else, of yours or your teams'."),
+        _YOURS,
+        "applications.own",
+        frozenset(f"application.{verb}" for verb in ("suspended", "resumed", "deleted")),
     ),
     "credentials": Group(
         gettext_lazy("My credentials"),
@@ -215,7 +226,8 @@ def knows(event: Event, about: About) -> bool:
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    a service account has ended, or ends much later; a review was decided; an invitation is not open any more, or was sent again.
+    a service account has ended, or ends much later; a review was decided; an invitation is not open any more, or was sent again;
+    what ended, ended with its application.
     """
     ids = defaultdict(set)
     for event in events:
@@ -237,7 +249,7 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         opened = set(Invitation.objects.filter(pk__in=newest, status=Invitation.Status.PENDING).values_list("pk", flat=True))
         asks = {pk for invitation, pk in newest.items() if invitation in opened}
         stale |= {event.pk for event in events if event.kind in INVITED and event.pk not in asks}
-    return stale
+    return stale | {event.pk for event in events if event.kind in WITH_IT and event.data.get("reason") == WITH_ITS_APPLICATION}
 
 
 # --- whom it concerns ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from apis.models import ApiVersion, Plan, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
 from portal.news import (
+    DELETED,
     ENDS_SOON,
     EXPIRED,
     GROUP_OF,
@@ -52,6 +53,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "subscription.cancelled": (
         gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
         gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
+    ),
+    "application.suspended": (
+        gettext_lazy("%(application)s is suspended"),
+        gettext_lazy("%(person)s suspended %(application)s. All of its calls are refused until it is resumed; nothing of it is lost."),
+    ),
+    "application.resumed": (
+        gettext_lazy("%(application)s is active again"),
+        gettext_lazy("%(person)s resumed %(application)s. Its calls pass again."),
+    ),
+    DELETED: (
+        gettext_lazy("%(application)s was deleted"),
+        gettext_lazy("%(person)s deleted %(application)s. Its subscriptions and credentials have ended, and its calls are refused."),
     ),
     EXPIRED: (
         gettext_lazy("%(application)s: %(credential)s has expired"),
@@ -220,7 +233,7 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
     if isinstance(about, Application):
         things["application"] = about
         path, button = reverse("app", args=[tenant.slug, about.pk]), _("Look at the application")
-        rows: list[tuple[str, object]] = [(_("Application"), about)]
+        rows: list[tuple[str, object]] = [(_("Application"), about), *([(_("When"), event.at)] if event.kind != TRANSFERRED else [])]
     else:
         path, button, rows = _of_tenant(event, tenant)
     if event.kind.startswith("gateway."):

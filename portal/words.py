@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.models.api import limit_in_words
+from keys.actions.application_life import WITH_ITS_APPLICATION
 from keys.models import Credential
 from tenants.models import Event, Role
 
@@ -28,6 +29,10 @@ ROLES: dict[str, Promise] = {
 
 
 # What Portico itself writes down is English, whoever caused it: an event is the same for all its readers.
+_FIXED: dict[str, Promise] = {
+    "Rolled without grace.": gettext_lazy("Rolled without grace."),
+    WITH_ITS_APPLICATION: gettext_lazy("Its application was deleted."),
+}
 _BY_ITSELF = re.compile(r"The plan (?P<plan>.+) approves by itself\.")
 
 
@@ -46,8 +51,8 @@ def happened(kind: str, data: Data, *, actor: str, subject: str, by_a_person: bo
 def added(data: Data) -> str:
     """What a person, or a gateway, said about it in their own words; "" where nothing was said."""
     said = next((str(data[name]) for name in ("reason", "purpose", "note", "text") if data.get(name)), "")
-    if said == "Rolled without grace.":
-        return _("Rolled without grace.")
+    if said in _FIXED:
+        return str(_FIXED[said])
     if found := _BY_ITSELF.fullmatch(said):
         return _("The plan %(plan)s approves by itself.") % {"plan": found["plan"]}
     return said
@@ -163,6 +168,12 @@ def _cors_changed(data: Data) -> str:
     if data.get("now", {}).get("cors_origins"):
         return _("%(actor)s lets browser pages of %(origins)s call %(subject)s")
     return _("%(actor)s lets no browser page call %(subject)s any more")
+
+
+def _application_changed(data: Data) -> str:
+    if "name" in data.get("now", {}):
+        return _("%(actor)s renamed the application %(was)s to %(name)s")
+    return _("%(actor)s changed what the application %(subject)s is for, or whom to ask about it")
 
 
 def _revision_created(data: Data) -> str:
@@ -352,6 +363,10 @@ SENTENCES: dict[str, Promise | Say] = {
     "plan.reinstated": gettext_lazy("%(actor)s offers the plan %(subject)s of %(api)s again"),
     "plan.closed": _plan_closed,
     "application.created": gettext_lazy("%(actor)s registered the application %(subject)s"),
+    "application.changed": _application_changed,
+    "application.suspended": gettext_lazy("%(actor)s suspended the application %(subject)s; its calls are refused"),
+    "application.resumed": gettext_lazy("%(actor)s resumed the application %(subject)s; its calls pass again"),
+    "application.deleted": gettext_lazy("%(actor)s deleted the application %(subject)s"),
     "application.tried": gettext_lazy("%(actor)s tried %(operation)s of %(api)s in the browser as %(subject)s"),
     "credential.created": _credential_created,
     "credential.rolled": gettext_lazy("%(actor)s rolled the credential %(subject)s; it works on until its grace ends"),

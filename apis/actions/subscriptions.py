@@ -8,6 +8,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
+from keys.actions.applications import check_active
 from keys.models import Application
 from tenants import due, events, limits
 from tenants.errors import NotAllowed
@@ -25,6 +26,7 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     A plan that approves by itself is active at once, unless the last word of a person was to suspend.
     """
     events.lock()
+    check_active(application)
     if not api.versions.filter(status__in=ApiVersion.BEGINNING).exists():
         going = Api.objects.published().filter(pk=api.pk).exists()
         said = (

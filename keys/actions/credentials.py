@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from keys import keyring, tokens
 from keys.actions import expiries, signing
+from keys.actions.applications import check_active
 from keys.models import Application, Credential, SigningKey, TokenPolicy
 from keys.secrets import fingerprint, new_secret, pepper_id
 from tenants import due, events
@@ -134,6 +135,7 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
         due.expect(EXPIRE_JOB, until)
         expiries.expect(credential)
     else:
+        check_active(credential.application)
         # Written down in English whoever does it, see portal/words.py.
         move(credential, Status.REVOKED, by=by, why="Rolled without grace.", ended_at=lock.now)
     if signer is None:
@@ -240,6 +242,10 @@ def _most_days() -> int:
 
 
 def _room_for_another(application: Application) -> None:
+    """
+    :raises NotAllowed: it is suspended or deleted, or has as many as it may.
+    """
+    check_active(application)
     if application.credentials.usable().count() >= MAX_CREDENTIALS:
         said = _("%(application)s has %(most)s working credentials; revoke one that is not used.")
         raise NotAllowed(said % {"application": application, "most": MAX_CREDENTIALS})

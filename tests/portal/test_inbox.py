@@ -11,10 +11,11 @@ from django.apps import apps
 from django.core import mail
 from django.utils import timezone
 
+from apis.actions import applications as endings
 from apis.actions import plans, versions
 from apis.models import Plan, Subscription
 from gateway.models import GatewayNode
-from keys.actions import applications, credentials
+from keys.actions import application_life, applications, credentials
 from keys.models import Application, Credential, CredentialUse, SigningKey
 from portal import inbox, news, news_words, post, tasks
 from portal.inbox import Wish
@@ -136,6 +137,38 @@ def test_carl_hears_that_ada_revoked_his_secret_and_that_another_has_expired(cas
         ("carl", "Checkout", " has expired"),
     ]
     assert told(cast.acme) == [("carl", "credential.revoked"), ("carl", "credential.expired")]
+
+
+def test_an_applications_people_hear_what_others_did_to_it_and_of_its_end_once(cast: Cast, checkout: Application, gold: Plan) -> None:
+    tess = make.member(cast.acme, "tess@acme.example")
+    with tenant_scope(cast.acme.pk):
+        team = make.team(cast.carl)
+        TeamMember.objects.create(team=team, membership=Membership.objects.get(user=tess))
+        applications.transfer(checkout, to=team, by=cast.carl)
+        make.credential(checkout)
+        make.subscription(of=checkout, to=gold)
+    pass_time(11)
+    tasks.send_mails()
+    before = len(told(cast.acme))
+    with tenant_scope(cast.acme.pk):
+        application_life.suspend(checkout, reason="It leaks.", by=cast.ada)
+        application_life.resume(checkout, by=cast.ada)
+        application_life.suspend(checkout, reason="Ours.", by=cast.carl)
+        endings.delete(checkout, reason="Nobody answers for it.", by=cast.ada)
+    tasks.send_mails()
+    assert told(cast.acme)[before:] == [
+        ("carl", "application.suspended"),
+        ("tess", "application.suspended"),
+        ("carl", "application.resumed"),
+        ("tess", "application.resumed"),
+        ("tess", "application.suspended"),
+        ("carl", "application.deleted"),
+        ("tess", "application.deleted"),
+    ], "of what ended with it nothing more"
+    to_carl = [message for message in mail.outbox if message.to == [cast.carl.email]]
+    assert "Checkout was deleted" in str(to_carl[-1].subject)
+    assert "Nobody answers for it." in str(to_carl[-1].body)
+    assert told(cast.globex) == []
 
 
 def test_carl_hears_that_his_roles_changed_and_that_he_was_removed(cast: Cast) -> None:
