@@ -44,10 +44,10 @@ up: setup ## start everything on this machine, until Ctrl-C
 
 PYTEST := $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8
 
-test: setup browser token pooler ## run all tests
+test: setup browser token pooler ## run all tests, of many alike cases some
 	@$(PYTEST) $(ARGS)
 
-test-long: setup browser token pooler ## run all tests, property tests with twenty times as many examples
+test-long: setup browser token pooler ## run all tests with every case, property tests with twenty times as many examples
 	@$(PYTEST) -p tests.long $(ARGS)
 
 # $(1): a shell test that finds it; $(2): Debian's package; $(3): its name; $(4): how else it can be had.

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import unicodedata
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
@@ -177,9 +176,14 @@ def _run(raw: bytes, gateway: str, limits: Limits, tell: Tell) -> subprocess.Com
         assert sent is not None
         assert answer is not None
         assert said is not None
-        watch = threading.Timer(limits.wall_seconds, process.kill)
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        watch = threading.Timer(limits.wall_seconds, end)
         watch.start()
-        began = time.monotonic()
         threads.submit(_send, sent, raw)
         told = threads.submit(answer.read)
         rest = []
@@ -191,7 +195,7 @@ def _run(raw: bytes, gateway: str, limits: Limits, tell: Tell) -> subprocess.Com
                 rest.append(line)
         code = process.wait()
         watch.cancel()
-        if code == -signal.SIGKILL and time.monotonic() - began >= limits.wall_seconds:
+        if code == -signal.SIGKILL and late.is_set():
             raise subprocess.TimeoutExpired(command, limits.wall_seconds)
         return subprocess.CompletedProcess(command, code, told.result(), b"".join(rest))
 

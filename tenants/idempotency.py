@@ -62,26 +62,26 @@ def begin(key: str, *, request: str, by: User) -> SentOnce:
     row, made = SentOnce.objects.get_or_create(user=by, key=key, defaults={"request": request, "at": now})
     if made:
         return row
-    if row.at < now - (KEPT if row.status else UNDER_WAY):
+    if row.at < now - (KEPT if row.http_status else UNDER_WAY):
         # Somebody else may be taking it anew at this moment.
-        told = {"request": request, "status": 0, "answer": None, "location": "", "at": now}
+        told = {"request": request, "http_status": 0, "answer": None, "location": "", "at": now}
         if not SentOnce.objects.filter(pk=row.pk, at=row.at).update(**told):
             return begin(key, request=request, by=by)
         row.refresh_from_db()
         return row
     if row.request != request:
         raise Invalid({HEADER: [_("This key was sent with another request. Take a new key for each change.")]})
-    if not row.status:
+    if not row.http_status:
         raise NotAllowed(_("The same request is still under way. Ask again in a moment."))
     if row.answer is None:
         raise NotAllowed(_("This was done before. What it was answered then is not kept, for it held a secret or was long."))
-    raise SentBefore(Answer(row.status, row.answer, row.location))
+    raise SentBefore(Answer(row.http_status, row.answer, row.location))
 
 
 def finish(row: SentOnce, answer: Answer) -> None:
     """It was done. After the action, which may have taken the tenant's lock: what is due comes after that."""
     body = None if answer.body is not None and len(answer.body) > MOST else answer.body
-    SentOnce.objects.filter(pk=row.pk).update(status=answer.status, answer=body, location=answer.location)
+    SentOnce.objects.filter(pk=row.pk).update(http_status=answer.status, answer=body, location=answer.location)
     due.expect(JOB, row.at + KEPT)
 
 

@@ -82,6 +82,7 @@ class TenantRestView(RestView):
     tenant: Tenant
     _sent: SentOnce | None = None
     _rate: Rate | None = None
+    _too_many = False
 
     def dispatch(self, request: Any, *args: Any, tenant: str, **kwargs: Any) -> Any:  # noqa: ARG002
         self.tenant = getattr(request, "tenant", None)  # type: ignore[assignment]
@@ -99,18 +100,19 @@ class TenantRestView(RestView):
             try:
                 self._rate = throttle.change(self.user.pk, at=self.tenant.pk)
             except TooMany as refusal:
-                self._rate = Rate(settings.WRITE_RATE, 0, refusal.seconds)
+                self._rate, self._too_many = Rate(settings.WRITE_RATE, 0, refusal.seconds), True
                 raise
             if (wanted := request.headers.get("If-Match")) is not None:
                 self._insist(wanted, request, *args, **kwargs)
 
     def _insist(self, wanted: str, request: Request, *args: Any, **kwargs: Any) -> None:
         """Under the tenant's lock, so that nothing changes between this look and the change."""
-        get = getattr(self, "get", None)
-        if get is None:
-            raise Changed(_("Nothing can be read at this address, so it has no ETag. Leave If-Match out."))
         events.lock()
-        insist(wanted, get(request, *args, **kwargs).data)
+        get = getattr(self, "get", None)
+        read = get and get(request, *args, **kwargs)
+        if read is None or not _is_one_thing(read):
+            raise Changed(_("What stands at this address has no ETag. Leave If-Match out."))
+        insist(wanted, JSONRenderer().render(read.data))
 
     def handle_exception(self, exc: Exception) -> Any:
         if not isinstance(exc, SentBefore):
@@ -122,14 +124,17 @@ class TenantRestView(RestView):
         if self._sent is not None:
             self._settle(self._sent, response)
         # A change that was refused for another reason is not counted.
-        if self._rate is not None and (response.status_code < status.HTTP_400_BAD_REQUEST or not self._rate.remaining):
+        if self._rate is not None and (response.status_code < status.HTTP_400_BAD_REQUEST or self._too_many):
             # As gateways tell callers (docs/cors.md).
             response["X-RateLimit-Limit"] = f"{self._rate.limit}, {self._rate.limit};w=60"
             response["X-RateLimit-Remaining"], response["X-RateLimit-Reset"] = self._rate.remaining, self._rate.reset
-        if request.method in {"GET", "HEAD"} and _is_one_thing(response):
-            response["ETag"] = etag(response.data)
-            response = get_conditional_response(request._request, etag=response["ETag"], response=response)  # noqa: SLF001  (DRF's own name)
-        return super().finalize_response(request, response, *args, **kwargs)
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if request.method not in {"GET", "HEAD"} or not _is_one_thing(response):
+            return response
+        # As it is sent; who asks for it indented gets the tag of the same data. A document of many megabytes is written once.
+        plain = response.accepted_media_type == JSONRenderer.media_type
+        response["ETag"] = etag(response.render().content if plain else JSONRenderer().render(response.data))
+        return get_conditional_response(request._request, etag=response["ETag"], response=response)  # noqa: SLF001  (DRF's own name)
 
     def _settle(self, sent: SentOnce, response: Any) -> None:
         """The key stands for this answer from now on, or for nothing where the request was refused."""

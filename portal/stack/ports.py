@@ -1,7 +1,9 @@
 """The TCP ports the stack listens on, all of them on loopback."""
 
+import json
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from portal.stack.errors import StackError
@@ -39,6 +41,20 @@ def choose(wanted: Ports, *, needed: set[str]) -> Ports:
         chosen[part] = number or _free(set(chosen.values()))
     _refuse_doubles({part: chosen[part] for part in sorted(needed)})
     return Ports(**chosen)
+
+
+def remember(ports: Ports, file: Path) -> None:
+    """Write down which they are, for `again`."""
+    file.write_text(json.dumps(ports._asdict()) + "\n")
+
+
+def again(file: Path) -> Ports:
+    """Those that were remembered there, as far as they are free; 0 for the others. What a stack published of itself stands at them."""
+    try:
+        told = Ports(**json.loads(file.read_text()))
+        return Ports(*(0 if _is_taken(number) else number for number in told))
+    except (OSError, OverflowError, TypeError, ValueError):
+        return Ports(0, 0, 0)
 
 
 def _number(name: str, text: str) -> int:

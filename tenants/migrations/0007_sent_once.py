@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
                 ("key", models.CharField(max_length=128)),
                 ("request", models.CharField(max_length=64)),
-                ("status", models.PositiveSmallIntegerField(default=0)),
+                ("http_status", models.PositiveSmallIntegerField(default=0)),
                 ("answer", models.TextField(null=True)),
                 ("location", models.CharField(blank=True, max_length=500)),
                 ("at", models.DateTimeField()),

@@ -12,7 +12,7 @@ class SentOnce(TenantModel):
     # Which request it stands for: a SHA-256 as hex.
     request = models.CharField(max_length=64)
     # 0 while it is under way.
-    status = models.PositiveSmallIntegerField(default=0)
+    http_status = models.PositiveSmallIntegerField(default=0)
     # The body; None of one that is not kept.
     answer = models.TextField(null=True)  # noqa: DJ001  ("" is a body that is empty)
     location = models.CharField(max_length=500, blank=True)

@@ -65,12 +65,17 @@ def test_what_is_no_tag_of_it_is_refused(cast: Cast, rest: Rest, orders: str, wa
     assert pam.patch(orders, {"name": "Orders 2"}, headers={"If-Match": wanted.format(tag=tag)}).status_code == 412
 
 
-def test_where_nothing_can_be_read_it_is_said(cast: Cast, rest: Rest, orders: str) -> None:
-    refused = rest(cast.pam).post(f"{orders}versions/v1/block/", {"reason": "A test."}, headers={"If-Match": '"0"'})
-    assert (refused.status_code, refused.json()["detail"]) == (
-        412,
-        "Nothing can be read at this address, so it has no ETag. Leave If-Match out.",
-    )
+@pytest.mark.parametrize(("path", "body"), [("versions/v1/block/", {"reason": "A test."}), ("versions/", {"name": "v2"})])
+def test_where_no_one_thing_can_be_read_it_is_said(cast: Cast, rest: Rest, orders: str, path: str, body: dict[str, str]) -> None:
+    refused = rest(cast.pam).post(f"{orders}{path}", body, headers={"If-Match": '"0"'})
+    assert (refused.status_code, refused.json()["detail"]) == (412, "What stands at this address has no ETag. Leave If-Match out.")
+
+
+def test_who_reads_it_indented_has_the_same_tag(cast: Cast, rest: Rest, orders: str) -> None:
+    pam = rest(cast.pam)
+    indented, plain = pam.get(orders, headers={"Accept": "application/json; indent=4"}), pam.get(orders)
+    assert (indented["ETag"], indented.json()) == (plain["ETag"], plain.json())
+    assert indented.content != plain.content
 
 
 @pytest.mark.django_db(transaction=True)

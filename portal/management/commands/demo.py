@@ -6,7 +6,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.demo.job import Job
-from portal.stack import Ports, Stack, StackError
+from portal.stack import Stack, StackError, ports
+
+PORTS = "ports.json"
 
 
 class Command(BaseCommand):
@@ -17,10 +19,12 @@ class Command(BaseCommand):
         """Exits 0 only if every step held. The report goes to demo-report.json under var."""
         say = self.stdout.write
         started = time.monotonic()
-        # A folder of its own: its ports change from run to run, and those of `up` are not disturbed.
-        stack = Stack(settings.VAR / "demo", listen=Ports(web=0, gateway=0, upstream=0), say=say)
+        # A folder and ports of its own, so that those of `up` are not disturbed; the same in each run, as long as nobody else takes them.
+        var = settings.VAR / "demo"
+        stack = Stack(var, listen=ports.again(var / PORTS), say=say)
         try:
             with stack:
+                ports.remember(stack.ports, var / PORTS)
                 say("")
                 job = Job(stack.portal_url, stack.gateway_url, stack.upstream_url, stack.sign_ins, say=say)
                 ok = job.run()
