@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy
 
 from apis.models import UNDO, ApiVersion, BrownOut, Plan, Review, Subscription
 from keys.actions import expiries
-from keys.actions.application_life import WITH_ITS_APPLICATION
 from keys.models import Application, Credential, CredentialUse
 from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
 from tenants.roles import permissions_held, who_may
@@ -23,8 +22,6 @@ from tenants.roles import permissions_held, who_may
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
 EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "application.transferred"
 DELETED = "application.deleted"
-# What ends with its application is told with that, once.
-WITH_IT = frozenset({"subscription.cancelled", "credential.revoked"})
 SERVICE_ENDS_SOON = "service_account.ends_soon"
 REVIEW_REQUESTED = "review.requested"
 PLAN_CHANGED = "plan.changed"
@@ -249,7 +246,8 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         opened = set(Invitation.objects.filter(pk__in=newest, status=Invitation.Status.PENDING).values_list("pk", flat=True))
         asks = {pk for invitation, pk in newest.items() if invitation in opened}
         stale |= {event.pk for event in events if event.kind in INVITED and event.pk not in asks}
-    return stale | {event.pk for event in events if event.kind in WITH_IT and event.data.get("reason") == WITH_ITS_APPLICATION}
+    # What ends with its application is told with that, once.
+    return stale | {event.pk for event in events if event.data.get("with_application")}
 
 
 # --- whom it concerns ------------------------------------------------------------------------------------------------

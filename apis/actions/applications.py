@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from apis.models import Subscription
 from keys.actions import application_life
-from keys.actions.application_life import WITH_ITS_APPLICATION
+from keys.actions.application_life import WITH_IT, WITH_ITS_APPLICATION
 from keys.models import Application, Credential
 from keys.revocable import Use, with_use
 from tenants import events
@@ -56,7 +56,7 @@ def delete(application: Application, *, reason: str = "", by: User) -> Event:
         raise NotAllowed(_("%(application)s belongs to %(whose)s.") % {"application": application, "whose": application.whose})
     mine = Subscription.objects.filter(application=application)
     for each in mine.open().select_related("application", "api").order_by("id"):
-        move(each, _Status.CANCELLED, by=by, why=WITH_ITS_APPLICATION, reason="", undo_until=None, ended_at=lock.now)
+        move(each, _Status.CANCELLED, by=by, why=WITH_ITS_APPLICATION, data=WITH_IT, reason="", undo_until=None, ended_at=lock.now)
     # What was rejected a moment ago would be a request again.
     mine.filter(undo_until__isnull=False).update(undo_until=None)
     return application_life.end(application, reason=reason, by=by)

@@ -15,12 +15,14 @@ from keys.actions.applications import check_free, check_standing, contact_of
 from keys.models import Application
 from tenants import events
 from tenants.errors import NotAllowed
-from tenants.lifecycle import in_words, move
-from tenants.models import Event, User
+from tenants.lifecycle import Data, in_words, move
+from tenants.models import Event, ServiceAccount, User
 from tenants.people.members import held_now
 
 # Written down in English whoever does it, see portal/words.py.
 WITH_ITS_APPLICATION = "Its application was deleted."
+# Told by the events of what ended so: a reason is what anybody may type.
+WITH_IT: Data = {"with_application": True}
 
 _Status = Application.Status
 
@@ -42,15 +44,14 @@ def may_delete(application: Application, user: User, permissions: Set[str]) -> b
 
 def what_bars_resuming(application: Application, user: User, permissions: Set[str]) -> str:
     """Why this person can't resume it, in a sentence; "" where they can."""
-    if application.is_own_of(user):
-        if application.suspended_by_others:
-            said = _("%(person)s suspended it, so its own people can't resume it; somebody else who may suspend applications has to.")
-            return said % {"person": application.suspended_by}
-        if {"applications.own", "applications.suspend"} & permissions:
-            return ""
-    elif "applications.suspend" in permissions:
-        return ""
-    return _not_theirs(application)
+    own = application.is_own_of(user)
+    if not (permissions & {"applications.suspend", *(["applications.own"] if own else [])}):
+        return _not_theirs(application)
+    # Nor does who gave it away meanwhile.
+    if application.suspended_by_others and (own or ServiceAccount.objects.person_behind(user).pk in application.suspended_from):
+        said = _("%(person)s suspended it, so its own people can't resume it; somebody else who may suspend applications has to.")
+        return said % {"person": application.suspended_by}
+    return ""
 
 
 @transaction.atomic
@@ -90,8 +91,8 @@ def suspend(application: Application, *, reason: str, by: User) -> Event:
     read_again(application)
     if not may_suspend(application, by, held_now(by)):
         raise NotAllowed(_not_theirs(application))
-    others = not application.is_own_of(by)
-    return move(application, _Status.SUSPENDED, by=by, why=reason, reason=reason, suspended_by=by, suspended_by_others=others)
+    whose = [] if application.is_own_of(by) else sorted(application.people())
+    return move(application, _Status.SUSPENDED, by=by, why=reason, reason=reason, suspended_by=by, suspended_from=whose)
 
 
 @transaction.atomic
@@ -107,7 +108,7 @@ def resume(application: Application, *, by: User) -> Event:
         raise NotAllowed(said % {"state": in_words(application, application.status)})
     if bars := what_bars_resuming(application, by, held_now(by)):
         raise NotAllowed(bars)
-    return move(application, _Status.ACTIVE, by=by, reason="", suspended_by=None, suspended_by_others=False)
+    return move(application, _Status.ACTIVE, by=by, reason="", suspended_by=None, suspended_from=[])
 
 
 def end(application: Application, *, reason: str = "", by: User) -> Event:
@@ -117,8 +118,8 @@ def end(application: Application, *, reason: str = "", by: User) -> Event:
     """
     lock = events.require_lock()
     for each in application.credentials.usable().select_related("application").order_by("id"):
-        credentials.revoke(each, by=by, reason=WITH_ITS_APPLICATION)
-    return move(application, _Status.DELETED, by=by, why=reason, deleted_at=lock.now, suspended_by_others=False)
+        credentials.revoke(each, by=by, reason=WITH_ITS_APPLICATION, data=WITH_IT)
+    return move(application, _Status.DELETED, by=by, why=reason, deleted_at=lock.now)
 
 
 def read_again(application: Application) -> Application:

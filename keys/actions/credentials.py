@@ -16,7 +16,7 @@ from keys.models import Application, Credential, SigningKey, TokenPolicy
 from keys.secrets import fingerprint, new_secret, pepper_id
 from tenants import due, events
 from tenants.errors import Invalid, NotAllowed
-from tenants.lifecycle import move
+from tenants.lifecycle import NOTHING, Data, move
 from tenants.models import Event, User
 
 GRACES = {"0": timedelta(), "1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -146,10 +146,13 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
 
 
 @transaction.atomic
-def revoke(credential: Credential, *, by: User | None, reason: str = "") -> Event:
-    """End a credential now; every token it earned dies at the gateways with it."""
+def revoke(credential: Credential, *, by: User | None, reason: str = "", data: Data = NOTHING) -> Event:
+    """End a credential now; every token it earned dies at the gateways with it.
+
+    :param data: what the event says besides.
+    """
     lock = events.lock()
-    return move(credential, Status.REVOKED, by=by, why=reason, ended_at=lock.now)
+    return move(credential, Status.REVOKED, by=by, why=reason, data=data, ended_at=lock.now)
 
 
 def expire_credentials() -> datetime | None:

@@ -1,5 +1,6 @@
 import django.db.models.deletion
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import migrations, models
 
 import keys.models.application
@@ -55,7 +56,7 @@ class Migration(migrations.Migration):
             name="suspended_by",
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL),
         ),
-        migrations.AddField(model_name="application", name="suspended_by_others", field=models.BooleanField(default=False)),
+        migrations.AddField(model_name="application", name="suspended_from", field=ArrayField(models.UUIDField(), default=list, size=None)),
         migrations.AlterField(
             model_name="application",
             name="status",

@@ -3,6 +3,7 @@ from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -81,8 +82,9 @@ class Application(TenantModel):
     # Why it is suspended, in the words of who did it.
     reason = models.CharField(max_length=500, blank=True)
     suspended_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    # Whether that was somebody whom it did not belong to: then its own people can't resume it, whoever they are by now.
-    suspended_by_others = models.BooleanField(default=False)
+    # Whose it was when somebody else suspended it: its own people don't resume it then, neither these nor whoever has it by now.
+    # Empty where one of its own suspended it.
+    suspended_from = ArrayField(models.UUIDField(), default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True)
 
@@ -136,6 +138,15 @@ class Application(TenantModel):
         """
         person = ServiceAccount.objects.person_behind(user)
         return self.belongs_to(person) or person.pk in ServiceAccount.objects.people_behind(self.owner)
+
+    def people(self) -> set[UUID]:
+        """Everybody of whom `is_own_of` holds."""
+        team = TeamMember.objects.filter(team=self.team_id).values_list("membership__user_id", flat=True) if self.team_id else ()
+        return {*ServiceAccount.objects.people_behind(self.owner), *team}
+
+    @property
+    def suspended_by_others(self) -> bool:
+        return bool(self.suspended_from)
 
     def told_to_apis(self) -> dict[str, str]:
         """What an API reads of it in the claim `enc` of tokens that are for it alone, see docs/oauth.md."""

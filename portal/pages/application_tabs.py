@@ -127,6 +127,7 @@ def chosen_tab(request: TenantRequest, application: Application) -> dict[str, An
         "refusals": Refusal.objects.filter(application=application).count(),
     }
     read = {"credentials": _credentials, "subscriptions": _subscriptions, "refusals": _refusals, "activity": _activity}
+    bars = _bars(request, application)
     return {
         "application": application,
         "tab": tab,
@@ -134,37 +135,41 @@ def chosen_tab(request: TenantRequest, application: Application) -> dict[str, An
         "fragment": f"applications/_{tab}.html",
         "going": versions.going(application) if owns(request, application) else [],
         "may_transfer": application.status != _Status.DELETED and may_transfer(application, request.user, request.permissions),
-        "life": _life(request, application),
-        "stopped": _stopped(request, application),
+        "life": _life(request, application, bars),
+        "stopped": _stopped(request, application, bars),
         **read[tab](request, application),
     }
 
 
-def _life(request: TenantRequest, application: Application) -> dict[str, str]:
+def _life(request: TenantRequest, application: Application, bars: str) -> dict[str, str]:
     """The addresses of what this person may do with all of it, by name."""
-    own, status = owns(request, application), application.status
-    may_suspend = own or "applications.suspend" in request.permissions
+    own, status, may_suspend = owns(request, application), application.status, _may_suspend(request, application)
     offered = {
         "edit": own,
         "suspend": status == _Status.ACTIVE and may_suspend,
-        "resume": status == _Status.SUSPENDED and may_suspend and not _bars(request, application),
+        "resume": status == _Status.SUSPENDED and may_suspend and not bars,
         "delete": status != _Status.DELETED and (own or "applications.revoke_any" in request.permissions),
     }
     args = [request.tenant.slug, application.pk]
     return {name: reverse(f"app-{name}", args=args) for name, may in offered.items() if may}
 
 
+def _may_suspend(request: TenantRequest, application: Application) -> bool:
+    return owns(request, application) or "applications.suspend" in request.permissions
+
+
 def _bars(request: TenantRequest, application: Application) -> str:
-    return what_bars_resuming(application, request.user, request.permissions)
+    """Why this person can't resume what is suspended, where they might; else ""."""
+    asks = application.status == _Status.SUSPENDED and _may_suspend(request, application)
+    return what_bars_resuming(application, request.user, request.permissions) if asks else ""
 
 
-def _stopped(request: TenantRequest, application: Application) -> Stopped | None:
+def _stopped(request: TenantRequest, application: Application, bars: str) -> Stopped | None:
     if application.status == _Status.ACTIVE:
         return None
     event = newest_decisions([application.pk])[application.pk]
     receipt = as_told_to(request.permissions, receipts_of([event])[event.number])
-    asks = application.status == _Status.SUSPENDED and is_theirs(request, application)
-    return Stopped(event, receipt, words.added(event.data), _bars(request, application) if asks else "")
+    return Stopped(event, receipt, words.added(event.data), bars)
 
 
 def _credentials(request: TenantRequest, application: Application) -> dict[str, Any]:

@@ -131,6 +131,25 @@ def test_an_approver_does_not_resume_their_own_that_another_suspended(in_acme: C
     application_life.resume(found, by=in_acme.ada)
 
 
+def test_nor_once_they_gave_it_away_or_left_the_team(in_acme: Cast, alan: User, dora: User) -> None:
+    """Amy is an admin: what Alan suspended of hers she does not resume by having it no more."""
+    amy = make.member(in_acme.acme, "amy@acme.example", Role.ADMIN)
+    team = make.team(in_acme.carl, "Shop")
+    TeamMember.objects.create(team=team, membership=Membership.objects.get(user=amy))
+    given, left = application(amy, "suspended", by=alan), application(in_acme.carl, "suspended", by=alan, team=team)
+    transfer(given, to=dora, by=amy)
+    TeamMember.objects.filter(membership__user=amy).delete()
+    service, _ = make.service_account("applications.suspend", "applications.see_all", by=amy)
+    for found in (given, left):
+        for person in (amy, service.user):
+            with pytest.raises(NotAllowed, match="Alan suspended it"):
+                application_life.resume(found, by=person)
+        application_life.resume(found, by=in_acme.ada)
+        # The next time it is somebody else's from the beginning.
+        application_life.suspend(found, reason="x", by=alan)
+        application_life.resume(found, by=amy)
+
+
 def test_what_one_of_the_team_suspended_another_resumes(in_acme: Cast, dora: User, shop: Team) -> None:
     found = application(in_acme.carl, "suspended", by=dora, team=shop)
     application_life.resume(found, by=in_acme.carl)
@@ -264,6 +283,7 @@ def test_all_that_it_has_ends_with_it_each_on_the_record(in_acme: Cast) -> None:
     before = Event.objects.count()
     event = endings.delete(found, reason="Not needed.", by=in_acme.carl)
     after = list(Event.objects.order_by("number")[before:])
+    assert [each.data.get("with_application", False) for each in after] == [True] * 5 + [False]
     assert [each.kind for each in after] == ["subscription.cancelled"] * 3 + ["credential.revoked"] * 2 + ["application.deleted"]
     assert {each.actor_id for each in after} == {in_acme.carl.pk}
     assert (event.pk, event.data) == (after[-1].pk, {"was": "active", "reason": "Not needed."})

@@ -35,6 +35,34 @@ def told_within_a_second(shop: Shop, event: Event) -> None:
     assert receipt.ms < 1000, receipt.sentence
 
 
+def test_deleting_ends_every_credential_and_subscription_within_a_second(gateway: Gateway, shop: Shop, carl: Client) -> None:
+    """By the clock of who calls: with what each of its credentials earned, at each of its APIs; and of nobody else's."""
+    dora = shop.client()
+    shop.add_api("ledger")
+    ledger = shop.plan("ledger")
+    with shop.scope():
+        make.subscription(of=carl.application, to=ledger)
+        make.subscription(of=dora.application, to=ledger)
+        pair, issuer = make.key_pair(carl.application), make.issuer(carl.application)
+        keys = [make.api_key(carl.application)[1] for _ in range(2)]
+    earned = [tokens.sign(carl.claims(cid=str(each.pk)), shop.key) for each in (carl.credential, pair, issuer)]
+    paths = [shop.path(), shop.path(api="ledger")]
+    theirs, hers = [(path, text) for path in paths for text in (*earned, *keys)], [(path, dora.token()) for path in paths]
+    for path, text in (*theirs, *hers):
+        gateway.settles(200, "", path, text)
+
+    def refused() -> bool:
+        return {gateway.call(path, text).code for path, text in theirs} == {"TOKEN_REVOKED", "KEY_REVOKED"}
+
+    before = time.monotonic()
+    event = shop.does(endings.delete, carl.application, by=owner(carl))
+    live.eventually(refused)
+    assert time.monotonic() - before < 1
+    live.stays(refused)
+    told_within_a_second(shop, event)
+    assert [gateway.call(path, text).status for path, text in hers] == [200, 200]
+
+
 def test_suspended_resumed_and_deleted_each_within_a_second(gateway: Gateway, shop: Shop, carl: Client, upstream: Upstream) -> None:
     with shop.scope():
         _, key = make.api_key(carl.application)

@@ -171,6 +171,13 @@ def test_an_applications_people_hear_what_others_did_to_it_and_of_its_end_once(c
     assert told(cast.globex) == []
 
 
+def test_who_writes_as_if_an_application_had_ended_is_heard_of_all_the_same(cast: Cast, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        credentials.revoke(make.credential(checkout)[0], by=cast.ada, reason=application_life.WITH_ITS_APPLICATION)
+    tasks.send_mails()
+    assert told(cast.acme) == [("carl", "credential.revoked")]
+
+
 def test_carl_hears_that_his_roles_changed_and_that_he_was_removed(cast: Cast) -> None:
     with tenant_scope(cast.acme.pk):
         membership = Membership.objects.get(user=cast.carl)
