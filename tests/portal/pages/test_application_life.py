@@ -319,6 +319,7 @@ def test_the_page_of_one_asks_as_often_whatever_there_is(cast: Cast, carl: Clien
         make.credential(found)
         make.subscription(of=found)
         application_life.suspend(found, reason="x", by=cast.carl)
+    carl.get(at(found))
     with queries("page:app:suspended"):
         carl.get(at(found))
     with queries("page:app-delete"):
