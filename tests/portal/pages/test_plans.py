@@ -52,7 +52,7 @@ def test_pam_makes_a_plan_and_publishes_it_after_reading_what_that_means(cast: C
         plan = Plan.objects.get()
         assert (plan.calls, plan.seconds, plan.approval, plan.status) == (600, 10, "automatic", "staging")
     page = text(pam.get(LIST))
-    for said in ("gold", "600 calls in 10 seconds", "approved at once", "Staging", "0 active", f"{LIST}{plan.pk}/publish/"):
+    for said in ("gold", "600 calls in 10 seconds", "Approved at once", "Staging", "0 active", f"{LIST}{plan.pk}/publish/"):
         assert said in page
     asked = text(pam.get(f"{LIST}{plan.pk}/publish/", headers=DIALOG))
     assert "<html" not in asked
