@@ -141,7 +141,7 @@ def check_active(application: Application) -> None:
     :raises NotAllowed: nothing new is made for it.
     """
     events.require_lock()
-    application.status = Application.objects.values_list("status", flat=True).get(pk=application.pk)
+    application.refresh_from_db(fields=["status"])
     check_standing(application)
     if application.status == Application.Status.SUSPENDED:
         said = _("%(application)s is suspended, so it gets nothing new until it is resumed.")

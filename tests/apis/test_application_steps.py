@@ -140,8 +140,8 @@ def test_nor_once_they_gave_it_away_or_left_the_team(in_acme: Cast, alan: User, 
     transfer(given, to=dora, by=amy)
     TeamMember.objects.filter(membership__user=amy).delete()
     service, _ = make.service_account("applications.suspend", "applications.see_all", by=amy)
-    for found in (given, left):
-        for person in (amy, service.user):
+    for found, has_it in ((given, dora), (left, in_acme.carl)):
+        for person in (amy, service.user, has_it):
             with pytest.raises(NotAllowed, match="Alan suspended it"):
                 application_life.resume(found, by=person)
         application_life.resume(found, by=in_acme.ada)

@@ -142,7 +142,7 @@ FIELDS = (
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
 # A POST to one of these ends what it is about.
-ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo")
+ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer")
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
     "console-settings-sign-in-test",
