@@ -124,6 +124,10 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Applications"): {
         "application.created": gettext_lazy("Application registered"),
+        "application.changed": gettext_lazy("Application changed"),
+        "application.suspended": gettext_lazy("Application suspended"),
+        "application.resumed": gettext_lazy("Application resumed"),
+        "application.deleted": gettext_lazy("Application deleted"),
         "application.tried": gettext_lazy("API tried in the browser"),
         "application.transferred": gettext_lazy("Application given away"),
         "credential.created": gettext_lazy("Credential made"),
