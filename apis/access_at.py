@@ -30,6 +30,8 @@ CREDENTIAL = {
     "credential.revoked": "revoked",
 }
 TENANT = ("tenant.suspended", "tenant.resumed", "tenant.closing", "tenant.reopened")
+# What stops one application, and what lets it go on.
+APPLICATION = {"application.suspended": True, "application.resumed": False, "application.deleted": True}
 # What says yes, and stays the reason while a later event only stops it and lets it go on.
 ALLOWS = {"subscription.approved", "credential.created"}
 
@@ -50,10 +52,12 @@ class Standing(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`stopped` is the event by which the whole tenant was stopped, None where it was not."""
+    """`stopped` is the event by which the whole tenant was stopped, `suspended` that by which the application was suspended or deleted;
+    None where it was not."""
 
     at: datetime
     stopped: Event | None
+    suspended: Event | None
     subscriptions: list[Standing[Subscription]]
     credentials: list[Standing[Credential]]
 
@@ -61,7 +65,7 @@ class Access:
     def could_call(self) -> bool:
         """Whether any call could pass: it needs a subscription and a credential."""
         theirs = any(each.works for each in self.subscriptions) and any(each.works for each in self.credentials)
-        return self.stopped is None and theirs
+        return self.stopped is None and self.suspended is None and theirs
 
 
 def access_at(application: Application, at: datetime) -> Access:
@@ -71,6 +75,7 @@ def access_at(application: Application, at: datetime) -> Access:
     return Access(
         at,
         _stopped(at),
+        _suspended(application, at),
         _told(subscriptions, SUBSCRIPTION, at),
         [_until_its_end(each, at) for each in _told(credentials, CREDENTIAL, at)],
     )
@@ -90,6 +95,13 @@ def _stopped(at: datetime) -> Event | None:
             case _:
                 stopped = before
     return stopped
+
+
+def _suspended(application: Application, at: datetime) -> Event | None:
+    """What had stopped this application."""
+    rows = Event.objects.filter(subject_id=application.pk, kind__in=APPLICATION, at__lte=at)
+    last = rows.order_by("-number").first()
+    return last if last and APPLICATION[last.kind] else None
 
 
 def _told(rows: Iterable[Row], states: Mapping[str, str], at: datetime) -> list[Standing[Row]]:

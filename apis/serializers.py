@@ -11,14 +11,13 @@ from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
 from apis.lint.standing import Broken, Spot, Standing, standing
 from apis.mock import Origin
-from apis.models import Api, ApiVersion, DocumentImport, Plan, Revision, Subscription
+from apis.models import Api, ApiVersion, DocumentImport, Revision, Subscription
+from apis.serializers_plans import PlanOut
 from apis.serializers_upstreams import UpstreamIn, UpstreamOut
 from tenants.models import SLUG, Event
 from tenants.serializers import Body, Choice, Text
 
 LEVELS = [(level.value, level.value) for level in Level]
-MAX_PLAN_CALLS = 1_000_000
-MAX_PLAN_SECONDS = 86_400
 
 
 class ApiIn(Body):
@@ -39,12 +38,6 @@ class ApiChangeIn(Body):
     visibility = Choice(choices=Api.Visibility.choices, required=False)
     teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
     tags = serializers.ListField(child=Text(max_length=100, allow_blank=True), max_length=100, required=False)
-
-
-class PlanOut(serializers.ModelSerializer[Plan]):
-    class Meta:
-        model = Plan
-        fields = ["id", "name", "calls", "seconds", "approval", "status"]
 
 
 class VersionOut(serializers.ModelSerializer[ApiVersion]):
@@ -366,17 +359,6 @@ class LintRulesIn(Body):
     rules = serializers.DictField(child=Choice(choices=[(each.value, each.value) for each in RuleChoice]))
 
 
-class PlanIn(Body):
-    name = serializers.RegexField(
-        r"^[a-z0-9](?:-?[a-z0-9])*\Z",
-        max_length=40,
-        error_messages={"invalid": "Use lower-case letters, digits and single hyphens."},
-    )
-    calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
-    seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
-    approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
-
-
 class SubscriptionIn(Body):
     application = serializers.UUIDField()
     api = Text(max_length=40)
@@ -407,12 +389,13 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
     application_name = serializers.CharField(source="application.name")
     api = serializers.CharField(source="api.slug")
     plan = serializers.CharField(source="plan.name")
+    plan_status = serializers.CharField(source="plan.status")
     requested_by = serializers.CharField(source="requested_by.email")
     decided_by = serializers.CharField(source="decided_by.email", default=None)
 
     class Meta:
         model = Subscription
         fields = [
-            "id", "application", "application_name", "api", "plan", "purpose", "status", "reason",
+            "id", "application", "application_name", "api", "plan", "plan_status", "purpose", "status", "reason",
             "requested_by", "requested_at", "asked_at", "decided_by", "decided_at", "ended_at",
         ]  # fmt: skip

@@ -4,10 +4,12 @@ from django.urls import path
 
 from apis.rest import (
     access,
+    applications,
     categories,
     change_log,
     gate,
     importing,
+    plans,
     policies,
     publishing,
     reviews,
@@ -19,6 +21,9 @@ from apis.rest import (
 )
 
 urlpatterns = [
+    path("applications/<uuid:pk>/", applications.ApplicationDetail.as_view(), name="application"),
+    path("applications/<uuid:pk>/suspend/", applications.ApplicationSuspend.as_view(), name="application-suspend"),
+    path("applications/<uuid:pk>/resume/", applications.ApplicationResume.as_view(), name="application-resume"),
     path("apis/", publishing.Apis.as_view(), name="apis"),
     path("apis/<str:api>/", publishing.ApiDetail.as_view(), name="api"),
     path("apis/<str:api>/policies/", policies.PoliciesView.as_view(), name="api-policies"),
@@ -87,8 +92,13 @@ urlpatterns = [
     path("apis/<str:api>/versions/<str:version>/source/", sources.Source.as_view(), name="source"),
     path("apis/<str:api>/versions/<str:version>/source/look/", sources.SourceLook.as_view(), name="source-look"),
     path("imports/<uuid:pk>/", importing.DocumentImportDetail.as_view(), name="import"),
-    path("apis/<str:api>/plans/", publishing.Plans.as_view(), name="plans"),
-    path("apis/<str:api>/plans/<str:plan>/publish/", publishing.PlanPublish.as_view(), name="plan-publish"),
+    path("apis/<str:api>/plans/", plans.Plans.as_view(), name="plans"),
+    path("apis/<str:api>/plans/<str:plan>/", plans.PlanDetail.as_view(), name="plan"),
+    path("apis/<str:api>/plans/<str:plan>/holders/", plans.PlanHolders.as_view(), name="plan-holders"),
+    path("apis/<str:api>/plans/<str:plan>/publish/", plans.Publish.as_view(), name="plan-publish"),
+    path("apis/<str:api>/plans/<str:plan>/deprecate/", plans.Deprecate.as_view(), name="plan-deprecate"),
+    path("apis/<str:api>/plans/<str:plan>/reinstate/", plans.Reinstate.as_view(), name="plan-reinstate"),
+    path("apis/<str:api>/plans/<str:plan>/close/", plans.Close.as_view(), name="plan-close"),
     path("applications/<uuid:pk>/access-at/", access.AccessAt.as_view(), name="rest-access-at"),
     path("subscriptions/", subscriptions.Subscriptions.as_view(), name="subscriptions"),
     path("subscriptions/<uuid:pk>/", subscriptions.SubscriptionDetail.as_view(), name="subscription"),

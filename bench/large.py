@@ -18,7 +18,7 @@ django.setup()
 from django.conf import settings  # noqa: E402
 
 from apis import openapi  # noqa: E402
-from apis.actions import publishing, subscriptions  # noqa: E402
+from apis.actions import plans, publishing, subscriptions  # noqa: E402
 from apis.models import Subscription  # noqa: E402
 from bench.stage import report, until, wrk  # noqa: E402
 from gateway import desired  # noqa: E402
@@ -101,8 +101,8 @@ class Large:
             publishing.make_live(publishing.add_revision(version, document=openapi.parse(document()), target=target, by=None), by=None)
             version.refresh_from_db()
             publishing.publish(version, by=None)
-            plan = publishing.create_plan(api, name="wide", calls=1_000_000, seconds=1, approval="manual", by=None)
-            publishing.publish_plan(plan, by=None)
+            plan = plans.create(api, name="wide", calls=1_000_000, seconds=1, approval="manual", by=None)
+            plans.publish(plan, by=None)
             applications = Application.objects.bulk_create(
                 Application(name=f"Application {number}", purpose="Scale.", owner=owner, client_id=new_client_id())
                 for number in range(SUBSCRIPTIONS)

@@ -24,7 +24,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 
 from apis import openapi  # noqa: E402
-from apis.actions import publishing, subscriptions  # noqa: E402
+from apis.actions import plans, publishing, subscriptions  # noqa: E402
 from bench.stage import RESULTS, percentile, report, until  # noqa: E402
 from gateway import rotation  # noqa: E402
 from keys.actions import policies  # noqa: E402
@@ -123,8 +123,8 @@ def tenant(number: int, upstream: str, read: Any) -> Turning:
         publishing.make_live(publishing.add_revision(version, document=read, target=target, by=None), by=None)
         version.refresh_from_db()
         publishing.publish(version, by=None)
-        plan = publishing.create_plan(api, name="wide", calls=1_000_000, seconds=1, approval="manual", by=None)
-        publishing.publish_plan(plan, by=None)
+        plan = plans.create(api, name="wide", calls=1_000_000, seconds=1, approval="manual", by=None)
+        plans.publish(plan, by=None)
         application = register_application(name="Caller", purpose="Calls all the time.", environment="live", by=owner)
         _, secret = create_credential(application, by=owner)
         asked, _ = subscriptions.request(application, api=api, plan=plan, purpose="Calls.", by=owner)

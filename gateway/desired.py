@@ -43,6 +43,7 @@ _REFUSALS: dict[str, str] = {
     Subscription.Status.REJECTED: "SUBSCRIPTION_REJECTED",
     Subscription.Status.CANCELLED: "SUBSCRIPTION_CANCELLED",
 }
+_SUSPENDED = "APPLICATION_SUSPENDED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,27 +265,32 @@ def _api_keys() -> tuple[state.ApiKey, ...]:
 def _key_refusal(status: str, application: str) -> str:
     if status == Credential.Status.EXPIRED:
         return "KEY_EXPIRED"
-    works = status in {Credential.Status.ACTIVE, Credential.Status.EXPIRING} and application == Application.Status.ACTIVE
-    return "" if works else "KEY_REVOKED"
+    if status not in {Credential.Status.ACTIVE, Credential.Status.EXPIRING}:
+        return "KEY_REVOKED"
+    return _SUSPENDED if application == Application.Status.SUSPENDED else ""
 
 
-def _trying() -> Iterable[tuple[str, str]]:
-    """Of APIs of which nothing is open, the applications that may try a revision: all that they reach with it are those."""
+def _trying() -> Iterable[tuple[str, str, str]]:
+    """Of APIs of which nothing is open, the applications that may try a revision, each with its state: that is all they reach."""
     opened = ApiVersion.objects.offered().values("api")
-    tested = Revision.objects.open_for_tests().filter(tester__status=Application.Status.ACTIVE).exclude(version__api__in=opened)
-    return tested.values_list("version__api__slug", "tester__client_id")
+    tested = Revision.objects.open_for_tests().filter(tester__isnull=False).exclude(tester__status=Application.Status.DELETED)
+    tested = tested.exclude(version__api__in=opened)
+    return tested.values_list("version__api__slug", "tester__client_id", "tester__status")
 
 
 def _grants() -> tuple[state.Grant, ...]:
-    rows = Subscription.objects.enforced().values_list("pk", "status", "api__slug", "application__client_id", "plan_id")
+    told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id")
+    rows = Subscription.objects.enforced().values_list(*told)
     plans = {plan.pk: plan for plan in Plan.objects.all()}
     found: dict[tuple[str, str], state.Grant] = {}
-    for pk, status, api, client_id, plan_id in rows:
+    for pk, status, api, client_id, application, plan_id in rows:
         # Open ones come last, so one that stands wins over what was closed before it.
-        refusal = _REFUSALS.get(status, "")
+        stopped = application == Application.Status.SUSPENDED and status in Subscription.OPEN
+        refusal = _SUSPENDED if stopped else _REFUSALS.get(status, "")
         plan = plans[plan_id]
         found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds)
-    for api, client_id in _trying():
+    for api, client_id, application in _trying():
+        refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""
         # Whoever was refused stays so.
-        found.setdefault((api, client_id), state.Grant(api, client_id, _TRYING, "", _TRYING, testing.CALLS, testing.SECONDS))
+        found.setdefault((api, client_id), state.Grant(api, client_id, _TRYING, refusal, _TRYING, testing.CALLS, testing.SECONDS))
     return tuple(found[key] for key in sorted(found))

@@ -93,12 +93,14 @@ class Receipt:
 
 def visible_to(user: User, permissions: Set[str]) -> QuerySet[Event]:
     """The events whose receipts a person may see: all with the audit, else those of their own decisions, about their own applications,
-    and of what else they see: everyone's subscriptions, and what gateways enforce."""
+    and of what else they see: everyone's subscriptions and the life of everyone's applications, and what gateways enforce."""
     if "audit.read" in permissions:
         return Event.objects.all()
-    seen = Q(actor_id=user.pk) | Q(subject_id__in=Application.objects.owned_by(user).values("pk"))
+    seen = Q(actor_id=user.pk) | Q(subject_id__in=Application.objects.filter(owned_by(user)).values("pk"))
     for part in (Subscription, Credential):
         seen |= Q(subject_id__in=part.objects.filter(owned_by(user, via="application__")).values("pk"))
+    if "applications.see_all" in permissions:
+        seen |= Q(kind__in=[kind for kind in GATEWAY_KINDS if kind.startswith("application.")])
     if "subscriptions.see_all" in permissions:
         seen |= Q(kind__startswith="subscription.")
     if "gateways.see" in permissions:

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -39,7 +39,7 @@ class ApplicationsView(TenantRestView):
 
     def application(self, pk: UUID) -> Application:
         """One that the person may see."""
-        rows = Application.objects.visible_to(self.user, self.permissions).select_related("owner", "team")
+        rows = Application.objects.visible_to(self.user, self.permissions).select_related("owner", "team", "suspended_by")
         found: Application = get_object_or_404(rows, pk=pk)
         return found
 
@@ -61,10 +61,14 @@ class ApplicationsView(TenantRestView):
 class Applications(ApplicationsView):
     access = {"GET": "tenant.see", "POST": "applications.own"}
 
-    @extend_schema(responses=ApplicationOut(many=True))
-    def get(self, request: Request) -> Response:  # noqa: ARG002
-        """Your applications; all of the tenant's for approvers and admins."""
-        return self.listed(Application.objects.visible_to(self.user, self.permissions).select_related("owner", "team"), ApplicationOut)
+    @extend_schema(responses=ApplicationOut(many=True), parameters=[OpenApiParameter("status", enum=Application.Status.values)])
+    def get(self, request: Request) -> Response:
+        """Your applications; all of the tenant's for approvers and admins. Deleted ones only with `?status=deleted`."""
+        status = request.query_params.get("status")
+        if status and status not in Application.Status.values:
+            raise Invalid({"status": [f"Choose from {', '.join(Application.Status.values)}."]})
+        rows = Application.objects.known_to(self.user, self.permissions).select_related("owner", "team", "suspended_by")
+        return self.listed(rows.filter(status=status) if status else rows.standing(), ApplicationOut)
 
     @extend_schema(request=ApplicationIn, responses={201: ApplicationOut})
     def post(self, request: Request) -> Response:  # noqa: ARG002
@@ -74,15 +78,6 @@ class Applications(ApplicationsView):
             given["team"] = self.team(given["team"])
         application = applications.register_application(**given, by=self.user)
         return Response(ApplicationOut(application).data, status=201)
-
-
-class ApplicationDetail(ApplicationsView):
-    access = {"GET": "tenant.see"}
-
-    @extend_schema(responses=ApplicationOut)
-    def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
-        """An application."""
-        return Response(ApplicationOut(self.application(pk)).data)
 
 
 NEW = PolymorphicProxySerializer("NewCredential", [NewClientSecretOut, NewApiKeyOut, NewCredentialOut], resource_type_field_name=None)

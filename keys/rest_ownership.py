@@ -40,7 +40,7 @@ class ApplicationTransfer(TenantRestView):
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """Give it to another member or to a team. Its credentials and subscriptions stay, so nothing stops working."""
         applications.transfer(self.application(pk), to=self.receiver(), by=self.user)
-        return Response(ApplicationOut(Application.objects.select_related("owner", "team").get(pk=pk)).data)
+        return Response(ApplicationOut(Application.objects.select_related("owner", "team", "suspended_by").get(pk=pk)).data)
 
 
 class TeamLead(TeamsView):

@@ -29,9 +29,18 @@ class NoRedirect(serializers.Field[Any, Any, Any, Any]):
 class ApplicationIn(Body):
     name = Text(max_length=80)
     purpose = Text(max_length=500)
+    contact = Text(max_length=254, allow_blank=True, default="")
     environment = Choice(choices=Application.Environment.choices, default=Application.Environment.LIVE)
     team = serializers.UUIDField(required=False)
     redirect_uris = NoRedirect(required=False, write_only=True)
+
+
+class ApplicationChangeIn(Body):
+    """`contact` is an e-mail address or an https address, "" for none. What is left out stays as it is."""
+
+    name = Text(max_length=80, required=False)
+    purpose = Text(max_length=500, required=False)
+    contact = Text(max_length=254, allow_blank=True, required=False)
 
 
 class TransferIn(Body):
@@ -53,14 +62,25 @@ class LeadIn(Body):
 
 
 class ApplicationOut(serializers.ModelSerializer[Application]):
-    """`team` owns it, if there is one; `owner` answers for it, of a team its lead."""
+    """`team` owns it, if there is one; `owner` answers for it, of a team its lead.
+
+    While it is suspended `reason` and `suspended_by` say why and by whom; `resumable_by_owner` whether its own people can resume it.
+    """
 
     owner = serializers.EmailField(source="owner.email")
     team_name = serializers.CharField(source="team.name", default=None)
+    suspended_by = serializers.EmailField(source="suspended_by.email", default=None)
+    resumable_by_owner = serializers.SerializerMethodField()
 
     class Meta:
         model = Application
-        fields = ["id", "name", "purpose", "environment", "owner", "team", "team_name", "client_id", "status", "created_at"]
+        fields = [
+            "id", "name", "purpose", "contact", "environment", "owner", "team", "team_name", "client_id", "status", "reason",
+            "suspended_by", "resumable_by_owner", "created_at", "deleted_at",
+        ]  # fmt: skip
+
+    def get_resumable_by_owner(self, application: Application) -> bool:
+        return application.status == Application.Status.SUSPENDED and not application.suspended_by_others
 
 
 class CredentialIn(Body):

@@ -7,7 +7,6 @@ from keys.oauth import documents, introspection, revocation, token
 
 urlpatterns = [
     path("applications/", rest.Applications.as_view(), name="applications"),
-    path("applications/<uuid:pk>/", rest.ApplicationDetail.as_view(), name="application"),
     path("applications/<uuid:pk>/credentials/", rest.Credentials.as_view(), name="credentials"),
     path(
         "applications/<uuid:pk>/credentials/<uuid:credential>/roll/",

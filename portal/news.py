@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from apis.actions.questions import ANSWERED, ASKED, TALK
-from apis.models import UNDO, ApiVersion, BrownOut, Review, Subscription
+from apis.models import UNDO, ApiVersion, BrownOut, Plan, Review, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse
 from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
@@ -22,12 +22,14 @@ from tenants.roles import permissions_held, who_may
 
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
 EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "application.transferred"
+DELETED = "application.deleted"
 SERVICE_ENDS_SOON = "service_account.ends_soon"
 REVIEW_REQUESTED = "review.requested"
+PLAN_CHANGED = "plan.changed"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
-About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Review | None
+About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,13 @@ GROUPS: dict[str, Group] = {
         "applications.own",
         frozenset(f"subscription.{verb}" for verb in ("asked", "approved", "rejected", "suspended", "resumed", "cancelled")),
     ),
+    "applications": Group(
+        gettext_lazy("My applications"),
+        gettext_lazy("One was suspended, resumed or deleted by somebody else, of yours or your teams'."),
+        _YOURS,
+        "applications.own",
+        frozenset(f"application.{verb}" for verb in ("suspended", "resumed", "deleted")),
+    ),
     "credentials": Group(
         gettext_lazy("My credentials"),
         gettext_lazy("One ends soon, has expired or was revoked by somebody else, of an application of yours or your teams'."),
@@ -72,7 +81,7 @@ GROUPS: dict[str, Group] = {
     ),
     "versions": Group(
         gettext_lazy("APIs that my applications call"),
-        gettext_lazy("A version is deprecated, blocked or retired, or a brown-out of it is planned."),
+        gettext_lazy("A version is deprecated, blocked or retired, a brown-out of it is planned, or the plan is changed or deprecated."),
         gettext_lazy("You get this because an application of yours or your team's subscribes to the API, at %(tenant)s."),
         "applications.own",
         frozenset(
@@ -80,6 +89,9 @@ GROUPS: dict[str, Group] = {
                 *(f"version.{verb}" for verb in ("deprecated", "sunset_changed", "reinstated", "blocked", "unblocked", "retired")),
                 "brown_out.planned",
                 "brown_out.cancelled",
+                PLAN_CHANGED,
+                "plan.deprecated",
+                "plan.reinstated",
             }
         ),
     ),
@@ -196,6 +208,8 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
         found |= ApiVersion.objects.select_related("api", "successor").in_bulk(ids["version"])
     if ids["brown_out"]:
         found |= BrownOut.objects.select_related("version__api", "version__successor").in_bulk(ids["brown_out"])
+    if ids["plan"]:
+        found |= Plan.objects.select_related("api").in_bulk(ids["plan"])
     if ids["review"]:
         found |= Review.objects.for_list().in_bulk(ids["review"])
     if ids["service_account"]:
@@ -207,14 +221,14 @@ def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
-        "review",
+        "plan", "review",
     }  # fmt: skip
 
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
     a service account has ended, or ends much later; a review or a request was decided, or a question answered; an invitation is not open
-    any more, or was sent again.
+    any more, or was sent again; what ended, ended with its application.
     """
     ids = defaultdict(set)
     for event in events:
@@ -240,7 +254,8 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         opened = set(Invitation.objects.filter(pk__in=newest, status=Invitation.Status.PENDING).values_list("pk", flat=True))
         asks = {pk for invitation, pk in newest.items() if invitation in opened}
         stale |= {event.pk for event in events if event.kind in INVITED and event.pk not in asks}
-    return stale
+    # What ends with its application is told with that, once.
+    return stale | {event.pk for event in events if event.data.get("with_application")}
 
 
 # --- whom it concerns ------------------------------------------------------------------------------------------------
@@ -250,7 +265,7 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
 class Crowd:
     """Whom some events may concern: members with what they may do, and those who were removed, each by which event.
 
-    `subscribed` has the applications that may call each API.
+    `subscribed` has the applications that may call each API, `holding` the open subscriptions under each plan.
     """
 
     members: Mapping[UUID, Membership]
@@ -258,6 +273,7 @@ class Crowd:
     removed: Mapping[UUID, User]
     ends: Mapping[UUID, int]
     subscribed: Mapping[UUID, list[Application]]
+    holding: Mapping[UUID, list[Subscription]]
 
     def of(self, application: Application) -> set[UUID]:
         """Who answers for an application: its owner, and its team."""
@@ -273,13 +289,16 @@ class Crowd:
 def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     """Nobody of another tenant, and of those who have left only who were removed just now."""
     subscribed = _subscribed({version.api_id for each in about.values() if (version := version_of(each))})
+    holding = _holding({each.pk for each in about.values() if isinstance(each, Plan)})
     applications = [application for each in about.values() if (application := application_of(each))]
     applications += [each for found in subscribed.values() for each in found]
+    applications += [each.application for found in holding.values() for each in found]
     teams = defaultdict(set)
     if ids := {each.team_id for each in applications if each.team_id}:
         for team, person in TeamMember.objects.filter(team__in=ids).values_list("team_id", "membership__user_id"):
             teams[team].add(person)
     named = {each.owner_id for each in applications} | {each.requested_by_id for each in about.values() if isinstance(each, Subscription)}
+    named |= {each.requested_by_id for found in holding.values() for each in found}
     named |= {each.created_by_id for each in about.values() if isinstance(each, ServiceAccount)}
     named |= {each.requested_by_id for each in about.values() if isinstance(each, Review)}
     named |= set().union(*teams.values()) | {event.subject_id for event in events if event.kind == "member.changed"}
@@ -291,7 +310,7 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
             wanted |= who_may(GROUPS[group].permission)
         members = members.filter(wanted)
     ends = {event.subject_id: event.number for event in events if event.kind == REMOVED}
-    return Crowd({each.user_id: each for each in members}, teams, User.objects.in_bulk(ends) if ends else {}, ends, subscribed)
+    return Crowd({each.user_id: each for each in members}, teams, User.objects.in_bulk(ends) if ends else {}, ends, subscribed, holding)
 
 
 def _subscribed(apis: Collection[UUID]) -> Mapping[UUID, list[Application]]:
@@ -299,6 +318,14 @@ def _subscribed(apis: Collection[UUID]) -> Mapping[UUID, list[Application]]:
     if apis:
         for each in Subscription.objects.open().filter(api__in=apis).select_related("application").order_by("application_id"):
             found[each.api_id].append(each.application)
+    return found
+
+
+def _holding(plans: Collection[UUID]) -> Mapping[UUID, list[Subscription]]:
+    found = defaultdict(list)
+    if plans:
+        for each in Subscription.objects.open().filter(plan__in=plans).select_related("application").order_by("pk"):
+            found[each.plan_id].append(each)
     return found
 
 
@@ -332,6 +359,10 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         return {about.requested_by_id}
     if version := version_of(about):
         return set().union(*map(among.of, among.subscribed.get(version.api_id, [])))
+    if isinstance(about, Plan):
+        # Who decides is no matter of those who are in.
+        held = among.holding.get(about.pk, []) if event.kind != PLAN_CHANGED or "calls" in event.data["now"] else []
+        return set().union(*(among.of(each.application) | {each.requested_by_id} for each in held))
     group = GROUP_OF[event.kind]
     if group in FOR_ALL:
         permission = GROUPS[group].permission

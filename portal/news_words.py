@@ -10,10 +10,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions.questions import ANSWERED, ASKED
-from apis.models import ApiVersion, Review, Subscription
+from apis.models import ApiVersion, Plan, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
-from portal.news import ENDS_SOON, EXPIRED, GROUP_OF, GROUPS, REMOVED, REQUESTED, REVIEW_REQUESTED, TRANSFERRED, About, version_of
+from portal.news import (
+    DELETED,
+    ENDS_SOON,
+    EXPIRED,
+    GROUP_OF,
+    GROUPS,
+    REMOVED,
+    REQUESTED,
+    REVIEW_REQUESTED,
+    TRANSFERRED,
+    About,
+    version_of,
+)
 from tenants.models import Event, Invitation, ServiceAccount, Tenant
 from tenants.people import invitations
 
@@ -50,6 +62,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "subscription.cancelled": (
         gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
         gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
+    ),
+    "application.suspended": (
+        gettext_lazy("%(application)s is suspended"),
+        gettext_lazy("%(person)s suspended %(application)s. All of its calls are refused until it is resumed; nothing of it is lost."),
+    ),
+    "application.resumed": (
+        gettext_lazy("%(application)s is active again"),
+        gettext_lazy("%(person)s resumed %(application)s. Its calls pass again."),
+    ),
+    DELETED: (
+        gettext_lazy("%(application)s was deleted"),
+        gettext_lazy("%(person)s deleted %(application)s. Its subscriptions and credentials have ended, and its calls are refused."),
     ),
     EXPIRED: (
         gettext_lazy("%(application)s: %(credential)s has expired"),
@@ -104,6 +128,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "brown_out.cancelled": (
         gettext_lazy("A brown-out of %(version)s is cancelled"),
         gettext_lazy("The brown-out of %(version)s is cancelled."),
+    ),
+    "plan.changed": (
+        gettext_lazy("%(api)s: the plan %(plan)s allows something else"),
+        gettext_lazy("%(person)s changed the limit of the plan. It holds at once, also for your applications that have it."),
+    ),
+    "plan.deprecated": (
+        gettext_lazy("%(api)s: the plan %(plan)s is deprecated"),
+        gettext_lazy("%(person)s deprecated the plan. Your applications that have it go on as before; nothing new subscribes under it."),
+    ),
+    "plan.reinstated": (
+        gettext_lazy("%(api)s: the plan %(plan)s stays"),
+        gettext_lazy("%(person)s offers the plan again."),
     ),
     "review.requested": (
         gettext_lazy("%(revision)s of %(version)s waits for a review"),
@@ -160,6 +196,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
 }
 
 
+# In place of its own, where a subscription ended with its plan.
+_PLAN_CLOSED = gettext_lazy("%(person)s closed the plan %(plan)s, and so cancelled it. Calls are refused; you may ask under another plan.")
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """One event to its readers, in the language in force. `things` are other people's words that subject and sentence name.
@@ -191,6 +231,8 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
         return _of_service_account(event, about, tenant)
     if isinstance(about, Review):
         return _of_review(event, about, tenant)
+    if isinstance(about, Plan):
+        return _of_plan(event, about, tenant)
     if version := version_of(about):
         return _of_version(event, version, tenant)
     subject, sentence = WORDS[event.kind]
@@ -200,7 +242,7 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
     if isinstance(about, Application):
         things["application"] = about
         path, button = reverse("app", args=[tenant.slug, about.pk]), _("Look at the application")
-        rows: list[tuple[str, object]] = [(_("Application"), about)]
+        rows: list[tuple[str, object]] = [(_("Application"), about), *([(_("When"), event.at)] if event.kind != TRANSFERRED else [])]
     else:
         path, button, rows = _of_tenant(event, tenant)
     if event.kind.startswith("gateway."):
@@ -257,6 +299,8 @@ def _of_source(event: Event, tenant: Tenant) -> tuple[str, str]:
 def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
     to_decide = event.kind in {REQUESTED, ANSWERED}
     subject, sentence = WORDS[event.kind]
+    if event.data.get("closed_plan"):
+        sentence = _PLAN_CLOSED
     written = words.added(event.data)
     return Said(
         str(subject),
@@ -349,6 +393,25 @@ def _of_version(event: Event, version: ApiVersion, tenant: Tenant) -> Said:
         {"version": version, "person": event.actor_name},
         page if gone else f"{page}?version={version.name}",
         _("Look at the catalogue") if gone else _("Look at the API"),
+        [*rows, (_("When"), event.at)],
+        reason,
+        _("Reason") if reason else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_plan(event: Event, plan: Plan, tenant: Tenant) -> Said:
+    subject, sentence = WORDS[event.kind]
+    reason = words.added(event.data)
+    rows: list[tuple[str, object]] = [(_("API"), plan.api), (_("Plan"), plan)]
+    for name, terms in ((_("Limit before"), event.data.get("was")), (_("Limit"), event.data.get("now"))):
+        rows += [(name, limit)] if (limit := words.limit(terms)) else []
+    return Said(
+        str(subject),
+        str(sentence),
+        {"api": plan.api, "plan": plan, "person": event.actor_name},
+        f"{reverse('catalogue-api', args=[tenant.slug, plan.api.slug])}?tab=plans",
+        _("Look at the plans"),
         [*rows, (_("When"), event.at)],
         reason,
         _("Reason") if reason else "",

@@ -24,7 +24,7 @@ def measure() -> datetime:
         defaults={
             "members": Membership.objects.count(),
             "apis": Api.objects.count(),
-            "applications": Application.objects.count(),
+            "applications": Application.objects.standing().count(),
             "subscriptions": Subscription.objects.filter(status=Subscription.Status.ACTIVE).count(),
             "events": events.require_lock().number,
             "measured_at": now,

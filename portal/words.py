@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.models.api import limit_in_words
+from keys.actions.application_life import WITH_ITS_APPLICATION
 from keys.models import Credential
 from tenants.models import Event, Role
 
@@ -28,6 +29,10 @@ ROLES: dict[str, Promise] = {
 
 
 # What Portico itself writes down is English, whoever caused it: an event is the same for all its readers.
+_FIXED: dict[str, Promise] = {
+    "Rolled without grace.": gettext_lazy("Rolled without grace."),
+    WITH_ITS_APPLICATION: gettext_lazy("Its application was deleted."),
+}
 _BY_ITSELF = re.compile(r"The plan (?P<plan>.+) approves by itself\.")
 
 
@@ -46,8 +51,8 @@ def happened(kind: str, data: Data, *, actor: str, subject: str, by_a_person: bo
 def added(data: Data) -> str:
     """What a person, or a gateway, said about it in their own words; "" where nothing was said."""
     said = next((str(data[name]) for name in ("reason", "purpose", "note", "text") if data.get(name)), "")
-    if said == "Rolled without grace.":
-        return _("Rolled without grace.")
+    if said in _FIXED:
+        return str(_FIXED[said])
     if found := _BY_ITSELF.fullmatch(said):
         return _("The plan %(plan)s approves by itself.") % {"plan": found["plan"]}
     return said
@@ -127,7 +132,10 @@ def _named(data: Data) -> dict[str, Any]:
         "number": data.get("number", ""),
         "days": data.get("days", 0),
         "many": data.get("operations", 0),
-        "terms": limit_in_words(data["calls"], data["seconds"]) if data.get("calls") and data.get("seconds") else "",
+        "terms": limit(now) or limit(data),
+        "terms_before": limit(was),
+        "ended": data.get("ended", 0),
+        "plan": data.get("closed_plan", ""),
         "was": was.get("name", "") if isinstance(was, Mapping) else was,
         "now": listed(now) if isinstance(now, list) else now if isinstance(now, str) else "",
         "roles": listed(ROLES.get(role, role) for role in data.get("roles", [])),
@@ -139,6 +147,12 @@ def _named(data: Data) -> dict[str, Any]:
         "certificate": data.get("certificate", ""),
         "times": data.get("times", 0),
     }
+
+
+def limit(terms: Any) -> str:
+    """“60 calls a minute”, of what an event tells about a plan; "" where it tells no limit."""
+    whole = isinstance(terms, Mapping) and terms.get("calls") and terms.get("seconds")
+    return limit_in_words(terms["calls"], terms["seconds"]) if whole else ""
 
 
 def _api_changed(data: Data) -> str:
@@ -154,6 +168,12 @@ def _cors_changed(data: Data) -> str:
     if data.get("now", {}).get("cors_origins"):
         return _("%(actor)s lets browser pages of %(origins)s call %(subject)s")
     return _("%(actor)s lets no browser page call %(subject)s any more")
+
+
+def _application_changed(data: Data) -> str:
+    if "name" in data.get("now", {}):
+        return _("%(actor)s renamed the application %(was)s to %(name)s")
+    return _("%(actor)s changed what the application %(subject)s is for, or whom to ask about it")
 
 
 def _revision_created(data: Data) -> str:
@@ -177,6 +197,31 @@ def _review_changed(data: Data) -> str:
     if data.get("now"):
         return _("%(actor)s has revisions of %(subject)s reviewed by a second person")
     return _("%(actor)s lets revisions of %(subject)s go live without a review")
+
+
+def _plan_changed(data: Data) -> str:
+    now = data.get("now", {})
+    if "calls" in now and "approval" in now:
+        return _("%(actor)s changed the plan %(subject)s of %(api)s from %(terms_before)s to %(terms)s, and who decides")
+    if "calls" in now:
+        return _("%(actor)s changed the plan %(subject)s of %(api)s from %(terms_before)s to %(terms)s")
+    return _("%(actor)s changed who decides under the plan %(subject)s of %(api)s")
+
+
+def _plan_closed(data: Data) -> str:
+    if not data.get("ended"):
+        return _("%(actor)s closed the plan %(subject)s of %(api)s")
+    return ngettext(
+        "%(actor)s closed the plan %(subject)s of %(api)s; %(ended)s subscription ended with it",
+        "%(actor)s closed the plan %(subject)s of %(api)s; %(ended)s subscriptions ended with it",
+        data["ended"],
+    )
+
+
+def _cancelled(data: Data) -> str:
+    if data.get("closed_plan"):
+        return _("%(actor)s cancelled %(subject)s by closing the plan %(plan)s")
+    return _("%(actor)s cancelled %(subject)s")
 
 
 _GOT: dict[str, Promise] = {
@@ -313,7 +358,15 @@ SENTENCES: dict[str, Promise | Say] = {
     "upstream.resolved": gettext_lazy("%(subject)s has other addresses now: %(now)s"),
     "plan.created": gettext_lazy("%(actor)s made the plan %(subject)s of %(api)s: %(terms)s"),
     "plan.published": gettext_lazy("%(actor)s opened the plan %(subject)s to subscribers"),
+    "plan.changed": _plan_changed,
+    "plan.deprecated": gettext_lazy("%(actor)s deprecated the plan %(subject)s of %(api)s; nothing new subscribes under it"),
+    "plan.reinstated": gettext_lazy("%(actor)s offers the plan %(subject)s of %(api)s again"),
+    "plan.closed": _plan_closed,
     "application.created": gettext_lazy("%(actor)s registered the application %(subject)s"),
+    "application.changed": _application_changed,
+    "application.suspended": gettext_lazy("%(actor)s suspended the application %(subject)s; its calls are refused"),
+    "application.resumed": gettext_lazy("%(actor)s resumed the application %(subject)s; its calls pass again"),
+    "application.deleted": gettext_lazy("%(actor)s deleted the application %(subject)s"),
     "application.tried": gettext_lazy("%(actor)s tried %(operation)s of %(api)s in the browser as %(subject)s"),
     "credential.created": _credential_created,
     "credential.rolled": gettext_lazy("%(actor)s rolled the credential %(subject)s; it works on until its grace ends"),
@@ -331,7 +384,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "subscription.decision_undone": gettext_lazy("%(actor)s took the decision about %(subject)s back; it is a request again"),
     "subscription.suspended": gettext_lazy("%(actor)s suspended %(subject)s"),
     "subscription.resumed": gettext_lazy("%(actor)s resumed %(subject)s"),
-    "subscription.cancelled": gettext_lazy("%(actor)s cancelled %(subject)s"),
+    "subscription.cancelled": _cancelled,
     "gateway.rejected_config": gettext_lazy("The gateway %(subject)s refused a configuration"),
     "gateway.registered": gettext_lazy("%(actor)s made the gateway %(subject)s known"),
     "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new token; the one before ended"),

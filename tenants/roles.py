@@ -21,6 +21,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "subscriptions.decide": frozenset({_A, _V}),
     "applications.own": frozenset({_A, _D}),
     "applications.see_all": frozenset({_A, _V}),
+    "applications.suspend": frozenset({_A, _V}),
     "applications.revoke_any": frozenset({_A}),
     "keys.see": frozenset({_A, _U}),
     "keys.manage": frozenset({_A}),
@@ -35,6 +36,7 @@ NEEDS: dict[str, str] = {
     "members.manage": "members.see",
     "apis.publish": "apis.see_all",
     "subscriptions.decide": "subscriptions.see_all",
+    "applications.suspend": "applications.see_all",
     "applications.revoke_any": "applications.see_all",
     "keys.manage": "keys.see",
 }

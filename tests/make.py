@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from apis import lint, openapi
-from apis.actions import drafts, publishing, subscriptions, versions
+from apis.actions import drafts, plans, publishing, subscriptions, versions
 from apis.models import Api, ApiVersion, Draft, Plan, Subscription
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing
@@ -152,8 +152,8 @@ def draft(owner: User | None = None, *, slug: str = "orders", upstream: str = "h
 
 def plan(of: Api | None = None, *, name: str | None = None, calls: int = 1000, seconds: int = 1, approval: str = "manual") -> Plan:
     of = of or api()
-    found = publishing.create_plan(of, name=name or f"plan-{next(_numbers)}", calls=calls, seconds=seconds, approval=approval, by=None)
-    publishing.publish_plan(found, by=None)
+    found = plans.create(of, name=name or f"plan-{next(_numbers)}", calls=calls, seconds=seconds, approval=approval, by=None)
+    plans.publish(found, by=None)
     return found
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apis import openapi
-from apis.actions import publishing
+from apis.actions import plans, publishing
 from apis.actions.publishing import Mock, Target
 from apis.models import Api, DocumentImport, Draft
 from apis.openapi import Document, Problem
@@ -125,8 +125,8 @@ def publish(draft: Draft, *, document: Document, target: Target | Mock, plan: Te
     revision = publishing.add_revision(version, document=document, target=target, by=by)
     publishing.make_live(revision, by=by)
     version.refresh_from_db()
-    offered = publishing.create_plan(api, name=plan.name, calls=plan.calls, seconds=plan.seconds, approval=plan.approval, by=by)
-    publishing.publish_plan(offered, by=by)
+    offered = plans.create(api, name=plan.name, calls=plan.calls, seconds=plan.seconds, approval=plan.approval, by=by)
+    plans.publish(offered, by=by)
     event = publishing.publish(version, by=by)
     draft.delete()
     return api, event

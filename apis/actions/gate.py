@@ -87,7 +87,7 @@ def callers(version: ApiVersion, live: Revision, found: Differences) -> list[Con
         told["last_at"] = max(told["last_at"], row["last"])
         if levels[row["operation_id"]] is Level.BREAKING:
             told["level"] = Level.BREAKING
-    applications = Application.objects.filter(pk__in=sums).select_related("owner", "team").order_by("name", "pk")
+    applications = Application.objects.standing().filter(pk__in=sums).select_related("owner", "team").order_by("name", "pk")
     concerns = [Concerned(each, **sums[each.pk]) for each in applications]
     return sorted(concerns, key=lambda each: (each.level.rank, -each.calls))
 

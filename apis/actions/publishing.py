@@ -1,4 +1,4 @@
-"""What happens to APIs, their versions, revisions and plans."""
+"""What happens to APIs, their versions and revisions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +20,7 @@ from apis.actions.reviews import had_by_callers, hold_to_review, is_back
 from apis.actions.rules import hold_to_rules
 from apis.balancing import Balancing
 from apis.connections import Connection, ConnectionRefused
-from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Part, Plan, Revision, Upstream
+from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Part, Revision, Upstream
 from apis.openapi import Document, Problem
 from keys.envelope import seal
 from keys.kek import kek
@@ -389,19 +389,3 @@ def _reaches_callers(revision: Revision, now: datetime, *, by: User | None) -> N
     if revision.went_live_at is None:
         revision.went_live_at = now
         revision.save(update_fields=["went_live_at"])
-
-
-@transaction.atomic
-def create_plan(api: Api, *, name: str, calls: int, seconds: int, approval: str, by: User | None) -> Plan:
-    events.lock()
-    if Plan.objects.filter(api=api, name=name).exists():
-        raise NotAllowed(_("%(api)s has a plan “%(name)s” already.") % {"api": api, "name": name})
-    plan = Plan.objects.create(api=api, name=name, calls=calls, seconds=seconds, approval=approval)
-    events.record("plan.created", plan, by=by, api=api.slug, calls=calls, seconds=seconds, approval=approval)
-    return plan
-
-
-@transaction.atomic
-def publish_plan(plan: Plan, *, by: User | None) -> Event:
-    events.lock()
-    return move(plan, Plan.Status.PUBLISHED, by=by)

@@ -1,6 +1,7 @@
 """Asking for a subscription, and deciding."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -8,6 +9,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
+from keys.actions.applications import check_active
 from keys.models import Application
 from tenants import due, events, limits
 from tenants.errors import NotAllowed
@@ -25,6 +27,7 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
     A plan that approves by itself is active at once, unless the last word of a person was to suspend.
     """
     events.lock()
+    check_active(application)
     if not api.versions.filter(status__in=ApiVersion.BEGINNING).exists():
         going = Api.objects.published().filter(pk=api.pk).exists()
         said = (
@@ -35,8 +38,7 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
         raise NotAllowed(said % {"api": api})
     if not Api.objects.readable_by(by, held_now(by)).filter(pk=api.pk).exists():
         raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
-    if plan.api_id != api.pk or plan.status != Plan.Status.PUBLISHED:
-        raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % {"api": api, "plan": plan})
+    _has_to_be_offered(plan, api)
     standing = Subscription.objects.open().filter(application=application, api=api).first()
     if standing is not None:
         said = _("%(application)s has a subscription to %(api)s already; it is %(state)s.")
@@ -99,6 +101,7 @@ def undo(subscription: Subscription, *, by: User) -> Event:
         raise NotAllowed(_why_not(subscription, lock.now))
     if subscription.status == _Status.REJECTED:
         _not_asked_again(subscription)
+        _not_closed(subscription)
         _room_for(subscription.application)
     return move(subscription, _Status.PENDING, by=by, reason="", decided_by=None, decided_at=None, undo_until=None, ended_at=None)
 
@@ -119,6 +122,12 @@ def _not_asked_again(subscription: Subscription) -> None:
     if Subscription.objects.open().filter(application=application, api=api).exists():
         said = _("%(application)s has asked for %(api)s again meanwhile, so this decision stands; decide the new request.")
         raise NotAllowed(said % {"application": application, "api": api})
+
+
+def _not_closed(subscription: Subscription) -> None:
+    subscription.plan.refresh_from_db(fields=["status"])
+    if subscription.plan.status == Plan.Status.CLOSED:
+        raise NotAllowed(_("The plan %(plan)s was closed meanwhile, so this decision stands.") % {"plan": subscription.plan})
 
 
 @transaction.atomic
@@ -142,7 +151,23 @@ def resume(subscription: Subscription, *, by: User) -> Event:
 def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
     """End it for good; a new one may be asked for."""
     lock = events.lock()
-    return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, undo_until=None, ended_at=lock.now, asked_at=None)
+    return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, **ends(lock.now))
+
+
+def _has_to_be_offered(plan: Plan, api: Api) -> None:
+    """:raises NotAllowed: nothing may begin under the plan, as it stands now: people choose on pages that grow old."""
+    plan.refresh_from_db(fields=["status", "approval"])
+    names = {"api": api, "plan": plan, "state": in_words(plan, plan.status)}
+    if plan.api_id != api.pk or plan.status == Plan.Status.STAGING:
+        raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % names)
+    if plan.status != Plan.Status.PUBLISHED:
+        said = _("The plan %(plan)s of %(api)s is %(state)s, so nothing new can subscribe under it. Choose another.")
+        raise NotAllowed(said % names)
+
+
+def ends(now: datetime) -> dict[str, Any]:
+    """What each end writes beside the state: there is nothing to undo any more, and no answer is waited for."""
+    return {"undo_until": None, "ended_at": now, "asked_at": None}
 
 
 def _room_for(application: Application) -> None:

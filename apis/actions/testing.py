@@ -79,7 +79,8 @@ def _check_tester(version: ApiVersion, application: Application | None, *, by: U
             said = _("%(api)s is open, so it takes a subscription to call this; leave the application out.")
             raise Invalid({"application": [said % {"api": version.api}]})
         return
-    if application is None or not Application.objects.owned_by(by).filter(pk=application.pk).exists():
+    mine = Application.objects.owned_by(by).filter(status=Application.Status.ACTIVE)
+    if application is None or not mine.filter(pk=application.pk).exists():
         said = _("Nothing of %(api)s is open, so no application can subscribe to it: choose one of yours that may call this.")
         raise Invalid({"application": [said % {"api": version.api}]})
 

@@ -43,7 +43,7 @@ def callers(version: ApiVersion) -> list[Caller]:
     uses = OperationUse.objects.filter(version=version).lately().by_application()
     known = {each.application_id: each for each in version.acknowledgements.select_related("by")}
     open_ones = Subscription.objects.open().filter(api=version.api_id).values_list("application", flat=True)
-    rows = Application.objects.filter(pk__in={*uses, *open_ones}).select_related("owner", "team").order_by("name", "pk")
+    rows = Application.objects.standing().filter(pk__in={*uses, *open_ones}).select_related("owner", "team").order_by("name", "pk")
     nothing = {"calls": 0, "last_at": None}
     found = [Caller(each, **uses.get(each.pk, nothing), acknowledged=known.get(each.pk)) for each in rows]
     return sorted(found, key=lambda each: -each.calls)

@@ -66,7 +66,7 @@ class ApiQuerySet(models.QuerySet["Api"]):
         """What subscribers may know: no version and no plan that is still being made."""
         return self._with(
             ApiVersion.objects.offered(),
-            Plan.objects.filter(status=Plan.Status.PUBLISHED),
+            Plan.objects.offered(),
         )
 
     def _with(self, versions: "models.QuerySet[ApiVersion]", plans: "models.QuerySet[Plan]") -> Self:
@@ -341,19 +341,38 @@ class Operation(TenantModel):
         return f"{self.method} {self.path}"
 
 
+class PlanQuerySet(models.QuerySet["Plan"]):
+    def offered(self) -> Self:
+        """Those under which applications may begin."""
+        return self.filter(status=Plan.Status.PUBLISHED)
+
+
+PlanManager = TenantManager.from_queryset(PlanQuerySet)
+
+
 class Plan(TenantModel):
-    """Terms of use of an API: how many calls in how many seconds, and who decides."""
+    """Terms of use of an API: how many calls in how many seconds, and who decides. The name of a closed one is not given again."""
 
     class Status(models.TextChoices):
         STAGING = "staging", gettext_lazy("Staging")
         PUBLISHED = "published", gettext_lazy("Published")
+        # Who has it keeps it, and nobody begins with it.
+        DEPRECATED = "deprecated", gettext_lazy("Deprecated")
+        CLOSED = "closed", gettext_lazy("Closed")
 
     class Approval(models.TextChoices):
         MANUAL = "manual", gettext_lazy("An approver decides")
         AUTOMATIC = "automatic", gettext_lazy("Approved at once")
 
     THIS: ClassVar = gettext_lazy("this plan")
-    STEPS: ClassVar[Steps] = {(Status.STAGING, Status.PUBLISHED): "published"}
+    STEPS: ClassVar[Steps] = {
+        (Status.STAGING, Status.PUBLISHED): "published",
+        (Status.PUBLISHED, Status.DEPRECATED): "deprecated",
+        (Status.DEPRECATED, Status.PUBLISHED): "reinstated",
+        (Status.STAGING, Status.CLOSED): "closed",
+        (Status.PUBLISHED, Status.CLOSED): "closed",
+        (Status.DEPRECATED, Status.CLOSED): "closed",
+    }
 
     api = models.ForeignKey(Api, models.CASCADE, related_name="plans")
     name = models.CharField(max_length=40)
@@ -361,7 +380,11 @@ class Plan(TenantModel):
     seconds = models.PositiveIntegerField()
     approval = models.CharField(max_length=10, choices=Approval, default=Approval.MANUAL)
     status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
+    # Why it is deprecated or closed, in the words of who did it.
+    reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[PlanManager["Plan"]] = PlanManager()
 
     class Meta:
         constraints = [

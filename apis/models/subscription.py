@@ -113,10 +113,8 @@ class Subscription(TenantModel):
 
     def is_own_of(self, user: User) -> bool:
         """Whether this person asked for it, or has a part in the application that it is for: four eyes see each decision."""
-        # A service account is no second pair of eyes: who knows its secret sees with it.
         person = ServiceAccount.objects.person_behind(user)
-        applicants = (self.requested_by, self.application.owner)
-        return self.application.belongs_to(person) or any(person.pk in ServiceAccount.objects.people_behind(each) for each in applicants)
+        return self.application.is_own_of(person) or person.pk in ServiceAccount.objects.people_behind(self.requested_by)
 
     def undoable_by(self, user: User, now: datetime) -> bool:
         """Whether the last that happened is this person's approval or rejection, a moment ago."""

@@ -57,6 +57,7 @@ class AccessOut(serializers.Serializer[Access]):
     at = serializers.DateTimeField()
     could_call = serializers.BooleanField()
     stopped = WhyOut(allow_null=True)
+    suspended = WhyOut(allow_null=True)
     subscriptions = SubscriptionThenOut(many=True)
     credentials = CredentialThenOut(many=True)
 

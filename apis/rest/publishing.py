@@ -15,14 +15,12 @@ from rest_framework.response import Response
 from apis import lint, openapi, searching, words
 from apis.actions import catalogue, publishing, resources, teams
 from apis.compared import compared
-from apis.models import LARGE, LIVE_LARGE, Api, ApiQuerySet, ApiVersion, Category, LintRule, Plan, Revision
+from apis.models import LARGE, LIVE_LARGE, Api, ApiQuerySet, ApiVersion, Category, LintRule, Revision
 from apis.serializers import (
     ApiChangeIn,
     ApiIn,
     ApiOut,
     DifferencesOut,
-    PlanIn,
-    PlanOut,
     PublishedApiOut,
     PublishedRevisionOut,
     RevisionDetailOut,
@@ -266,26 +264,6 @@ class RevisionDifferences(ApisView):
         if found is None:
             raise Invalid({"from": [_("%(version)s has no such revision.") % {"version": version}]})
         return found
-
-
-class Plans(ApisView):
-    access = {"POST": "apis.publish"}
-
-    @extend_schema(request=PlanIn, responses={201: PlanOut})
-    def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
-        """Make a plan, which nobody sees until it is published."""
-        return Response(PlanOut(publishing.create_plan(self.api(api), **self.read(PlanIn), by=self.user)).data, status=201)
-
-
-class PlanPublish(ApisView):
-    access = {"POST": "apis.publish"}
-
-    @extend_schema(request=None, responses=decided(PlanOut))
-    def post(self, request: Request, api: str, plan: str) -> Response:  # noqa: ARG002
-        """Offer a plan to subscribers."""
-        found: Plan = get_object_or_404(self.api(api).plans, name=plan)
-        event = publishing.publish_plan(found, by=self.user)
-        return self.decided(PlanOut(found).data, event)
 
 
 def _document(given: Any) -> openapi.Document:

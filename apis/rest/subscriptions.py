@@ -48,7 +48,8 @@ class Subscriptions(SubscriptionsView):
         given = self.read(SubscriptionIn)
         application = Application.objects.owned_by(self.user).filter(pk=given["application"]).first()
         api = Api.objects.readable_by(self.user, self.permissions).filter(slug=given["api"]).first()
-        plan = Plan.objects.filter(api=api, name=given["plan"], status=Plan.Status.PUBLISHED).first() if api else None
+        # One that is over is found, so that the rule says so.
+        plan = Plan.objects.exclude(status=Plan.Status.STAGING).filter(api=api, name=given["plan"]).first() if api else None
         missing = {}
         if application is None:
             missing["application"] = ["You have no application with this id."]

@@ -78,6 +78,7 @@ REFUSALS: tuple[Refusal, ...] = (
     _denied("KEY_REVOKED", 401, _("This API key was revoked."), _("Use the key that replaced it, or make a new one at your application.")),
     Refusal("KEY_EXPIRED", 401, _("This API key has expired."), _("Make a new API key at your application."), f"{_named('KEY_EXPIRED')} || ({_says('Jwt_is_expired')} && {_SENDS_A_KEY})"),
     _denied("IP_DENIED", 403, _("This API takes no calls from the address that this one came from."), _("Call from a network that the API's publisher lets in, or ask them; behind a proxy, its address counts.")),
+    _denied("APPLICATION_SUSPENDED", 403, _("Your application is suspended."), _("Read at the application who suspended it and why; they, or the tenant's approvers, can resume it.")),
     _denied("SUBSCRIPTION_PENDING", 403, _("Your application's subscription waits for an approver."), _("Wait for the decision, or ask the tenant's approvers.")),
     _denied("SUBSCRIPTION_SUSPENDED", 403, _("Your application's subscription is suspended."), _("Read the reason at the subscription and ask the tenant's approvers.")),
     _denied("SUBSCRIPTION_REJECTED", 403, _("Your application's request for this API was rejected."), _("Read the reason at the subscription; you may ask again.")),

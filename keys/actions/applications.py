@@ -2,7 +2,10 @@
 
 from collections.abc import Set
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator, URLValidator
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.formats import number_format
@@ -18,18 +21,24 @@ from tenants.roles import who_may
 
 
 @transaction.atomic
-def register_application(*, name: str, purpose: str, environment: str, by: User, team: Team | None = None) -> Application:
-    """:param team: one of the person's own, which it then belongs to."""
+def register_application(
+    *, name: str, purpose: str, environment: str, by: User, team: Team | None = None, contact: str = ""
+) -> Application:
+    """
+    :param team: one of the person's own, which it then belongs to.
+    :param contact: an e-mail address or an https address, where somebody answers for it; "" for none.
+    """
     events.lock()
     if team is not None and not Team.objects.of(by).filter(pk=team.pk).exists():
         raise Invalid({"team": [_("You are in no such team.")]})
+    contact = contact_of(contact)
     owner = team.lead.user if team else by
     _room_at(owner, team, name=name, by=by)
     application = Application.objects.create(
-        name=name, purpose=purpose, environment=environment, owner=owner, team=team, client_id=new_client_id()
+        name=name, purpose=purpose, contact=contact, environment=environment, owner=owner, team=team, client_id=new_client_id()
     )
-    belongs: dict[str, Any] = {"team": team.name} if team else {}
-    events.record("application.created", application, by=by, purpose=purpose, environment=environment, **belongs)
+    more: dict[str, Any] = {**({"team": team.name} if team else {}), **({"contact": contact} if contact else {})}
+    events.record("application.created", application, by=by, purpose=purpose, environment=environment, **more)
     return application
 
 
@@ -41,6 +50,7 @@ def transfer(application: Application, *, to: User | Team, by: User) -> Event:
     """
     events.lock()
     application = Application.objects.select_related("owner", "team").get(pk=application.pk)
+    check_standing(application)
     if not may_transfer(application, by, held_now(by)):
         raise NotAllowed(_("%(application)s is not yours to give any more.") % {"application": application})
     team = to if isinstance(to, Team) else None
@@ -65,7 +75,7 @@ def transfer(application: Application, *, to: User | Team, by: User) -> Event:
 
 def in_reach(user: User, permissions: Set[str]) -> QuerySet[Application]:
     """Among which somebody finds one to give away, see `may_transfer`: those they see; all, for who manages members."""
-    rows = Application.objects.select_related("owner", "team")
+    rows = Application.objects.standing().select_related("owner", "team")
     return rows if "members.manage" in permissions else rows.visible_to(user, permissions)
 
 
@@ -89,7 +99,7 @@ def receiver_called(email: str) -> User:
 def alone_of(person: User) -> QuerySet[Application]:
     """What nobody else answers for: theirs, and that of service accounts which stop when they go."""
     services = ServiceAccount.objects.filter(created_by=person).values("user")
-    return Application.objects.filter(Q(owner=person) | Q(owner__in=services), team=None)
+    return Application.objects.standing().filter(Q(owner=person) | Q(owner__in=services), team=None)
 
 
 @transaction.atomic
@@ -117,18 +127,68 @@ def change_lead(team: Team, *, to: Membership, by: User) -> Event:
     return events.record("team.changed", team, by=by, was={"lead": was}, now={"lead": str(to.user)})
 
 
+def check_standing(application: Application) -> None:
+    """
+    :raises NotAllowed: it is deleted.
+    """
+    if application.status == Application.Status.DELETED:
+        raise NotAllowed(_("%(application)s is deleted.") % {"application": application})
+
+
+def check_active(application: Application) -> None:
+    """As it is now, under the lock: neither suspended nor deleted.
+
+    :raises NotAllowed: nothing new is made for it.
+    """
+    events.require_lock()
+    application.refresh_from_db(fields=["status"])
+    check_standing(application)
+    if application.status == Application.Status.SUSPENDED:
+        said = _("%(application)s is suspended, so it gets nothing new until it is resumed.")
+        raise NotAllowed(said % {"application": application})
+
+
+def contact_of(text: str) -> str:
+    """
+    :raises Invalid: it is neither an e-mail address nor an https address.
+    """
+    text = text.strip()
+    try:
+        if text.lower().startswith("https://"):
+            URLValidator(schemes=["https"])(text)
+            if urlsplit(text).username is not None:
+                raise ValidationError("")
+        elif text:
+            EmailValidator()(text)
+    except (ValidationError, ValueError):
+        raise Invalid({"contact": [_("Give an e-mail address, or an address that begins with https://.")]}) from None
+    return text
+
+
+def check_free(name: str, *, owner: User, team: Team | None, by: User) -> None:
+    """
+    :raises NotAllowed: they have one of this name.
+    """
+    if _of(owner, team).filter(name=name).exists():
+        mine = _("You have an application called “%(name)s” already.")
+        others = _("%(whose)s has an application called “%(name)s” already.")
+        whose = team or owner
+        raise NotAllowed((mine if whose == by else others) % {"name": name, "whose": whose})
+
+
 def _room_at(owner: User, team: Team | None, *, name: str, by: User) -> None:
     """
     :raises NotAllowed: they have one of this name, or as many as they may.
     """
-    theirs = Application.objects.filter(team=team) if team else Application.objects.filter(owner=owner, team=None)
-    whose = team or owner
-    if theirs.filter(name=name).exists():
-        mine = _("You have an application called “%(name)s” already.")
-        others = _("%(whose)s has an application called “%(name)s” already.")
-        raise NotAllowed((mine if whose == by else others) % {"name": name, "whose": whose})
-    if theirs.count() >= limits.APPLICATIONS_PER_PERSON:
+    check_free(name, owner=owner, team=team, by=by)
+    if _of(owner, team).count() >= limits.APPLICATIONS_PER_PERSON:
         mine = _("You have %(most)s applications here, which is as many as one person may have.")
         others = _("%(whose)s has %(most)s applications here, which is as many as a person or a team may have.")
-        most = number_format(limits.APPLICATIONS_PER_PERSON, force_grouping=True)
+        most, whose = number_format(limits.APPLICATIONS_PER_PERSON, force_grouping=True), team or owner
         raise NotAllowed((mine if whose == by else others) % {"most": most, "whose": whose})
+
+
+def _of(owner: User, team: Team | None) -> QuerySet[Application]:
+    """All that stand in one place, where each name is given once."""
+    rows = Application.objects.standing()
+    return rows.filter(team=team) if team else rows.filter(owner=owner, team=None)

@@ -11,11 +11,12 @@ from django.utils.translation import gettext as _
 
 from keys import keyring, tokens
 from keys.actions import expiries, signing
+from keys.actions.applications import check_active
 from keys.models import Application, Credential, SigningKey, TokenPolicy
 from keys.secrets import fingerprint, new_secret, pepper_id
 from tenants import due, events
 from tenants.errors import Invalid, NotAllowed
-from tenants.lifecycle import move
+from tenants.lifecycle import NOTHING, Data, move
 from tenants.models import Event, User
 
 GRACES = {"0": timedelta(), "1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -134,6 +135,7 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
         due.expect(EXPIRE_JOB, until)
         expiries.expect(credential)
     else:
+        check_active(credential.application)
         # Written down in English whoever does it, see portal/words.py.
         move(credential, Status.REVOKED, by=by, why="Rolled without grace.", ended_at=lock.now)
     if signer is None:
@@ -144,10 +146,13 @@ def roll(credential: Credential, *, grace: str, by: User | None) -> tuple[Creden
 
 
 @transaction.atomic
-def revoke(credential: Credential, *, by: User | None, reason: str = "") -> Event:
-    """End a credential now; every token it earned dies at the gateways with it."""
+def revoke(credential: Credential, *, by: User | None, reason: str = "", data: Data = NOTHING) -> Event:
+    """End a credential now; every token it earned dies at the gateways with it.
+
+    :param data: what the event says besides.
+    """
     lock = events.lock()
-    return move(credential, Status.REVOKED, by=by, why=reason, ended_at=lock.now)
+    return move(credential, Status.REVOKED, by=by, why=reason, data=data, ended_at=lock.now)
 
 
 def expire_credentials() -> datetime | None:
@@ -240,6 +245,10 @@ def _most_days() -> int:
 
 
 def _room_for_another(application: Application) -> None:
+    """
+    :raises NotAllowed: it is suspended or deleted, or has as many as it may.
+    """
+    check_active(application)
     if application.credentials.usable().count() >= MAX_CREDENTIALS:
         said = _("%(application)s has %(most)s working credentials; revoke one that is not used.")
         raise NotAllowed(said % {"application": application, "most": MAX_CREDENTIALS})

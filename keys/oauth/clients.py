@@ -78,6 +78,8 @@ class Found:
     claim_value: str = ""
     # Whether the tenant is: neither suspended nor closing.
     active: bool = True
+    # Whether the application is.
+    suspended: bool = False
 
 
 def authenticate(request: HttpRequest, form: Form, tenant_id: UUID, slug: str, *, scopes: Iterable[str] = ()) -> tuple[str, Found]:
@@ -273,7 +275,7 @@ def _credentials(tenant_id: UUID, client_id: str, kind: Kind, scopes: Iterable[s
 
 
 def _asked(tenant_id: UUID, client_id: str, kind: Kind, scopes: Iterable[str]) -> list[Found]:
-    """One statement: the function opens the tenant's scope for itself, which ends with it (keys/migrations/0002)."""
+    """One statement: the function opens the tenant's scope for itself, which ends with it (keys/migrations/0005)."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM keys_working(%s, %s, %s, %s, %s)", [tenant_id, client_id, kind.value, list(scopes), MOST_SCOPES])
         return [Found(*row) for row in cursor.fetchall()]

@@ -28,8 +28,8 @@ def introspect(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, An
     form = forms.read(request)
     text = form.require("token")
     _, found = authenticate(request, form, tenant_id, slug)
-    if not found.active:
-        # Nothing of a tenant that is suspended works anywhere.
+    if not found.active or found.suspended:
+        # Nothing of a tenant that is suspended works anywhere; and an application that is learns nothing of others' tokens.
         return INACTIVE
     with tenant_scope(tenant_id):
         return _of_token(text, slug) or _of_key(text, slug) or INACTIVE

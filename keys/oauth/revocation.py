@@ -11,7 +11,7 @@ from keys.actions import credentials, records
 from keys.models import Credential
 from keys.oauth import forms
 from keys.oauth.clients import authenticate
-from keys.oauth.errors import endpoint
+from keys.oauth.errors import OAuthError, endpoint
 from tenants.access import open_to_all
 from tenants.errors import NotAllowed
 from tenants.scope import tenant_scope
@@ -26,7 +26,10 @@ def revoke(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, Any]:
     """
     form = forms.read(request)
     text = form.require("token")
-    client_id, _ = authenticate(request, form, tenant_id, slug)
+    client_id, found = authenticate(request, form, tenant_id, slug)
+    if found.suspended:
+        # What it has works nowhere, and would again once it is resumed: 200 would promise more.
+        raise OAuthError("unauthorized_client", "This application is suspended. Its owner can end its credentials in the portal.")
     with tenant_scope(tenant_id):
         _end(text, client_id, slug)
     return {}

@@ -36,6 +36,8 @@ def token(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, str | i
     if not found.active:
         # The client is who it says it is, and may not use the grant (RFC 6749 §5.2).
         raise OAuthError("unauthorized_client", "This tenant is suspended or closing, and issues no tokens meanwhile.")
+    if found.suspended:
+        raise OAuthError("unauthorized_client", "This application is suspended, and gets no tokens until it is resumed.")
     scope = _granted_scope(asked, found)
     confidential = "" if resources == [audience] else _check_apis(tenant_id, client_id, resources, audience)
     lifetime = _lifetime(found)

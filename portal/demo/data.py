@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apis import openapi
-from apis.actions import drafts, publishing, subscriptions
+from apis.actions import drafts, plans, publishing, subscriptions
 from apis.actions.teams import give_api
 from apis.models import Api, Subscription
 from keys.actions import service_accounts
@@ -166,7 +166,7 @@ def _publish(offer: Offer, document: openapi.Document, target: publishing.Target
         return
     publishing.publish(version, by=by)
     for name, calls, seconds, approval in offer.plans:
-        publishing.publish_plan(publishing.create_plan(api, name=name, calls=calls, seconds=seconds, approval=approval, by=by), by=by)
+        plans.publish(plans.create(api, name=name, calls=calls, seconds=seconds, approval=approval, by=by), by=by)
 
 
 def _subscribe(*, decider: User) -> None:

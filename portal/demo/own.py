@@ -10,7 +10,7 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
 from apis import lint
-from apis.actions import publishing
+from apis.actions import plans, publishing
 from apis.models import Api
 from apis.openapi import Document
 from keys.actions import service_accounts
@@ -34,8 +34,8 @@ def publish_own(*, by: User) -> Api:
     publishing.make_live(revision, by=by)
     version.refresh_from_db()
     publishing.publish(version, by=by)
-    plan = publishing.create_plan(api, name=OWN_PLAN, calls=300, seconds=60, approval="automatic", by=by)
-    publishing.publish_plan(plan, by=by)
+    plan = plans.create(api, name=OWN_PLAN, calls=300, seconds=60, approval="automatic", by=by)
+    plans.publish(plan, by=by)
     return api
 
 

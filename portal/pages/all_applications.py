@@ -12,13 +12,19 @@ from keys.models import Application
 from portal.pages.application_tabs import chosen_tab, owns
 from portal.pages.applications import rows_of
 from portal.pages.listing import chosen, page_of, sought
+from portal.templatetags.ui import STATES
 from tenants.access import TenantRequest, tenant_view
 
-_Environment = Application.Environment
+_Environment, _Status = Application.Environment, Application.Status
 
 
 def everyones(request: TenantRequest) -> QuerySet[Application]:
-    return Application.objects.visible_to(request.user, request.permissions).select_related("owner", "team")
+    return known(request).exclude(status=_Status.DELETED)
+
+
+def known(request: TenantRequest) -> QuerySet[Application]:
+    """With the deleted ones, which are only read."""
+    return Application.objects.known_to(request.user, request.permissions).select_related("owner", "team", "suspended_by")
 
 
 def matching(applications: QuerySet[Application], text: str) -> QuerySet[Application]:
@@ -30,20 +36,22 @@ def matching(applications: QuerySet[Application], text: str) -> QuerySet[Applica
 @tenant_view("applications.see_all")
 @require_safe
 def console_applications(request: TenantRequest) -> HttpResponse:
-    rows, q, environment = everyones(request), sought(request), chosen(request, "environment", _Environment.values)
+    q, environment, status = sought(request), chosen(request, "environment", _Environment.values), chosen(request, "status", _Status.values)
+    rows = known(request).filter(status=status) if status else everyones(request)
     if q:
         rows = matching(rows, q)
     if environment:
         rows = rows.filter(environment=environment)
     page = page_of(request, rows)
-    context = {"page": page, "rows": rows_of(page.rows), "q": q, "environment": environment}
+    states = [(each.value, STATES[each.value][0]) for each in _Status]
+    context = {"page": page, "rows": rows_of(page.rows), "q": q, "environment": environment, "status": status, "states": states}
     return render(request, "all_applications/list.html", context)
 
 
 @tenant_view("applications.see_all")
 @require_safe
 def console_application(request: TenantRequest, pk: UUID) -> HttpResponse:
-    application = get_object_or_404(everyones(request), pk=pk)
+    application = get_object_or_404(known(request), pk=pk)
     context = {"own": owns(request, application)}
     return render(request, "all_applications/application.html", {**chosen_tab(request, application), **context})
 

@@ -68,7 +68,7 @@ def address_of(request: TenantRequest, version: ApiVersion) -> str:
 def console_apis(request: TenantRequest) -> HttpResponse:
     q = sought(request)
     rows = Api.objects.select_related("team").prefetch_related(
-        Prefetch("versions", _versions()), Prefetch("plans", Plan.objects.order_by("id"))
+        Prefetch("versions", _versions()), Prefetch("plans", Plan.objects.exclude(status=Plan.Status.CLOSED).order_by("id"))
     )
     if team := _team(request):
         rows = rows.filter(team=team)
@@ -111,7 +111,7 @@ def console_api(request: TenantRequest, api: str) -> HttpResponse:
         "api": found,
         "versions": versions,
         "description": markdown.to_html(found.description),
-        "plans": rows_of(found.plans.order_by("id")),
+        "plans": rows_of(request, found.plans.order_by("id")),
         "may_publish": "apis.publish" in request.permissions,
         "may_switch_reviews": "settings.manage" in request.permissions,
         "subscriptions_url": _subscriptions_url(request, found),

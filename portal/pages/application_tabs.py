@@ -19,6 +19,7 @@ from apis.models import Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
 from gateway.receipts import Receipt, as_told_to, newest_decisions, receipts_of
+from keys.actions.application_life import what_bars_resuming
 from keys.actions.applications import may_transfer
 from keys.actions.credentials import ROLLABLE
 from keys.models import Application, Credential
@@ -35,6 +36,7 @@ NAMES: dict[str, Promise] = {
     "refusals": gettext_lazy("Refusals"),
     "activity": gettext_lazy("Activity"),
 }
+_Status = Application.Status
 _MEANINGS = {refusal.code: refusal.sentence for refusal in reversed(REFUSALS)}
 
 
@@ -86,8 +88,23 @@ class Happening:
     added: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """That an application is suspended or deleted: by what event, where that is enforced, why, and what bars this person from resuming."""
+
+    event: Event
+    receipt: Receipt
+    reason: str
+    bars: str
+
+
 def owns(request: TenantRequest, application: Application) -> bool:
-    """Whether it is this person's to handle; their teams are read once, where an application of a team is shown."""
+    """Whether it is this person's to handle: what is deleted is nobody's to."""
+    return application.status != Application.Status.DELETED and is_theirs(request, application)
+
+
+def is_theirs(request: TenantRequest, application: Application) -> bool:
+    """Whether it is, or was, this person's; their teams are read once, where an application of a team is shown."""
     if "applications.own" not in request.permissions:
         return False
     return application.belongs_to(request.user) if application.team_id is None else application.belongs_to(request.user, _teams(request))
@@ -102,7 +119,7 @@ def _teams(request: TenantRequest) -> frozenset[UUID]:
 
 def page_address(request: TenantRequest, application: Application, tab: str = "") -> str:
     """An application's page as this person opens it: their own, or one of the tenant's."""
-    name = "app" if owns(request, application) else "console-application"
+    name = "app" if is_theirs(request, application) else "console-application"
     return reverse(name, args=[request.tenant.slug, application.pk]) + (f"?tab={tab}" if tab else "")
 
 
@@ -115,20 +132,56 @@ def chosen_tab(request: TenantRequest, application: Application) -> dict[str, An
         "refusals": Refusal.objects.filter(application=application).count(),
     }
     read = {"credentials": _credentials, "subscriptions": _subscriptions, "refusals": _refusals, "activity": _activity}
+    bars = _bars(request, application)
     return {
         "application": application,
         "tab": tab,
         "tabs": [(name, word, counts.get(name)) for name, word in NAMES.items()],
         "fragment": f"applications/_{tab}.html",
         "going": versions.going(application) if owns(request, application) else [],
-        "may_transfer": may_transfer(application, request.user, request.permissions),
+        "may_transfer": application.status != _Status.DELETED and may_transfer(application, request.user, request.permissions),
+        "life": _life(request, application, bars),
+        "stopped": _stopped(request, application, bars),
         **read[tab](request, application),
     }
+
+
+def _life(request: TenantRequest, application: Application, bars: str) -> dict[str, str]:
+    """The addresses of what this person may do with all of it, by name."""
+    own, status, may_suspend = owns(request, application), application.status, _may_suspend(request, application)
+    offered = {
+        "edit": own,
+        "suspend": status == _Status.ACTIVE and may_suspend,
+        "resume": status == _Status.SUSPENDED and may_suspend and not bars,
+        "delete": status != _Status.DELETED and (own or "applications.revoke_any" in request.permissions),
+    }
+    args = [request.tenant.slug, application.pk]
+    return {name: reverse(f"app-{name}", args=args) for name, may in offered.items() if may}
+
+
+def _may_suspend(request: TenantRequest, application: Application) -> bool:
+    return owns(request, application) or "applications.suspend" in request.permissions
+
+
+def _bars(request: TenantRequest, application: Application) -> str:
+    """Why this person can't resume what is suspended, where they might; else ""."""
+    asks = application.status == _Status.SUSPENDED and _may_suspend(request, application)
+    return what_bars_resuming(application, request.user, request.permissions) if asks else ""
+
+
+def _stopped(request: TenantRequest, application: Application, bars: str) -> Stopped | None:
+    if application.status == _Status.ACTIVE:
+        return None
+    event = newest_decisions([application.pk])[application.pk]
+    receipt = as_told_to(request.permissions, receipts_of([event])[event.number])
+    return Stopped(event, receipt, words.added(event.data), bars)
 
 
 def _credentials(request: TenantRequest, application: Application) -> dict[str, Any]:
     page = page_of(request, with_use(application.credentials.all()))
     owner, now, replaced = owns(request, application), timezone.now(), _replacements(application)
+    # Nothing new is made of what is suspended.
+    active = owner and application.status == _Status.ACTIVE
     may_revoke = owner or "applications.revoke_any" in request.permissions
     slug = request.tenant.slug
     rows = []
@@ -147,11 +200,11 @@ def _credentials(request: TenantRequest, application: Application) -> dict[str, 
                 use,
                 number_format(use.calls, force_grouping=True),
                 verdict(each, use, now=now) if state == Credential.Status.EXPIRING else None,
-                reverse("app-credential-roll", args=ids) if owner and state == "active" and each.kind in ROLLABLE else "",
+                reverse("app-credential-roll", args=ids) if active and state == "active" and each.kind in ROLLABLE else "",
                 reverse("app-credential-revoke", args=ids) if may_revoke and state in {"active", "expiring"} else "",
             )
         )
-    add = reverse("app-credential-new", args=[slug, application.pk]) if owner else ""
+    add = reverse("app-credential-new", args=[slug, application.pk]) if active else ""
     return {"page": page, "rows": rows, "add": add}
 
 
@@ -180,11 +233,12 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
     receipts = receipts_of(list(decisions.values()))
     talks = questions.said_about([each.pk for each in page.rows if each.asked_at])
     owner = owns(request, application)
+    active = owner and application.status == _Status.ACTIVE
     standing = set(application.subscriptions.open().values_list("api_id", flat=True))
     rows = []
     for each in page.rows:
         decision = decisions.get(each.pk)
-        again = owner and each.status in {"rejected", "cancelled"} and each.api_id not in standing
+        again = active and each.status in {"rejected", "cancelled"} and each.api_id not in standing
         rows.append(
             SubscriptionRow(
                 each,
@@ -196,7 +250,7 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 reverse("app-subscription-answer", args=[request.tenant.slug, each.pk]) if owner and each.asked_at else "",
             )
         )
-    return {"page": page, "rows": rows, "subscribe": reverse("catalogue", args=[request.tenant.slug]) if owner else ""}
+    return {"page": page, "rows": rows, "subscribe": reverse("catalogue", args=[request.tenant.slug]) if active else ""}
 
 
 def _ask_again(request: TenantRequest, subscription: Subscription) -> str:

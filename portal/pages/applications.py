@@ -20,7 +20,7 @@ from apis.actions import questions, subscriptions, versions
 from apis.models import ApiVersion, Subscription
 from gateway.models import GatewayNode
 from keys.actions import applications
-from keys.models import Application, Credential
+from keys.models import Application, Credential, owned_by
 from portal import words
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
@@ -76,15 +76,28 @@ def apps(request: TenantRequest) -> HttpResponse:
     return render(request, "applications/list.html", {"page": page, "rows": rows_of(page.rows), "q": q})
 
 
-class ApplicationForm(PageForm):
+class DescribedForm(PageForm):
+    """What can be changed of an application at any time."""
+
     name = Text(most=80, label=gettext_lazy("Name"), help_text=gettext_lazy("Approvers know it by this name."))
     purpose = Text(most=500, lines=3, label=gettext_lazy("Purpose"), help_text=gettext_lazy("What it does, in a sentence or two."))
+    contact = Text(
+        most=254,
+        empty=True,
+        label=gettext_lazy("Contact"),
+        help_text=gettext_lazy("Whom to ask about it: an e-mail address, or an address that begins with https://."),
+    )
+
+
+class ApplicationForm(DescribedForm):
     environment = forms.ChoiceField(
         choices=ENVIRONMENTS,
         initial="live",
         widget=forms.RadioSelect,
         label=gettext_lazy("Environment"),
-        help_text=gettext_lazy("Tells approvers whether people depend on it. Both reach the same APIs; limits are those of the plan."),
+        help_text=gettext_lazy(
+            "Tells approvers whether people depend on it, and stays as it is. Both reach the same APIs; limits are those of the plan."
+        ),
         error_messages={"invalid_choice": gettext_lazy("Choose Live or Test.")},
     )
     team = forms.ChoiceField(
@@ -114,7 +127,7 @@ def app_new(request: TenantRequest) -> HttpResponse:
     form = ApplicationForm(given(request), teams=teams, initial={"next": request.GET.get("next", "")})
 
     def register(typed: dict[str, Any]) -> Application:
-        told = {name: typed[name] for name in ("name", "purpose", "environment")}
+        told = {name: typed[name] for name in ("name", "purpose", "contact", "environment")}
         return applications.register_application(**told, team=teams.get(typed.get("team", MINE)), by=request.user)
 
     if done := asking.carried_out(request, form, register):
@@ -143,8 +156,9 @@ def _onward(request: TenantRequest, address: str, made: Application) -> str:
 @tenant_view("applications.own")
 @require_safe
 def app(request: TenantRequest, pk: UUID) -> HttpResponse:
-    """One's own application, all of it."""
-    application = get_object_or_404(own(request), pk=pk)
+    """One's own application, all of it; what was deleted to be read."""
+    rows = Application.objects.filter(owned_by(request.user)).select_related("owner", "team", "suspended_by")
+    application = get_object_or_404(rows, pk=pk)
     return render(request, "applications/application.html", chosen_tab(request, application))
 
 

@@ -1,6 +1,6 @@
 """Asking once before something is done: a page of its own, and the same fragment in a dialog."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -23,9 +23,17 @@ class Note:
     tone: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is concerned, by name: `says` ends with a colon."""
+
+    says: str
+    names: list[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """`says` names what will happen before it does; `done` is told afterwards, at `back`."""
+    """`says` names what will happen before it does, `lists` to what; `done` is told afterwards, at `back`."""
 
     title: str
     says: str
@@ -34,6 +42,9 @@ class Question:
     done: str
     danger: bool = False
     note: Note | None = None
+    lists: Sequence[Listed] = ()
+    # A fragment that stands beneath it, as a template made it.
+    more: str = ""
 
 
 def in_dialog(request: HttpRequest) -> bool:

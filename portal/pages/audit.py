@@ -117,9 +117,17 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     gettext_lazy("Plans"): {
         "plan.created": gettext_lazy("Plan made"),
         "plan.published": gettext_lazy("Plan published"),
+        "plan.changed": gettext_lazy("Plan changed"),
+        "plan.deprecated": gettext_lazy("Plan deprecated"),
+        "plan.reinstated": gettext_lazy("Plan offered again"),
+        "plan.closed": gettext_lazy("Plan closed"),
     },
     gettext_lazy("Applications"): {
         "application.created": gettext_lazy("Application registered"),
+        "application.changed": gettext_lazy("Application changed"),
+        "application.suspended": gettext_lazy("Application suspended"),
+        "application.resumed": gettext_lazy("Application resumed"),
+        "application.deleted": gettext_lazy("Application deleted"),
         "application.tried": gettext_lazy("API tried in the browser"),
         "application.transferred": gettext_lazy("Application given away"),
         "credential.created": gettext_lazy("Credential made"),

@@ -18,6 +18,7 @@ from apis import origins, reference
 from apis.examples import is_json
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
 from keys import tokens
+from keys.models import Application
 from portal import samples
 from portal.pages import change_log, try_form, uptime
 from portal.pages.listing import chosen, sought
@@ -44,12 +45,13 @@ def versions_of(api: Api) -> list[ApiVersion]:
 
 
 def plans_of(api: Api) -> QuerySet[Plan]:
-    return api.plans.filter(status=Plan.Status.PUBLISHED).order_by("id")
+    return api.plans.offered().order_by("id")
 
 
 def own_subscriptions(api: Api, user: User) -> list[Subscription]:
     """The last of each of a person's applications to this API, those in force first."""
-    last = Subscription.objects.owned_by(user).filter(api=api).order_by("application", "-id").distinct("application")
+    mine = Subscription.objects.owned_by(user).exclude(application__status=Application.Status.DELETED)
+    last = mine.filter(api=api).order_by("application", "-id").distinct("application")
     order = [_Status.ACTIVE, _Status.SUSPENDED, _Status.PENDING, _Status.REJECTED, _Status.CANCELLED]
     return sorted(last.select_related("application", "plan"), key=lambda each: (order.index(_Status(each.status)), each.pk))
 
@@ -79,7 +81,11 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     }
     if tab == "changes":
         context["page"], context["told"] = change_log.page(request, found)
-    elif tab != "plans":
+    elif tab == "plans":
+        # Those that are going, for who has them.
+        held = {each.plan for each in mine if each.status in Subscription.OPEN}
+        context["going"] = sorted((each for each in held if each.status == Plan.Status.DEPRECATED), key=lambda each: each.pk)
+    else:
         context |= _told(request, found, version, mine, all_of_it=tab == "reference")
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)
@@ -167,7 +173,7 @@ def _but(request: TenantRequest, name: str) -> str:
 def _tried(api: Api, operation: reference.Operation, mine: list[Subscription]) -> dict[str, Any]:
     """How it is tried from the page, by those of the reader's applications that may call it now."""
     return {
-        "trying": [each for each in mine if each.status == _Status.ACTIVE],
+        "trying": [each for each in mine if each.status == _Status.ACTIVE and each.application.status == Application.Status.ACTIVE],
         "blanks": try_form.blanks(operation, names_origins=bool(api.cors_origins)),
         "body_type": _media_type(operation.body) if operation.body and operation.method not in {"GET", "HEAD"} else "",
         "asks": operation.method not in try_form.SAFE,

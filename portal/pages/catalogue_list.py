@@ -99,7 +99,7 @@ def standings(user: User | None) -> dict[UUID, str]:
 
     Two plain reads: one statement that tells all of it takes Django longer to write than PostgreSQL to answer.
     """
-    plans = Plan.objects.filter(status=Plan.Status.PUBLISHED).values_list("api", "approval").distinct().order_by()
+    plans = Plan.objects.offered().values_list("api", "approval").distinct().order_by()
     # What counts most comes last.
     found = [(api, "open" if approval == Plan.Approval.AUTOMATIC else "needs_approval") for api, approval in plans]
     mine = Subscription.objects.owned_by(user).filter(status__in=_OWN).values_list("api", "status").distinct().order_by()

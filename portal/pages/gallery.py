@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from gateway.receipts import NodeReceipt, Receipt, State
 from portal.forms import PageForm, Text
-from portal.pages.asking import Question
+from portal.pages.asking import Listed, Question
 from portal.pages.listing import Page
 from portal.templatetags.ui import STATES
 from tenants.access import open_to_all
@@ -46,6 +46,7 @@ def gallery(request: HttpRequest) -> HttpResponse:
             back=request.path,
             done="",
             danger=True,
+            lists=[Listed("These are concerned:", ["checkout-web (gold)", "crm-sync (silver)"])],
         ),
         "receipts": [
             _receipt(NodeReceipt("gateway-1", State.ENFORCED, 41), NodeReceipt("gateway-2", State.ENFORCED, 38)),

@@ -41,7 +41,8 @@ LETS: dict[str, Promise] = {
     "subscriptions.decide": _("Approve, reject, suspend, resume and cancel subscriptions"),
     "applications.own": _("Register applications, handle their secrets, ask for subscriptions"),
     "applications.see_all": _("See everyone's applications and their refused calls"),
-    "applications.revoke_any": _("Revoke anyone's secrets"),
+    "applications.suspend": _("Suspend and resume anyone's applications"),
+    "applications.revoke_any": _("Revoke anyone's secrets, and delete anyone's applications"),
     "keys.see": _("See the signing keys and the token policy"),
     "keys.manage": _("Rotate signing keys, give them up, and change the token policy"),
     "gateways.see": _("See the gateways, and what they said when they refused"),
@@ -101,7 +102,8 @@ def names_of(custom_roles: Iterable[UUID]) -> dict[UUID, str]:
 
 def _with_applications(rows: QuerySet[Membership]) -> QuerySet[Membership]:
     """Annotate how many applications each owns."""
-    owned = Application.objects.filter(owner=OuterRef("user")).order_by().values("owner").annotate(many=Count("pk")).values("many")
+    theirs = Application.objects.standing().filter(owner=OuterRef("user"))
+    owned = theirs.order_by().values("owner").annotate(many=Count("pk")).values("many")
     return rows.annotate(applications=Coalesce(Subquery(owned, output_field=IntegerField()), 0))
 
 

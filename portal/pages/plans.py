@@ -9,16 +9,16 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.db.models import Count, Q
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import publishing
+from apis.actions import plans as actions
 from apis.models import Api, Plan, Subscription
-from apis.serializers import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
+from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking
@@ -42,6 +42,17 @@ APPROVAL = [
 ]
 
 
+# What leads on from each state: page, button, and whether it takes something from subscribers. portal.pages.plan_life has the pages.
+_CHANGE = ("console-plan-change", gettext_lazy("Change…"), False)
+_CLOSE = ("console-plan-close", gettext_lazy("Close…"), True)
+WAYS: dict[str, list[tuple[str, Any, bool]]] = {
+    Plan.Status.STAGING: [("console-plan-publish", gettext_lazy("Publish…"), False), _CHANGE, _CLOSE],
+    Plan.Status.PUBLISHED: [_CHANGE, ("console-plan-deprecate", gettext_lazy("Deprecate…"), False), _CLOSE],
+    Plan.Status.DEPRECATED: [_CHANGE, ("console-plan-reinstate", gettext_lazy("Offer again…"), False), _CLOSE],
+    Plan.Status.CLOSED: [],
+}
+
+
 def number(least: int, most: int, **more: Any) -> forms.IntegerField:
     """A field for a whole number; what is none, too small or too large comes back with the range."""
     said = gettext_lazy("Give a number from %(least)s to %(most)s.")
@@ -59,15 +70,9 @@ def number(least: int, most: int, **more: Any) -> forms.IntegerField:
     return field
 
 
-class PlanForm(PageForm):
-    """`cleaned_data["terms"]` is what `publishing.create_plan` takes beside the API."""
+class TermsForm(PageForm):
+    """What a plan allows, and who decides: `terms` has it as actions take it."""
 
-    name = Text(
-        most=40,
-        label=gettext_lazy("Name of the plan"),
-        help_text=gettext_lazy("Lower-case letters, digits and hyphens, such as free or gold. It can't be changed later."),
-        validators=[RegexValidator(SLUG.regex, gettext_lazy("Use lower-case letters, digits and single hyphens."))],
-    )
     calls = number(1, MAX_PLAN_CALLS, initial=60, label=gettext_lazy("Calls"))
     period = forms.ChoiceField(choices=PERIODS, initial="60", label=gettext_lazy("In what time"))
     seconds = number(
@@ -79,12 +84,6 @@ class PlanForm(PageForm):
     )
     approval = forms.ChoiceField(choices=APPROVAL, widget=forms.RadioSelect, label=gettext_lazy("Who decides"))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not self.is_bound:
-            by_people = TenantSettings.objects.values_list("approval_by_people", flat=True).get()
-            self.initial.setdefault("approval", Plan.Approval.MANUAL if by_people else Plan.Approval.AUTOMATIC)
-
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if data.get("period") == OWN and "seconds" in data and data["seconds"] is None:
@@ -95,11 +94,32 @@ class PlanForm(PageForm):
     def terms(self) -> dict[str, Any]:
         data = self.cleaned_data
         return {
-            "name": data["name"],
             "calls": data["calls"],
             "seconds": data["seconds"] if data["period"] == OWN else int(data["period"]),
             "approval": data["approval"],
         }
+
+
+class PlanForm(TermsForm):
+    name = Text(
+        most=40,
+        label=gettext_lazy("Name of the plan"),
+        help_text=gettext_lazy("Lower-case letters, digits and hyphens, such as free or gold. It can't be changed later."),
+        validators=[RegexValidator(SLUG.regex, gettext_lazy("Use lower-case letters, digits and single hyphens."))],
+    )
+
+    field_order = ["name"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.is_bound:
+            by_people = TenantSettings.objects.values_list("approval_by_people", flat=True).get()
+            self.initial.setdefault("approval", Plan.Approval.MANUAL if by_people else Plan.Approval.AUTOMATIC)
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """With the name."""
+        return {"name": self.cleaned_data["name"], **super().terms}
 
 
 class NewPlanForm(PlanForm):
@@ -107,7 +127,7 @@ class NewPlanForm(PlanForm):
         queryset=None, to_field_name="slug", label=gettext_lazy("API"), empty_label=gettext_lazy("Choose one")
     )
 
-    field_order = ["api"]
+    field_order = ["api", "name"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -118,17 +138,24 @@ class NewPlanForm(PlanForm):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A plan of a list, and how many subscriptions to it are open."""
+    """A plan of a list, how many subscriptions to it are open, and what this person may do with it: page, word, and whether it takes."""
 
     plan: Plan
     active: int
     pending: int
+    ways: list[tuple[str, Any, bool]]
 
 
-def rows_of(plans: Iterable[Plan]) -> list[Row]:
+def rows_of(request: TenantRequest, plans: Iterable[Plan]) -> list[Row]:
     found = list(plans)
     held = open_subscriptions("plan", found)
-    return [Row(each, *held.get(each.pk, (0, 0))) for each in found]
+    return [Row(each, *held.get(each.pk, (0, 0)), _ways(request, each)) for each in found]
+
+
+def _ways(request: TenantRequest, plan: Plan) -> list[tuple[str, Any, bool]]:
+    if "apis.publish" not in request.permissions:
+        return []
+    return [(reverse(name, args=[request.tenant.slug, plan.pk]), word, takes) for name, word, takes in WAYS[plan.status]]
 
 
 def open_subscriptions(by: str, among: Iterable[Api | Plan]) -> dict[UUID, tuple[int, int]]:
@@ -153,9 +180,10 @@ def console_plans(request: TenantRequest) -> HttpResponse:
     page = page_of(request, rows)
     context = {
         "page": page,
-        "rows": rows_of(page.rows),
+        "rows": rows_of(request, page.rows),
         "q": q,
         "status": status,
+        "states": [(each.value, each.label) for each in Plan.Status],
         "filtered": bool(q or api or status),
         "may_publish": "apis.publish" in request.permissions,
     }
@@ -166,7 +194,7 @@ def console_plans(request: TenantRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def plan_new(request: TenantRequest) -> HttpResponse:
     form = NewPlanForm(given(request), initial={"api": request.GET.get("api", "")})
-    if done := asking.carried_out(request, form, lambda typed: publishing.create_plan(typed["api"], **form.terms, by=request.user)):
+    if done := asking.carried_out(request, form, lambda typed: actions.create(typed["api"], **form.terms, by=request.user)):
         plan = done.result
         said = _("The plan %(plan)s of %(api)s is made. Publish it when subscribers may choose it.")
         back = reverse("console-plans", args=[request.tenant.slug])
@@ -174,29 +202,7 @@ def plan_new(request: TenantRequest) -> HttpResponse:
     return render(request, "plans/new.html", {"form": form}, status=form.http_status)
 
 
-@tenant_view("apis.publish")
-@require_http_methods(["GET", "HEAD", "POST"])
-def plan_publish(request: TenantRequest, pk: UUID) -> HttpResponse:
-    plan: Plan = get_object_or_404(Plan.objects.select_related("api"), pk=pk)
-    names = {"plan": plan, "api": plan.api, "terms": plan.terms}
-    automatic = plan.approval == Plan.Approval.AUTOMATIC
-    question = asking.Question(
-        title=_("Publish the plan %(plan)s of %(api)s?") % names,
-        says=(
-            _("Subscribers of %(api)s can choose it from now on: %(terms)s, approved at once. It can't be taken back to staging.")
-            if automatic
-            else _("Subscribers of %(api)s can choose it from now on: %(terms)s. It can't be taken back to staging.")
-        )
-        % names,
-        button=_("Publish the plan"),
-        back=reverse("console-plans", args=[request.tenant.slug]),
-        done=_("The plan %(plan)s of %(api)s is published.") % names,
-    )
-    return asking.ask(request, question, PageForm(given(request)), lambda _data: publishing.publish_plan(plan, by=request.user))
-
-
 urlpatterns = [
     path("t/<str:tenant>/console/plans/", console_plans, name="console-plans"),
     path("t/<str:tenant>/console/plans/new/", plan_new, name="console-plan-new"),
-    path("t/<str:tenant>/console/plans/<uuid:pk>/publish/", plan_publish, name="console-plan-publish"),
 ]

@@ -29,7 +29,7 @@ def receipt(request: TenantRequest, number: int) -> HttpResponse:
 def _said(request: TenantRequest, event: Event) -> str:
     """What was said with it: about an application, for its owner and those who see such things, not for who sees gateways alone."""
     said, theirs = added(event.data), request.permissions - {"gateways.see"}
-    if not said or event.subject_type not in {"subscription", "credential"} or "audit.read" in theirs:
+    if not said or event.subject_type not in {"subscription", "credential", "application"} or "audit.read" in theirs:
         return said
     return said if receipts.visible_to(request.user, theirs).filter(pk=event.pk).exists() else ""
 

@@ -84,7 +84,8 @@ def revision_test(request: TenantRequest, api: str, version: str, number: int) -
     """Open it, or, where it is open, for another time from now on."""
     found = revision_at(api, version, number)
     names = {"number": found.number, "version": found.version}
-    own = Application.objects.owned_by(request.user).order_by("name") if testing.needs_tester(found.version) else None
+    active = Application.objects.owned_by(request.user).filter(status=Application.Status.ACTIVE).order_by("name")
+    own = active if testing.needs_tester(found.version) else None
     question = asking.Question(
         title=_("Open revision %(number)s of %(version)s for tests?") % names,
         says=_("It answers at an address of its own until the time is over, or it goes live. Callers of %(version)s notice nothing.")

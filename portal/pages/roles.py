@@ -30,7 +30,10 @@ from tenants.roles import EVERYONES, NEEDS, PERMISSIONS, permissions_of
 GROUPS = {
     "apis": (gettext_lazy("APIs"), ("apis.see_all", "apis.publish")),
     "subscriptions": (gettext_lazy("Subscriptions"), ("subscriptions.see_all", "subscriptions.decide")),
-    "applications": (gettext_lazy("Applications"), ("applications.own", "applications.see_all", "applications.revoke_any")),
+    "applications": (
+        gettext_lazy("Applications"),
+        ("applications.own", "applications.see_all", "applications.suspend", "applications.revoke_any"),
+    ),
     "keys": (gettext_lazy("Keys and gateways"), ("keys.see", "keys.manage", "gateways.see")),
     "people": (gettext_lazy("People and settings"), ("members.see", "members.manage", "service_accounts.manage", "settings.manage")),
     "audit": (gettext_lazy("Audit"), ("audit.read",)),

@@ -240,7 +240,7 @@ def revoke(request: TenantRequest, pk: UUID) -> HttpResponse:
 
 
 def _what_it_registered(account: ServiceAccount) -> asking.Note | None:
-    found = list(Application.objects.filter(owner=account.user, team=None).order_by("name"))
+    found = list(Application.objects.standing().filter(owner=account.user, team=None).order_by("name"))
     if not found:
         return None
     said = ngettext(

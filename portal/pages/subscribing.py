@@ -78,14 +78,15 @@ class SubscribeForm(PageForm):
         initial: dict[str, Any],
         here: str,
     ) -> None:
-        """:param taken: applications with a subscription here; not offered, and refused by the rule where they are named."""
+        """:param taken: applications with a subscription here; not offered, as suspended ones, and refused by the rule if named."""
         super().__init__(data, initial=initial)
         own, plan = self.fields["application"], self.fields["plan"]
         assert isinstance(own, forms.ModelChoiceField)
         assert isinstance(plan, forms.ModelChoiceField)
         own.queryset, plan.queryset = applications, plans
         chosen = str(self["application"].value() or "")
-        self.free = [(str(each.pk), each.name) for each in applications if each.pk not in taken or (data and str(each.pk) == chosen)]
+        free = {each.pk for each in applications if each.status == Application.Status.ACTIVE and each.pk not in taken}
+        self.free = [(str(each.pk), each.name) for each in applications if each.pk in free or (data and str(each.pk) == chosen)]
         # Another choice shows why that one was rejected, where it was.
         own.widget.attrs |= {"hx-get": here, "hx-trigger": "change", "hx-target": "#before", "hx-select": "#before", "hx-swap": "outerHTML"}
         own.widget.choices = self.free if len(self.free) == 1 else [("", own.empty_label), *self.free]

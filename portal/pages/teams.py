@@ -75,7 +75,7 @@ def team(request: TenantRequest, team: UUID) -> HttpResponse:
     context = {
         "team": found,
         "people": [each.membership for each in found.people.select_related("membership__user").order_by("membership__user__name", "pk")],
-        "applications": [_application(request, each) for each in Application.objects.filter(team=found).order_by("name")],
+        "applications": [_application(request, each) for each in Application.objects.standing().filter(team=found).order_by("name")],
         "apis": [_api(request, each) for each in _apis(request, found)],
         "may_manage": "members.manage" in request.permissions,
     }

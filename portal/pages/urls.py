@@ -4,6 +4,7 @@ from portal.pages import (
     all_applications,
     api_placing,
     apis,
+    application_life,
     applications,
     audit,
     audit_chain,
@@ -32,6 +33,7 @@ from portal.pages import (
     lint,
     members,
     new_tenant,
+    plan_life,
     plans,
     platform,
     platform_mails,
@@ -63,8 +65,9 @@ from portal.pages import (
 # The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
-    catalogue_document, change_feed, trying, subscribing, applications, credentials, expiries, requests, subscriptions, apis,
-    api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, all_applications,
+    catalogue_document, change_feed, trying, subscribing, applications, application_life, credentials, expiries, requests, subscriptions,
+    apis,
+    api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
     settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,
     inbox, platform_mails, policies, sources,

@@ -54,6 +54,7 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "open": (_("Open"), "info"),
     "needs_approval": (_("Needs approval"), ""),
     "cancelled": (_("Cancelled"), ""),
+    "deleted": (_("Deleted"), ""),
     "created": (_("Draft"), ""),
     "staging": (_("Staging"), ""),
     "expired": (_("Expired"), ""),

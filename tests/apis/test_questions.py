@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from apis.actions import questions, subscriptions
+from apis.actions import applications, plans, questions, subscriptions
 from apis.models import Subscription
 from tenants import limits
 from tenants.errors import NotAllowed
@@ -66,6 +66,17 @@ def test_a_decision_needs_no_answer_and_ends_the_talk(in_acme: Cast, asked: Subs
         with pytest.raises(NotAllowed, match="so there is nothing to ask or to answer"):
             act(asked, text="More?", by=by)
     assert len(talk()) == 1
+
+
+@pytest.mark.parametrize("ends", ["plan", "application"])
+def test_what_ends_with_something_else_waits_for_no_answer(in_acme: Cast, asked: Subscription, ends: str) -> None:
+    questions.ask(asked, text="How many?", by=in_acme.ada)
+    if ends == "plan":
+        plans.close(asked.plan, reason="Nobody pays for it.", by=in_acme.pam)
+    else:
+        applications.delete(asked.application, by=in_acme.carl)
+    asked.refresh_from_db()
+    assert (asked.status, asked.asked_at) == ("cancelled", None)
 
 
 def test_what_was_decided_meanwhile_is_told(in_acme: Cast, asked: Subscription) -> None:

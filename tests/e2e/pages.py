@@ -200,7 +200,10 @@ def places(world: World) -> list[Place]:
         Place("console-api-lint", f"{c}/api-rules/", PAM),
         Place("console-plans", f"{c}/plans/", PAM),
         Place("console-plan-new", f"{c}/plans/new/", PAM),
-        Place("console-plan-publish", f"{c}/plans/{gold}/publish/", PAM),
+        *(
+            Place(f"console-plan-{step}", f"{c}/plans/{gold}/{step}/", PAM)
+            for step in ("publish", "change", "deprecate", "reinstate", "close")
+        ),
         Place("console-applications", f"{c}/applications/", ADA),
         Place("console-application", f"{c}/applications/{app}/", ADA),
         Place("console-expiries", f"{c}/expiries/", ADA),
@@ -220,6 +223,10 @@ def places(world: World) -> list[Place]:
         Place("team-remove", f"{t}/teams/{teams['Web shop']}/members/{people['dora@acme.example']}/remove/", ADA),
         Place("app-acknowledge", f"{t}/apps/{app}/acknowledge/orders/v1/", CARL),
         Place("app-transfer", f"{t}/apps/{app}/transfer/", CARL),
+        Place("app-edit", f"{t}/apps/{app}/edit/", CARL),
+        Place("app-suspend", f"{t}/apps/{app}/suspend/", CARL),
+        Place("app-resume", f"{t}/apps/{app}/resume/", CARL),
+        Place("app-delete", f"{t}/apps/{app}/delete/", CARL),
         Place("console-member-edit", f"{c}/members/{carls}/roles/", ADA),
         Place("console-member-remove", f"{c}/members/{carls}/remove/", ADA),
         Place("member-leave", f"{t}/leave/", CARL),

@@ -53,12 +53,6 @@ def test_each_api_key_is_told_with_what_its_calls_are_answered_with(in_acme: Cas
     assert found.revoked_credentials == ()
 
 
-def test_keys_of_an_application_that_is_not_active_do_not_work(in_acme: Cast) -> None:
-    key = api_key(make.application())
-    Application.objects.update(status="suspended")
-    assert desired._access().api_keys == (ApiKey(str(key.pk), "KEY_REVOKED"),)
-
-
 def test_credentials_that_ended_are_denied_as_long_as_their_tokens_could_live(in_acme: Cast) -> None:
     application = make.application()
     (_working, _), (gone, _), (over, _), (long_gone, _) = (make.credential(application) for _ in range(4))

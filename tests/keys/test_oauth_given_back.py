@@ -10,8 +10,9 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from apis.actions import applications
 from keys import keyring, tokens, verifying
-from keys.actions import credentials, records
+from keys.actions import application_life, credentials, records
 from keys.models import Credential, RevokedToken, SigningKey, TokenPolicy, UsedAssertion
 from keys.tasks import prune_token_records
 from tenants.models import Due, Event, Tenant
@@ -122,6 +123,33 @@ def test_another_applications_api_key_stays(cast: Cast, shop: Shop) -> None:
         _, key = make.api_key(shop.application)
     give_back(other, key)
     assert about(shop, key)["active"]
+
+
+def test_a_suspended_application_gets_no_token_and_those_that_it_has_are_not_active(cast: Cast, shop: Shop) -> None:
+    other, text = Shop(cast), token(shop)
+    with tenant_scope(cast.acme.pk):
+        _, key = make.api_key(shop.application)
+        application_life.suspend(shop.application, reason="It leaks.", by=cast.carl)
+    said = "This application is suspended"
+    refused(ask(GRANT, basic=shop.basic()), 400, "unauthorized_client", said)
+    refused(ask(GRANT, basic=shop.basic(secret="x")), 401, "invalid_client")
+    refused(ask(urlencode({"token": text}), basic=shop.basic(), endpoint="revoke"), 400, "unauthorized_client", said)
+    assert about(other, text) == about(other, key) == INACTIVE
+    assert about(shop, token(other)) == INACTIVE, "it learns nothing of others' either"
+    with tenant_scope(cast.acme.pk):
+        application_life.resume(shop.application, by=cast.carl)
+    assert about(other, text)["active"]
+    assert about(other, key)["active"]
+    assert token(shop)
+
+
+def test_a_deleted_application_is_unknown(cast: Cast, shop: Shop) -> None:
+    other, text = Shop(cast), token(shop)
+    with tenant_scope(cast.acme.pk):
+        applications.delete(shop.application, by=cast.carl)
+    for endpoint in ("token", "revoke", "introspect"):
+        refused(ask(f"{GRANT}&{urlencode({'token': text})}", basic=shop.basic(), endpoint=endpoint), 401, "invalid_client")
+    assert about(other, text) == INACTIVE
 
 
 @pytest.mark.parametrize("endpoint", ["revoke", "introspect"])

@@ -11,10 +11,11 @@ from django.apps import apps
 from django.core import mail
 from django.utils import timezone
 
-from apis.actions import versions
+from apis.actions import applications as endings
+from apis.actions import plans, versions
 from apis.models import Plan, Subscription
 from gateway.models import GatewayNode
-from keys.actions import applications, credentials
+from keys.actions import application_life, applications, credentials
 from keys.models import Application, Credential, CredentialUse, SigningKey
 from portal import inbox, news, news_words, post, tasks
 from portal.inbox import Wish
@@ -138,6 +139,45 @@ def test_carl_hears_that_ada_revoked_his_secret_and_that_another_has_expired(cas
     assert told(cast.acme) == [("carl", "credential.revoked"), ("carl", "credential.expired")]
 
 
+def test_an_applications_people_hear_what_others_did_to_it_and_of_its_end_once(cast: Cast, checkout: Application, gold: Plan) -> None:
+    tess = make.member(cast.acme, "tess@acme.example")
+    with tenant_scope(cast.acme.pk):
+        team = make.team(cast.carl)
+        TeamMember.objects.create(team=team, membership=Membership.objects.get(user=tess))
+        applications.transfer(checkout, to=team, by=cast.carl)
+        make.credential(checkout)
+        make.subscription(of=checkout, to=gold)
+    pass_time(11)
+    tasks.send_mails()
+    before = len(told(cast.acme))
+    with tenant_scope(cast.acme.pk):
+        application_life.suspend(checkout, reason="It leaks.", by=cast.ada)
+        application_life.resume(checkout, by=cast.ada)
+        application_life.suspend(checkout, reason="Ours.", by=cast.carl)
+        endings.delete(checkout, reason="Nobody answers for it.", by=cast.ada)
+    tasks.send_mails()
+    assert told(cast.acme)[before:] == [
+        ("carl", "application.suspended"),
+        ("tess", "application.suspended"),
+        ("carl", "application.resumed"),
+        ("tess", "application.resumed"),
+        ("tess", "application.suspended"),
+        ("carl", "application.deleted"),
+        ("tess", "application.deleted"),
+    ], "of what ended with it nothing more"
+    to_carl = [message for message in mail.outbox if message.to == [cast.carl.email]]
+    assert "Checkout was deleted" in str(to_carl[-1].subject)
+    assert "Nobody answers for it." in str(to_carl[-1].body)
+    assert told(cast.globex) == []
+
+
+def test_who_writes_as_if_an_application_had_ended_is_heard_of_all_the_same(cast: Cast, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        credentials.revoke(make.credential(checkout)[0], by=cast.ada, reason=application_life.WITH_ITS_APPLICATION)
+    tasks.send_mails()
+    assert told(cast.acme) == [("carl", "credential.revoked")]
+
+
 def test_carl_hears_that_his_roles_changed_and_that_he_was_removed(cast: Cast) -> None:
     with tenant_scope(cast.acme.pk):
         membership = Membership.objects.get(user=cast.carl)
@@ -177,6 +217,40 @@ def test_who_may_call_a_version_hears_what_becomes_of_it_and_nobody_else(cast: C
     body = parts(next(message for message in mail.outbox if "deprecated" in message.subject))[0]
     for said in ("v2 is better.", "It answers until", "/t/acme/apis/orders/?version=v1"):
         assert said in body
+
+
+def test_who_has_a_plan_hears_what_becomes_of_it_once_and_nobody_else(cast: Cast, checkout: Application, gold: Plan) -> None:
+    dora = make.member(cast.acme, "dora@acme.example")
+    with tenant_scope(cast.acme.pk):
+        make.subscription(of=checkout, to=gold)
+        make.subscription(of=make.application(dora), to=make.plan(gold.api, name="silver"))
+        plans.change_terms(gold, calls=5, seconds=60, by=cast.pam)
+        plans.change_terms(gold, approval="automatic", by=cast.pam)
+        plans.deprecate(gold, reason="Silver is better.", by=cast.pam)
+        plans.reinstate(gold, by=cast.pam)
+    pass_time(11)
+    tasks.send_mails()
+    found = [(who, kind) for who, kind in told(cast.acme) if not kind.startswith("subscription.")]
+    assert found == [("carl", "plan.changed"), ("carl", "plan.deprecated"), ("carl", "plan.reinstated")], "who decides is no matter of his"
+    bodies = {message.subject: parts(message)[0] for message in mail.outbox}
+    for said in ("Limit before: 1,000 calls a second", "Limit: 5 calls a minute", "/t/acme/apis/orders/?tab=plans"):
+        assert said in bodies["Orders: the plan gold allows something else"], bodies
+    assert "Silver is better." in bodies["Orders: the plan gold is deprecated"]
+
+
+def test_who_loses_a_subscription_with_its_plan_hears_it_once(cast: Cast, checkout: Application, gold: Plan) -> None:
+    with tenant_scope(cast.acme.pk):
+        make.subscription(of=checkout, to=gold)
+    pass_time(11)
+    tasks.send_mails()
+    mail.outbox.clear()
+    with tenant_scope(cast.acme.pk):
+        plans.close(gold, reason="Silver takes its place.", by=cast.pam)
+    tasks.send_mails()
+    [message] = mail.outbox
+    assert (message.to, message.subject) == ([cast.carl.email], "Orders: Checkout's subscription was cancelled")
+    for said in ("Pam closed the plan gold, and so cancelled it.", "Silver takes its place."):
+        assert said in parts(message)[0]
 
 
 def test_everybody_hears_that_the_tenant_is_suspended_but_who_did_it(cast: Cast) -> None:

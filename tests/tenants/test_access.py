@@ -28,6 +28,7 @@ TABLE = {
     "subscriptions.decide": {A, V},
     "applications.own": {A, D},
     "applications.see_all": {A, V},
+    "applications.suspend": {A, V},
     "applications.revoke_any": {A},
     "keys.see": {A, U},
     "keys.manage": {A},

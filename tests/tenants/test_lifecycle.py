@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apis.actions import subscriptions
 from apis.models import ApiVersion, BrownOut, Review, Subscription
-from keys.models import SigningKey
+from keys.models import Application, SigningKey
 from tenants import events
 from tenants.errors import NotAllowed
 from tenants.event_kinds import KINDS
@@ -35,6 +35,8 @@ def one(model: Any) -> Any:
             now = timezone.now()
             version = make.api(published=False).versions.get()
             return BrownOut.objects.create(version=version, starts_at=now, ends_at=now + timedelta(minutes=1))
+        case "application":
+            return make.application()
         case "plan":
             return make.plan()
         case "review":
@@ -61,6 +63,9 @@ def what_goes_with(model: Any, status: str) -> dict[str, Any]:
     """What constraints ask of a row in this state."""
     if model is ApiVersion:
         return {"deprecated_at": Now()}
+    if model is Application:
+        by = make.somebody() if status == "suspended" else None
+        return {"deleted_at": Now() if status == "deleted" else None, "suspended_by": by}
     if model is not SigningKey:
         return {}
     signs = status in {"pending", "published", "active"}
@@ -69,7 +74,8 @@ def what_goes_with(model: Any, status: str) -> dict[str, Any]:
 
 def test_the_stateful_models_are_found() -> None:
     assert {model.__name__ for model in STATEFUL} == {
-        "ApiVersion", "BrownOut", "Credential", "Invitation", "Plan", "Review", "ServiceAccount", "SigningKey", "Subscription", "Tenant",
+        "ApiVersion", "Application", "BrownOut", "Credential", "Invitation", "Plan", "Review", "ServiceAccount", "SigningKey",
+        "Subscription", "Tenant",
     }  # fmt: skip
 
 

@@ -10,9 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from apis.access_at import access_at
+from apis.actions import applications as endings
 from apis.actions import subscriptions
 from apis.models import Subscription
-from keys.actions import credentials
+from keys.actions import application_life, credentials
 from keys.models import Application, Credential
 from tenants import due, events
 from tenants.errors import NotAllowed
@@ -208,6 +209,28 @@ def test_who_may(in_acme: Cast, ugo: User, checkout: Application, rest: Rest) ->
     assert rest(in_acme.eve).get(globex).status_code == 404
     eves = signed_in(in_acme.eve).get("/t/globex/console/audit/time/", {"application": str(checkout.pk), "at": "2026-01-01T00:00"})
     assert "There is no such application." in text(eves)
+
+
+def test_a_whole_application_that_was_stopped_could_call_nothing(in_acme: Cast, ugo: User, checkout: Application, rest: Rest) -> None:
+    make.credential(checkout)
+    make.subscription(of=checkout)
+    told = f"{base(in_acme.acme)}/applications/{checkout.pk}/access-at/"
+    moments: list[tuple[datetime, Event | None]] = [(due.now(), None)]
+    for act in (
+        lambda: application_life.suspend(checkout, reason="It leaks.", by=in_acme.ada),
+        lambda: application_life.resume(checkout, by=in_acme.ada),
+        lambda: endings.delete(checkout, by=in_acme.carl),
+    ):
+        event = act()
+        moments.append((due.now(), None if event.kind == "application.resumed" else event))
+    client = signed_in(ugo)
+    for at, stopped in moments:
+        found = access_at(checkout, at)
+        assert (found.suspended, found.could_call) == (stopped, stopped is None)
+        said = text(client.get(TIME, {"application": str(checkout.pk), "at": at.isoformat()}))
+        assert ("Checkout could call nothing: it was suspended or deleted." in said) == (stopped is not None)
+        over_rest = rest(ugo).get(told, {"at": at.isoformat()}).json()
+        assert (over_rest["could_call"], bool(over_rest["suspended"])) == (stopped is None, stopped is not None)
 
 
 def test_as_many_queries_for_many(in_acme: Cast, ugo: User, checkout: Application) -> None:

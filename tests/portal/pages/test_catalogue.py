@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apis.actions import publishing, subscriptions
+from apis.actions import plans, publishing, subscriptions
 from apis.models import Api, ApiVersion, OperationUse, Plan, Revision, Subscription
 from keys.models import Application
 from tenants.models import Event, Role
@@ -390,7 +390,7 @@ def test_drafts_are_nowhere_here_for_nobody(in_acme: Cast, carl: Client) -> None
 
 
 def test_staged_plans_are_not_offered(carl: Client, in_acme: Cast, orders: Api, gold: Plan) -> None:
-    staged = publishing.create_plan(orders, name="platinum", calls=1, seconds=1, approval="manual", by=in_acme.pam)
+    staged = plans.create(orders, name="platinum", calls=1, seconds=1, approval="manual", by=in_acme.pam)
     for path in ("", "?tab=plans", "subscribe/"):
         response = carl.get(f"/t/acme/apis/orders/{path}")
         assert "platinum" not in text(response)
@@ -546,13 +546,13 @@ def test_what_the_rule_finds_in_the_last_moment_is_told(
     asked = subscriptions.request
 
     def late(*args: Any, **named: Any) -> Any:
-        named["plan"].status = "staging"
+        Plan.objects.filter(pk=gold.pk).update(status="closed")
         return asked(*args, **named)
 
     monkeypatch.setattr(subscriptions, "request", late)
     response = ask(carl, checkout, gold, "Typed with care")
     assert response.status_code == 409
-    assert "offers no plan “gold”" in text(response)
+    assert "The plan gold of Orders is closed, so nothing new can subscribe under it." in text(response)
     assert "Typed with care" in response.content.decode()
 
 
@@ -620,7 +620,7 @@ def test_without_an_application_one_is_registered_first(carl: Client, gold: Plan
 
 def test_when_all_are_subscribed_a_further_one_is_offered(carl: Client, gold: Plan, checkout: Application) -> None:
     make.subscription(of=checkout, to=gold)
-    assert "Each of your applications is subscribed or has asked" in text(carl.get("/t/acme/apis/orders/subscribe/"))
+    assert "Each of your applications is subscribed, has asked or is suspended" in text(carl.get("/t/acme/apis/orders/subscribe/"))
 
 
 def test_what_was_chosen_before_is_chosen_here(carl: Client, gold: Plan, open_plan: Plan, checkout: Application) -> None:

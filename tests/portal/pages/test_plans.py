@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
-from apis.actions import publishing
+from apis.actions import plans
 from apis.models import Api, Plan
 from apis.models.api import limit_in_words
 from tenants.models import Event
@@ -52,7 +52,7 @@ def test_pam_makes_a_plan_and_publishes_it_after_reading_what_that_means(cast: C
         plan = Plan.objects.get()
         assert (plan.calls, plan.seconds, plan.approval, plan.status) == (600, 10, "automatic", "staging")
     page = text(pam.get(LIST))
-    for said in ("gold", "600 calls in 10 seconds", "approved at once", "Staging", "0 active", f"{LIST}{plan.pk}/publish/"):
+    for said in ("gold", "600 calls in 10 seconds", "Approved at once", "Staging", "0 active", f"{LIST}{plan.pk}/publish/"):
         assert said in page
     asked = text(pam.get(f"{LIST}{plan.pk}/publish/", headers=DIALOG))
     assert "<html" not in asked
@@ -121,7 +121,7 @@ def test_the_list_is_searched_filtered_and_counted_in_as_many_queries_for_thirty
     assert "1 active" in page
     assert "1 pending" in page
     with tenant_scope(cast.acme.pk):
-        publishing.create_plan(orders, name="silver", calls=1, seconds=1, approval="manual", by=None)
+        plans.create(orders, name="silver", calls=1, seconds=1, approval="manual", by=None)
         for _ in range(26):
             make.plan()
     pam.get(LIST)
@@ -136,7 +136,7 @@ def test_the_list_is_searched_filtered_and_counted_in_as_many_queries_for_thirty
 
 def test_carl_may_not_and_eve_sees_nothing(cast: Cast, client: Client, orders: Api) -> None:
     with tenant_scope(cast.acme.pk):
-        plan = publishing.create_plan(orders, name="silver", calls=1, seconds=1, approval="manual", by=None)
+        plan = plans.create(orders, name="silver", calls=1, seconds=1, approval="manual", by=None)
     publish = f"{LIST}{plan.pk}/publish/"
     for who, status in ((cast.carl, 403), (cast.eve, 404), (cast.olga, 404)):
         client.force_login(who)

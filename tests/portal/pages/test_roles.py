@@ -54,7 +54,8 @@ def test_what_each_lets_one_do_and_who_holds_it(ada: Client, in_acme: Cast, deci
     said = text(ada.get(ROLES))
     assert "Deciders For the week-end." in said
     assert "See everyone's subscriptions Approve, reject, suspend, resume and cancel subscriptions 1 Change" in said
-    assert "Revoke anyone's secrets yes no no no no" in said
+    assert "Suspend and resume anyone's applications yes no yes no no" in said
+    assert "Revoke anyone's secrets, and delete anyone's applications yes no no no no" in said
     assert "Read the audit yes no no no yes" in said
     assert "Deciders" not in text(ada.get(ROLES, {"q": "keys"}))
     assert "No role of yours is called that" in text(ada.get(ROLES, {"q": "<b>"}))
@@ -69,7 +70,7 @@ def test_without_any_it_says_what_to_do(ada: Client) -> None:
 def test_ada_makes_one_from_a_copy(ada: Client) -> None:
     html = ada.get(f"{ROLES}new/", {"from": "approver"}).content.decode()
     assert 'value="subscriptions.decide" id="id_subscriptions_1" checked' in html.replace("\n", " ")
-    assert html.count(" checked") == 4, "what approvers have beyond what everyone has"
+    assert html.count(" checked") == 5, "what approvers have beyond what everyone has"
     sent = {"name": "Deciders", "description": "", "subscriptions": ["subscriptions.decide"], "keys": ["keys.see"]}
     answer = ada.post(f"{ROLES}new/", sent, follow=True)
     assert answer.redirect_chain == [(ROLES, 302)]

@@ -1,0 +1,151 @@
+"""The life of a plan: what it allows, who may begin with it, and its end, which ends the subscriptions under it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Max, Q
+from django.utils.translation import gettext as _
+
+from apis.actions.subscriptions import ends
+from apis.models import Api, OperationUse, Plan, Subscription
+from tenants import events
+from tenants.errors import Invalid, NotAllowed
+from tenants.lifecycle import in_words, move, step
+from tenants.models import Event, User
+
+_Status = Plan.Status
+# So many subscriptions are named before a change; the others are counted.
+MOST_NAMED = 200
+# So many are read at once while a plan is closed.
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An open subscription under a plan, and when its application last called the API in the last 30 days."""
+
+    subscription: Subscription
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """Whom a change or the end of a plan affects. `named` are the first of them, by name; the numbers count all."""
+
+    active: int
+    pending: int
+    suspended: int
+    named: tuple[Holder, ...]
+
+    @property
+    def many(self) -> int:
+        return self.active + self.pending + self.suspended
+
+    @property
+    def others(self) -> int:
+        """How many are not named."""
+        return self.many - len(self.named)
+
+
+def concerned(plan: Plan) -> Concerned:
+    """The open subscriptions under it, those that can call first."""
+    rows = Subscription.objects.open().filter(plan=plan)
+    counted = rows.aggregate(**{status.value: Count("pk", filter=Q(status=status)) for status in Subscription.OPEN})
+    shown = list(rows.select_related("application__owner", "application__team").order_by("status", "application__name", "pk")[:MOST_NAMED])
+    last = _last_calls(plan, [each.application_id for each in shown])
+    return Concerned(**counted, named=tuple(Holder(each, last.get(each.application_id)) for each in shown))
+
+
+def _last_calls(plan: Plan, applications: list[UUID]) -> Mapping[UUID, datetime]:
+    uses = OperationUse.objects.filter(version__api=plan.api_id, application__in=applications).lately() if applications else None
+    rows = uses.values_list("application").annotate(last=Max("last_at")).order_by() if uses is not None else ()
+    return dict(rows)
+
+
+@transaction.atomic
+def create(api: Api, *, name: str, calls: int, seconds: int, approval: str, by: User | None) -> Plan:
+    events.lock()
+    if Plan.objects.filter(api=api, name=name).exists():
+        raise NotAllowed(_("%(api)s has a plan “%(name)s” already.") % {"api": api, "name": name})
+    plan = Plan.objects.create(api=api, name=name, calls=calls, seconds=seconds, approval=approval)
+    events.record("plan.created", plan, by=by, api=api.slug, calls=calls, seconds=seconds, approval=approval)
+    return plan
+
+
+@transaction.atomic
+def publish(plan: Plan, *, by: User | None) -> Event:
+    """Offer it to subscribers."""
+    events.lock()
+    if plan.status == _Status.DEPRECATED:
+        # There is a way back from there, which says what it is.
+        raise NotAllowed(_("The plan %(plan)s is deprecated; that can be taken back.") % {"plan": plan})
+    return move(plan, _Status.PUBLISHED, by=by)
+
+
+@transaction.atomic
+def change_terms(
+    plan: Plan, *, calls: int | None = None, seconds: int | None = None, approval: str | None = None, by: User | None
+) -> Event | None:
+    """Change what is given and differs, at once and for all who have it. Who decides concerns requests to come.
+
+    :returns: None if nothing changed.
+    """
+    events.lock()
+    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval"])
+    if plan.status == _Status.CLOSED:
+        raise NotAllowed(_("The plan %(plan)s is closed, so what it allows can't be changed.") % {"plan": plan})
+    given = {"calls": calls, "seconds": seconds, "approval": approval}
+    differs = {name for name, value in given.items() if value not in (None, getattr(plan, name))}
+    if not differs:
+        return None
+    # A limit is told whole.
+    told = sorted(differs | ({"calls", "seconds"} if differs - {"approval"} else set()))
+    was = _terms(plan, told)
+    for name in differs:
+        setattr(plan, name, given[name])
+    plan.save(update_fields=sorted(differs))
+    return events.record("plan.changed", plan, by=by, api=plan.api.slug, was=was, now=_terms(plan, told))
+
+
+def _terms(plan: Plan, names: list[str]) -> dict[str, Any]:
+    return {name: getattr(plan, name) for name in names}
+
+
+@transaction.atomic
+def deprecate(plan: Plan, *, reason: str = "", by: User | None) -> Event:
+    """Nobody new subscribes under it; who has it, or has asked for it, goes on."""
+    events.lock()
+    return move(plan, _Status.DEPRECATED, by=by, why=reason, data={"api": plan.api.slug}, reason=reason)
+
+
+@transaction.atomic
+def reinstate(plan: Plan, *, by: User | None) -> Event:
+    """Offer it again."""
+    events.lock()
+    if plan.status != _Status.DEPRECATED:
+        said = _("The plan %(plan)s is %(state)s, and not deprecated.")
+        raise NotAllowed(said % {"plan": plan, "state": in_words(plan, plan.status)})
+    return move(plan, _Status.PUBLISHED, by=by, data={"api": plan.api.slug}, reason="")
+
+
+@transaction.atomic
+def close(plan: Plan, *, reason: str = "", by: User | None) -> Event:
+    """End it for good, and every open subscription under it.
+
+    :raises Invalid: something is open, and there is no reason for whom that concerns.
+    """
+    lock = events.lock()
+    ended = 0
+    rows = Subscription.objects.open().filter(plan=plan).select_related("application", "api").order_by("pk")
+    for each in rows.iterator(chunk_size=BATCH):
+        if not reason:
+            raise Invalid({"reason": [_("Say why: those whose subscriptions end read it.")]})
+        # Whoever reads that it was cancelled reads that its plan was closed, and is told once.
+        told = {"closed_plan": plan.name}
+        step(each, Subscription.Status.CANCELLED, by=by, why=reason, data=told, reason=reason, **ends(lock.now))
+        ended += 1
+    return move(plan, _Status.CLOSED, by=by, why=reason, data={"api": plan.api.slug, "ended": ended}, reason=reason)

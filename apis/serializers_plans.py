@@ -1,0 +1,57 @@
+"""What comes in and goes out where a plan's life is decided."""
+
+from rest_framework import serializers
+
+from apis.actions.plans import Concerned, Holder
+from apis.models import Plan
+from tenants.serializers import Body, Choice
+
+MAX_PLAN_CALLS = 1_000_000
+MAX_PLAN_SECONDS = 86_400
+
+
+class PlanOut(serializers.ModelSerializer[Plan]):
+    """`reason`: why it is deprecated or closed."""
+
+    class Meta:
+        model = Plan
+        fields = ["id", "name", "calls", "seconds", "approval", "status", "reason"]
+
+
+class PlanIn(Body):
+    name = serializers.RegexField(
+        r"^[a-z0-9](?:-?[a-z0-9])*\Z",
+        max_length=40,
+        error_messages={"invalid": "Use lower-case letters, digits and single hyphens."},
+    )
+    calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
+    seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
+    approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
+
+
+class PlanChangeIn(Body):
+    """What is left out stays as it is."""
+
+    calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
+    seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
+    approval = Choice(choices=Plan.Approval.choices, required=False)
+
+
+class HolderOut(serializers.Serializer[Holder]):
+    """`last_at`: when the application last called the API in the last 30 days."""
+
+    subscription = serializers.UUIDField(source="subscription.pk")
+    application = serializers.UUIDField(source="subscription.application_id")
+    name = serializers.CharField(source="subscription.application.name")
+    owner = serializers.CharField(source="subscription.application.whose")
+    status = serializers.CharField(source="subscription.status")
+    last_at = serializers.DateTimeField(allow_null=True)
+
+
+class HoldersOut(serializers.Serializer[Concerned]):
+    """The numbers count all; `results` names the first 200."""
+
+    active = serializers.IntegerField()
+    pending = serializers.IntegerField()
+    suspended = serializers.IntegerField()
+    results = HolderOut(source="named", many=True)
