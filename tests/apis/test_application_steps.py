@@ -345,6 +345,13 @@ def test_a_deleted_one_stands_in_no_list_and_is_still_read(in_acme: Cast, dora: 
     assert "application.deleted" in receipts.visible_to(in_acme.carl, permissions_of([Role.DEVELOPER])).values_list("kind", flat=True)
 
 
+def test_who_sees_everyones_applications_reads_the_receipts_of_their_life_alone(in_acme: Cast, dora: User) -> None:
+    """As one has whose role lets suspend and not see gateways."""
+    application(in_acme.carl, "deleted")
+    seen = receipts.visible_to(dora, frozenset({"applications.see_all"}))
+    assert list(seen.values_list("kind", flat=True)) == ["application.deleted"]
+
+
 def test_who_leaves_hands_on_nothing_that_is_deleted(in_acme: Cast, dora: User) -> None:
     application(in_acme.carl, "deleted")
     assert not left_by(Membership.objects.get(user=in_acme.carl)).needs_somebody

@@ -86,6 +86,18 @@ def test_another_limit_holds_at_once_for_all_who_have_it(in_acme: Cast) -> None:
     assert (found[client].calls, found[client].seconds, found[other].calls) == (5, 3_600, 7)
 
 
+def test_what_it_was_is_told_as_it_was_then_whatever_was_read_before(in_acme: Cast) -> None:
+    plan = gold(make.api("orders"), "published")
+    stale = Plan.objects.select_related("api").get(pk=plan.pk)
+    plans.change_terms(plan, calls=5, by=in_acme.pam)
+    event = plans.change_terms(stale, calls=7, by=in_acme.pam)
+    assert event is not None
+    assert (event.data["was"]["calls"], event.data["now"]["calls"]) == (5, 7)
+    plans.close(plan, by=in_acme.pam)
+    with pytest.raises(NotAllowed, match="is closed"):
+        plans.change_terms(stale, calls=9, by=in_acme.pam)
+
+
 def test_who_decides_is_changed_for_requests_to_come(in_acme: Cast) -> None:
     plan = gold(make.api("orders"), "published")
     waits = make.subscription(to=plan, status="pending")

@@ -27,7 +27,8 @@ PRESSABLE = """() => [...document.querySelectorAll('a[href], button, summary, se
 FIRST = 8
 # What ends the walk, here or for those who walk later, or leaves Portico's pages.
 APART = re.compile(
-    r"/accounts/logout/|/api/docs/|/platform/tables/|/profile/theme/|/members/[^/]+/remove/|/leave/|/settings/close/|/people/[^/]+/close/"
+    r"/accounts/logout/|/api/docs/|/platform/tables/|/profile/theme/|/members/[^/]+/remove/|/leave/|/settings/close/|/people/[^/]+/close/|"
+    r"/apps/[^/]+/delete/"
 )
 
 
