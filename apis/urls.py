@@ -5,6 +5,7 @@ from django.urls import path
 from apis.rest import (
     access,
     applications,
+    approval_rules,
     categories,
     change_log,
     gate,
@@ -100,6 +101,9 @@ urlpatterns = [
     path("apis/<str:api>/plans/<str:plan>/reinstate/", plans.Reinstate.as_view(), name="plan-reinstate"),
     path("apis/<str:api>/plans/<str:plan>/close/", plans.Close.as_view(), name="plan-close"),
     path("applications/<uuid:pk>/access-at/", access.AccessAt.as_view(), name="rest-access-at"),
+    path("approval-rules/", approval_rules.ApprovalRules.as_view(), name="approval-rules"),
+    path("approval-rules/<uuid:pk>/", approval_rules.ApprovalRuleDetail.as_view(), name="approval-rule"),
+    path("approval-rules/<uuid:pk>/replay/", approval_rules.ApprovalRuleReplay.as_view(), name="approval-rule-replay"),
     path("subscriptions/", subscriptions.Subscriptions.as_view(), name="subscriptions"),
     path("subscriptions/<uuid:pk>/", subscriptions.SubscriptionDetail.as_view(), name="subscription"),
     path("subscriptions/<uuid:pk>/approve/", subscriptions.Approve.as_view(), name="subscription-approve"),

@@ -33,7 +33,7 @@ _FIXED: dict[str, Promise] = {
     "Rolled without grace.": gettext_lazy("Rolled without grace."),
     WITH_ITS_APPLICATION: gettext_lazy("Its application was deleted."),
 }
-_BY_ITSELF = re.compile(r"The plan (?P<plan>.+) approves by itself\.")
+_BY_ITSELF = re.compile(r"The (?P<what>plan|rule) (?P<name>.+) approves by itself\.")
 
 
 def happened(kind: str, data: Data, *, actor: str, subject: str, by_a_person: bool = True) -> str:
@@ -54,7 +54,9 @@ def added(data: Data) -> str:
     if said in _FIXED:
         return str(_FIXED[said])
     if found := _BY_ITSELF.fullmatch(said):
-        return _("The plan %(plan)s approves by itself.") % {"plan": found["plan"]}
+        if found["what"] == "rule":
+            return _("The rule “%(rule)s” approves by itself.") % {"rule": found["name"]}
+        return _("The plan %(plan)s approves by itself.") % {"plan": found["name"]}
     return said
 
 
@@ -197,6 +199,17 @@ def _review_changed(data: Data) -> str:
     if data.get("now"):
         return _("%(actor)s has revisions of %(subject)s reviewed by a second person")
     return _("%(actor)s lets revisions of %(subject)s go live without a review")
+
+
+def _rule_changed(data: Data) -> str:
+    now = data.get("now", {})
+    if list(now) == ["enabled"]:
+        return (
+            _("%(actor)s switched the approval rule %(subject)s on")
+            if now["enabled"]
+            else _("%(actor)s switched the approval rule %(subject)s off")
+        )
+    return _("%(actor)s changed the approval rule %(subject)s")
 
 
 def _plan_changed(data: Data) -> str:
@@ -377,6 +390,9 @@ SENTENCES: dict[str, Promise | Say] = {
     "calendar_feed.created": gettext_lazy("%(actor)s made an address for the calendar of expiries"),
     "calendar_feed.revoked": gettext_lazy("%(actor)s ended the address of the calendar of expiries"),
     "subscription.requested": gettext_lazy("%(actor)s asked for a subscription: %(subject)s"),
+    "approval_rule.created": gettext_lazy("%(actor)s made the approval rule %(subject)s"),
+    "approval_rule.changed": _rule_changed,
+    "approval_rule.deleted": gettext_lazy("%(actor)s deleted the approval rule %(subject)s"),
     "subscription.asked": gettext_lazy("%(actor)s asked about %(subject)s"),
     "subscription.answered": gettext_lazy("%(actor)s answered about %(subject)s"),
     "subscription.approved": gettext_lazy("%(actor)s approved %(subject)s"),
@@ -411,5 +427,7 @@ SENTENCES: dict[str, Promise | Say] = {
 # Where nobody in particular did it, and the sentence must not say that somebody did.
 ALONE: dict[str, Promise | Say] = {
     "revision.test_closed": gettext_lazy("%(subject)s of %(version)s answers no tests any more: its time was over"),
-    "subscription.approved": gettext_lazy("%(subject)s was approved at once, by its plan"),
+    "subscription.approved": lambda data: (
+        _("%(subject)s was approved at once, by a rule") if data.get("rule") else _("%(subject)s was approved at once, by its plan")
+    ),
 }

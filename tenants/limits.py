@@ -19,5 +19,7 @@ SERVICE_ACCOUNTS = 100
 # Pending, active or suspended: the grants.
 OPEN_SUBSCRIPTIONS_PER_APPLICATION = 100
 OPEN_SUBSCRIPTIONS = 50_000
+# Approval rules of a tenant.
+APPROVAL_RULES = 50
 # Questions and answers about one request.
 MESSAGES_PER_REQUEST = 100

@@ -8,12 +8,13 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
+from apis.actions import approval_rules
+from apis.models import UNDO, Api, ApiVersion, ApprovalRule, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
 from tenants import due, events, limits
 from tenants.errors import NotAllowed
-from tenants.lifecycle import in_words, move
+from tenants.lifecycle import Data, in_words, move
 from tenants.models import Event, User
 from tenants.people.members import held_now
 
@@ -24,7 +25,7 @@ _Status = Subscription.Status
 def request(application: Application, *, api: Api, plan: Plan, purpose: str, by: User) -> tuple[Subscription, Event]:
     """Ask for an application's right to call an API.
 
-    A plan that approves by itself is active at once, unless the last word of a person was to suspend.
+    A plan or a rule that approves by itself makes it active at once, unless the last word of a person was to suspend.
     """
     events.lock()
     check_active(application)
@@ -45,19 +46,29 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
         raise NotAllowed(said % {"application": application, "api": api, "state": in_words(standing, standing.status)})
     _room_for(application)
     subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
-    event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose)
-    if plan.approval == Plan.Approval.AUTOMATIC and not _left_suspended(application, api):
+    rule = approval_rules.rule_for(subscription)
+    ruled: Data = {"rule": rule.name} if rule else {}
+    event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled)
+    if _approves_itself(plan, rule) and not _left_suspended(application, api):
         event = move(
             subscription,
             _Status.ACTIVE,
             by=None,
             # Written down in English whoever asks, see portal/words.py.
-            why=f"The plan {plan} approves by itself.",
+            why=f"The rule {rule} approves by itself." if rule else f"The plan {plan} approves by itself.",
+            data=ruled,
             # A developer causes it, as often as they like.
             gathered=True,
             decided_at=events.now(),
         )
     return subscription, event
+
+
+def _approves_itself(plan: Plan, rule: ApprovalRule | None) -> bool:
+    """What a rule says comes before what the plan says."""
+    if rule is not None:
+        return rule.outcome == ApprovalRule.Outcome.AUTOMATIC
+    return plan.approval == Plan.Approval.AUTOMATIC
 
 
 @transaction.atomic

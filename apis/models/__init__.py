@@ -1,5 +1,6 @@
 from apis.models.acknowledgement import Acknowledgement
 from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiTeam, ApiVersion, Operation, Plan, Revision
+from apis.models.approval_rule import ApprovalRule
 from apis.models.brown_out import BrownOut
 from apis.models.category import Category
 from apis.models.comparison import Comparison
@@ -28,6 +29,7 @@ __all__ = [
     "ApiQuerySet",
     "ApiTeam",
     "ApiVersion",
+    "ApprovalRule",
     "BrownOut",
     "Category",
     "Comparison",

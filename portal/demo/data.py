@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apis import openapi
-from apis.actions import drafts, plans, publishing, subscriptions
+from apis.actions import approval_rules, drafts, plans, publishing, subscriptions
 from apis.actions.teams import give_api
 from apis.models import Api, Subscription
 from keys.actions import service_accounts
@@ -215,6 +215,8 @@ def _organise(*, by: User) -> None:
     create_role(
         name="On call", description="Stops what misbehaves, at night.", permissions=["subscriptions.decide", "applications.see_all"], by=by
     )
+    # Off, as each is at first.
+    approval_rules.create(name="Test applications", outcome="automatic", environment="test", most_per_minute=100, by=by)
 
 
 def _decide(subscription: Subscription, wish: Wish, *, by: User) -> None:

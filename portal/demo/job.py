@@ -66,6 +66,7 @@ class Job:
         slug = self._step("Pam publishes an API from its OpenAPI document", lambda: self.publish(pam, acme))
         mine = self._step("Carl registers an application and gets a client secret", lambda: self.register(carl, acme, slug))
         asked = self._step("Carl asks for a subscription", lambda: self.ask(carl, acme, mine["application"], slug))
+        self._step("A rule of Ada's approves what a test application asks for", lambda: self.rule(ada, carl, acme, slug))
         token = self._step("The application gets an access token", lambda: self.token(mine))
         call = Call(f"{self.gateway}/acme/{slug}/v1/get", token)
         pending = "The call is refused: SUBSCRIPTION_PENDING"
@@ -169,6 +170,20 @@ class Job:
         if asked["status"] != "pending":
             raise StepFailed(f"The subscription is {asked['status']}, not pending.")
         return str(asked["id"])
+
+    def rule(self, ada: httpx.Client, carl: httpx.Client, tenant: str, slug: str) -> None:
+        """Made, looked at, switched on; and deleted, so that the demo's people go on deciding."""
+        about = {"name": f"Demo {time.time_ns()}", "outcome": "automatic", "environment": "test", "most_per_minute": 60_000}
+        one = f"{tenant}/approval-rules/{expect(ada.post(f'{tenant}/approval-rules/', json=about), 201)['id']}/"
+        expect(ada.get(f"{one}replay/"), 200)
+        expect(ada.patch(one, json={"enabled": True}), 200)
+        body = {"name": f"Demo tests {time.time_ns()}", "purpose": "Shows a rule.", "environment": "test"}
+        application = expect(carl.post(f"{tenant}/applications/", json=body), 201)["id"]
+        wanted = {"application": application, "api": slug, "plan": PLAN["name"], "purpose": "The demo."}
+        asked = expect(carl.post(f"{tenant}/subscriptions/", json=wanted), 201)
+        expect(ada.delete(one), 204)
+        if asked["status"] != "active":
+            raise StepFailed(f"The subscription is {asked['status']}, not active.")
 
     def talk(self, ada: httpx.Client, carl: httpx.Client, one: str) -> None:
         question, answer = "How many calls a day?", "A few, to show it."

@@ -150,6 +150,9 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "subscription.suspended": gettext_lazy("Subscription suspended"),
         "subscription.resumed": gettext_lazy("Subscription resumed"),
         "subscription.cancelled": gettext_lazy("Subscription cancelled"),
+        "approval_rule.created": gettext_lazy("Approval rule made"),
+        "approval_rule.changed": gettext_lazy("Approval rule changed"),
+        "approval_rule.deleted": gettext_lazy("Approval rule deleted"),
     },
     gettext_lazy("Gateways and keys"): {
         "gateway.rejected_config": gettext_lazy("Configuration refused"),

@@ -23,7 +23,7 @@ from django.urls import URLPattern, reverse
 
 import portal.pages.urls
 from apis.actions import drafts, subscriptions
-from apis.models import BrownOut, Review, Subscription
+from apis.models import ApprovalRule, BrownOut, Review, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey
@@ -67,6 +67,9 @@ NEEDS: dict[str, str | None] = {
     "console-requests": "subscriptions.see_all", "console-request": "subscriptions.see_all",
     "console-request-approve": "subscriptions.decide", "console-request-reject": "subscriptions.decide",
     "console-request-undo": "subscriptions.decide", "console-request-ask": "subscriptions.decide",
+    "console-request-rules": "subscriptions.see_all", "console-request-rule": "subscriptions.see_all",
+    "console-request-rule-new": "settings.manage", "console-request-rule-edit": "settings.manage",
+    "console-request-rule-switch": "settings.manage", "console-request-rule-delete": "settings.manage",
     "console-subscriptions": "subscriptions.see_all", "console-subscription": "subscriptions.see_all",
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
     "console-subscription-cancel": "subscriptions.decide",
@@ -172,6 +175,7 @@ class World:
     def at(self, name: str, tenant: str = "acme") -> str:
         pattern = next(each for each in pages() if each.name == name)
         kinds = {
+            "console-request-rule": "approval_rule",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
@@ -279,6 +283,7 @@ def world(cast: Cast) -> World:
         gateway = GatewayNode.objects.create(name=EVIL[:40], token_sha256="0" * 64, connected=True, seen_at=event.at)
         Deployment.objects.create(node=gateway)
         signing_key = SigningKey.objects.get(purpose="access_token")
+        approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
         notification = Notification.objects.create(user=cast.ada, event=event)
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
         team = make.team(cast.carl, name=EVIL[:80])
@@ -306,7 +311,7 @@ def world(cast: Cast) -> World:
         "application": application.pk, "subscription": subscription.pk, "plan": plan.pk,
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
-        "brown_out": brown_out.pk,
+        "brown_out": brown_out.pk, "approval_rule": approval_rule.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}

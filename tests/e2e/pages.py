@@ -99,6 +99,7 @@ def places(world: World) -> list[Place]:
         roles = {row["name"]: row["id"] for row in ada.get("roles/").raise_for_status().json()["results"]}
         people = {row["email"]: row["id"] for row in ada.get(f"teams/{teams['Web shop']}/members/").raise_for_status().json()["results"]}
         services = {row["name"]: row["id"] for row in ada.get("service-accounts/").raise_for_status().json()["results"]}
+        rule = ada.get("approval-rules/").raise_for_status().json()["results"][0]["id"]
         # Nobody is there: who goes on to it is told so.
         provider = {"issuer": PROVIDER, "client_id": "portico", "client_secret": "as good as any", "enabled": True}
         ada.put("settings/identity-provider/", json=provider).raise_for_status()
@@ -166,6 +167,12 @@ def places(world: World) -> list[Place]:
         Place("console-requests", f"{c}/requests/", ADA),
         Place("console-requests:decided", f"{c}/requests/?show=decided", ADA),
         Place("console-request", f"{c}/requests/{of['pending']}/", ADA),
+        Place("console-request-rules", f"{c}/request-rules/", ADA),
+        Place("console-request-rule-new", f"{c}/request-rules/new/", ADA),
+        Place("console-request-rule", f"{c}/request-rules/{rule}/", ADA),
+        Place("console-request-rule-edit", f"{c}/request-rules/{rule}/edit/", ADA),
+        Place("console-request-rule-switch", f"{c}/request-rules/{rule}/switch/", ADA),
+        Place("console-request-rule-delete", f"{c}/request-rules/{rule}/delete/", ADA),
         Place("console-subscriptions", f"{c}/subscriptions/", ADA),
         Place("console-subscription", f"{c}/subscriptions/{active}/", ADA),
         Place("console-subscription-suspend", f"{c}/subscriptions/{active}/suspend/", ADA),

@@ -21,6 +21,7 @@ from apis.models import (
     Acknowledgement,
     Api,
     ApiTeam,
+    ApprovalRule,
     BrownOut,
     Comparison,
     LoggedChange,
@@ -99,6 +100,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     sources.set_source(version, url="https://docs.example.com/of-" + owner.name, every="daily", enabled=True, by=owner)
     SentOnce.objects.create(user=owner, key="one", request="0" * 64, at=at)
     brown_out = BrownOut.objects.create(version=version, starts_at=at, ends_at=at + timedelta(minutes=1))
+    approval_rule = ApprovalRule.objects.create(name="Tests", outcome="people")
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
     issuer = "https://login.example.com"
@@ -134,6 +136,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "brown-outs": brown_out.pk,
             "imports": begun.pk,
             "reviews": review.pk,
+            "approval-rules": approval_rule.pk,
         },
         "purpose": "access_token",
         "credential": credential.pk,
