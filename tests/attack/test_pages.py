@@ -140,12 +140,13 @@ FIELDS = (
     "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams", "ip_allow", "ip_deny",
     "max_body_kib", "retries", "retry_percent", "streaming", "hours", "client_certificate", "client_key", "further_targets", "weight",
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
+    "text", "outcome", "most_per_minute", "reads_only", "own_team",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
 # A POST to one of these ends what it is about.
-ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer")
+ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule")
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
     "console-settings-sign-in-test",
