@@ -102,7 +102,7 @@ class Replay:
 def replay(rule: ApprovalRule, *, now: datetime) -> Replay:
     """Three queries, however many requests there were."""
     since = now - timedelta(days=DAYS)
-    rows = Subscription.objects.filter(requested_at__gte=since).select_related("application__owner", "application__team", "api", "plan")
+    rows = Subscription.objects.for_list().filter(requested_at__gte=since)
     requests = list(rows.order_by("-pk")[:MOST_REPLAYED])
     only_read = _only_read({each.api_id for each in requests})
     found = [each for each in requests if fits(rule, _facts(each, only_read))]

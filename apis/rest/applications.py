@@ -38,7 +38,7 @@ class ApplicationDetail(LifeView):
 
     @extend_schema(request=ApplicationChangeIn, responses=ApplicationOut)
     def patch(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
-        """Change what is given: its name, its purpose, whom to ask about it. The environment stays as it was registered."""
+        """Change its name, its purpose, or whom to ask about it. The environment stays as it was registered."""
         application = self.application(pk)
         if not application_life.handles(application, self.user, self.permissions):
             raise self.not_theirs(application)

@@ -201,6 +201,8 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "members/": "members",
         "subscriptions/": "subscriptions",
         "requests/": "subscriptions",
+        "request-rules/": "approval-rules",
+        "approval-rules/": "approval-rules",
         "console/plans/": "plans",
         "keys/": "keys",
         "imports/": "imports",
@@ -216,7 +218,7 @@ def unknown_ids() -> dict[str, Any]:
         "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs", "imports", "reviews",
+            "identities", "brown-outs", "imports", "reviews", "approval-rules",
         )},
     }  # fmt: skip
 
