@@ -246,7 +246,8 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 as_told_to(request.permissions, receipts[decision.number]) if decision else None,
                 reverse("app-subscription-cancel", args=[request.tenant.slug, each.pk]) if owner and each.status in each.OPEN else "",
                 _ask_again(request, each) if again else "",
-                next((event for event in reversed(talks[each.pk]) if event.kind == questions.ASKED), None) if each.asked_at else None,
+                # An answer would have ended the waiting.
+                talks[each.pk][-1] if each.asked_at else None,
                 reverse("app-subscription-answer", args=[request.tenant.slug, each.pk]) if owner and each.asked_at else "",
             )
         )
