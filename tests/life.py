@@ -1,37 +1,25 @@
 """The life of a version as docs/versions.md tells it, in one table, which is walked by actions, on pages, over REST and at a gateway."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from apis.actions import publishing, versions
 from apis.models import ApiVersion
-from tenants.models import Event, User
+from tests import steps
+from tests.steps import Way
 
 Status = ApiVersion.Status
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What somebody does with a version: its name in the addresses of pages and of REST, and what is given with it."""
-
-    name: str
-    act: Callable[[ApiVersion, User], Event]
-    given: dict[str, str] = field(default_factory=dict)
-
-
-WAYS = {
-    way.name: way
-    for way in (
-        Way("prerelease", lambda version, by: publishing.prerelease(version, by=by)),
-        Way("publish", lambda version, by: publishing.publish(version, by=by)),
-        Way("block", lambda version, by: versions.block(version, reason="It leaks.", by=by), {"reason": "It leaks."}),
-        Way("unblock", lambda version, by: versions.unblock(version, by=by)),
-        Way("deprecate", lambda version, by: versions.deprecate(version, reason="Old.", by=by), {"reason": "Old."}),
-        Way("reinstate", lambda version, by: versions.reinstate(version, by=by)),
-        Way("retire", lambda version, by: versions.retire(version, by=by)),
-    )
-}
+_WAYS: tuple[Way[ApiVersion], ...] = (
+    Way("prerelease", lambda version, by: publishing.prerelease(version, by=by)),
+    Way("publish", lambda version, by: publishing.publish(version, by=by)),
+    Way("block", lambda version, by: versions.block(version, reason="It leaks.", by=by), {"reason": "It leaks."}),
+    Way("unblock", lambda version, by: versions.unblock(version, by=by)),
+    Way("deprecate", lambda version, by: versions.deprecate(version, reason="Old.", by=by), {"reason": "Old."}),
+    Way("reinstate", lambda version, by: versions.reinstate(version, by=by)),
+    Way("retire", lambda version, by: versions.retire(version, by=by)),
+)
+WAYS = {way.name: way for way in _WAYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +42,8 @@ AT_THE_GATEWAY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """`way` leads from `was` to `now`, which the event `version.<verb>` tells; `said` is what the page says then."""
-
-    was: str
-    way: str
-    now: str
-    verb: str
-    said: str
+class Step(steps.Step):
+    """Of a version, with what a gateway says of it."""
 
     @property
     def answer(self) -> Answer:
@@ -84,14 +65,8 @@ STEPS = (
     Step("deprecated", "reinstate", "published", "reinstated", "is published again."),
     Step("deprecated", "retire", "retired", "retired", "is retired."),
 )
-# Which ways lead nowhere from which states: all others.
-REFUSED = [(way, state) for way in WAYS for state in Status.values if (state, way) not in {(step.was, step.way) for step in STEPS}]
+REFUSED = steps.refused(WAYS, Status.values, STEPS)
 
 
 # Whoever decides over the life of a version; everybody else of the tenant may not.
 WHO = {"admin", "publisher"}
-
-
-def named(case: Any) -> str:
-    """How a test's case is called."""
-    return f"{case.was}-{case.way}-{case.now}" if isinstance(case, Step) else str(case)

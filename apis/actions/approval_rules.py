@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
@@ -100,7 +102,7 @@ class Replay:
 
 
 def replay(rule: ApprovalRule, *, now: datetime) -> Replay:
-    """Three queries, however many requests there were."""
+    """Two queries, however many requests there were."""
     since = now - timedelta(days=DAYS)
     rows = Subscription.objects.for_list().filter(requested_at__gte=since)
     requests = list(rows.order_by("-pk")[:MOST_REPLAYED])
@@ -139,8 +141,7 @@ def change(rule: ApprovalRule, *, by: User, **given: Any) -> Event | None:
     :param given: `name`, `outcome`, `enabled` and the conditions.
     """
     events.lock()
-    # Somebody may have changed or deleted it meanwhile.
-    rule = ApprovalRule.objects.get(pk=rule.pk)
+    rule = _again(rule)
     was = as_told(rule)
     for name, value in _cleaned(given).items():
         setattr(rule, name, value)
@@ -158,9 +159,21 @@ def change(rule: ApprovalRule, *, by: User, **given: Any) -> Event | None:
 def delete(rule: ApprovalRule, *, by: User) -> Event:
     """It decides nothing any more; what it approved stays."""
     events.lock()
+    rule = _again(rule)
     event = events.record("approval_rule.deleted", rule, by=by, was=as_told(rule))
     rule.delete()
     return event
+
+
+def _again(rule: ApprovalRule) -> ApprovalRule:
+    """As it is now, under the lock.
+
+    :raises NotAllowed: somebody has deleted it since it was read.
+    """
+    found = ApprovalRule.objects.filter(pk=rule.pk).first()
+    if found is None:
+        raise NotAllowed(_("Somebody has deleted the rule “%(rule)s” meanwhile.") % {"rule": rule})
+    return found
 
 
 def as_told(rule: ApprovalRule) -> dict[str, Any]:
@@ -173,7 +186,7 @@ def _cleaned(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(rule: ApprovalRule) -> None:
-    if ApprovalRule.objects.filter(name__iexact=rule.name).exclude(pk=rule.pk).exists():
+    if ApprovalRule.objects.alias(low=Lower("name")).filter(low=Lower(Value(rule.name))).exclude(pk=rule.pk).exists():
         raise Invalid({"name": [_("Another rule has this name.")]})
     if rule.outcome == _Outcome.AUTOMATIC and not any(getattr(rule, name) for name in CONDITIONS):
         raise Invalid({"outcome": [_("Say for which requests: without a condition it would approve whatever is asked for.")]})

@@ -29,7 +29,8 @@ def ask(subscription: Subscription, *, text: str, by: User) -> Event:
     _still_waits(subscription)
     four_eyes(subscription, by)
     _room_for_one_more(subscription)
-    _write(subscription, asked_at=lock.now)
+    subscription.asked_at = lock.now
+    subscription.save(update_fields=["asked_at"])
     return events.record(ASKED, subscription, by=by, text=text)
 
 
@@ -44,7 +45,8 @@ def answer(subscription: Subscription, *, text: str, by: User) -> Event:
     if not subscription.application.belongs_to(ServiceAccount.objects.person_behind(by)):
         raise NotAllowed(_("Only who answers for %(application)s can answer here.") % {"application": subscription.application})
     _room_for_one_more(subscription)
-    _write(subscription, asked_at=None)
+    subscription.asked_at = None
+    subscription.save(update_fields=["asked_at"])
     return events.record(ANSWERED, subscription, by=by, text=text)
 
 
@@ -58,7 +60,8 @@ def said_about(subscriptions: Collection[UUID]) -> dict[UUID, list[Event]]:
 
 
 def _still_waits(subscription: Subscription) -> None:
-    subscription.refresh_from_db(fields=["status", "asked_at"])
+    # Whose it is may have changed as well.
+    subscription.refresh_from_db(fields=["status", "asked_at", "application"])
     if subscription.status != Subscription.Status.PENDING:
         said = _("This subscription is %(state)s, so there is nothing to ask or to answer.")
         raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
@@ -68,9 +71,3 @@ def _room_for_one_more(subscription: Subscription) -> None:
     if Event.objects.filter(subject_id=subscription.pk, kind__in=TALK).count() >= limits.MESSAGES_PER_REQUEST:
         said = _("There are %(most)s questions and answers about this request, which is as many as may be; decide it.")
         raise NotAllowed(said % {"most": number_format(limits.MESSAGES_PER_REQUEST, force_grouping=True)})
-
-
-def _write(subscription: Subscription, **changed: object) -> None:
-    for name, value in changed.items():
-        setattr(subscription, name, value)
-    subscription.save(update_fields=[*changed])

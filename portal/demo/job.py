@@ -180,8 +180,10 @@ class Job:
         body = {"name": f"Demo tests {time.time_ns()}", "purpose": "Shows a rule.", "environment": "test"}
         application = expect(carl.post(f"{tenant}/applications/", json=body), 201)["id"]
         wanted = {"application": application, "api": slug, "plan": PLAN["name"], "purpose": "The demo."}
-        asked = expect(carl.post(f"{tenant}/subscriptions/", json=wanted), 201)
-        expect(ada.delete(one), 204)
+        try:
+            asked = expect(carl.post(f"{tenant}/subscriptions/", json=wanted), 201)
+        finally:
+            expect(ada.delete(one), 204)
         if asked["status"] != "active":
             raise StepFailed(f"The subscription is {asked['status']}, not active.")
 

@@ -56,7 +56,9 @@ class RuleForm(PageForm):
         label=gettext_lazy("Tags"),
         help_text=gettext_lazy("The API bears one of these, with commas between them. Left empty, any API."),
     )
-    reads_only = forms.BooleanField(required=False, label=gettext_lazy("The API only reads: each of its operations is a GET or HEAD"))
+    reads_only = forms.BooleanField(
+        required=False, label=gettext_lazy("The API only reads: each of its operations is a GET, HEAD or OPTIONS")
+    )
     own_team = forms.BooleanField(required=False, label=gettext_lazy("The application belongs to the team that looks after the API"))
 
 
@@ -141,34 +143,31 @@ def switch(request: TenantRequest, pk: UUID) -> HttpResponse:
     found = _rule(pk)
     on = not found.enabled
     names = {"rule": found}
+    told = actions.replay(found, now=timezone.now()) if on else None
     question = asking.Question(
         title=(_("Switch “%(rule)s” on?") if on else _("Switch “%(rule)s” off?")) % names,
-        says=_what_it_would_have_done(found) if on else _("From now on it decides nothing. What it approved stays."),
+        says=_what_it_would_have_done(found, told) if told else _("From now on it decides nothing. What it approved stays."),
         button=_("Switch it on") if on else _("Switch it off"),
         back=reverse("console-request-rule", args=[request.tenant.slug, pk]),
         done=(_("“%(rule)s” decides from now on.") if on else _("“%(rule)s” decides nothing any more.")) % names,
-        note=_what_speaks_against(found) if on else None,
+        note=_what_speaks_against(found, told) if told else None,
     )
     form = PageForm(given(request))
     return asking.ask(request, question, form, lambda _data: actions.change(found, enabled=on, by=request.user))
 
 
-def _what_it_would_have_done(found: ApprovalRule) -> str:
-    told = actions.replay(found, now=timezone.now())
+def _what_it_would_have_done(found: ApprovalRule, told: actions.Replay) -> str:
     numbers = {"fitting": number_format(told.fitting, force_grouping=True), "all": number_format(told.looked_at, force_grouping=True)}
     if found.outcome == ApprovalRule.Outcome.PEOPLE:
         return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: a person decides these from now on.") % numbers
     return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: it would have approved these at once.") % numbers
 
 
-def _what_speaks_against(found: ApprovalRule) -> asking.Note | None:
-    if found.outcome == ApprovalRule.Outcome.PEOPLE:
+def _what_speaks_against(found: ApprovalRule, told: actions.Replay) -> asking.Note | None:
+    if found.outcome == ApprovalRule.Outcome.PEOPLE or not told.rejected:
         return None
-    many = actions.replay(found, now=timezone.now()).rejected
-    if not many:
-        return None
-    said = ngettext("People rejected %(many)s of them.", "People rejected %(many)s of them.", many)
-    return asking.Note(said % {"many": many}, tone="wait")
+    said = ngettext("People rejected %(many)s of them.", "People rejected %(many)s of them.", told.rejected)
+    return asking.Note(said % {"many": told.rejected}, tone="wait")
 
 
 @tenant_view("settings.manage")

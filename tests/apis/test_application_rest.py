@@ -9,8 +9,9 @@ from keys.models import Application
 from tenants.models import Event, Role
 from tenants.scope import tenant_scope
 from tests import make
-from tests.application_life import REFUSED, STEPS, WAYS, Step, application, named
+from tests.application_life import REFUSED, STEPS, WAYS, application
 from tests.conftest import Cast, Rest, base, queries
+from tests.steps import Step, named
 
 
 def carls(cast: Cast, state: str, **fields: Any) -> Application:

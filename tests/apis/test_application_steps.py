@@ -20,8 +20,9 @@ from tenants.models import Event, Membership, Role, Team, TeamMember, User
 from tenants.people.teams import delete_team
 from tenants.roles import permissions_of
 from tests import make
-from tests.application_life import REFUSED, STEPS, WAYS, Step, application, named
+from tests.application_life import REFUSED, STEPS, WAYS, application
 from tests.conftest import Cast
+from tests.steps import Step, named
 
 Status = Application.Status
 PAIRS = [(was, now) for was in Status.values for now in Status.values if (was, now) not in Application.STEPS]

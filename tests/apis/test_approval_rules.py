@@ -177,6 +177,25 @@ def test_names_are_told_apart(in_acme: Cast) -> None:
         ApprovalRule.objects.filter(pk=other.pk).update(name="tests")
 
 
+@pytest.mark.parametrize(("name", "same"), [("Straße", "STRAẞE"), ("k", "\u212a"), ("é", "É")])
+def test_names_are_told_apart_as_the_database_does_it(in_acme: Cast, name: str, same: str) -> None:
+    rule(in_acme.ada, name=name, environment="test")
+    with pytest.raises(Invalid, match="Another rule has this name"):
+        rule(in_acme.ada, name=same, environment="test")
+
+
+def test_what_somebody_deleted_meanwhile_is_told(in_acme: Cast) -> None:
+    """Both looked at the same page."""
+    found = rule(in_acme.ada, environment="test")
+    stale = ApprovalRule.objects.get(pk=found.pk)
+    approval_rules.delete(found, by=in_acme.ada)
+    with pytest.raises(NotAllowed, match="Somebody has deleted the rule “Tests” meanwhile."):
+        approval_rules.change(stale, enabled=False, by=in_acme.ada)
+    with pytest.raises(NotAllowed, match="Somebody has deleted the rule “Tests” meanwhile."):
+        approval_rules.delete(stale, by=in_acme.ada)
+    assert Event.objects.filter(kind="approval_rule.deleted").count() == 1
+
+
 def test_so_many_and_no_more(in_acme: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "APPROVAL_RULES", 1)
     rule(in_acme.ada, environment="test")

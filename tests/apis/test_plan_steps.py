@@ -14,7 +14,8 @@ from tenants.models import Event, Role
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base
-from tests.plan_life import CHANGING, REFUSED, STEPS, WAYS, WHO, Step, gold, named
+from tests.plan_life import CHANGING, REFUSED, STEPS, WAYS, WHO, gold
+from tests.steps import Step, named
 
 Status = Plan.Status
 PAIRS = [(was, now) for was in Status.values for now in Status.values if (was, now) not in Plan.STEPS]

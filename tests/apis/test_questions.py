@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 
 from apis.actions import applications, plans, questions, subscriptions
 from apis.models import Subscription
+from keys.models import Application
 from tenants import limits
 from tenants.errors import NotAllowed
 from tenants.models import Event, Membership, Role, TeamMember
@@ -99,6 +100,13 @@ def test_nobody_answers_for_others(in_acme: Cast, asked: Subscription) -> None:
         with pytest.raises(NotAllowed, match="Only who answers for Checkout can answer here"):
             questions.answer(asked, text="I know it.", by=other)
     assert talk() == []
+
+
+def test_who_gave_the_application_away_meanwhile_answers_no_more(in_acme: Cast, asked: Subscription) -> None:
+    stale = Subscription.objects.select_related("application").get(pk=asked.pk)
+    Application.objects.filter(pk=asked.application_id).update(owner=in_acme.pam)
+    with pytest.raises(NotAllowed, match="Only who answers for Checkout"):
+        questions.answer(stale, text="Ten.", by=in_acme.carl)
 
 
 def test_a_team_answers_for_its_application(in_acme: Cast) -> None:

@@ -13,7 +13,8 @@ from tenants.models import Event, Role
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base
-from tests.life import AT_THE_GATEWAY, REFUSED, STEPS, WAYS, WHO, Step, named
+from tests.life import AT_THE_GATEWAY, REFUSED, STEPS, WAYS, WHO, Step
+from tests.steps import named
 
 Status = ApiVersion.Status
 PAIRS = [(was, now) for was in Status.values for now in Status.values if (was, now) not in ApiVersion.STEPS]

@@ -4,8 +4,9 @@ import pytest
 
 from tenants.event_kinds import GATEWAY_KINDS
 from tests import live, make
-from tests.life import AT_THE_GATEWAY, STEPS, WAYS, Answer, Step, named
+from tests.life import AT_THE_GATEWAY, STEPS, WAYS, Answer, Step
 from tests.live import Client, Gateway, Shop, Upstream
+from tests.steps import named
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from keys.models import Application
 from tenants.models import Event, Membership, Role, TeamMember, User
 from tenants.scope import tenant_scope
 from tests import make
-from tests.application_life import REFUSED, STEPS, WAYS, Step, application, named
+from tests.application_life import REFUSED, STEPS, WAYS, application
 from tests.conftest import Cast, queries
+from tests.steps import Step, named
 
 NEW = "/t/acme/apps/new/"
 

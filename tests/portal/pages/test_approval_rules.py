@@ -46,6 +46,9 @@ def test_from_nothing_to_a_rule_that_decides(in_acme: Cast, asked: Subscription,
     page = text(ada.get(f"/t/acme/console/subscriptions/{again.pk}/"))
     assert "was approved at once, by a rule" in page
     assert "The rule “Tests” approves by itself." in page
+    carls = text(signed_in(in_acme.carl).get(f"/t/acme/apps/{asked.application_id}/?tab=subscriptions"))
+    assert "by a rule" in carls
+    assert "by its plan" not in carls
     assert re.search(r"Tests.*Approve by itself.*test applications.*On", text(ada.get(HERE)))
 
 

@@ -13,7 +13,8 @@ from tenants.models import Event, Role
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast
-from tests.plan_life import CHANGING, REFUSED, STEPS, WAYS, WHO, Step, gold, named
+from tests.plan_life import CHANGING, REFUSED, STEPS, WAYS, WHO, gold
+from tests.steps import Step, named
 
 LIST = "/t/acme/console/plans/"
 Status = Plan.Status

@@ -14,7 +14,8 @@ from tenants.models import Event, Role
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast
-from tests.life import REFUSED, STEPS, WAYS, WHO, Step, named
+from tests.life import REFUSED, STEPS, WAYS, WHO, Step
+from tests.steps import named
 
 V2 = "/t/acme/console/apis/orders/v2/"
 LIFE = f"{V2}life/"
