@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions.questions import ANSWERED, ASKED
+from apis.actions.two_people import APPROVED_FIRST
 from apis.models import ApiVersion, Plan, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
@@ -42,6 +43,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     ANSWERED: (
         gettext_lazy("%(application)s and %(api)s: an answer"),
         gettext_lazy("%(person)s says more about the request of %(application)s for %(api)s, plan %(plan)s."),
+    ),
+    APPROVED_FIRST: (
+        gettext_lazy("%(application)s and %(api)s: a second approval is missing"),
+        gettext_lazy("%(person)s approved the request of %(application)s for %(api)s, plan %(plan)s. A second person has to approve it, too."),
     ),
     "subscription.approved": (
         gettext_lazy("%(api)s: %(application)s's subscription is active"),
@@ -297,7 +302,7 @@ def _of_source(event: Event, tenant: Tenant) -> tuple[str, str]:
 
 
 def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
-    to_decide = event.kind in {REQUESTED, ANSWERED}
+    to_decide = GROUP_OF[event.kind] == "requests"
     subject, sentence = WORDS[event.kind]
     if event.data.get("closed_plan"):
         sentence = _PLAN_CLOSED

@@ -20,6 +20,7 @@ from tenants.models import Event, User
 
 _Outcome = ApprovalRule.Outcome
 CONDITIONS = ("environment", "most_per_minute", "reads_only", "own_team", "tags")
+STRICTEST = (_Outcome.TWO_PEOPLE, _Outcome.PEOPLE, _Outcome.AUTOMATIC)
 # Safe methods: they ask for no change at the upstream (RFC 9110 §9.2.1).
 READS = ("GET", "HEAD", "OPTIONS")
 # Of a replay: how far back it goes, and how many requests it looks at, the newest.
@@ -49,9 +50,9 @@ def fits(rule: ApprovalRule, facts: Facts) -> bool:
 
 
 def deciding(rules: Iterable[ApprovalRule], facts: Facts) -> ApprovalRule | None:
-    """The one that decides: of those that fit, one that asks for people before one that approves."""
+    """The one that decides: of those that fit, the strictest."""
     found = [each for each in rules if fits(each, facts)]
-    return min(found, key=lambda each: (each.outcome != _Outcome.PEOPLE, each.name), default=None)
+    return min(found, key=lambda each: (STRICTEST.index(each.outcome), each.name), default=None)
 
 
 def rule_for(subscription: Subscription) -> ApprovalRule | None:

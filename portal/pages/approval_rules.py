@@ -34,7 +34,7 @@ class RuleForm(PageForm):
         initial="automatic",
         widget=forms.RadioSelect,
         label=gettext_lazy("What it does"),
-        help_text=gettext_lazy("Where several rules fit, one that asks a person wins. It wins over a plan that approves by itself, too."),
+        help_text=gettext_lazy("Where several rules fit, the strictest wins. A rule wins over the plan, but never asks fewer people than it."),
         error_messages={"invalid_choice": gettext_lazy("Choose one of these.")},
     )
     environment = forms.ChoiceField(
@@ -160,11 +160,13 @@ def _what_it_would_have_done(found: ApprovalRule, told: actions.Replay) -> str:
     numbers = {"fitting": number_format(told.fitting, force_grouping=True), "all": number_format(told.looked_at, force_grouping=True)}
     if found.outcome == ApprovalRule.Outcome.PEOPLE:
         return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: a person decides these from now on.") % numbers
+    if found.outcome == ApprovalRule.Outcome.TWO_PEOPLE:
+        return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: two people decide these from now on.") % numbers
     return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: it would have approved these at once.") % numbers
 
 
 def _what_speaks_against(found: ApprovalRule, told: actions.Replay) -> asking.Note | None:
-    if found.outcome == ApprovalRule.Outcome.PEOPLE or not told.rejected:
+    if found.outcome != ApprovalRule.Outcome.AUTOMATIC or not told.rejected:
         return None
     said = ngettext("People rejected %(many)s of them.", "People rejected %(many)s of them.", told.rejected)
     return asking.Note(said % {"many": told.rejected}, tone="wait")

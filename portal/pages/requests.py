@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import questions
+from apis.actions import questions, two_people
 from apis.actions import subscriptions as actions
 from apis.models import Subscription
 from portal.forms import PageForm, Text
@@ -157,10 +157,14 @@ def _details(request: TenantRequest, row: Row) -> dict[str, Any]:
     rejected = pair.filter(status=_Status.REJECTED).select_related("decided_by").order_by("-decided_at").first()
     suspended = Event.objects.filter(kind="subscription.suspended", subject_id__in=pair.values("pk")).order_by("-number").first()
     pending, own = subscription.status == _Status.PENDING, subscription.is_own_of(request.user)
+    may_decide = pending and not own and "subscriptions.decide" in request.permissions
+    first_is_mine = may_decide and two_people.is_first(subscription, request.user)
     return {
         "row": row,
         "pending": pending,
-        "may_decide": pending and not own and "subscriptions.decide" in request.permissions,
+        "may_decide": may_decide,
+        "may_approve": may_decide and not first_is_mine,
+        "may_undo_first": may_decide and subscription.first_approved_by_id == request.user.pk,
         "own": pending and own,
         "talk": questions.said_about([subscription.pk])[subscription.pk],
         "history": _history(others),
