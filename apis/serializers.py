@@ -398,5 +398,6 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
         model = Subscription
         fields = [
             "id", "application", "application_name", "api", "plan", "plan_status", "purpose", "status", "reason",
-            "requested_by", "requested_at", "asked_at", "approvals_needed", "first_approved_by", "first_approved_at", "decided_by", "decided_at", "ended_at",
+            "requested_by", "requested_at", "asked_at",
+            "approvals_needed", "first_approved_by", "first_approved_at", "decided_by", "decided_at", "ended_at",
         ]  # fmt: skip

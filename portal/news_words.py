@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions.questions import ANSWERED, ASKED
+from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST
 from apis.models import ApiVersion, Plan, Review, Subscription
 from keys.models import Application, Credential
@@ -46,7 +47,11 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     ),
     APPROVED_FIRST: (
         gettext_lazy("%(application)s and %(api)s: a second approval is missing"),
-        gettext_lazy("%(person)s approved the request of %(application)s for %(api)s, plan %(plan)s. A second person has to approve it, too."),
+        gettext_lazy("%(person)s approved it, plan %(plan)s. A second person has to approve it, too, before calls pass."),
+    ),
+    OVERDUE: (
+        gettext_lazy("%(application)s still waits for %(api)s: overdue"),
+        gettext_lazy("The request of %(application)s for %(api)s, plan %(plan)s, has waited for longer than requests may wait here."),
     ),
     "subscription.approved": (
         gettext_lazy("%(api)s: %(application)s's subscription is active"),

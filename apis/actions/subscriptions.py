@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis.actions import approval_rules, two_people
+from apis.actions import approval_rules, request_clock, two_people
 from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
@@ -64,6 +64,8 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
             gathered=True,
             decided_at=events.now(),
         )
+    else:
+        request_clock.expect(subscription)
     return subscription, event
 
 
@@ -125,6 +127,7 @@ def undo(subscription: Subscription, *, by: User) -> Event:
         _not_asked_again(subscription)
         _not_closed(subscription)
         _room_for(subscription.application)
+    request_clock.expect(subscription)
     return move(subscription, _Status.PENDING, by=by, reason="", decided_by=None, decided_at=None, undo_until=None, ended_at=None)
 
 

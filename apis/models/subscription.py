@@ -21,6 +21,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def open(self) -> Self:
         return self.filter(status__in=Subscription.OPEN)
 
+    def overdue(self, now: datetime, within: timedelta) -> Self:
+        """Those that wait and were to be answered before now."""
+        return self.filter(status=Subscription.Status.PENDING, requested_at__lte=now - within)
+
     def visible_to(self, user: User, permissions: Set[str]) -> Self:
         """Everyone's, for who may see that; else those of a person's own applications."""
         return self if "subscriptions.see_all" in permissions else self.owned_by(user)
@@ -30,7 +34,9 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(owned_by(user, via="application__"))
 
     def for_list(self) -> Self:
-        return self.select_related("application__owner", "application__team", "api", "plan", "requested_by", "decided_by", "first_approved_by")
+        return self.select_related(
+            "application__owner", "application__team", "api", "plan", "requested_by", "decided_by", "first_approved_by"
+        )
 
     def enforced(self) -> Self:
         """What gateways know: those closed so lately that their reason is still told, oldest first, then the open ones."""
@@ -84,6 +90,8 @@ class Subscription(TenantModel):
     # Until when who approved or rejected may undo it; None where that was not the last that happened.
     undo_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    # When approvers were told that it is overdue, which they are once.
+    escalated_at = models.DateTimeField(null=True)
     # Since when an approver's question waits for an answer; None where none does.
     asked_at = models.DateTimeField(null=True)
 

@@ -144,6 +144,8 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "subscription.requested": gettext_lazy("Subscription asked for"),
         "subscription.asked": gettext_lazy("Question about a request"),
         "subscription.answered": gettext_lazy("Answer about a request"),
+        "subscription.overdue": gettext_lazy("Request overdue"),
+        "request_policy.changed": gettext_lazy("Time to answer changed"),
         "subscription.approved_first": gettext_lazy("First of two approvals"),
         "subscription.first_approval_undone": gettext_lazy("First of two approvals undone"),
         "subscription.approved": gettext_lazy("Subscription approved"),
