@@ -391,11 +391,13 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
     plan = serializers.CharField(source="plan.name")
     plan_status = serializers.CharField(source="plan.status")
     requested_by = serializers.CharField(source="requested_by.email")
+    first_approved_by = serializers.CharField(source="first_approved_by.email", default=None)
     decided_by = serializers.CharField(source="decided_by.email", default=None)
 
     class Meta:
         model = Subscription
         fields = [
             "id", "application", "application_name", "api", "plan", "plan_status", "purpose", "status", "reason",
-            "requested_by", "requested_at", "asked_at", "decided_by", "decided_at", "ended_at",
+            "requested_by", "requested_at", "asked_at",
+            "approvals_needed", "first_approved_by", "first_approved_at", "decided_by", "decided_at", "ended_at",
         ]  # fmt: skip

@@ -1,6 +1,18 @@
 from celery import shared_task
 
-from apis.actions import certificate_ends, change_log, comparing, drafts, importing, operation_uses, resolving, sources, testing, versions
+from apis.actions import (
+    certificate_ends,
+    change_log,
+    comparing,
+    drafts,
+    importing,
+    operation_uses,
+    request_clock,
+    resolving,
+    sources,
+    testing,
+    versions,
+)
 from tenants import due
 
 
@@ -37,6 +49,11 @@ def turn_brown_outs() -> int:
 @shared_task
 def end_tests() -> int:
     return due.run(testing.TEST_JOB, testing.end_due)
+
+
+@shared_task
+def escalate_requests() -> int:
+    return due.run(request_clock.ESCALATE_JOB, request_clock.escalate)
 
 
 @shared_task

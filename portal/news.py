@@ -14,6 +14,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from apis.actions.questions import ANSWERED, ASKED, TALK
+from apis.actions.request_clock import OVERDUE
+from apis.actions.two_people import APPROVED_FIRST, FIRST_UNDONE
 from apis.models import UNDO, ApiVersion, BrownOut, Plan, Review, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse
@@ -25,6 +27,8 @@ EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "applica
 DELETED = "application.deleted"
 SERVICE_ENDS_SOON = "service_account.ends_soon"
 REVIEW_REQUESTED = "review.requested"
+# After these a request waits as before.
+NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE)
 PLAN_CHANGED = "plan.changed"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
@@ -51,10 +55,10 @@ _MEMBER = gettext_lazy("You get this because you are a member of %(tenant)s.")
 GROUPS: dict[str, Group] = {
     "requests": Group(
         gettext_lazy("Requests to decide"),
-        gettext_lazy("Somebody asks for a subscription, or answers a question about one; it waits for an approver."),
+        gettext_lazy("Somebody asks for a subscription, or says more about it; a second approval is missing; or one is overdue."),
         gettext_lazy("You get this because you decide requests at %(tenant)s."),
         "subscriptions.decide",
-        frozenset({REQUESTED, ANSWERED}),
+        frozenset({REQUESTED, ANSWERED, APPROVED_FIRST, OVERDUE}),
     ),
     "decisions": Group(
         gettext_lazy("Decisions about my subscriptions"),
@@ -164,7 +168,7 @@ def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime
 
     :param later: what happened to the same subscription after it, in order.
     """
-    later = [each for each in later if each.kind not in TALK]
+    later = [each for each in later if each.kind not in NO_ANSWER]
     if event.kind == UNDONE or _undone(later):
         return None
     if event.kind != REQUESTED:
@@ -244,6 +248,11 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         # An answer may come before the question is told.
         open_ones = dict(Subscription.objects.filter(pk__in=talk, status=Subscription.Status.PENDING).values_list("pk", "asked_at"))
         worthy[ASKED], worthy[ANSWERED] = {pk for pk, asked_at in open_ones.items() if asked_at}, set(open_ones)
+    if late := ids[OVERDUE]:
+        worthy[OVERDUE] = set(Subscription.objects.filter(pk__in=late, status=Subscription.Status.PENDING).values_list("pk", flat=True))
+    if begun := ids[APPROVED_FIRST]:
+        waiting = Subscription.objects.filter(pk__in=begun, status=Subscription.Status.PENDING, first_approved_by__isnull=False)
+        worthy[APPROVED_FIRST] = set(waiting.values_list("pk", flat=True))
     if asked := ids[REVIEW_REQUESTED]:
         worthy[REVIEW_REQUESTED] = set(Review.objects.waiting().filter(pk__in=asked).values_list("pk", flat=True))
     if ended := ids[EXPIRED]:

@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions.questions import ANSWERED, ASKED
+from apis.actions.request_clock import OVERDUE
+from apis.actions.two_people import APPROVED_FIRST
 from apis.models import ApiVersion, Plan, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
@@ -42,6 +44,14 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     ANSWERED: (
         gettext_lazy("%(application)s and %(api)s: an answer"),
         gettext_lazy("%(person)s says more about the request of %(application)s for %(api)s, plan %(plan)s."),
+    ),
+    APPROVED_FIRST: (
+        gettext_lazy("%(application)s and %(api)s: a second approval is missing"),
+        gettext_lazy("%(person)s approved it, plan %(plan)s. A second person has to approve it, too, before calls pass."),
+    ),
+    OVERDUE: (
+        gettext_lazy("%(application)s still waits for %(api)s: overdue"),
+        gettext_lazy("The request of %(application)s for %(api)s, plan %(plan)s, has waited for longer than requests may wait here."),
     ),
     "subscription.approved": (
         gettext_lazy("%(api)s: %(application)s's subscription is active"),
@@ -297,7 +307,7 @@ def _of_source(event: Event, tenant: Tenant) -> tuple[str, str]:
 
 
 def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
-    to_decide = event.kind in {REQUESTED, ANSWERED}
+    to_decide = GROUP_OF[event.kind] == "requests"
     subject, sentence = WORDS[event.kind]
     if event.data.get("closed_plan"):
         sentence = _PLAN_CLOSED

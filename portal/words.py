@@ -138,6 +138,8 @@ def _named(data: Data) -> dict[str, Any]:
         "terms_before": limit(was),
         "ended": data.get("ended", 0),
         "plan": data.get("closed_plan", ""),
+        "hours": now if isinstance(now, int) else data.get("hours", 0),
+        "first": data.get("first_approved_by", ""),
         "was": was.get("name", "") if isinstance(was, Mapping) else was,
         "now": listed(now) if isinstance(now, list) else now if isinstance(now, str) else "",
         "roles": listed(ROLES.get(role, role) for role in data.get("roles", [])),
@@ -229,6 +231,20 @@ def _plan_closed(data: Data) -> str:
         "%(actor)s closed the plan %(subject)s of %(api)s; %(ended)s subscriptions ended with it",
         data["ended"],
     )
+
+
+def _clock_changed(data: Data) -> str:
+    if data.get("now") is None:
+        return _("%(actor)s stopped the clock of requests")
+    return ngettext(
+        "%(actor)s wants requests answered within %(hours)s hour", "%(actor)s wants requests answered within %(hours)s hours", data["now"]
+    )
+
+
+def _approved(data: Data) -> str:
+    if data.get("first_approved_by"):
+        return _("%(actor)s approved %(subject)s as the second of two, after %(first)s")
+    return _("%(actor)s approved %(subject)s")
 
 
 def _cancelled(data: Data) -> str:
@@ -395,7 +411,15 @@ SENTENCES: dict[str, Promise | Say] = {
     "approval_rule.deleted": gettext_lazy("%(actor)s deleted the approval rule %(subject)s"),
     "subscription.asked": gettext_lazy("%(actor)s asked about %(subject)s"),
     "subscription.answered": gettext_lazy("%(actor)s answered about %(subject)s"),
-    "subscription.approved": gettext_lazy("%(actor)s approved %(subject)s"),
+    "subscription.overdue": lambda data: ngettext(
+        "%(subject)s has waited for an answer for more than %(hours)s hour",
+        "%(subject)s has waited for an answer for more than %(hours)s hours",
+        data.get("hours", 0),
+    ),
+    "request_policy.changed": _clock_changed,
+    "subscription.approved_first": gettext_lazy("%(actor)s approved %(subject)s as the first of two"),
+    "subscription.first_approval_undone": gettext_lazy("%(actor)s took the first of two approvals of %(subject)s back"),
+    "subscription.approved": _approved,
     "subscription.rejected": gettext_lazy("%(actor)s rejected %(subject)s"),
     "subscription.decision_undone": gettext_lazy("%(actor)s took the decision about %(subject)s back; it is a request again"),
     "subscription.suspended": gettext_lazy("%(actor)s suspended %(subject)s"),

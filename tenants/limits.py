@@ -21,5 +21,7 @@ OPEN_SUBSCRIPTIONS_PER_APPLICATION = 100
 OPEN_SUBSCRIPTIONS = 50_000
 # Approval rules of a tenant.
 APPROVAL_RULES = 50
+# Requests that are decided in one go.
+DECISIONS_AT_ONCE = 100
 # Questions and answers about one request.
 MESSAGES_PER_REQUEST = 100

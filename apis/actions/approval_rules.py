@@ -20,6 +20,7 @@ from tenants.models import Event, User
 
 _Outcome = ApprovalRule.Outcome
 CONDITIONS = ("environment", "most_per_minute", "reads_only", "own_team", "tags")
+STRICTEST = (_Outcome.TWO_PEOPLE, _Outcome.PEOPLE, _Outcome.AUTOMATIC)
 # Safe methods: they ask for no change at the upstream (RFC 9110 §9.2.1).
 READS = ("GET", "HEAD", "OPTIONS")
 # Of a replay: how far back it goes, and how many requests it looks at, the newest.
@@ -49,9 +50,9 @@ def fits(rule: ApprovalRule, facts: Facts) -> bool:
 
 
 def deciding(rules: Iterable[ApprovalRule], facts: Facts) -> ApprovalRule | None:
-    """The one that decides: of those that fit, one that asks for people before one that approves."""
+    """The one that decides: of those that fit, the strictest."""
     found = [each for each in rules if fits(each, facts)]
-    return min(found, key=lambda each: (each.outcome != _Outcome.PEOPLE, each.name), default=None)
+    return min(found, key=lambda each: (STRICTEST.index(each.outcome), each.name), default=None)
 
 
 def rule_for(subscription: Subscription) -> ApprovalRule | None:
@@ -59,21 +60,21 @@ def rule_for(subscription: Subscription) -> ApprovalRule | None:
     rules = list(ApprovalRule.objects.filter(enabled=True).order_by("pk"))
     if not rules:
         return None
-    return deciding(rules, _facts(subscription, _only_read([subscription.api_id])))
+    return deciding(rules, _facts(subscription, only_read([subscription.api_id])))
 
 
-def _facts(of: Subscription, only_read: frozenset[UUID]) -> Facts:
+def _facts(of: Subscription, reading: frozenset[UUID]) -> Facts:
     team = of.application.team_id
     return Facts(
         environment=of.application.environment,
         per_minute=of.plan.calls * 60 / of.plan.seconds,
-        reads=of.api_id in only_read,
+        reads=of.api_id in reading,
         own_team=team is not None and team == of.api.team_id,
         tags=frozenset(of.api.tags),
     )
 
 
-def _only_read(apis: Iterable[UUID]) -> frozenset[UUID]:
+def only_read(apis: Iterable[UUID]) -> frozenset[UUID]:
     """Those of the APIs of whose operations that can be called each only reads."""
     asked = frozenset(apis)
     live = Operation.objects.filter(revision__live_in__api__in=asked, revision__live_in__status__in=ApiVersion.OFFERED)
@@ -106,8 +107,8 @@ def replay(rule: ApprovalRule, *, now: datetime) -> Replay:
     since = now - timedelta(days=DAYS)
     rows = Subscription.objects.for_list().filter(requested_at__gte=since)
     requests = list(rows.order_by("-pk")[:MOST_REPLAYED])
-    only_read = _only_read({each.api_id for each in requests})
-    found = [each for each in requests if fits(rule, _facts(each, only_read))]
+    reading = only_read({each.api_id for each in requests})
+    found = [each for each in requests if fits(rule, _facts(each, reading))]
     rejected = [each for each in found if each.status == Subscription.Status.REJECTED]
     waiting = sum(each.status == Subscription.Status.PENDING for each in found)
     # Whatever came after it: what was never rejected and waits no more was approved, or withdrawn before that.

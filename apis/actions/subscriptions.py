@@ -8,8 +8,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis.actions import approval_rules
-from apis.models import UNDO, Api, ApiVersion, ApprovalRule, Plan, Subscription
+from apis.actions import approval_rules, request_clock, two_people
+from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
 from tenants import due, events, limits
@@ -45,11 +45,14 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
         said = _("%(application)s has a subscription to %(api)s already; it is %(state)s.")
         raise NotAllowed(said % {"application": application, "api": api, "state": in_words(standing, standing.status)})
     _room_for(application)
-    subscription = Subscription.objects.create(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
+    subscription = Subscription(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
     rule = approval_rules.rule_for(subscription)
+    needed = two_people.needed(plan, rule)
+    subscription.approvals_needed = max(1, needed)
+    subscription.save(force_insert=True)
     ruled: Data = {"rule": rule.name} if rule else {}
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled)
-    if _approves_itself(plan, rule) and not _left_suspended(application, api):
+    if not needed and not _left_suspended(application, api):
         event = move(
             subscription,
             _Status.ACTIVE,
@@ -61,26 +64,34 @@ def request(application: Application, *, api: Api, plan: Plan, purpose: str, by:
             gathered=True,
             decided_at=events.now(),
         )
+    else:
+        request_clock.expect(subscription)
     return subscription, event
-
-
-def _approves_itself(plan: Plan, rule: ApprovalRule | None) -> bool:
-    """What a rule says comes before what the plan says."""
-    if rule is not None:
-        return rule.outcome == ApprovalRule.Outcome.AUTOMATIC
-    return plan.approval == Plan.Approval.AUTOMATIC
 
 
 @transaction.atomic
 def approve(subscription: Subscription, *, by: User) -> Event:
+    """Let its calls pass; of a request that needs two people, the first says so and it waits on."""
     lock = events.lock()
+    two_people.look_again(subscription)
     four_eyes(subscription, by)
     if subscription.status != _Status.PENDING:
         said = _("This subscription is %(state)s, so there is nothing to approve.")
         raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
+    if not two_people.completes(subscription, by):
+        return two_people.approve_first(subscription, by=by)
     # People hear of a decision when it stands.
     due.expect(due.MAIL_JOB, lock.now + UNDO)
-    return move(subscription, _Status.ACTIVE, by=by, decided_by=by, decided_at=lock.now, undo_until=lock.now + UNDO, asked_at=None)
+    return move(
+        subscription,
+        _Status.ACTIVE,
+        by=by,
+        data=two_people.told(subscription),
+        decided_by=by,
+        decided_at=lock.now,
+        undo_until=lock.now + UNDO,
+        asked_at=None,
+    )
 
 
 @transaction.atomic
@@ -104,16 +115,19 @@ def reject(subscription: Subscription, *, reason: str, by: User) -> Event:
 
 @transaction.atomic
 def undo(subscription: Subscription, *, by: User) -> Event:
-    """Take back an approval or rejection: who made it, for ten seconds."""
+    """Take back an approval or rejection: who made it, for ten seconds; the first of two for as long as the second is missing."""
     lock = events.lock()
     # What was read before the lock may have been suspended and resumed since.
-    subscription.refresh_from_db(fields=["status", "decided_by", "undo_until"])
+    subscription.refresh_from_db(fields=["status", "decided_by", "undo_until", "first_approved_by"])
+    if subscription.waits_for_second:
+        return two_people.undo_first(subscription, by=by)
     if not subscription.undoable_by(by, lock.now):
         raise NotAllowed(_why_not(subscription, lock.now))
     if subscription.status == _Status.REJECTED:
         _not_asked_again(subscription)
         _not_closed(subscription)
         _room_for(subscription.application)
+    request_clock.expect(subscription)
     return move(subscription, _Status.PENDING, by=by, reason="", decided_by=None, decided_at=None, undo_until=None, ended_at=None)
 
 

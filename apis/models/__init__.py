@@ -12,6 +12,7 @@ from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.published_document import PublishedDocument
+from apis.models.request_policy import MOST_HOURS, RequestPolicy
 from apis.models.review import Review
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
@@ -21,6 +22,7 @@ __all__ = [
     "DAYS_KEPT",
     "LARGE",
     "LIVE_LARGE",
+    "MOST_HOURS",
     "MOST_TAGS",
     "REMEMBERED",
     "UNDO",
@@ -43,6 +45,7 @@ __all__ = [
     "Part",
     "Plan",
     "PublishedDocument",
+    "RequestPolicy",
     "Review",
     "Revision",
     "Subscription",

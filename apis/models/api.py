@@ -362,6 +362,7 @@ class Plan(TenantModel):
 
     class Approval(models.TextChoices):
         MANUAL = "manual", gettext_lazy("An approver decides")
+        TWO_PEOPLE = "two_people", gettext_lazy("Two approvers decide")
         AUTOMATIC = "automatic", gettext_lazy("Approved at once")
 
     THIS: ClassVar = gettext_lazy("this plan")

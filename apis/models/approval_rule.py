@@ -20,16 +20,17 @@ ApprovalRuleManager = TenantManager.from_queryset(ApprovalRuleQuerySet)
 class ApprovalRule(TenantModel):
     """Who decides requests of a kind: the rule itself, or people although a plan would approve by itself.
 
-    A request that fits all conditions of a rule is decided by it; of several that fit, one that asks for people wins. What is left empty
-    asks nothing.
+    A request that fits all conditions of a rule is decided by it; of several that fit, the strictest wins. What is left empty asks
+    nothing.
     """
 
     class Outcome(models.TextChoices):
         AUTOMATIC = "automatic", _("Approve by itself")
         PEOPLE = "people", _("Ask a person")
+        TWO_PEOPLE = "two_people", _("Ask two people")
 
     name = models.CharField(max_length=80)
-    outcome = models.CharField(max_length=9, choices=Outcome)
+    outcome = models.CharField(max_length=10, choices=Outcome)
     enabled = models.BooleanField(default=False)
     # Of the application.
     environment = models.CharField(max_length=4, choices=Application.Environment, blank=True)
@@ -48,7 +49,7 @@ class ApprovalRule(TenantModel):
         verbose_name = "approval rule"
         constraints = [
             models.UniqueConstraint("tenant", Lower("name"), name="one_approval_rule_per_name"),
-            models.CheckConstraint(condition=models.Q(outcome__in=["automatic", "people"]), name="an_outcome_of_the_two"),
+            models.CheckConstraint(condition=models.Q(outcome__in=["automatic", "people", "two_people"]), name="an_outcome_of_the_three"),
         ]
 
     def __str__(self) -> str:

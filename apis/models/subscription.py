@@ -21,6 +21,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def open(self) -> Self:
         return self.filter(status__in=Subscription.OPEN)
 
+    def overdue(self, now: datetime, within: timedelta) -> Self:
+        """Those that wait and were to be answered before now."""
+        return self.filter(status=Subscription.Status.PENDING, requested_at__lte=now - within)
+
     def visible_to(self, user: User, permissions: Set[str]) -> Self:
         """Everyone's, for who may see that; else those of a person's own applications."""
         return self if "subscriptions.see_all" in permissions else self.owned_by(user)
@@ -30,7 +34,9 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(owned_by(user, via="application__"))
 
     def for_list(self) -> Self:
-        return self.select_related("application__owner", "application__team", "api", "plan", "requested_by", "decided_by")
+        return self.select_related(
+            "application__owner", "application__team", "api", "plan", "requested_by", "decided_by", "first_approved_by"
+        )
 
     def enforced(self) -> Self:
         """What gateways know: those closed so lately that their reason is still told, oldest first, then the open ones."""
@@ -75,11 +81,17 @@ class Subscription(TenantModel):
     reason = models.CharField(max_length=500, blank=True)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     requested_at = models.DateTimeField(auto_now_add=True)
+    # How many people have to approve it, as plan and rules said when it was asked for; and the first of two.
+    approvals_needed = models.PositiveSmallIntegerField(default=1)
+    first_approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    first_approved_at = models.DateTimeField(null=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
     # Until when who approved or rejected may undo it; None where that was not the last that happened.
     undo_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    # When approvers were told that it is overdue, which they are once.
+    escalated_at = models.DateTimeField(null=True)
     # Since when an approver's question waits for an answer; None where none does.
     asked_at = models.DateTimeField(null=True)
 
@@ -100,6 +112,18 @@ class Subscription(TenantModel):
             models.CheckConstraint(
                 condition=models.Q(asked_at=None) | models.Q(status="pending"), name="only_a_request_waits_for_an_answer"
             ),
+            models.CheckConstraint(condition=models.Q(approvals_needed__in=[1, 2]), name="one_person_approves_or_two"),
+            models.CheckConstraint(
+                condition=models.Q(first_approved_by=None, first_approved_at=None)
+                | models.Q(first_approved_by__isnull=False, first_approved_at__isnull=False, approvals_needed=2),
+                name="only_what_needs_two_has_a_first_approval",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(approvals_needed=1)
+                | models.Q(first_approved_by__isnull=False)
+                | ~models.Q(status__in=["active", "suspended"]),
+                name="nothing_is_active_with_one_of_two",
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "status", "id"], name="subscriptions_by_status"),
@@ -115,6 +139,11 @@ class Subscription(TenantModel):
         """Whether this person asked for it, or has a part in the application that it is for: four eyes see each decision."""
         person = ServiceAccount.objects.person_behind(user)
         return self.application.is_own_of(person) or person.pk in ServiceAccount.objects.people_behind(self.requested_by)
+
+    @property
+    def waits_for_second(self) -> bool:
+        """Whether one of two has approved it, and the other has not."""
+        return self.status == self.Status.PENDING and self.first_approved_by_id is not None
 
     def undoable_by(self, user: User, now: datetime) -> bool:
         """Whether the last that happened is this person's approval or rejection, a moment ago."""

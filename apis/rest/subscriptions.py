@@ -1,11 +1,12 @@
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apis.actions import questions, subscriptions
+from apis.actions import questions, request_clock, subscriptions, waiting
 from apis.models import Api, Plan, Subscription
 from apis.serializers import MessageIn, MessageOut, SubscriptionIn, SubscriptionOut
 from keys.models import Application
@@ -16,6 +17,14 @@ from tenants.rest import TenantRestView
 from tenants.serializers import decided
 
 DECIDED = decided(SubscriptionOut)
+# What narrows the list, with what each may be.
+NARROWING: dict[str, list[str] | None] = {
+    "status": Subscription.Status.values,
+    "api": None,
+    "environment": Application.Environment.values,
+    "q": None,
+    "waits": list(waiting.WAITS),
+}
 
 
 class SubscriptionsView(TenantRestView):
@@ -32,15 +41,25 @@ class SubscriptionsView(TenantRestView):
 class Subscriptions(SubscriptionsView):
     access = {"GET": "tenant.see", "POST": "applications.own"}
 
-    @extend_schema(responses=SubscriptionOut(many=True), parameters=[OpenApiParameter("status", enum=Subscription.Status.values)])
+    @extend_schema(
+        responses=SubscriptionOut(many=True), parameters=[OpenApiParameter(name, enum=words) for name, words in NARROWING.items()]
+    )
     def get(self, request: Request) -> Response:
-        """Your applications' subscriptions; all of them for approvers. `?status=pending` is the queue."""
+        """Your applications' subscriptions; all of them for approvers. `?status=pending` is the queue.
+
+        `api` is a slug, `q` stands in the name of the application, its owner, team or applicant. `waits` has requests that wait for an
+        answer to a question, for a second approval, or for too long.
+        """
+        given = {name: request.query_params.get(name, "").replace("\x00", "").strip()[:100] for name in NARROWING}
+        for name, words in NARROWING.items():
+            if words is not None and given[name] not in ("", *words):
+                raise Invalid({name: [f"Choose from {', '.join(words)}."]})
         rows = Subscription.objects.visible_to(self.user, self.permissions).for_list()
-        if status := request.query_params.get("status"):
-            if status not in Subscription.Status.values:
-                raise Invalid({"status": [f"Choose from {', '.join(Subscription.Status.values)}."]})
-            rows = rows.filter(status=status)
-        return self.listed(rows, SubscriptionOut)
+        if given["status"]:
+            rows = rows.filter(status=given["status"])
+        to = waiting.Narrowing(given["api"], given["environment"], given["q"], given["waits"])
+        within = request_clock.policy().within if to.waits == "overdue" else None
+        return self.listed(waiting.narrowed(rows, to, now=timezone.now(), within=within), SubscriptionOut)
 
     @extend_schema(request=SubscriptionIn, responses={201: DECIDED})
     def post(self, request: Request) -> Response:  # noqa: ARG002

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import approval_rules as actions
+from apis.actions import request_clock
 from apis.models import ApprovalRule
 from keys.models import Application
 from portal.forms import PageForm, Text
@@ -34,7 +35,7 @@ class RuleForm(PageForm):
         initial="automatic",
         widget=forms.RadioSelect,
         label=gettext_lazy("What it does"),
-        help_text=gettext_lazy("Where several rules fit, one that asks a person wins. It wins over a plan that approves by itself, too."),
+        help_text=gettext_lazy("Where several rules fit, the strictest wins. A rule wins over the plan, but asks no fewer people than it."),
         error_messages={"invalid_choice": gettext_lazy("Choose one of these.")},
     )
     environment = forms.ChoiceField(
@@ -83,7 +84,8 @@ def in_words(rule: ApprovalRule) -> str:
 @require_safe
 def rules(request: TenantRequest) -> HttpResponse:
     rows = [{"rule": each, "words": in_words(each)} for each in ApprovalRule.objects.for_list()]
-    return render(request, "requests/rules.html", {"rows": rows, "may": "settings.manage" in request.permissions})
+    context = {"rows": rows, "hours": request_clock.policy().answer_hours, "may": "settings.manage" in request.permissions}
+    return render(request, "requests/rules.html", context)
 
 
 @tenant_view("subscriptions.see_all")
@@ -160,11 +162,13 @@ def _what_it_would_have_done(found: ApprovalRule, told: actions.Replay) -> str:
     numbers = {"fitting": number_format(told.fitting, force_grouping=True), "all": number_format(told.looked_at, force_grouping=True)}
     if found.outcome == ApprovalRule.Outcome.PEOPLE:
         return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: a person decides these from now on.") % numbers
+    if found.outcome == ApprovalRule.Outcome.TWO_PEOPLE:
+        return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: two people decide these from now on.") % numbers
     return _("Of %(all)s requests of the last 90 days it fits %(fitting)s: it would have approved these at once.") % numbers
 
 
 def _what_speaks_against(found: ApprovalRule, told: actions.Replay) -> asking.Note | None:
-    if found.outcome == ApprovalRule.Outcome.PEOPLE or not told.rejected:
+    if found.outcome != ApprovalRule.Outcome.AUTOMATIC or not told.rejected:
         return None
     said = ngettext("People rejected %(many)s of them.", "People rejected %(many)s of them.", told.rejected)
     return asking.Note(said % {"many": told.rejected}, tone="wait")

@@ -38,6 +38,7 @@ PERIODS = [
 ]
 APPROVAL = [
     (Plan.Approval.MANUAL, gettext_lazy("An approver decides each request")),
+    (Plan.Approval.TWO_PEOPLE, gettext_lazy("Two approvers decide each request")),
     (Plan.Approval.AUTOMATIC, gettext_lazy("Each request is approved at once")),
 ]
 

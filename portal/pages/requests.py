@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import questions
+from apis.actions import questions, request_clock, risk_notes, two_people
 from apis.actions import subscriptions as actions
 from apis.models import Subscription
 from portal.forms import PageForm, Text
@@ -126,7 +126,8 @@ def _waiting(rows: QuerySet[Subscription]) -> dict[str, Any]:
     pending = rows.filter(status=_Status.PENDING)
     count, first = pending.count(), list(pending.order_by("pk")[:MOST_WAITING])
     oldest = duration(timezone.now() - first[0].requested_at) if first else ""
-    return {"waits": first, "count": count, "behind": count - len(first), "oldest": oldest}
+    within = request_clock.policy().within
+    return {"waits": first, "count": count, "behind": count - len(first), "oldest": oldest, "within": within}
 
 
 def _queue(
@@ -157,18 +158,29 @@ def _details(request: TenantRequest, row: Row) -> dict[str, Any]:
     rejected = pair.filter(status=_Status.REJECTED).select_related("decided_by").order_by("-decided_at").first()
     suspended = Event.objects.filter(kind="subscription.suspended", subject_id__in=pair.values("pk")).order_by("-number").first()
     pending, own = subscription.status == _Status.PENDING, subscription.is_own_of(request.user)
+    may_decide = pending and not own and "subscriptions.decide" in request.permissions
+    first_is_mine = may_decide and two_people.is_first(subscription, request.user)
     return {
         "row": row,
         "pending": pending,
-        "may_decide": pending and not own and "subscriptions.decide" in request.permissions,
+        "may_decide": may_decide,
+        "may_approve": may_decide and not first_is_mine,
+        "may_undo_first": may_decide and subscription.first_approved_by_id == request.user.pk,
         "own": pending and own,
         "talk": questions.said_about([subscription.pk])[subscription.pk],
         "history": _history(others),
         "rejected": rejected,
         "suspended": suspended,
+        "notes": _notes(subscription, rejected=rejected is not None, suspended=suspended is not None) if pending else [],
         "last": _last(row),
         "said": added(row.event.data) if row.event and not pending else "",
     }
+
+
+def _notes(subscription: Subscription, *, rejected: bool, suspended: bool) -> list[str]:
+    """What stands out, without what the page says with its reason."""
+    said = {"rejected_before": rejected, "suspended_before": suspended}
+    return [says for name, says in risk_notes.notes(subscription).items() if not said.get(name)]
 
 
 def _last(row: Row) -> str:

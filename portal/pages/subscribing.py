@@ -28,6 +28,7 @@ from tenants.roles import who_may
 
 DECIDES = {
     Plan.Approval.MANUAL: gettext_lazy("an approver decides"),
+    Plan.Approval.TWO_PEOPLE: gettext_lazy("two approvers decide"),
     Plan.Approval.AUTOMATIC: gettext_lazy("approved at once"),
 }
 

@@ -42,6 +42,8 @@ from portal.pages import (
     profile,
     receipts,
     refusals,
+    request_clock,
+    request_list,
     requests,
     reviews,
     revision_testing,
@@ -66,7 +68,8 @@ from portal.pages import (
 # The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
-    catalogue_document, change_feed, trying, subscribing, applications, application_life, credentials, expiries, requests, subscriptions,
+    catalogue_document, change_feed, trying, subscribing, applications, application_life, credentials, expiries, request_list,
+    request_clock, requests, subscriptions,
     apis,
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 
 from babel import Locale
@@ -28,6 +28,7 @@ from pygments.lexers import get_lexer_by_name
 
 from apis.models import ApiVersion
 from gateway.receipts import Receipt
+from portal.words import duration
 
 register = template.Library()
 
@@ -150,6 +151,18 @@ def when(at: datetime | None) -> SafeString | str:
     if abs(away.total_seconds()) < 5:
         text = translation.gettext("just now")
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact(at), text)
+
+
+@register.simple_tag
+def clock(since: datetime, within: timedelta | None) -> SafeString | str:
+    """How much time is left to answer, as a badge; "" where no clock runs."""
+    if within is None:
+        return ""
+    left = since + within - timezone.now()
+    if left.total_seconds() < 0:
+        return format_html('<span class="badge bad">{}</span>', translation.gettext("Overdue by %(time)s") % {"time": duration(-left)})
+    tone = "wait" if left < within / 4 else "info"
+    return format_html('<span class="badge {}">{}</span>', tone, translation.gettext("%(time)s left") % {"time": duration(left)})
 
 
 @register.simple_tag
