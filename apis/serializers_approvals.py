@@ -1,4 +1,6 @@
-"""What comes in and goes out about approval rules."""
+"""What comes in and goes out about approval rules, and several requests at once."""
+
+from typing import Any
 
 from rest_framework import serializers
 
@@ -6,7 +8,7 @@ from apis.actions.approval_rules import Replay
 from apis.models import ApprovalRule
 from apis.serializers import SubscriptionOut
 from keys.models import Application
-from tenants.serializers import Body, Choice, Text
+from tenants.serializers import Body, Choice, Text, decided
 
 
 class ApprovalRuleIn(Body):
@@ -45,3 +47,9 @@ class ReplayOut(serializers.Serializer[Replay]):
     rejected = serializers.IntegerField()
     waiting = serializers.IntegerField()
     against = SubscriptionOut(many=True)
+
+
+class RequestsOut(serializers.Serializer[Any]):
+    """In the order in which they were asked for, each with what became of it."""
+
+    results = decided(SubscriptionOut)(many=True)

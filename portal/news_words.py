@@ -43,6 +43,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(application)s and %(api)s: an answer"),
         gettext_lazy("%(person)s says more about the request of %(application)s for %(api)s, plan %(plan)s."),
     ),
+    "subscription.added": (
+        gettext_lazy("%(api)s: %(application)s has a subscription"),
+        gettext_lazy("%(person)s gave %(application)s a subscription to %(api)s, plan %(plan)s. Calls pass from now on."),
+    ),
     "subscription.approved": (
         gettext_lazy("%(api)s: %(application)s's subscription is active"),
         gettext_lazy("%(person)s approved it. Calls pass from now on."),

@@ -23,3 +23,7 @@ OPEN_SUBSCRIPTIONS = 50_000
 APPROVAL_RULES = 50
 # Questions and answers about one request.
 MESSAGES_PER_REQUEST = 100
+# What an API asks of those who request a subscription.
+QUESTIONS_PER_API = 10
+# APIs that are asked for at once.
+REQUESTS_AT_ONCE = 20
