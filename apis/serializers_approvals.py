@@ -1,6 +1,4 @@
-"""What comes in and goes out about approval rules, and several requests at once."""
-
-from typing import Any
+"""What comes in and goes out about approval rules."""
 
 from rest_framework import serializers
 
@@ -8,7 +6,7 @@ from apis.actions.approval_rules import Replay
 from apis.models import ApprovalRule
 from apis.serializers import SubscriptionOut
 from keys.models import Application
-from tenants.serializers import Body, Choice, Text, decided
+from tenants.serializers import Body, Choice, Text
 
 
 class ApprovalRuleIn(Body):
@@ -47,9 +45,3 @@ class ReplayOut(serializers.Serializer[Replay]):
     rejected = serializers.IntegerField()
     waiting = serializers.IntegerField()
     against = SubscriptionOut(many=True)
-
-
-class RequestsOut(serializers.Serializer[Any]):
-    """In the order in which they were asked for, each with what became of it."""
-
-    results = decided(SubscriptionOut)(many=True)

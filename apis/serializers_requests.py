@@ -90,7 +90,7 @@ class RequestsIn(Body):
 
     application = serializers.UUIDField()
     purpose = Text(max_length=500)
-    requests = WantedIn(many=True, allow_empty=False, max_length=limits.REQUESTS_AT_ONCE)
+    requests = serializers.ListField(child=WantedIn(), allow_empty=False, max_length=limits.REQUESTS_AT_ONCE)
 
 
 class AddedIn(Body):

@@ -18,6 +18,7 @@ from apis.models import Api, FormQuestion, questions_of
 from apis.models.request_form import Kind
 from tenants import events, limits
 from tenants.errors import Invalid, NotAllowed
+from tenants.lifecycle import Data
 from tenants.models import Event, User
 
 # By the keys of questions: a text, and for “yes or no” a truth.
@@ -120,8 +121,8 @@ def _write(api: Api, was: Sequence[FormQuestion], now: Sequence[FormQuestion], *
         return None
     api.request_form = [each.as_stored() for each in now]
     api.save(update_fields=["request_form"])
-    told = {"was": [each.text[:TOLD] for each in was], "now": [each.text[:TOLD] for each in now]}
-    return events.record("api.request_form_changed", api, by=by, **told)
+    texts: Data = {"was": [each.text[:TOLD] for each in was], "now": [each.text[:TOLD] for each in now]}
+    return events.record("api.request_form_changed", api, by=by, **texts)
 
 
 def _not_too_many(questions: Sequence[FormQuestion]) -> None:

@@ -39,8 +39,7 @@ def request_all(application: Application, wanted: Sequence[Wanted], *, purpose: 
     made, problems = [], {}
     for each in wanted:
         try:
-            told = {"plan": each.plan, "purpose": purpose, "answers": each.answers}
-            made.append(subscriptions.request(application, api=each.api, **told, by=by))
+            made.append(subscriptions.request(application, api=each.api, plan=each.plan, purpose=purpose, answers=each.answers, by=by))
         except NotAllowed as refused:
             problems[each.api.slug] = [str(refused)]
         except Invalid as refused:

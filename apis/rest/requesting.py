@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,10 +14,15 @@ from apis.models import Api, Plan, Subscription, questions_of
 from apis.rest.publishing import ApisView
 from apis.rest.subscriptions import DECIDED, SubscriptionsView
 from apis.serializers import SubscriptionOut
-from apis.serializers_approvals import RequestsOut
 from apis.serializers_requests import AddedIn, RequestFormIn, RequestFormOut, RequestsIn, question
 from keys.models import Application
 from tenants.errors import Invalid
+
+
+class RequestsOut(serializers.Serializer[Any]):
+    """In the order in which they were asked for, each with what became of it."""
+
+    results = DECIDED(many=True)
 
 
 class RequestForm(ApisView):

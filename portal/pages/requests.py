@@ -20,6 +20,7 @@ from apis.models import Subscription
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import listing
+from portal.pages.answers import said
 from portal.pages.subscriptions import Row, rows_of
 from portal.words import added, duration, happened, listed, subject_of
 from tenants.access import TenantRequest, tenant_view
@@ -162,6 +163,7 @@ def _details(request: TenantRequest, row: Row) -> dict[str, Any]:
         "pending": pending,
         "may_decide": pending and not own and "subscriptions.decide" in request.permissions,
         "own": pending and own,
+        "answers": said(subscription.answers),
         "talk": questions.said_about([subscription.pk])[subscription.pk],
         "history": _history(others),
         "rejected": rejected,

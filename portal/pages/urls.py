@@ -1,6 +1,7 @@
 """Every page. Programs' addresses stand in portal/urls.py."""
 
 from portal.pages import (
+    adding,
     all_applications,
     api_placing,
     apis,
@@ -42,6 +43,7 @@ from portal.pages import (
     profile,
     receipts,
     refusals,
+    request_forms,
     requests,
     reviews,
     revision_testing,
@@ -55,6 +57,7 @@ from portal.pages import (
     sources,
     start,
     subscribing,
+    subscribing_several,
     subscriptions,
     teams,
     transfers,
@@ -66,7 +69,8 @@ from portal.pages import (
 # The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
-    catalogue_document, change_feed, trying, subscribing, applications, application_life, credentials, expiries, requests, subscriptions,
+    catalogue_document, change_feed, trying, request_forms, subscribing, subscribing_several,
+    adding, applications, application_life, credentials, expiries, requests, subscriptions,
     apis,
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,

@@ -175,6 +175,7 @@ def test_a_request_with_answers_over_rest(in_acme: Cast, asking: Plan, rest: Res
         422,
         {"answers.why": ["Answer this."], "answers.where": ["Answer this."]},
     )
+    wrong: Any
     for wrong in ({"why": ["x"]}, {"why": "\x00"}, {"why": 7}, [], "x", {str(number): "x" for number in range(11)}):
         assert rest(in_acme.carl).post(at, {**body, "answers": wrong}, format="json").status_code == 422, wrong
     made = rest(in_acme.carl).post(at, {**body, "answers": GOOD}, format="json")
