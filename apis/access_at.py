@@ -15,6 +15,7 @@ Row = TypeVar("Row", Subscription, Credential)
 # What each kind leads to. Others about the same thing leave its state as it is.
 SUBSCRIPTION = {
     "subscription.requested": "pending",
+    "subscription.added": "active",
     "subscription.approved": "active",
     "subscription.rejected": "rejected",
     "subscription.decision_undone": "pending",
@@ -33,7 +34,7 @@ TENANT = ("tenant.suspended", "tenant.resumed", "tenant.closing", "tenant.reopen
 # What stops one application, and what lets it go on.
 APPLICATION = {"application.suspended": True, "application.resumed": False, "application.deleted": True}
 # What says yes, and stays the reason while a later event only stops it and lets it go on.
-ALLOWS = {"subscription.approved", "credential.created"}
+ALLOWS = {"subscription.approved", "subscription.added", "credential.created"}
 
 
 @dataclass(frozen=True, slots=True)

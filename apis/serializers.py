@@ -13,6 +13,7 @@ from apis.lint.standing import Broken, Spot, Standing, standing
 from apis.mock import Origin
 from apis.models import Api, ApiVersion, DocumentImport, Revision, Subscription
 from apis.serializers_plans import PlanOut
+from apis.serializers_requests import AnswersIn, KeptAnswerOut
 from apis.serializers_upstreams import UpstreamIn, UpstreamOut
 from tenants.models import SLUG, Event
 from tenants.serializers import Body, Choice, Text
@@ -364,6 +365,7 @@ class SubscriptionIn(Body):
     api = Text(max_length=40)
     plan = Text(max_length=40)
     purpose = Text(max_length=500)
+    answers = AnswersIn(required=False)
 
 
 class MessageIn(Body):
@@ -385,6 +387,8 @@ class MessageOut(serializers.Serializer[Event]):
 
 
 class SubscriptionOut(serializers.ModelSerializer[Subscription]):
+    """`answers`: to what the API asked. `added`: who decides put it there, and nobody had asked."""
+
     application = serializers.UUIDField(source="application_id")
     application_name = serializers.CharField(source="application.name")
     api = serializers.CharField(source="api.slug")
@@ -393,11 +397,12 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
     requested_by = serializers.CharField(source="requested_by.email")
     first_approved_by = serializers.CharField(source="first_approved_by.email", default=None)
     decided_by = serializers.CharField(source="decided_by.email", default=None)
+    answers = KeptAnswerOut(many=True)
 
     class Meta:
         model = Subscription
         fields = [
-            "id", "application", "application_name", "api", "plan", "plan_status", "purpose", "status", "reason",
-            "requested_by", "requested_at", "asked_at",
+            "id", "application", "application_name", "api", "plan", "plan_status", "purpose", "answers", "status", "reason",
+            "added", "requested_by", "requested_at", "asked_at",
             "approvals_needed", "first_approved_by", "first_approved_at", "decided_by", "decided_at", "ended_at",
         ]  # fmt: skip

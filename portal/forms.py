@@ -1,5 +1,6 @@
 """Forms of pages: they check shape, actions check rules. What was typed is never cut or lost."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -53,8 +54,10 @@ class PageForm(forms.Form):
     # Whether `claim` found that it was: what a page shows once, it shows once.
     sent_before = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, more: Mapping[str, forms.Field] | None = None, **kwargs: Any) -> None:
+        """:param more: fields that are known in a request alone."""
         super().__init__(*args, **kwargs)
+        self.fields |= more or {}
         self.fields["once"].initial = uuid4().hex
         for field in self.fields.values():
             field.error_messages["required"] = _("Fill this in.")

@@ -63,11 +63,11 @@ GROUPS: dict[str, Group] = {
     "decisions": Group(
         gettext_lazy("Decisions about my subscriptions"),
         gettext_lazy(
-            "An approver asks about one, decided it, suspended, resumed or cancelled it: of an application of yours or your teams."
+            "An approver asks about one, added or decided it, suspended, resumed or cancelled it: of an application of yours or your teams."
         ),
         _YOURS,
         "applications.own",
-        frozenset(f"subscription.{verb}" for verb in ("asked", "approved", "rejected", "suspended", "resumed", "cancelled")),
+        frozenset(f"subscription.{verb}" for verb in ("asked", "added", "approved", "rejected", "suspended", "resumed", "cancelled")),
     ),
     "applications": Group(
         gettext_lazy("My applications"),
@@ -371,7 +371,7 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
     if isinstance(about, Plan):
         # Who decides is no matter of those who are in.
         held = among.holding.get(about.pk, []) if event.kind != PLAN_CHANGED or "calls" in event.data["now"] else []
-        return set().union(*(among.of(each.application) | {each.requested_by_id} for each in held))
+        return set().union(*(among.of(each.application) | each.asked_by for each in held))
     group = GROUP_OF[event.kind]
     if group in FOR_ALL:
         permission = GROUPS[group].permission
@@ -385,5 +385,5 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
     if isinstance(about, Subscription):
         by_its_plan = event.kind == "subscription.approved" and event.actor_id is None
         # Who asked has seen it.
-        answering = answering - {about.requested_by_id} if by_its_plan else answering | {about.requested_by_id}
+        answering = answering - about.asked_by if by_its_plan else answering | about.asked_by
     return answering

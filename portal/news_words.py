@@ -53,6 +53,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(application)s still waits for %(api)s: overdue"),
         gettext_lazy("The request of %(application)s for %(api)s, plan %(plan)s, has waited for longer than requests may wait here."),
     ),
+    "subscription.added": (
+        gettext_lazy("%(api)s: %(application)s has a subscription"),
+        gettext_lazy("%(person)s gave %(application)s a subscription to %(api)s, plan %(plan)s. Calls pass from now on."),
+    ),
     "subscription.approved": (
         gettext_lazy("%(api)s: %(application)s's subscription is active"),
         gettext_lazy("%(person)s approved it. Calls pass from now on."),

@@ -51,6 +51,7 @@ GATEWAY_KINDS: dict[str, Change] = {
     # With the subscriptions that end by it.
     "plan.closed": Change(Part.ACCESS, gives=False),
     "subscription.requested": Change(Part.ACCESS, gives=False, gathered=True),
+    "subscription.added": Change(Part.ACCESS, gives=True),
     "subscription.approved": Change(Part.ACCESS, gives=True),
     "subscription.rejected": Change(Part.ACCESS, gives=False),
     "subscription.decision_undone": Change(Part.ACCESS, gives=False),
@@ -79,6 +80,7 @@ GATEWAY_KINDS: dict[str, Change] = {
 NEWS: frozenset[str] = frozenset(
     {
         "subscription.requested",
+        "subscription.added",
         "subscription.asked",
         "subscription.answered",
         "subscription.approved_first",
@@ -136,6 +138,7 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "version.acknowledged",
     "brown_out.planned",
     "revision.created",
+    "api.request_form_changed",
     "api.review_changed",
     "review.requested",
     "review.approved",

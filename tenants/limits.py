@@ -25,3 +25,7 @@ APPROVAL_RULES = 50
 DECISIONS_AT_ONCE = 100
 # Questions and answers about one request.
 MESSAGES_PER_REQUEST = 100
+# What an API asks of those who request a subscription.
+QUESTIONS_PER_API = 10
+# APIs that are asked for at once.
+REQUESTS_AT_ONCE = 20

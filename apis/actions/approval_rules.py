@@ -105,7 +105,7 @@ class Replay:
 def replay(rule: ApprovalRule, *, now: datetime) -> Replay:
     """Two queries, however many requests there were."""
     since = now - timedelta(days=DAYS)
-    rows = Subscription.objects.for_list().filter(requested_at__gte=since)
+    rows = Subscription.objects.for_list().filter(requested_at__gte=since, added=False)
     requests = list(rows.order_by("-pk")[:MOST_REPLAYED])
     reading = only_read({each.api_id for each in requests})
     found = [each for each in requests if fits(rule, _facts(each, reading))]

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis.actions import approval_rules, request_clock, two_people
+from apis.actions import approval_rules, request_clock, request_forms, two_people
 from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
@@ -22,36 +22,32 @@ _Status = Subscription.Status
 
 
 @transaction.atomic
-def request(application: Application, *, api: Api, plan: Plan, purpose: str, by: User) -> tuple[Subscription, Event]:
+def request(
+    application: Application, *, api: Api, plan: Plan, purpose: str, answers: request_forms.Answers | None = None, by: User
+) -> tuple[Subscription, Event]:
     """Ask for an application's right to call an API.
 
     A plan or a rule that approves by itself makes it active at once, unless the last word of a person was to suspend.
+
+    :param answers: to what the API asks, see apis.actions.request_forms.
+    :raises Invalid: one is missing, or does not fit.
     """
     events.lock()
     check_active(application)
-    if not api.versions.filter(status__in=ApiVersion.BEGINNING).exists():
-        going = Api.objects.published().filter(pk=api.pk).exists()
-        said = (
-            _("Every version of %(api)s is going or blocked, so nothing new can subscribe to it.")
-            if going
-            else _("%(api)s is not published yet, so nothing can subscribe to it.")
-        )
-        raise NotAllowed(said % {"api": api})
+    has_to_begin(api)
     if not Api.objects.readable_by(by, held_now(by)).filter(pk=api.pk).exists():
         raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
-    _has_to_be_offered(plan, api)
-    standing = Subscription.objects.open().filter(application=application, api=api).first()
-    if standing is not None:
-        said = _("%(application)s has a subscription to %(api)s already; it is %(state)s.")
-        raise NotAllowed(said % {"application": application, "api": api, "state": in_words(standing, standing.status)})
-    _room_for(application)
-    subscription = Subscription(application=application, api=api, plan=plan, purpose=purpose, requested_by=by)
+    has_to_be_offered(plan, api)
+    has_to_be_free(application, api)
+    kept = request_forms.answered(api, answers or {})
+    subscription = Subscription(application=application, api=api, plan=plan, purpose=purpose, answers=kept, requested_by=by)
     rule = approval_rules.rule_for(subscription)
     needed = two_people.needed(plan, rule)
     subscription.approvals_needed = max(1, needed)
     subscription.save(force_insert=True)
     ruled: Data = {"rule": rule.name} if rule else {}
-    event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled)
+    told: Data = {"answers": request_forms.told(kept)} if kept else {}
+    event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled, **told)
     if not needed and not _left_suspended(application, api):
         event = move(
             subscription,
@@ -179,7 +175,29 @@ def cancel(subscription: Subscription, *, reason: str = "", by: User) -> Event:
     return move(subscription, _Status.CANCELLED, by=by, why=reason, reason=reason, **ends(lock.now))
 
 
-def _has_to_be_offered(plan: Plan, api: Api) -> None:
+def has_to_begin(api: Api) -> None:
+    """:raises NotAllowed: it has no version that one may begin with."""
+    if api.versions.filter(status__in=ApiVersion.BEGINNING).exists():
+        return
+    going = Api.objects.published().filter(pk=api.pk).exists()
+    said = (
+        _("Every version of %(api)s is going or blocked, so nothing new can subscribe to it.")
+        if going
+        else _("%(api)s is not published yet, so nothing can subscribe to it.")
+    )
+    raise NotAllowed(said % {"api": api})
+
+
+def has_to_be_free(application: Application, api: Api) -> None:
+    """:raises NotAllowed: there is one open already, or as many as there may be."""
+    standing = Subscription.objects.open().filter(application=application, api=api).first()
+    if standing is not None:
+        said = _("%(application)s has a subscription to %(api)s already; it is %(state)s.")
+        raise NotAllowed(said % {"application": application, "api": api, "state": in_words(standing, standing.status)})
+    _room_for(application)
+
+
+def has_to_be_offered(plan: Plan, api: Api) -> None:
     """:raises NotAllowed: nothing may begin under the plan, as it stands now: people choose on pages that grow old."""
     plan.refresh_from_db(fields=["status", "approval"])
     names = {"api": api, "plan": plan, "state": in_words(plan, plan.status)}
@@ -214,7 +232,7 @@ def _left_suspended(application: Application, api: Api) -> bool:
     cancelled = Q(kind="subscription.cancelled", data__was=_Status.SUSPENDED.value)
     undone = Event.objects.filter(kind="subscription.decision_undone", data__was=_Status.ACTIVE.value)
     undone_since = undone.filter(subject_id=OuterRef("subject_id"), number__gt=OuterRef("number"))
-    approved = Q(kind="subscription.approved", actor_id__isnull=False) & ~Exists(undone_since)
+    approved = Q(kind__in=["subscription.approved", "subscription.added"], actor_id__isnull=False) & ~Exists(undone_since)
     last = Event.objects.filter(cancelled | approved, subject_id__in=theirs).order_by("-number").first()
     return last is not None and last.kind == "subscription.cancelled"
 

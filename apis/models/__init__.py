@@ -12,6 +12,7 @@ from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.published_document import PublishedDocument
+from apis.models.request_form import FormQuestion, questions_of
 from apis.models.request_policy import MOST_HOURS, RequestPolicy
 from apis.models.review import Review
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
@@ -38,6 +39,7 @@ __all__ = [
     "DocumentImport",
     "DocumentSource",
     "Draft",
+    "FormQuestion",
     "LintRule",
     "LoggedChange",
     "Operation",
@@ -51,4 +53,5 @@ __all__ = [
     "Subscription",
     "Upstream",
     "VersionDay",
+    "questions_of",
 ]

@@ -112,6 +112,8 @@ class Api(TenantModel):
     tags = ArrayField(models.CharField(max_length=30), default=list)
     # Who sees it, once it is published, beside those who may publish; of TEAMS: see ApiTeam.
     visibility = models.CharField(max_length=6, choices=Visibility, default=Visibility.PUBLIC)
+    # What it asks of those who request a subscription, as apis.models.request_form has it.
+    request_form = models.JSONField(default=list)
     words = _words("name", "slug", "description", models.Func("tags", function="apis_listed"))
 
     objects: ClassVar[ApiManager["Api"]] = ApiManager()

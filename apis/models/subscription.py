@@ -1,6 +1,7 @@
 from collections.abc import Set
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -76,6 +77,10 @@ class Subscription(TenantModel):
     api = models.ForeignKey(Api, models.PROTECT, related_name="subscriptions")
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="subscriptions")
     purpose = models.CharField(max_length=500)
+    # To the API's own questions, each with the words in which it was asked, as apis.actions.request_forms keeps them.
+    answers = models.JSONField(default=list)
+    # Who decides put it there by themselves, and nobody had asked.
+    added = models.BooleanField(default=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     # Why it was rejected, suspended or cancelled, in the words of who did it.
     reason = models.CharField(max_length=500, blank=True)
@@ -135,10 +140,18 @@ class Subscription(TenantModel):
     def __str__(self) -> str:
         return f"{self.application} to {self.api}"
 
+    @property
+    def asked_by(self) -> set[UUID]:
+        """Who asked for it; nobody, where who decides added it."""
+        return set() if self.added else {self.requested_by_id}
+
     def is_own_of(self, user: User) -> bool:
         """Whether this person asked for it, or has a part in the application that it is for: four eyes see each decision."""
         person = ServiceAccount.objects.person_behind(user)
-        return self.application.is_own_of(person) or person.pk in ServiceAccount.objects.people_behind(self.requested_by)
+        if self.application.is_own_of(person):
+            return True
+        # Who added it decided, and asked for nothing.
+        return not self.added and person.pk in ServiceAccount.objects.people_behind(self.requested_by)
 
     @property
     def waits_for_second(self) -> bool:

@@ -81,7 +81,8 @@ class Subscriptions(SubscriptionsView):
         assert application is not None
         assert api is not None
         assert plan is not None
-        subscription, event = subscriptions.request(application, api=api, plan=plan, purpose=given["purpose"], by=self.user)
+        told = {name: given[name] for name in ("purpose", "answers") if name in given}
+        subscription, event = subscriptions.request(application, api=api, plan=plan, **told, by=self.user)
         answer = self.after(self.subscription(subscription.pk), event)
         answer.status_code = 201
         return answer

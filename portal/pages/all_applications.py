@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import path
+from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from keys.models import Application
@@ -52,7 +52,11 @@ def console_applications(request: TenantRequest) -> HttpResponse:
 @require_safe
 def console_application(request: TenantRequest, pk: UUID) -> HttpResponse:
     application = get_object_or_404(known(request), pk=pk)
-    context = {"own": owns(request, application)}
+    own = owns(request, application)
+    # Of one of their own they ask; what is not active gets nothing new.
+    adds = "subscriptions.decide" in request.permissions and application.status == _Status.ACTIVE and not own
+    add = f"{reverse('console-subscription-add', args=[request.tenant.slug])}?application={application.pk}" if adds else ""
+    context = {"own": own, "add_subscription": add}
     return render(request, "all_applications/application.html", {**chosen_tab(request, application), **context})
 
 

@@ -115,6 +115,7 @@ def console_api(request: TenantRequest, api: str) -> HttpResponse:
         "may_publish": "apis.publish" in request.permissions,
         "may_switch_reviews": "settings.manage" in request.permissions,
         "subscriptions_url": _subscriptions_url(request, found),
+        "add_url": _add_url(request, found),
     }
     if versions:
         callable_ones = [each for each in versions if each.status in ApiVersion.OFFERED]
@@ -128,6 +129,13 @@ def _subscriptions_url(request: TenantRequest, api: Api) -> str:
     if "subscriptions.see_all" not in request.permissions:
         return ""
     return f"{reverse('console-subscriptions', args=[request.tenant.slug])}?q={api.slug}"
+
+
+def _add_url(request: TenantRequest, api: Api) -> str:
+    """Where a subscription to it is added, "" for who does not decide."""
+    if "subscriptions.decide" not in request.permissions:
+        return ""
+    return f"{reverse('console-subscription-add', args=[request.tenant.slug])}?api={api.slug}"
 
 
 def _shown(request: TenantRequest, version: ApiVersion) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from keys.actions.credentials import ROLLABLE
 from keys.models import Application, Credential
 from keys.revocable import Use, Verdict, verdict, with_use
 from portal import words
+from portal.pages.answers import Said, said
 from portal.pages.credential_kinds import WORDS, Words, named
 from portal.pages.listing import Page, chosen, page_of
 from tenants.access import TenantRequest
@@ -61,7 +62,7 @@ class CredentialRow:
 class SubscriptionRow:
     """`decision` is the last that happened, with its receipt; `cancel`, `answer` and `ask_again` lead there, "" for who may not.
 
-    `question`: what waits for an answer.
+    `question`: what waits for an answer. `answers`: to what the API asked.
     """
 
     subscription: Subscription
@@ -71,6 +72,7 @@ class SubscriptionRow:
     ask_again: str
     question: Event | None
     answer: str
+    answers: list[Said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +251,10 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 # An answer would have ended the waiting.
                 talks[each.pk][-1] if each.asked_at else None,
                 reverse("app-subscription-answer", args=[request.tenant.slug, each.pk]) if owner and each.asked_at else "",
+                said(each.answers),
             )
         )
-    return {"page": page, "rows": rows, "subscribe": reverse("catalogue", args=[request.tenant.slug]) if active else ""}
+    return {"page": page, "rows": rows, "subscribe": reverse("app-subscribe", args=[request.tenant.slug, application.pk]) if active else ""}
 
 
 def _ask_again(request: TenantRequest, subscription: Subscription) -> str:

@@ -96,6 +96,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "brown_out.cancelled": gettext_lazy("Brown-out cancelled"),
         "revision.created": gettext_lazy("Revision imported"),
         "revision.live": gettext_lazy("Revision made live"),
+        "api.request_form_changed": gettext_lazy("Questions to applicants changed"),
         "api.review_changed": gettext_lazy("Reviews switched"),
         "review.requested": gettext_lazy("Review asked for"),
         "review.approved": gettext_lazy("Review approved"),
@@ -142,6 +143,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Subscriptions"): {
         "subscription.requested": gettext_lazy("Subscription asked for"),
+        "subscription.added": gettext_lazy("Subscription added without a request"),
         "subscription.asked": gettext_lazy("Question about a request"),
         "subscription.answered": gettext_lazy("Answer about a request"),
         "subscription.overdue": gettext_lazy("Request overdue"),

@@ -20,6 +20,7 @@ from apis.models import Subscription
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import listing
+from portal.pages.answers import said
 from portal.pages.subscriptions import Row, rows_of
 from portal.words import added, duration, happened, listed, subject_of
 from tenants.access import TenantRequest, tenant_view
@@ -167,6 +168,7 @@ def _details(request: TenantRequest, row: Row) -> dict[str, Any]:
         "may_approve": may_decide and not first_is_mine,
         "may_undo_first": may_decide and subscription.first_approved_by_id == request.user.pk,
         "own": pending and own,
+        "answers": said(subscription.answers),
         "talk": questions.said_about([subscription.pk])[subscription.pk],
         "history": _history(others),
         "rejected": rejected,

@@ -16,11 +16,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from apis.actions import subscriptions
-from apis.models import Plan, Subscription
+from apis.models import Api, Plan, Subscription
 from keys.models import Application
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking
+from portal.pages.answers import answers_in, check_asked, fields_of
 from portal.pages.catalogue import offered, own_subscriptions, plans_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import Event, Membership, TeamMember, User
@@ -73,6 +74,7 @@ class SubscribeForm(PageForm):
         self,
         data: QueryDict | None,
         *,
+        api: Api,
         applications: QuerySet[Application],
         plans: QuerySet[Plan],
         taken: set[UUID],
@@ -80,7 +82,9 @@ class SubscribeForm(PageForm):
         here: str,
     ) -> None:
         """:param taken: applications with a subscription here; not offered, as suspended ones, and refused by the rule if named."""
-        super().__init__(data, initial=initial)
+        asked = fields_of(api)
+        super().__init__(data, initial=initial, more=asked)
+        self.questions = [self[name] for name, field in asked.items() if not field.widget.is_hidden]
         own, plan = self.fields["application"], self.fields["plan"]
         assert isinstance(own, forms.ModelChoiceField)
         assert isinstance(plan, forms.ModelChoiceField)
@@ -107,10 +111,11 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
     initial = {name: request.GET.get(name, "") for name in ("application", "plan")}
     if len(plans) == 1:
         initial["plan"] = str(plans[0].pk)
-    form = SubscribeForm(typed, applications=applications, plans=plans, taken=taken, initial=initial, here=here)
+    form = SubscribeForm(typed, api=found, applications=applications, plans=plans, taken=taken, initial=initial, here=here)
 
     def ask_for(typed: dict[str, Any]) -> tuple[Subscription, Event]:
-        told = {name: typed[name] for name in ("plan", "purpose")}
+        check_asked(form, found)
+        told = {**{name: typed[name] for name in ("plan", "purpose")}, "answers": answers_in(typed, found)}
         return subscriptions.request(typed["application"], api=found, **told, by=request.user)
 
     if done := asking.carried_out(request, form, ask_for):

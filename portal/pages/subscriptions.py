@@ -22,6 +22,7 @@ from gateway.receipts import Receipt
 from portal.forms import OptionalReasonForm, PageForm, ReasonForm
 from portal.kept import given
 from portal.pages import asking, listing
+from portal.pages.answers import said
 from portal.templatetags.ui import STATES
 from portal.words import added, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
@@ -83,6 +84,9 @@ def console_subscriptions(request: TenantRequest) -> HttpResponse:
         rows = rows.filter(status=status)
     page = listing.page_of(request, rows)
     context = {"page": page, "rows": rows_of(request, page.rows), "q": q, "status": status, "states": STATE_WORDS}
+    context["add"] = (
+        reverse("console-subscription-add", args=[request.tenant.slug]) if "subscriptions.decide" in request.permissions else ""
+    )
     return render(request, "subscriptions/list.html", context)
 
 
@@ -106,6 +110,7 @@ def console_subscription(request: TenantRequest, pk: UUID) -> HttpResponse:
         "happenings": happenings,
         "steps": _steps(request, subscription),
         "own": subscription.is_own_of(request.user),
+        "answers": said(subscription.answers),
     }
     return render(request, "subscriptions/subscription.html", context)
 

@@ -1,6 +1,7 @@
 """Every page. Programs' addresses stand in portal/urls.py."""
 
 from portal.pages import (
+    adding,
     all_applications,
     api_placing,
     apis,
@@ -43,6 +44,7 @@ from portal.pages import (
     receipts,
     refusals,
     request_clock,
+    request_forms,
     request_list,
     requests,
     reviews,
@@ -57,6 +59,7 @@ from portal.pages import (
     sources,
     start,
     subscribing,
+    subscribing_several,
     subscriptions,
     teams,
     transfers,
@@ -68,9 +71,8 @@ from portal.pages import (
 # The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
-    catalogue_document, change_feed, trying, subscribing, applications, application_life, credentials, expiries, request_list,
-    request_clock, requests, subscriptions,
-    apis,
+    catalogue_document, change_feed, trying, request_forms, subscribing, subscribing_several, adding,
+    applications, application_life, credentials, expiries, request_list, request_clock, requests, subscriptions, apis,
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
     settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,

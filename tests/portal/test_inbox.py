@@ -11,8 +11,8 @@ from django.apps import apps
 from django.core import mail
 from django.utils import timezone
 
+from apis.actions import adding, plans, subscriptions, versions
 from apis.actions import applications as endings
-from apis.actions import plans, versions
 from apis.models import Plan, Subscription
 from gateway.models import GatewayNode
 from keys.actions import application_life, applications, credentials
@@ -71,6 +71,20 @@ def test_every_kind_of_news_wakes_the_job_and_is_told_in_words() -> None:
 
 
 # --- who is told -----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_added_is_told_to_its_people_and_not_to_who_added_it(cast: Cast, checkout: Application, gold: Plan) -> None:
+    with tenant_scope(cast.acme.pk):
+        made, _event = adding.add(checkout, api=gold.api, plan=gold, reason="Our partner.", by=cast.ada)
+    tasks.send_mails()
+    assert told(cast.acme) == [("carl", "subscription.added")]
+    letter = next(each for each in mail.outbox if each.to == [cast.carl.email])
+    assert "has a subscription" in letter.subject
+    assert "Our partner." in letter.body
+    with tenant_scope(cast.acme.pk):
+        subscriptions.suspend(made, reason="Too loud.", by=make.member(cast.acme, "alan@acme.example", Role.APPROVER))
+    tasks.send_mails()
+    assert told(cast.acme)[1:] == [("carl", "subscription.suspended")], "who added it asked for nothing"
 
 
 def test_a_request_is_in_the_approvers_inbox_and_its_answer_in_the_applicants(cast: Cast, asked: Subscription) -> None:

@@ -172,14 +172,14 @@ def test_nothing_new_is_offered_while_it_is_suspended(cast: Cast, carl: Client, 
     before = text(carl.get(at(found)))
     assert credentials in before
     assert roll in before
-    assert "Subscribe to an API" in before
+    assert "Subscribe to APIs" in before
     assert ask in text(carl.get(f"{at(found)}?tab=subscriptions"))
     assert ">Shop</option>" in text(carl.get("/t/acme/apis/orders/subscribe/"))
     carl.post(at(found, "suspend"), {"reason": "x"})
     after = text(carl.get(at(found)))
     assert credentials not in after
     assert roll not in after
-    assert "Subscribe to an API" not in after
+    assert "Subscribe to APIs" not in after
     assert "/revoke/" in after, "ending goes on"
     assert ask not in text(carl.get(f"{at(found)}?tab=subscriptions"))
     page = text(carl.get("/t/acme/apis/orders/subscribe/"))
@@ -247,7 +247,7 @@ def test_a_deleted_one_is_only_read(cast: Cast, carl: Client, ada: Client, gold:
             page = text(client.get(f"{address}?tab={tab}"))
             assert "Ada deleted it." in page
             assert "Nobody answers for it." in page
-            for never in ("/revoke/", "/roll/", "/cancel/", "/credentials/new/", "Subscribe to an API", "Ask again"):
+            for never in ("/revoke/", "/roll/", "/cancel/", "/credentials/new/", "Subscribe to APIs", "Ask again"):
                 assert never not in page, (tab, never)
     assert "Its application was deleted." in text(carl.get(f"{at(found)}?tab=activity"))
     for way in ("edit", "suspend", "resume", "delete", "transfer", "credentials/new"):

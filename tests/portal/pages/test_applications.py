@@ -145,7 +145,7 @@ def test_carl_registers_an_application_and_is_offered_a_secret(cast: Cast, carl:
     told = text(answer.content.decode())
     assert "Checkout is registered." in told
     assert "Add the first credential" in told
-    assert "Subscribe to an API" in told
+    assert "Subscribe to APIs" in told
 
 
 @pytest.mark.parametrize(
