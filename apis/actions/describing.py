@@ -1,0 +1,252 @@
+"""A tenant in words that a file can hold: everything that `apis.description` compares, in normal form, and never a secret."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from apis import balancing, connections
+from apis.balancing import Balancing
+from apis.connections import Connection
+from apis.description import Description, Entry
+from apis.models import Api, ApiTeam, ApiVersion, Category, Plan, Subscription, Upstream
+from apis.policies import SETTING, Policies
+from apis.upstreams import Address
+from apis.writing import ordered
+from apis.yaml_text import as_yaml
+from keys.models import Application
+from tenants.models import CustomRole, EventCounter, Invitation, Membership, ServiceAccount, Team, TeamMember, TenantSettings, User
+from tenants.people.settings import FIELDS, SHOWN
+
+# What nobody has to write.
+_BY_ITSELF: Entry = {
+    "connect_timeout_ms": 5_000,
+    "timeout_ms": 30_000,
+    "header": "",
+    **asdict(connections.NONE),
+    **balancing.NONE.given,
+}
+
+
+def describe(*, by: User) -> Description:
+    """All of the tenant in scope. Beside the parts of a description: the tenant's own `roles`, who is `invited`, and the `own_requests`
+    that `by` can't decide.
+
+    A constant number of queries, whatever there is.
+    """
+    members = list(Membership.objects.select_related("user").order_by("user__email"))
+    custom = dict(CustomRole.objects.values_list("pk", "name"))
+    teams_of: dict[Any, list[str]] = {}
+    rows = TeamMember.objects.order_by("team__name").values_list("membership_id", "team__name", "team_id")
+    people: dict[Any, set[Any]] = {}
+    user_of = {each.pk: each.user_id for each in members}
+    for membership, team, team_id in rows:
+        teams_of.setdefault(membership, []).append(team)
+        people.setdefault(team_id, set()).add(user_of.get(membership))
+    subscriptions, own = _subscriptions(by, people)
+    return {
+        "tenant": _tenant(),
+        "members": [
+            {
+                "email": each.user.email,
+                "roles": sorted(each.roles),
+                "custom_roles": sorted(custom[pk] for pk in each.custom_roles if pk in custom),
+                "teams": sorted(teams_of.get(each.pk, [])),
+            }
+            for each in members
+        ],
+        "teams": [
+            {"name": each.name, "description": each.description, "lead": each.lead.user.email}
+            for each in Team.objects.select_related("lead__user").order_by("name")
+        ],
+        "apis": _apis(),
+        "applications": _applications(),
+        "subscriptions": subscriptions,
+        "roles": sorted(custom.values()),
+        "invited": sorted(Invitation.objects.filter(status=Invitation.Status.PENDING).values_list("email", flat=True)),
+        "own_requests": own,
+    }
+
+
+def number() -> int:
+    """Of the tenant's last event."""
+    return EventCounter.objects.values_list("number", flat=True).get()
+
+
+def digest(description: Description, *, at: int) -> str:
+    """What a description is told from another by, and the event up to which nothing had changed."""
+    told = {name: value for name, value in description.items() if name != "own_requests"}
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return f"{at}.{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _tenant() -> Entry:
+    found = TenantSettings.objects.select_related("tenant").defer("logo").get()
+    shown = {name: getattr(found.tenant, name) for name in SHOWN}
+    categories = list(Category.objects.order_by("name").values_list("name", flat=True))
+    return {**shown, **{name: getattr(found, name) for name in FIELDS}, "categories": sorted(categories)}
+
+
+def _apis() -> list[Entry]:
+    audience: dict[Any, list[str]] = {}
+    for api, name in ApiTeam.objects.values_list("api_id", "team__name"):
+        audience.setdefault(api, []).append(name)
+    plans: dict[Any, list[Entry]] = {}
+    for each in Plan.objects.exclude(status=Plan.Status.CLOSED).order_by("name"):
+        plans.setdefault(each.api_id, []).append(_plan(each))
+    versions: dict[Any, list[Entry]] = {}
+    rows = ApiVersion.objects.exclude(status=ApiVersion.Status.RETIRED).select_related("api", "live_revision__upstream", "successor")
+    for version in rows.defer("live_revision__outline", "live_revision__findings", "live_revision__answers").order_by("name"):
+        versions.setdefault(version.api_id, []).append(_version(version))
+    return [
+        {
+            "slug": each.slug,
+            "name": each.name,
+            "description": each.description,
+            "category": each.category.name if each.category else "",
+            "tags": list(each.tags),
+            "visibility": str(each.visibility),
+            "teams": sorted(audience.get(each.pk, [])),
+            "team": each.team.name if each.team else "",
+            "cors_origins": list(each.cors_origins),
+            "needs_review": each.needs_review,
+            "policies": policies(Policies.of(each.policies)),
+            "plans": plans.get(each.pk, []),
+            "versions": versions.get(each.pk, []),
+        }
+        for each in Api.objects.select_related("category", "team").order_by("slug")
+    ]
+
+
+def policies(of: Policies) -> Entry:
+    """As somebody writes them: what is set, and nothing else."""
+    found = of.as_json()
+    return {name: dict(value) if name in SETTING else list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
+def _plan(of: Plan) -> Entry:
+    return {
+        "name": of.name,
+        "calls": of.calls,
+        "seconds": of.seconds,
+        "approval": str(of.approval),
+        "status": str(of.status),
+        "reason": of.reason if of.status == Plan.Status.DEPRECATED else "",
+    }
+
+
+def _version(of: ApiVersion) -> Entry:
+    """`live` is the number of the revision that is described; without one there is no document."""
+    going = of.status in {ApiVersion.Status.BLOCKED, ApiVersion.Status.DEPRECATED}
+    found: Entry = {
+        "name": of.name,
+        "status": str(of.status),
+        "reason": of.reason if going else "",
+        "sunset": of.sunset_at.isoformat() if of.sunset_at else None,
+        "successor": of.successor.name if of.successor else "",
+    }
+    revision = of.live_revision
+    if revision is None:
+        return found
+    found |= {"live": revision.number, "document": text_of(revision.document), "mock": revision.is_mock}
+    return found if revision.upstream is None else {**found, "upstream": upstream(revision.upstream, of.api.slug, of.name)}
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """One text for what says the same: the database keeps no order of members."""
+    return as_yaml(ordered(_sorted(document)))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(each) for each in value] if isinstance(value, list) else value
+
+
+def reference(slug: str, version: str, name: str) -> str:
+    """What stands in place of a secret: the variable that has it where descriptions are sent from."""
+    variable = f"{slug}_{version}_{name}".upper().replace("-", "_").replace(".", "_")
+    return f"${{{variable}}}"
+
+
+def upstream(of: Upstream, slug: str, version: str) -> Entry:
+    address = Address(of.scheme, of.host, of.port, of.path)
+    found = as_written(address, of.connects, of.balances, header=of.header, timeouts=(of.connect_timeout_ms, of.timeout_ms))
+    if of.sealed:
+        found["secret"] = reference(slug, version, "secret")
+    if of.sealed_key:
+        found["client_key"] = reference(slug, version, "client_key")
+    return found
+
+
+def as_written(address: Address, connects: Connection, balances: Balancing, *, header: str, timeouts: tuple[int, int]) -> Entry:
+    """An upstream in its normal form: its address, and what is not as it is by itself."""
+    told: Mapping[str, Any] = {
+        "connect_timeout_ms": timeouts[0],
+        "timeout_ms": timeouts[1],
+        "header": header.lower() if connects.credential == connections.HEADER else "",
+        **asdict(connects),
+        **balances.given,
+    }
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    usual = address.port == (443 if address.scheme == "https" else 80)
+    url = f"{address.scheme}://{host}{'' if usual else f':{address.port}'}{address.path}"
+    return {"url": url, **{name: value for name, value in told.items() if value != _BY_ITSELF[name]}}
+
+
+def _applications() -> list[Entry]:
+    rows = Application.objects.standing().select_related("owner", "team")
+    found = [
+        {
+            "name": each.name,
+            **_whose(each),
+            "environment": str(each.environment),
+            "purpose": each.purpose,
+            "contact": each.contact,
+            "status": str(each.status),
+            "reason": each.reason,
+        }
+        for each in rows
+    ]
+    return sorted(found, key=lambda each: (each["name"], each.get("team", ""), each.get("owner", "")))
+
+
+def _whose(of: Application) -> Entry:
+    return {"team": of.team.name} if of.team else {"owner": of.owner.email}
+
+
+def _subscriptions(by: User, people: Mapping[Any, set[Any]]) -> tuple[list[Entry], list[tuple[str, str, str]]]:
+    """:param people: by the id of a team, who is in it."""
+    rows = Subscription.objects.open().select_related("application__owner", "application__team", "api", "plan")
+    services = dict(ServiceAccount.objects.values_list("user_id", "people"))
+    me = ServiceAccount.objects.person_behind(by).pk
+    found, own = [], []
+    for each in rows:
+        application = each.application
+        found.append(
+            {
+                "application": application.name,
+                **_whose(application),
+                "api": each.api.slug,
+                "plan": each.plan.name,
+                "status": str(each.status),
+                "reason": each.reason if each.status == Subscription.Status.SUSPENDED else "",
+                "purpose": each.purpose,
+            }
+        )
+        # As Subscription.is_own_of has it, for all of them at once.
+        theirs = {application.owner_id, *services.get(application.owner_id, ()), *people.get(application.team_id, ())}
+        asked = {each.requested_by_id} if each.requested_by_id not in services else set(services[each.requested_by_id])
+        if me in theirs or me in asked:
+            whose = f"team {application.team.name}" if application.team else application.owner.email
+            own.append((application.name, whose, each.api.slug))
+    key = ("application", "team", "owner", "api")
+    return sorted(found, key=lambda each: tuple(each.get(name, "") for name in key)), own
+
+
+def given_of(row: Upstream) -> Entry:
+    """As publishing.check_target takes it, but for its header and its secrets."""
+    host = f"[{row.host}]" if ":" in row.host else row.host
+    timeouts = {"connect_timeout_ms": row.connect_timeout_ms, "timeout_ms": row.timeout_ms}
+    return {"url": f"{row.scheme}://{host}:{row.port}{row.path}", **timeouts, **asdict(row.connects), **row.balances.given}
