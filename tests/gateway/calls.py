@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 def main(port: int, pause: float) -> None:
     called = json.loads(sys.stdin.readline())
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=_until_told, args=[ended], daemon=True).start()
     connection = http.client.HTTPConnection(HOST, port, timeout=20)
     while not ended.is_set():
         for which, (path, token) in enumerate(called):
@@ -32,6 +32,11 @@ def main(port: int, pause: float) -> None:
                 status = 0
             print(f"{began:.6f} {time.time():.6f} {which} {status}")
             time.sleep(pause)
+
+
+def _until_told(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apis.actions import subscriptions
+from apis.models import UNDO
 from bench.stage import percentile
 from gateway import receipts
 from gateway.models import GatewayNode
@@ -78,14 +79,14 @@ def three(gateway: Gateway, tmp_path: Path) -> Iterator[list[Gateway]]:
     gateway.end("control")
     gateway.begin("control", argv=[sys.executable, "-c", CONTROL])
     gateway.parts["control"].wait_ready()
-    found = [gateway]
+    found: list[Gateway] = [gateway]
     try:
         gateway.wait_joined()
         for name in NAMES[1:]:
             (tmp_path / name).mkdir()
-            further = Further(tmp_path / name, node=name, port=choose(Ports(0, 0, 0), needed=set()).gateway)
-            found.append(further)
-            further.start_envoy()
+            one = Further(tmp_path / name, node=name, port=choose(Ports(0, 0, 0), needed=set()).gateway)
+            found.append(one)
+            one.start_envoy()
         yield found
     finally:
         for further in found[1:]:
@@ -138,7 +139,7 @@ class Life:
             "halt": (lambda: application_life.suspend(application, reason="A test.", by=ada), "halted"),
         }
         match self.state:
-            case "approved" if time.monotonic() - self.approved_at < subscriptions.UNDO.total_seconds() / 2:
+            case "approved" if time.monotonic() - self.approved_at < UNDO.total_seconds() / 2:
                 return {**ends, "undo": (lambda: subscriptions.undo(held, by=ada), "pending")}
             case "active" | "approved":
                 return ends
@@ -324,7 +325,8 @@ def test_the_receipt_and_the_page_say_which_gateway_is_missing(three: list[Gatew
     assert isinstance(missing, Further)
     with missing.paused("envoy"):
         event = suspend(shop, carl)
-        receipt = live.eventually(lambda: shop.receipt(event) if shop.receipt(event).enforced == 2 else None)
+        live.eventually(lambda: shop.receipt(event).enforced == 2)
+        receipt = shop.receipt(event)
         said = "Enforced on 2/3 gateways; waiting for gateway-3."
         assert (receipt.sentence, receipt.complete) == (said, False)
         assert said in page(shop, event)
@@ -335,7 +337,7 @@ def test_the_receipt_and_the_page_say_which_gateway_is_missing(three: list[Gatew
     assert missing.call(shop.path(), carl.token()).code == "SUBSCRIPTION_SUSPENDED"
     missing.kill_envoy()
     event = suspend(shop, dora)
-    receipt = live.eventually(lambda: shop.receipt(event) if shop.receipt(event).not_connected else None)
+    live.eventually(lambda: shop.receipt(event).not_connected)
     receipt = shop.enforced(event)
     assert (receipt.total, receipt.not_connected) == (2, ("gateway-3",))
     html = page(shop, event)
