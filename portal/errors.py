@@ -42,6 +42,23 @@ BROKEN = _("Something broke on our side. Try again; if it stays, tell your opera
 SEALED = _("Portico can't open a secret that it keeps sealed. Your operator finds the reason in the log.")
 # A problem's `code`, by which a program tells that its person has a second factor.
 MFA_REQUIRED = "mfa_required"
+# The others, by status. They never change their meaning; docs/rest.md explains each.
+CODES = {
+    400: "unreadable",
+    401: "sign_in_needed",
+    403: "not_permitted",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    409: "not_allowed",
+    412: "changed",
+    413: "too_large",
+    415: "media_type",
+    422: "invalid",
+    429: "too_many",
+    500: "broken",
+    503: "away",
+}
 # What a page is headed with.
 TITLES = {
     400: _("This can't be understood"),
@@ -60,9 +77,10 @@ PASSING = {429, 500, 503}
 
 
 def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
-    """The members of RFC 9457 §3.1, and the request's id."""
+    """The members of RFC 9457 §3.1, the request's id, and a code that stays whatever the sentences become."""
     return {
         "type": "about:blank",
+        "code": CODES[status],
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -120,11 +138,17 @@ def rest_exception(error: Exception, context: dict[str, Any]) -> Response | None
         if status == 500:
             return None
         detail = str(NOT_FOUND) if status == 404 else _too_large(view.max_body) if status == 413 else _sentence(error)
-        if isinstance(error, Invalid):
-            more = {"errors": error.problems}
+        more = _more(error)
         if isinstance(error, TooMany | Busy):
             headers = {"Retry-After": str(error.seconds)}
     return Response(problem(status, detail, **more), status=status, headers=headers, content_type="application/problem+json")
+
+
+def _more(error: Exception) -> dict[str, Any]:
+    """What a problem of ours says besides."""
+    if isinstance(error, Invalid):
+        return {"errors": error.problems}
+    return {"code": error.code} if isinstance(error, SecondFactorNeeded | PasswordNeeded) else {}
 
 
 def _sentence(error: Exception) -> str:

@@ -13,7 +13,7 @@ def refusals(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa:
         "type": "object",
         "description": 'A refusal (RFC 9457). `errors` names fields, `a.b` inside others and "" for the whole, with sentences.',
         "properties": {
-            "code": text,
+            "code": {**text, "description": "What it is about, for programs: it stays the same whatever the sentences become."},
             "type": text,
             "title": text,
             "status": {"type": "integer"},
@@ -21,7 +21,7 @@ def refusals(result: dict[str, Any], **further: Any) -> dict[str, Any]:  # noqa:
             "request_id": text,
             "errors": {"type": "object", "additionalProperties": {"type": "array", "items": text}},
         },
-        "required": ["type", "title", "status", "detail", "request_id"],
+        "required": ["type", "code", "title", "status", "detail", "request_id"],
     }
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path in result["paths"].values():

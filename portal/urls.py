@@ -12,7 +12,7 @@ from keys.rest_tenants import Tenants
 from portal import accounts, accounts_reset, accounts_sign_up, feeds, health, rest_inbox, shared_tables, stopping
 from portal.pages import provider_sign_in, second_factors
 from portal.rest_exports import Export
-from tenants import rest, rest_tenants
+from tenants import rest, rest_platform, rest_tenants
 
 handler400 = "portal.errors.bad_request"
 handler403 = "portal.errors.forbidden"
@@ -46,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/session/refresh/", rest.SessionRefresh.as_view(), name="session-refresh"),
     path("api/v1/tenants/", Tenants.as_view(), name="tenants"),
     path("api/v1/tenants/<str:tenant>/", include(in_tenant)),
+    path("api/v1/platform/", include(rest_platform.urlpatterns)),
     path("api/v1/platform/tenants/", include(rest_tenants.for_operators)),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     # Swagger UI writes styles into its page as it goes.

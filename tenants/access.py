@@ -41,6 +41,8 @@ class SignInNeeded(Exception):  # noqa: N818  (reads as the sentence it is)
 class SecondFactorNeeded(PermissionDenied):
     """The tenant asks for a second factor, and who is here has not shown one (403)."""
 
+    code = "second_factor_needed"
+
     def __init__(self, *, has_one: bool) -> None:
         super().__init__(
             _("This tenant asks for a second factor. Sign in again, with yours.")
@@ -51,6 +53,8 @@ class SecondFactorNeeded(PermissionDenied):
 
 class PasswordNeeded(PermissionDenied):
     """Who is here was signed in by a tenant's identity provider, whose word counts in that tenant alone (403)."""
+
+    code = "password_needed"
 
     def __init__(self) -> None:
         super().__init__(_("Sign in with your password to change this."))

@@ -7,6 +7,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.management import call_command
 from django.test import RequestFactory
@@ -15,6 +16,7 @@ from django.urls import get_resolver
 from apis.actions import publishing
 from apis.models import Api, Subscription
 from keys.models import Application
+from portal import errors
 from tenants import parser
 from tenants.access import SIGNED_IN
 from tenants.checks import patterns
@@ -27,6 +29,7 @@ from tests import make
 from tests.conftest import Cast, Rest, base, queries
 from tests.tenants.test_isolation import OPEN, address, tenant_patterns, unknown_ids
 
+EXPLAINED = (Path(settings.BASE_DIR) / "docs" / "rest.md").read_text().partition("## Errors")[2]
 NOT_FOUND = "There is nothing here, or nothing that you may see."
 
 
@@ -38,6 +41,8 @@ def problem(response: Any, status: int, sentence: str = "") -> dict[str, Any]:
     assert body["status"] == status
     assert body["type"] == "about:blank"
     assert body["title"]
+    assert body["code"] in {errors.CODES[status], "mfa_required", "second_factor_needed", "password_needed"}
+    assert f"`{body['code']}`" in EXPLAINED
     assert sentence in body["detail"]
     assert body["request_id"] == response["X-Request-ID"]
     return body
@@ -49,6 +54,10 @@ def orders(cast: Cast) -> str:
     with tenant_scope(cast.acme.pk):
         make.api("orders")
     return f"{base(cast.acme)}/apis/orders/"
+
+
+def test_every_code_is_explained() -> None:
+    assert [code for code in errors.CODES.values() if f"`{code}`" not in EXPLAINED] == []
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------
