@@ -1,6 +1,18 @@
 from celery import shared_task
 
-from apis.actions import certificate_ends, change_log, comparing, drafts, importing, operation_uses, resolving, sources, testing, versions
+from apis.actions import (
+    certificate_ends,
+    change_log,
+    comparing,
+    drafts,
+    importing,
+    operation_uses,
+    quotas,
+    resolving,
+    sources,
+    testing,
+    versions,
+)
 from tenants import due
 
 
@@ -42,6 +54,11 @@ def end_tests() -> int:
 @shared_task
 def prune_operation_uses() -> int:
     return due.run(operation_uses.PRUNE_JOB, operation_uses.prune)
+
+
+@shared_task
+def turn_quotas() -> int:
+    return due.run(quotas.JOB, quotas.turn)
 
 
 @shared_task

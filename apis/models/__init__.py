@@ -12,6 +12,7 @@ from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.published_document import PublishedDocument
+from apis.models.quota_use import PERIODS_KEPT, QuotaUse
 from apis.models.review import Review
 from apis.models.subscription import REMEMBERED, UNDO, Subscription
 from apis.models.upstream import Upstream
@@ -22,6 +23,7 @@ __all__ = [
     "LARGE",
     "LIVE_LARGE",
     "MOST_TAGS",
+    "PERIODS_KEPT",
     "REMEMBERED",
     "UNDO",
     "Acknowledgement",
@@ -43,6 +45,7 @@ __all__ = [
     "Part",
     "Plan",
     "PublishedDocument",
+    "QuotaUse",
     "Review",
     "Revision",
     "Subscription",
