@@ -7,6 +7,7 @@ from apis.actions import (
     drafts,
     importing,
     operation_uses,
+    quotas,
     request_clock,
     resolving,
     sources,
@@ -59,6 +60,11 @@ def escalate_requests() -> int:
 @shared_task
 def prune_operation_uses() -> int:
     return due.run(operation_uses.PRUNE_JOB, operation_uses.prune)
+
+
+@shared_task
+def turn_quotas() -> int:
+    return due.run(quotas.JOB, quotas.turn)
 
 
 @shared_task

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from apis import origins, upstreams
 from apis.actions import testing
 from apis.balancing import Balancing
-from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, Revision, Subscription, Upstream
+from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
 from keys import tokens
@@ -44,6 +44,7 @@ _REFUSALS: dict[str, str] = {
     Subscription.Status.CANCELLED: "SUBSCRIPTION_CANCELLED",
 }
 _SUSPENDED = "APPLICATION_SUSPENDED"
+_QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,17 +279,29 @@ def _trying() -> Iterable[tuple[str, str, str]]:
     return tested.values_list("version__api__slug", "tester__client_id", "tester__status")
 
 
+def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
+    """Whose quota of the period that now is was said to be used up, by application, API, period and time zone."""
+    rows = QuotaUse.objects.at(Now()).filter(refused_from__gt=0)
+    return {(each.application_id, each.api_id, each.period, each.time_zone): each for each in rows}
+
+
 def _grants() -> tuple[state.Grant, ...]:
-    told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id")
+    told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id")
     rows = Subscription.objects.enforced().values_list(*told)
     plans = {plan.pk: plan for plan in Plan.objects.all()}
+    used_up = _used_up()
     found: dict[tuple[str, str], state.Grant] = {}
-    for pk, status, api, client_id, application, plan_id in rows:
+    for pk, status, api, client_id, application, plan_id, api_id, application_id in rows:
         # Open ones come last, so one that stands wins over what was closed before it.
         stopped = application == Application.Status.SUSPENDED and status in Subscription.OPEN
         refusal = _SUSPENDED if stopped else _REFUSALS.get(status, "")
         plan = plans[plan_id]
-        found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds)
+        until = 0
+        if not refusal and (use := used_up.get((application_id, api_id, plan.quota_period, plan.quota_time_zone))):
+            # More may have been added to it since, or the plan have another quota.
+            until = int(use.ends.timestamp()) if use.refused_from == (plan.quota or 0) + use.topped_up else 0
+            refusal = _QUOTA_EXCEEDED if until else ""
+        found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until)
     for api, client_id, application in _trying():
         refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""
         # Whoever was refused stays so.

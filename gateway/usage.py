@@ -1,11 +1,12 @@
-"""The usage process: the gateways' access logs (gRPC ALS). It counts the calls of each credential and of each operation, and how those of
-each version went, and keeps each application's last refusals.
+"""The usage process: the gateways' access logs (gRPC ALS). It counts the calls of each credential, of each operation and of each
+subscription, which quotas go by, and how those of each version went, and keeps each application's last refusals.
 
 Apart from control, so that a flood of calls never delays a revocation; and best effort: calls never wait for it.
 """
 
 import asyncio
 import logging
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,23 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from google.protobuf import wrappers_pb2
 
-from apis.actions import operation_uses, version_days
+from apis.actions import operation_uses, quotas, version_days
 from apis.actions.version_days import Outcome
 from gateway.database import AWAY, first_line, fresh_connection
-from gateway.envoy.names import BLOCKED_PREFIX, BROWN_OUT_PREFIX, CALLED, CLAIMS, JWT, KEY_HEADER, OPERATION_PREFIX, REFUSAL_HEADER
+from gateway.envoy.names import (
+    BLOCKED_PREFIX,
+    BROWN_OUT_PREFIX,
+    CALLED,
+    CLAIMS,
+    GRANT_PREFIX,
+    JWT,
+    KEY_HEADER,
+    OPERATION_PREFIX,
+    RBAC,
+    REFUSAL_HEADER,
+    TEST_PREFIX,
+)
+from gateway.envoy.rbac import decided
 from gateway.models import KEPT, Refusal
 from keys import uses
 from keys.models import Application
@@ -140,6 +154,33 @@ def _outcome(entry: accesslog_pb2.HTTPAccessLogEntry) -> Outcome | None:
     return Outcome.FAILED_UPSTREAM if details.startswith("upstream") else None
 
 
+def passed(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, UUID] | None:
+    """The tenant's slug, and the subscription that let a call pass which was sent on, or answered in an upstream's place.
+
+    Whoever leaves without waiting for the answer has called; what the gateway refused, or could bring to no upstream, was no call.
+    """
+    said = entry.common_properties.metadata.filter_metadata.get(RBAC)
+    caller = caller_of(entry)
+    if said is None or caller is None or not _was_sent_on(entry):
+        return None
+    subscription = _uuid(said.fields[_GRANT].string_value if _GRANT in said.fields else "")
+    return (caller[0], subscription) if subscription else None
+
+
+_GRANT = decided(GRANT_PREFIX)
+# What Envoy says of an answer of the route's own.
+_IN_PLACE = "direct_response"
+
+
+def _was_sent_on(entry: accesslog_pb2.HTTPAccessLogEntry) -> bool:
+    common, details = entry.common_properties, entry.response.response_code_details
+    if details == VIA_UPSTREAM:
+        return True
+    if details == _IN_PLACE:
+        return common.route_name.startswith((OPERATION_PREFIX, TEST_PREFIX))
+    return common.HasField("upstream_remote_address") and not common.response_flags.upstream_connection_failure
+
+
 def _path(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
     """The path as it was called: the entry's own is the upstream's once the router ran. Never the query, which may hold secrets."""
     return (_called(entry) or entry.request.path).partition("?")[0]
@@ -241,6 +282,17 @@ def count_outcomes(calls: Outcomes) -> Outcomes:
     return _added(calls, version_days.store, "versions")
 
 
+# The calls of each subscription, by the tenant's slug, and by when they were told.
+Granted = Counter[tuple[str, quotas.Counted]]
+# A period begins on such a moment, wherever: zones differ by whole quarters of an hour.
+QUARTER = 900
+
+
+def count_granted(calls: Granted) -> Granted:
+    """Add them to what is known, and say what follows; returns those that have to wait for PostgreSQL."""
+    return _added(calls, quotas.count, "subscriptions")
+
+
 def _added(calls: Counter[tuple[str, K]], add: Callable[[UUID, dict[K, int]], None], of: str) -> Counter[tuple[str, K]]:
     """Add them one transaction per tenant; returns those that have to wait.
 
@@ -278,6 +330,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._calls: Calls = Counter()
         self._operations: Operations = Counter()
         self._outcomes: Outcomes = Counter()
+        self._granted: Granted = Counter()
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     async def StreamAccessLogs(  # noqa: N802  (the service's name for it)
@@ -288,6 +341,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         gateway = ""
         async for message in requests:
             gateway = message.identifier.node.id or gateway
+            # By one clock, and not by each gateway's.
+            quarter = datetime.fromtimestamp(time.time() // QUARTER * QUARTER, UTC)
             for entry in message.http_logs.log_entry:
                 if (caller := caller_of(entry)) is not None:
                     slug, _, credential = caller
@@ -296,6 +351,9 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
                     self._operations[called] += 1
                 if (went := outcome_of(entry)) is not None:
                     self._outcomes[went] += 1
+                if (let_through := passed(entry)) is not None:
+                    slug, subscription = let_through
+                    self._granted[slug, (subscription, quarter)] += 1
                 if (refused := read_entry(entry, gateway)) is not None:
                     self._waiting.append(refused)
         return als_pb2.StreamAccessLogsResponse()
@@ -316,6 +374,10 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._threads.shutdown(wait=True)
 
     async def flush(self) -> None:
+        # First: it may end somebody's calls.
+        if self._granted:
+            granted, self._granted = self._granted, Counter()
+            self._granted.update(await self._ask(count_granted, granted))
         if self._calls:
             calls, self._calls = self._calls, Counter()
             self._calls.update(await self._ask(count, calls))

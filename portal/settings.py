@@ -462,6 +462,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "turn-brown-outs": {"task": "apis.tasks.turn_brown_outs", "schedule": 5.0, "options": {"expires": 10.0}},
     "end-tests": {"task": "apis.tasks.end_tests", "schedule": 5.0, "options": {"expires": 10.0}},
     "escalate-requests": {"task": "apis.tasks.escalate_requests", "schedule": 30.0},
+    "turn-quotas": {"task": "apis.tasks.turn_quotas", "schedule": 5.0, "options": {"expires": 10.0}},
     "prune-operation-uses": {"task": "apis.tasks.prune_operation_uses", "schedule": 3600.0},
     # Somebody looks at a progress bar meanwhile.
     "read-documents": {"task": "apis.tasks.read_documents", "schedule": 3.0, "options": {"expires": 6.0}},

@@ -150,9 +150,11 @@ def draft(owner: User | None = None, *, slug: str = "orders", upstream: str = "h
     return found
 
 
-def plan(of: Api | None = None, *, name: str | None = None, calls: int = 1000, seconds: int = 1, approval: str = "manual") -> Plan:
+def plan(
+    of: Api | None = None, *, name: str | None = None, calls: int = 1000, seconds: int = 1, approval: str = "manual", **quota: Any
+) -> Plan:
     of = of or api()
-    found = plans.create(of, name=name or f"plan-{next(_numbers)}", calls=calls, seconds=seconds, approval=approval, by=None)
+    found = plans.create(of, name=name or f"plan-{next(_numbers)}", calls=calls, seconds=seconds, approval=approval, by=None, **quota)
     plans.publish(found, by=None)
     return found
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apis import openapi
 from apis.actions import plans, publishing
 from apis.actions.publishing import Mock, Target
-from apis.models import Api, DocumentImport, Draft
+from apis.models import Api, DocumentImport, Draft, Plan
 from apis.openapi import Document, Problem
 from keys.envelope import seal, unseal
 from keys.kek import kek
@@ -35,6 +35,9 @@ class Terms:
     calls: int
     seconds: int
     approval: str
+    quota: int | None = None
+    quota_period: str = Plan.Period.MONTH
+    quota_time_zone: str = plans.UTC
 
 
 @transaction.atomic
@@ -125,7 +128,7 @@ def publish(draft: Draft, *, document: Document, target: Target | Mock, plan: Te
     revision = publishing.add_revision(version, document=document, target=target, by=by)
     publishing.make_live(revision, by=by)
     version.refresh_from_db()
-    offered = plans.create(api, name=plan.name, calls=plan.calls, seconds=plan.seconds, approval=plan.approval, by=by)
+    offered = plans.create(api, **asdict(plan), by=by)
     plans.publish(offered, by=by)
     event = publishing.publish(version, by=by)
     draft.delete()

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Count, Max, Q
 from django.utils.translation import gettext as _
 
+from apis.actions import quotas
 from apis.actions.subscriptions import ends
 from apis.models import Api, OperationUse, Plan, Subscription
 from tenants import events
@@ -22,14 +23,20 @@ _Status = Plan.Status
 MOST_NAMED = 200
 # So many are read at once while a plan is closed.
 BATCH = 500
+UTC = "UTC"
+_QUOTA = ["quota", "quota_period", "quota_time_zone"]
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """An open subscription under a plan, and when its application last called the API in the last 30 days."""
+    """An open subscription under a plan, and when its application last called the API in the last 30 days.
+
+    `quota`: how it stands to the plan's, where there is one and it can call.
+    """
 
     subscription: Subscription
     last_at: datetime | None
+    quota: quotas.Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +62,14 @@ def concerned(plan: Plan) -> Concerned:
     """The open subscriptions under it, those that can call first."""
     rows = Subscription.objects.open().filter(plan=plan)
     counted = rows.aggregate(**{status.value: Count("pk", filter=Q(status=status)) for status in Subscription.OPEN})
-    shown = list(rows.select_related("application__owner", "application__team").order_by("status", "application__name", "pk")[:MOST_NAMED])
+    rows = rows.select_related("application__owner", "application__team", "plan").with_quota_use()
+    shown = list(rows.order_by("status", "application__name", "pk")[:MOST_NAMED])
     last = _last_calls(plan, [each.application_id for each in shown])
-    return Concerned(**counted, named=tuple(Holder(each, last.get(each.application_id)) for each in shown))
+    return Concerned(**counted, named=tuple(Holder(each, last.get(each.application_id), _stands(each)) for each in shown))
+
+
+def _stands(subscription: Subscription) -> quotas.Standing | None:
+    return quotas.standing(subscription) if subscription.status == Subscription.Status.ACTIVE else None
 
 
 def _last_calls(plan: Plan, applications: list[UUID]) -> Mapping[UUID, datetime]:
@@ -67,12 +79,26 @@ def _last_calls(plan: Plan, applications: list[UUID]) -> Mapping[UUID, datetime]
 
 
 @transaction.atomic
-def create(api: Api, *, name: str, calls: int, seconds: int, approval: str, by: User | None) -> Plan:
+def create(
+    api: Api,
+    *,
+    name: str,
+    calls: int,
+    seconds: int,
+    approval: str,
+    quota: int | None = None,
+    quota_period: str = Plan.Period.MONTH,
+    quota_time_zone: str = UTC,
+    by: User | None,
+) -> Plan:
+    """:param quota: None for as many calls as come within the limit."""
     events.lock()
     if Plan.objects.filter(api=api, name=name).exists():
         raise NotAllowed(_("%(api)s has a plan “%(name)s” already.") % {"api": api, "name": name})
-    plan = Plan.objects.create(api=api, name=name, calls=calls, seconds=seconds, approval=approval)
-    events.record("plan.created", plan, by=by, api=api.slug, calls=calls, seconds=seconds, approval=approval)
+    given: dict[str, Any] = {"calls": calls, "seconds": seconds, "approval": approval}
+    counted: dict[str, Any] = {"quota": quota, "quota_period": quota_period, "quota_time_zone": quota_time_zone} if quota else {}
+    plan = Plan.objects.create(api=api, name=name, **given, **counted)
+    events.record("plan.created", plan, by=by, api=api.slug, **given, **counted)
     return plan
 
 
@@ -88,27 +114,53 @@ def publish(plan: Plan, *, by: User | None) -> Event:
 
 @transaction.atomic
 def change_terms(
-    plan: Plan, *, calls: int | None = None, seconds: int | None = None, approval: str | None = None, by: User | None
+    plan: Plan,
+    *,
+    calls: int | None = None,
+    seconds: int | None = None,
+    approval: str | None = None,
+    quota: int | None = None,
+    quota_period: str | None = None,
+    quota_time_zone: str | None = None,
+    by: User | None,
 ) -> Event | None:
     """Change what is given and differs, at once and for all who have it. Who decides concerns requests to come.
 
+    Whoever has used up another quota already is over it at once; of another period, or time zone, counting begins with this.
+
+    :param quota: 0 takes it away.
     :returns: None if nothing changed.
     """
     events.lock()
-    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval"])
+    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval", *_QUOTA])
     if plan.status == _Status.CLOSED:
         raise NotAllowed(_("The plan %(plan)s is closed, so what it allows can't be changed.") % {"plan": plan})
-    given = {"calls": calls, "seconds": seconds, "approval": approval}
-    differs = {name for name, value in given.items() if value not in (None, getattr(plan, name))}
-    if not differs:
+    given: dict[str, Any] = {
+        "calls": calls,
+        "seconds": seconds,
+        "approval": approval,
+        "quota_period": quota_period,
+        "quota_time_zone": quota_time_zone,
+    }
+    changed = {name: value for name, value in given.items() if value not in (None, getattr(plan, name))}
+    if quota is not None and (quota or None) != plan.quota:
+        changed["quota"] = quota or None
+    # Of what is not counted neither period nor zone matters.
+    if not changed.get("quota", plan.quota):
+        changed = {name: value for name, value in changed.items() if name not in {"quota_period", "quota_time_zone"}}
+    if not changed:
         return None
-    # A limit is told whole.
-    told = sorted(differs | ({"calls", "seconds"} if differs - {"approval"} else set()))
+    # A limit is told whole, with the quota where there is one.
+    counted = _QUOTA if plan.quota or changed.get("quota") else []
+    told = sorted({*changed, *(["calls", "seconds", *counted] if changed.keys() - {"approval"} else [])})
     was = _terms(plan, told)
-    for name in differs:
-        setattr(plan, name, given[name])
-    plan.save(update_fields=sorted(differs))
-    return events.record("plan.changed", plan, by=by, api=plan.api.slug, was=was, now=_terms(plan, told))
+    for name, value in changed.items():
+        setattr(plan, name, value)
+    plan.save(update_fields=sorted(changed))
+    event = events.record("plan.changed", plan, by=by, api=plan.api.slug, was=was, now=_terms(plan, told))
+    if changed.keys() & set(_QUOTA):
+        quotas.apply(plan)
+    return event
 
 
 def _terms(plan: Plan, names: list[str]) -> dict[str, Any]:

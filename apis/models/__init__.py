@@ -12,6 +12,7 @@ from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.published_document import PublishedDocument
+from apis.models.quota_use import PERIODS_KEPT, QuotaUse
 from apis.models.request_form import FormQuestion, questions_of
 from apis.models.request_policy import MOST_HOURS, RequestPolicy
 from apis.models.review import Review
@@ -25,6 +26,7 @@ __all__ = [
     "LIVE_LARGE",
     "MOST_HOURS",
     "MOST_TAGS",
+    "PERIODS_KEPT",
     "REMEMBERED",
     "UNDO",
     "Acknowledgement",
@@ -47,6 +49,7 @@ __all__ = [
     "Part",
     "Plan",
     "PublishedDocument",
+    "QuotaUse",
     "RequestPolicy",
     "Review",
     "Revision",

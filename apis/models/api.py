@@ -14,7 +14,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from apis import origins
+from apis import origins, quotas
 from apis.findings import Lint
 from apis.models.category import Category
 from apis.models.upstream import Upstream
@@ -367,6 +367,10 @@ class Plan(TenantModel):
         TWO_PEOPLE = "two_people", gettext_lazy("Two approvers decide")
         AUTOMATIC = "automatic", gettext_lazy("Approved at once")
 
+    class Period(models.TextChoices):
+        DAY = quotas.Period.DAY.value, gettext_lazy("a day")
+        MONTH = quotas.Period.MONTH.value, gettext_lazy("a month")
+
     THIS: ClassVar = gettext_lazy("this plan")
     STEPS: ClassVar[Steps] = {
         (Status.STAGING, Status.PUBLISHED): "published",
@@ -381,6 +385,10 @@ class Plan(TenantModel):
     name = models.CharField(max_length=40)
     calls = models.PositiveIntegerField()
     seconds = models.PositiveIntegerField()
+    # How many calls of each subscription pass in a period, from one midnight of the time zone to another; None for as many as come.
+    quota = models.PositiveBigIntegerField(null=True)
+    quota_period = models.CharField(max_length=5, choices=Period, default=Period.MONTH)
+    quota_time_zone = models.CharField(max_length=64, default="UTC")
     approval = models.CharField(max_length=10, choices=Approval, default=Approval.MANUAL)
     status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
     # Why it is deprecated or closed, in the words of who did it.
@@ -393,6 +401,10 @@ class Plan(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "api", "name"], name="one_plan_per_name"),
             models.CheckConstraint(condition=models.Q(calls__gt=0, seconds__gt=0), name="a_plan_allows_something"),
+            models.CheckConstraint(
+                condition=models.Q(quota=None) | models.Q(quota__gt=0, quota__lte=quotas.MOST_CALLS), name="a_quota_within_bounds"
+            ),
+            models.CheckConstraint(condition=models.Q(quota_period__in=["day", "month"]), name="a_quota_of_a_day_or_a_month"),
         ]
 
     def __str__(self) -> str:
@@ -400,8 +412,8 @@ class Plan(TenantModel):
 
     @property
     def terms(self) -> str:
-        """Its limit in words: “60 calls a minute”."""
-        return limit_in_words(self.calls, self.seconds)
+        """Its limits in words: “60 calls a minute; 5,000 calls a day (UTC)”."""
+        return limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
 
 
 def limit_in_words(calls: int, seconds: int) -> str:
@@ -419,6 +431,19 @@ def limit_in_words(calls: int, seconds: int) -> str:
         case _:
             said = _("%(calls)s in %(time)s")
     return said % {"calls": many, "time": time_in_words(seconds)}
+
+
+def limits_in_words(calls: int, seconds: int, quota: int | None, period: str, time_zone: str) -> str:
+    """“60 calls a minute; 5,000 calls a day (UTC)”."""
+    limit = limit_in_words(calls, seconds)
+    return _("%(limit)s; %(quota)s") % {"limit": limit, "quota": quota_in_words(quota, period, time_zone)} if quota else limit
+
+
+def quota_in_words(quota: int, period: str, time_zone: str) -> str:
+    """“5,000 calls a day (UTC)”."""
+    many = ngettext("%(many)s call", "%(many)s calls", quota) % {"many": number_format(quota, force_grouping=True)}
+    said = _("%(calls)s a day (%(zone)s)") if period == Plan.Period.DAY else _("%(calls)s a month (%(zone)s)")
+    return said % {"calls": many, "zone": time_zone.replace("_", " ")}
 
 
 def time_in_words(seconds: int) -> str:

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import JSONObject, Now
 from django.utils.translation import gettext_lazy as _
 
 from apis.models.api import Api, Plan
+from apis.models.quota_use import QuotaUse
 from keys.models import Application, owned_by
 from tenants.models import ServiceAccount, Steps, TenantManager, TenantModel, User
 
@@ -35,9 +36,19 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(owned_by(user, via="application__"))
 
     def for_list(self) -> Self:
-        return self.select_related(
-            "application__owner", "application__team", "api", "plan", "requested_by", "decided_by", "first_approved_by"
+        people = ("requested_by", "decided_by", "first_approved_by")
+        return self.select_related("application__owner", "application__team", "api", "plan", *people).with_quota_use()
+
+    def with_quota_use(self) -> Self:
+        """With `quota_use`: of the period that now is, what was counted for its plan's quota; see apis.actions.quotas.standing."""
+        uses = QuotaUse.objects.at(Now()).filter(
+            application=models.OuterRef("application"),
+            api=models.OuterRef("api"),
+            period=models.OuterRef("plan__quota_period"),
+            time_zone=models.OuterRef("plan__quota_time_zone"),
         )
+        told = JSONObject(calls="calls", topped_up="topped_up", refused_from="refused_from", counted_at="counted_at")
+        return self.annotate(quota_use=models.Subquery(uses.values(told=told)[:1]))
 
     def enforced(self) -> Self:
         """What gateways know: those closed so lately that their reason is still told, oldest first, then the open ones."""

@@ -1,11 +1,12 @@
 """The enforcement chain: what every call to a tenant passes, once per tenant, in the route configuration.
 
-In order: scrub, one credential, verify, who calls, right kind, right audience, in force, from where, granted, scopes, how large, plan,
-within limits, identify, mark. What removes access is looked up in tables, so that five thousand subscriptions or API keys cost no more
-than one.
+In order: scrub, one credential, verify, who calls, right kind, right audience, in force, from where, until when, granted, scopes, how
+large, plan, within limits, identify, mark. What removes access is looked up in tables, so that five thousand subscriptions or API keys
+cost no more than one.
 """
 
 from collections.abc import Sequence
+from email.utils import formatdate
 from typing import TypeAlias
 
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
@@ -41,9 +42,11 @@ from gateway.envoy.names import (
     PLAN_HEADER,
     PLAN_PREFIX,
     PORTICO,
+    RBAC,
     SUBSCRIPTION_HEADER,
     TENANT_HEADER,
     TOKEN_ID,
+    UNTIL_PREFIX,
 )
 from gateway.envoy.state import Access, ApiKey, Grant, Tenant
 from keys.tokens import API_KEY_TYPE
@@ -52,8 +55,8 @@ Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 # LocalRateLimit.enable_retry_after_header (field 19, bool), which xds-protos does not know yet.
 RETRY_AFTER = bytes([0x98, 0x01, 0x01])
 UNLIMITED = 1_000_000_000
-# Every step, in order; the compiler refuses a chain that is not these. Of the optional ones a tenant has those that its policies need.
-OPTIONAL = ("addresses", "request_too_large", "length_required")
+# Every step, in order; the compiler refuses a chain that is not these. Of the optional ones a tenant has those that it needs.
+OPTIONAL = ("addresses", "until", "request_too_large", "length_required")
 STEPS = (
     "scrub",
     "two_credentials",
@@ -63,6 +66,7 @@ STEPS = (
     "token_wrong_audience",
     "in_force",
     "addresses",
+    "until",
     "granted",
     "scope_missing",
     "request_too_large",
@@ -104,6 +108,7 @@ def chain(tenant: Tenant) -> Any:
         rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(credentials.for_audience(tenant))),
         _in_force(access),
         *policies.addresses(tenant),
+        *_until(access),
         _granted(access),
         rbac.denial("SCOPE_MISSING", credentials.lacks_scopes(tenant)),
         *policies.sizes(tenant),
@@ -140,6 +145,12 @@ def _in_force(access: Access) -> Extension:
 
 def _api_key(key: ApiKey) -> matcher_pb2.Matcher.OnMatch:
     return rbac.verdict(key.refusal, rbac.DENY) if key.refusal else rbac.verdict("works")
+
+
+def _until(access: Access) -> list[Extension]:
+    """Refuses nobody: it looks up when whoever is refused for now may call again, for the refusal's Retry-After."""
+    dates = {caller(grant): rbac.verdict(formatdate(grant.until, usegmt=True)) for grant in access.grants if grant.until}
+    return [extension("until", rbac.decision(rbac.table(CALLER, dates, rbac.verdict("-")), UNTIL_PREFIX))] if dates else []
 
 
 def _granted(access: Access) -> Extension:
@@ -254,4 +265,4 @@ def _remember(name: str, states: dict[str, str]) -> Extension:
 
 
 def _verdict(prefix: str) -> str:
-    return f"%DYNAMIC_METADATA(envoy.filters.http.rbac:{prefix}enforced_effective_policy_id)%"
+    return f"%DYNAMIC_METADATA({RBAC}:{rbac.decided(prefix)})%"

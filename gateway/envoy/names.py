@@ -34,9 +34,12 @@ KEY = "key"
 CLAIMS = "claims"
 TOKEN_HEADER = "token_h"  # nosec B105  (a name)
 KEY_HEADER = "key_h"
+RBAC = "envoy.filters.http.rbac"
 # RBAC writes the subscription that let a call pass, and its plan, under these prefixes.
 GRANT_PREFIX = "grant_"
 PLAN_PREFIX = "plan_"
+# And until when a caller over the quota is refused.
+UNTIL_PREFIX = "until_"
 
 # Identity headers: taken off each call, then set from what was verified.
 TENANT_HEADER = "x-portico-tenant"

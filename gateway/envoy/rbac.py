@@ -121,6 +121,11 @@ def table(key: str, verdicts: Mapping[str, matcher_pb2.Matcher.OnMatch], otherwi
     return matcher_pb2.Matcher(matcher_tree=tree, on_no_match=otherwise)
 
 
+def decided(prefix: str) -> str:
+    """The key in the metadata of RBAC under which the filter with this prefix leaves the name of its verdict."""
+    return f"{prefix}enforced_effective_policy_id"
+
+
 def decision(matcher: matcher_pb2.Matcher, prefix: str) -> filter_pb2.RBAC:
     """:param prefix: of the metadata keys this filter writes; each RBAC needs its own."""
     return filter_pb2.RBAC(matcher=matcher, rules_stat_prefix=prefix)

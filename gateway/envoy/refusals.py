@@ -17,11 +17,14 @@ from gateway.envoy.names import (
     CLOSED,
     NO_ROUTE,
     OTHER_HOST,
+    RBAC,
     REFUSAL_HEADER,
     RETIRED,
     SUSPENDED,
+    UNTIL_PREFIX,
     WRONG_METHOD,
 )
+from gateway.envoy.rbac import decided
 
 
 def _(sentence: str) -> str:
@@ -31,7 +34,10 @@ def _(sentence: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """:param when: a CEL expression over Envoy's attributes that tells this refusal apart. :param challenge: the header WWW-Authenticate."""
+    """:param when: a CEL expression over Envoy's attributes that tells this refusal apart. :param challenge: the header WWW-Authenticate.
+
+    :param retry: the header Retry-After.
+    """
 
     code: str
     status: int
@@ -39,6 +45,7 @@ class Refusal:
     fix: str
     when: str
     challenge: str = ""
+    retry: str = ""
 
 
 def _says(text: str) -> str:
@@ -67,6 +74,10 @@ def _denied(code: str, status: int, sentence: str, fix: str, challenge: str = ""
 _SENDS_A_KEY = f'("{API_KEY_HEADER}" in request.headers || request.headers["authorization"].startsWith("{BEARER}ptc_"))'
 
 
+# When a period ends, as a date (RFC 9110 §10.2.3).
+_AGAIN = f"%DYNAMIC_METADATA({RBAC}:{decided(UNTIL_PREFIX)})%"
+
+
 # The first that fits answers.
 REFUSALS: tuple[Refusal, ...] = (
     Refusal("TENANT_SUSPENDED", 403, _("This tenant is suspended, or is closing."), _("Nothing of it can be called meanwhile; its admins see the reason in the portal."), _on(SUSPENDED)),
@@ -85,6 +96,7 @@ REFUSALS: tuple[Refusal, ...] = (
     _denied("SUBSCRIPTION_CANCELLED", 403, _("Your application's subscription was cancelled."), _("Subscribe the application again.")),
     _denied("SUBSCRIPTION_REQUIRED", 403, _("Your application has no subscription to this API."), _("Subscribe the application to the API.")),
     _denied("SCOPE_MISSING", 403, _("This token lacks a scope that the operation needs."), _("Look up the operation's scopes in the API's document and ask the token endpoint for a token with them."), 'Bearer error="insufficient_scope"'),
+    Refusal("QUOTA_EXCEEDED", 429, _("Your plan's quota for this period is used up."), _("Wait until the time that Retry-After names, or ask the tenant's approvers for more calls."), _named("QUOTA_EXCEEDED"), retry=_AGAIN),
     Refusal("TOKEN_EXPIRED", 401, _("This token has expired."), _("Ask the token endpoint for a new one."), _says("Jwt_is_expired")),
     Refusal("TOKEN_MISSING", 401, _("Send an access token or an API key in the header Authorization: Bearer."), _("Get a token from the tenant's token endpoint, or make an API key at your application; a key may come in X-API-Key, too."), _says("Jwt_is_missing")),
     Refusal("TOKEN_INVALID", 401, _("This token or API key is not valid here."), _("Check that it is whole, and that it comes from this tenant."), _says("jwt_authn_access_denied")),
@@ -142,7 +154,7 @@ def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
         status_code=wrappers_pb2.UInt32Value(value=refusal.status),
         headers_to_add=[
             base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value))
-            for name, value in ((REFUSAL_HEADER, refusal.code), ("www-authenticate", refusal.challenge))
+            for name, value in ((REFUSAL_HEADER, refusal.code), ("www-authenticate", refusal.challenge), ("retry-after", refusal.retry))
             if value
         ],
         body_format_override=substitution_format_string_pb2.SubstitutionFormatString(

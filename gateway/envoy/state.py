@@ -135,7 +135,10 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What happens to one caller of one API: `refusal` is "" for an active subscription, else the code that its calls are answered with."""
+    """What happens to one caller of one API: `refusal` is "" for an active subscription, else the code that its calls are answered with.
+
+    `until`: when that ends by itself, in seconds since 1970; 0 where it does not.
+    """
 
     api: str
     client_id: str
@@ -144,6 +147,7 @@ class Grant:
     plan: str = ""
     calls: int = 0
     seconds: int = 0
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
