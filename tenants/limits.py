@@ -23,3 +23,6 @@ OPEN_SUBSCRIPTIONS = 50_000
 APPROVAL_RULES = 50
 # Questions and answers about one request.
 MESSAGES_PER_REQUEST = 100
+WEBHOOKS = 20
+# Deliveries of one webhook that wait; of further events it is told once there is room.
+WAITING_DELIVERIES = 1_000

@@ -13,7 +13,7 @@ from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.published_document import PublishedDocument
 from apis.models.review import Review
-from apis.models.subscription import REMEMBERED, UNDO, Subscription
+from apis.models.subscription import REMEMBERED, Subscription
 from apis.models.upstream import Upstream
 from apis.models.version_day import DAYS_KEPT, VersionDay
 
@@ -23,7 +23,6 @@ __all__ = [
     "LIVE_LARGE",
     "MOST_TAGS",
     "REMEMBERED",
-    "UNDO",
     "Acknowledgement",
     "Api",
     "ApiQuerySet",
