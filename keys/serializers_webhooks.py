@@ -6,12 +6,10 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from keys import webhooks
+from keys.actions.webhook_sending import SECONDS
 from keys.models import Webhook, WebhookAttempt, WebhookDelivery
 from keys.webhooks import SENTENCES, Trouble
 from tenants.serializers import Body, Text
-
-# Of an attempt, as its sentence names it.
-SECONDS = 10
 
 
 def _kinds(**more: Any) -> serializers.ListField:
@@ -110,4 +108,4 @@ def error_of(attempt: WebhookAttempt, host: str) -> str:
     """What stood in the way, as a sentence; "" if nothing did."""
     if not attempt.trouble:
         return ""
-    return _(SENTENCES[Trouble(attempt.trouble)]) % {"host": host, "status": attempt.answered, "seconds": SECONDS}
+    return _(SENTENCES[Trouble(attempt.trouble)]) % {"host": host, "status": attempt.answered, "seconds": round(SECONDS)}

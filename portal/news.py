@@ -238,8 +238,8 @@ def knows(event: Event, about: About) -> bool:
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    a service account has ended, or ends much later; a webhook was switched on again; a review or a request was decided, or a question answered; an invitation is not open
-    any more, or was sent again; what ended, ended with its application.
+    a service account has ended, or ends much later; a webhook was switched on again; a review or a request was decided, or a question
+    answered; an invitation is not open any more, or was sent again; what ended, ended with its application.
     """
     ids = defaultdict(set)
     for event in events:

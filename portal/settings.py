@@ -410,6 +410,7 @@ SPECTACULAR_SETTINGS = {
         "ChangeKind": "apis.serializers_catalogue.KINDS",
         "ChangeLevel": "apis.serializers.LEVELS",
         "CredentialStatus": "keys.models.Credential.Status",
+        "DeliveryState": "keys.models.WebhookDelivery.State",
         "JoiningRole": "tenants.serializers.JOINING",
         "KindEnum": "keys.models.Credential.Kind",
         "LevelEnum": "keys.revocable.Level",

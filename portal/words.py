@@ -202,14 +202,14 @@ def _review_changed(data: Data) -> str:
 
 
 def _webhook_changed(data: Data) -> str:
-    enabled = data["now"].get("enabled")
+    enabled = data.get("now", {}).get("enabled")
     if enabled is None:
         return _("%(actor)s changed the webhook %(subject)s")
     return _("%(actor)s switched the webhook %(subject)s on") if enabled else _("%(actor)s switched the webhook %(subject)s off")
 
 
 def _webhook_disabled(data: Data) -> str:
-    if data["why"] == Webhook.Disabled.GONE:
+    if data.get("why") == Webhook.Disabled.GONE:
         return _("The webhook %(subject)s was switched off: %(host)s answered that it is gone")
     return _("The webhook %(subject)s was switched off: %(host)s took nothing for five days")
 

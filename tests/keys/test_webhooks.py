@@ -384,7 +384,7 @@ def test_a_name_is_looked_up_where_it_is_written(in_acme: Cast) -> None:
     def nowhere(_host: str, _port: int) -> list[str]:
         raise OSError
 
-    given = {"url": "https://hooks.example.com/", "kinds": ["version.*"], "by": in_acme.ada}
+    given: dict[str, Any] = {"url": "https://hooks.example.com/", "kinds": ["version.*"], "by": in_acme.ada}
     for resolver, said in (
         (at("93.184.216.34", "10.0.0.1"), "no public address"),
         (at(), "does not resolve"),
@@ -775,6 +775,7 @@ def test_no_more_is_made_than_may_wait(cast: Cast, receiver: Receiver, monkeypat
 
 def test_in_the_database_a_webhook_says_why_it_is_off(in_acme: Cast) -> None:
     found, _ = make.webhook()
-    for wrong in ({"enabled": False}, {"disabled_why": "gone"}, {"kinds": []}):
+    wrongs: list[dict[str, Any]] = [{"enabled": False}, {"disabled_why": "gone"}, {"kinds": []}]
+    for wrong in wrongs:
         with pytest.raises(IntegrityError), transaction.atomic():
             Webhook.objects.filter(pk=found.pk).update(**wrong)
