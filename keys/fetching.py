@@ -113,19 +113,23 @@ def call(
     body: bytes = b"",
     seconds: float = SECONDS,
     most_bytes: int = MAX_BYTES,
+    cut: bool = False,
+    plain: bool = False,
     resolver: addresses.Resolver = addresses.look_up,
 ) -> Answer:
     """
     :param parts: what was checked; without TLS loopback alone is called, where the operator allows that.
     :param seconds: for all of the answer.
     :param most_bytes: of the body, as it comes: nothing is unpacked.
+    :param cut: what is longer is not waited for, and is no trouble.
+    :param plain: without TLS every network is called that the operator allows, not loopback alone.
     :raises Unreachable: it can't be, or may not be.
     """
     host = addresses.host(parts.hostname or "") or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         found = resolver(host, port)
-        callable_ones = [each for each in found if _may_be_called(each, parts.scheme)]
+        callable_ones = [each for each in found if _may_be_called(each, parts.scheme, plain=plain)]
     except (OSError, ValueError):
         found = callable_ones = []
     if not found or len(callable_ones) != len(found):
@@ -133,7 +137,8 @@ def call(
     sent = {**(headers or {}), "Host": parts.netloc, "Accept": accept, "Accept-Encoding": "identity"}
     try:
         at = f"{_shown(callable_ones[0])}:{port}"
-        return asyncio.run(_fetch(method, parts, host=host, at=at, headers=sent, body=body, seconds=seconds, most_bytes=most_bytes))
+        sending = _fetch(method, parts, host=host, at=at, headers=sent, body=body, seconds=seconds, most_bytes=most_bytes, cut=cut)
+        return asyncio.run(sending)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise Unreachable(host, _why(error)) from None
 
@@ -152,10 +157,12 @@ def _why(error: Exception) -> Why:
     return Why.SILENT
 
 
-def _may_be_called(address: str, scheme: str) -> bool:
+def _may_be_called(address: str, scheme: str, *, plain: bool) -> bool:
     if not addresses.may_be_called(address, allowed=settings.UPSTREAM_NETWORKS):
         return False
-    return scheme == "https" or ipaddress.ip_address(address).is_loopback
+    if scheme == "https" or ipaddress.ip_address(address).is_loopback:
+        return True
+    return plain and addresses.is_allowed(address, allowed=settings.UPSTREAM_NETWORKS)
 
 
 def _shown(address: str) -> str:
@@ -163,7 +170,16 @@ def _shown(address: str) -> str:
 
 
 async def _fetch(
-    method: str, parts: SplitResult, *, host: str, at: str, headers: Mapping[str, str], body: bytes, seconds: float, most_bytes: int
+    method: str,
+    parts: SplitResult,
+    *,
+    host: str,
+    at: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    seconds: float,
+    most_bytes: int,
+    cut: bool,
 ) -> Answer:
     """The deadline holds for all of it: a server that sends a byte now and then is not waited for."""
     target = parts._replace(netloc=at, fragment="").geturl()
@@ -172,14 +188,16 @@ async def _fetch(
         httpx.AsyncClient(verify=_trust(), trust_env=False, follow_redirects=False, timeout=seconds) as client,
         client.stream(method, target, headers=dict(headers), content=body or None, extensions={"sni_hostname": host}) as answer,
     ):
-        return Answer(answer.status_code, dict(answer.headers), await _body(answer, most_bytes))
+        return Answer(answer.status_code, dict(answer.headers), await _body(answer, most_bytes, cut=cut))
 
 
-async def _body(answer: httpx.Response, most_bytes: int) -> bytes:
+async def _body(answer: httpx.Response, most_bytes: int, *, cut: bool) -> bytes:
     body = bytearray()
     async for part in answer.aiter_raw():
         body += part
         if len(body) > most_bytes:
+            if cut:
+                return bytes(body[:most_bytes])
             raise _TooLarge
     return bytes(body)
 

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from keys.actions import credentials, expiries, heads, records, service_accounts
+from keys.actions import credentials, expiries, heads, records, service_accounts, webhook_sending, webhooks
 from tenants import due
 
 
@@ -27,3 +27,13 @@ def prune_token_records() -> int:
 @shared_task
 def sign_heads() -> int:
     return heads.sign_heads()
+
+
+@shared_task
+def send_webhooks() -> int:
+    return webhook_sending.send_webhooks()
+
+
+@shared_task
+def prune_webhook_deliveries() -> int:
+    return due.run(webhooks.PRUNE_JOB, webhooks.prune_webhook_deliveries)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keys import rest, rest_audit, rest_expiries, rest_members, rest_ownership, rest_policy, rest_provider, rest_services
+from keys import rest, rest_audit, rest_expiries, rest_members, rest_ownership, rest_policy, rest_provider, rest_services, rest_webhooks
 from keys.oauth import documents, introspection, revocation, token
 
 urlpatterns = [
@@ -26,6 +26,23 @@ urlpatterns = [
     path("service-accounts/<uuid:pk>/", rest_services.ServiceAccountDetail.as_view(), name="service-account"),
     path("service-accounts/<uuid:pk>/roll/", rest_services.ServiceAccountRoll.as_view(), name="service-account-roll"),
     path("service-accounts/<uuid:pk>/revoke/", rest_services.ServiceAccountRevoke.as_view(), name="service-account-revoke"),
+    path("webhooks/", rest_webhooks.Webhooks.as_view(), name="rest-webhooks"),
+    path("webhooks/<uuid:pk>/", rest_webhooks.WebhookDetail.as_view(), name="rest-webhook"),
+    path("webhooks/<uuid:pk>/roll/", rest_webhooks.WebhookRoll.as_view(), name="rest-webhook-roll"),
+    path("webhooks/<uuid:pk>/test/", rest_webhooks.WebhookTest.as_view(), name="rest-webhook-test"),
+    path("webhooks/<uuid:pk>/redeliver/", rest_webhooks.WebhookRedeliver.as_view(), name="rest-webhook-redeliver"),
+    path("webhooks/<uuid:pk>/deliveries/", rest_webhooks.WebhookDeliveries.as_view(), name="rest-webhook-deliveries"),
+    path("webhooks/<uuid:pk>/deliveries/<uuid:delivery>/", rest_webhooks.WebhookDeliveryDetail.as_view(), name="rest-webhook-delivery"),
+    path(
+        "webhooks/<uuid:pk>/deliveries/<uuid:delivery>/redeliver/",
+        rest_webhooks.WebhookDeliveryRedeliver.as_view(),
+        name="rest-webhook-delivery-redeliver",
+    ),
+    path(
+        "webhooks/<uuid:pk>/deliveries/<uuid:delivery>/give-up/",
+        rest_webhooks.WebhookDeliveryGiveUp.as_view(),
+        name="rest-webhook-delivery-give-up",
+    ),
     path("members/<uuid:pk>/", rest_members.MemberDetail.as_view(), name="member"),
     path("leave/", rest_members.Leave.as_view(), name="leave"),
     path("events/export/", rest_audit.Export.as_view(), name="rest-audit-export"),

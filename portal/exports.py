@@ -54,6 +54,8 @@ LEFT_OUT = {
     "keys_revokedtoken.jti": _USED,
     "keys_signingkey.sealed": _SEALED,
     "keys_usedassertion.jti_sha256": _USED,
+    "keys_webhook.former_sealed": _SEALED,
+    "keys_webhook.sealed": _SEALED,
     "tenants_invitation.nonce": _ONCE,
     "tenants_serviceaccount.former_hmac": _MAC,
     "tenants_serviceaccount.pepper_id": _PEPPER,

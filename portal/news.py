@@ -16,9 +16,10 @@ from django.utils.translation import gettext_lazy
 from apis.actions.questions import ANSWERED, ASKED, TALK
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST, FIRST_UNDONE
-from apis.models import UNDO, ApiVersion, BrownOut, Plan, Review, Subscription
+from apis.models import ApiVersion, BrownOut, Plan, Review, Subscription
 from keys.actions import expiries
-from keys.models import Application, Credential, CredentialUse
+from keys.models import Application, Credential, CredentialUse, Webhook
+from tenants.event_kinds import UNDO
 from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
 from tenants.roles import permissions_held, who_may
 
@@ -30,10 +31,11 @@ REVIEW_REQUESTED = "review.requested"
 # After these a request waits as before.
 NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE)
 PLAN_CHANGED = "plan.changed"
+WEBHOOK_DISABLED = "webhook.disabled"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
-About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | None
+About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | Webhook | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,13 @@ GROUPS: dict[str, Group] = {
         "apis.publish",
         frozenset({"certificate.ends_soon"}),
     ),
+    "webhooks": Group(
+        gettext_lazy("Webhooks"),
+        gettext_lazy("Portico switched one off, as its address is gone or took nothing for days."),
+        gettext_lazy("You get this because you manage the webhooks of %(tenant)s."),
+        "webhooks.manage",
+        frozenset({WEBHOOK_DISABLED}),
+    ),
     "gateways": Group(
         gettext_lazy("Gateways"),
         gettext_lazy("A gateway refused a configuration."),
@@ -160,7 +169,7 @@ GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds
 # What tells one event's fate from those after it stands in no inbox itself.
 KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "certificates", "gateways"}
+FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "certificates", "webhooks", "gateways"}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:
@@ -218,6 +227,8 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
         found |= Review.objects.for_list().in_bulk(ids["review"])
     if ids["service_account"]:
         found |= ServiceAccount.objects.in_bulk(ids["service_account"])
+    if ids["webhook"]:
+        found |= Webhook.objects.in_bulk(ids["webhook"])
     return found
 
 
@@ -225,14 +236,14 @@ def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
-        "plan", "review",
+        "plan", "review", "webhook",
     }  # fmt: skip
 
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    a service account has ended, or ends much later; a review or a request was decided, or a question answered; an invitation is not open
-    any more, or was sent again; what ended, ended with its application.
+    a service account has ended, or ends much later; a webhook was switched on again; a review or a request was decided, or a question
+    answered; an invitation is not open any more, or was sent again; what ended, ended with its application.
     """
     ids = defaultdict(set)
     for event in events:
@@ -255,6 +266,8 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         worthy[APPROVED_FIRST] = set(waiting.values_list("pk", flat=True))
     if asked := ids[REVIEW_REQUESTED]:
         worthy[REVIEW_REQUESTED] = set(Review.objects.waiting().filter(pk__in=asked).values_list("pk", flat=True))
+    if disabled := ids[WEBHOOK_DISABLED]:
+        worthy[WEBHOOK_DISABLED] = set(Webhook.objects.filter(pk__in=disabled, enabled=False).values_list("pk", flat=True))
     if ended := ids[EXPIRED]:
         replaced = Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk")))
         worthy[EXPIRED] = set(Credential.objects.filter(pk__in=ended).exclude(replaced).values_list("pk", flat=True))

@@ -25,6 +25,7 @@ from portal.news import (
     REQUESTED,
     REVIEW_REQUESTED,
     TRANSFERRED,
+    WEBHOOK_DISABLED,
     About,
     version_of,
 )
@@ -207,6 +208,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(thing)s refused a configuration of %(tenant)s"),
         gettext_lazy("The gateway %(thing)s works on with what it had before."),
     ),
+    WEBHOOK_DISABLED: (
+        gettext_lazy("The webhook %(thing)s was switched off"),
+        gettext_lazy("Portico sends it nothing more. See what its address answered, then switch it on again."),
+    ),
 }
 
 
@@ -296,6 +301,15 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
             place = [tenant.slug, event.data["api"], event.data["version"]]
             named, ends_at = (pgettext("of TLS", "Certificate"), event.data["certificate"]), datetime.fromisoformat(event.data["until"])
             return reverse("console-api-revision-new", args=place), _("Make a new revision"), [named, (_("Ends"), ends_at)]
+        case "webhook":
+            return (
+                reverse("console-webhook", args=[tenant.slug, event.subject_id]),
+                _("Look at the webhook"),
+                [
+                    (_("Host"), event.data["host"]),
+                    when,
+                ],
+            )
         case "gateway":
             return reverse("console-gateway", args=[tenant.slug, event.subject_name]), _("Look at the gateway"), [when]
         case _:

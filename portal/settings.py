@@ -411,6 +411,7 @@ SPECTACULAR_SETTINGS = {
         "ChangeKind": "apis.serializers_catalogue.KINDS",
         "ChangeLevel": "apis.serializers.LEVELS",
         "CredentialStatus": "keys.models.Credential.Status",
+        "DeliveryState": "keys.models.WebhookDelivery.State",
         "JoiningRole": "tenants.serializers.JOINING",
         "KindEnum": "keys.models.Credential.Kind",
         "LevelEnum": "keys.revocable.Level",
@@ -480,6 +481,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "send-digests": {"task": "portal.tasks.send_digests", "schedule": 60.0},
     "prune-notifications": {"task": "portal.tasks.prune_notifications", "schedule": 3600.0},
     "forget-answers": {"task": "portal.tasks.forget_answers", "schedule": 3600.0},
+    "send-webhooks": {"task": "keys.tasks.send_webhooks", "schedule": 3.0, "options": {"expires": 6.0}},
+    "prune-webhook-deliveries": {"task": "keys.tasks.prune_webhook_deliveries", "schedule": 3600.0},
     "prune-mails": {"task": "portal.tasks.prune_mails", "schedule": 3600.0},
 }
 

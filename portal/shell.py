@@ -47,6 +47,7 @@ RUN = (
     Entry(_("Gateways"), "console-gateways", "console-gateway", "server-stack", "w", "gateways.see"),
     Entry(_("Members"), "console-members", "console-member", "users", "m", "members.see"),
     Entry(_("Service accounts"), "console-services", "console-service", "cpu-chip", "v", "service_accounts.manage"),
+    Entry(_("Webhooks"), "console-webhooks", "console-webhook", "bolt", "h", "webhooks.manage"),
     Entry(_("Settings"), "console-settings", "console-settings", "cog-6-tooth", "t", "settings.manage"),
     Entry(_("Audit"), "console-events", "console-event", "document-text", "u", "audit.read"),
 )

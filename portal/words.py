@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.models.api import limit_in_words
 from keys.actions.application_life import WITH_ITS_APPLICATION
-from keys.models import Credential
+from keys.models import Credential, Webhook
 from tenants.models import Event, Role
 
 Data = Mapping[str, Any]
@@ -203,6 +203,19 @@ def _review_changed(data: Data) -> str:
     return _("%(actor)s lets revisions of %(subject)s go live without a review")
 
 
+def _webhook_changed(data: Data) -> str:
+    enabled = data.get("now", {}).get("enabled")
+    if enabled is None:
+        return _("%(actor)s changed the webhook %(subject)s")
+    return _("%(actor)s switched the webhook %(subject)s on") if enabled else _("%(actor)s switched the webhook %(subject)s off")
+
+
+def _webhook_disabled(data: Data) -> str:
+    if data.get("why") == Webhook.Disabled.GONE:
+        return _("The webhook %(subject)s was switched off: %(host)s answered that it is gone")
+    return _("The webhook %(subject)s was switched off: %(host)s took nothing for five days")
+
+
 def _rule_changed(data: Data) -> str:
     now = data.get("now", {})
     if list(now) == ["enabled"]:
@@ -330,6 +343,11 @@ SENTENCES: dict[str, Promise | Say] = {
     "service_account.ends_soon": _service_ends_soon,
     "service_account.revoked": gettext_lazy("%(actor)s revoked the service account %(subject)s"),
     "service_account.expired": gettext_lazy("The time of the service account %(subject)s ended"),
+    "webhook.created": gettext_lazy("%(actor)s made the webhook %(subject)s to %(host)s"),
+    "webhook.changed": _webhook_changed,
+    "webhook.rolled": gettext_lazy("%(actor)s gave the webhook %(subject)s a new secret"),
+    "webhook.disabled": _webhook_disabled,
+    "webhook.deleted": gettext_lazy("%(actor)s deleted the webhook %(subject)s"),
     "audit.exported": gettext_lazy("%(actor)s exported the audit"),
     "identity_provider.changed": gettext_lazy("%(actor)s changed by which identity provider people sign in: %(subject)s"),
     "identity_provider.removed": gettext_lazy("%(actor)s removed the identity provider %(subject)s; nobody signs in by it any more"),

@@ -47,25 +47,26 @@ def is_name(text: str) -> bool:
     return False
 
 
-def look_up(host: str, port: int) -> list[str]:
+def look_up(host: str, port: int, *, slots: threading.Semaphore = _look_ups) -> list[str]:
     """All addresses of a host name, by the system's resolver, within `LOOK_UP_SECONDS`.
 
     The resolver knows no deadline, so it is asked in a thread that is left behind when it takes longer; as long as
     `LOOK_UPS` of them are on their way, nothing more is asked.
 
+    :param slots: how many may be on their way for what asks; others then don't wait for these.
     :raises TimeoutError: the resolver takes too long. :raises OSError: there is none.
     """
     if not is_name(host):
         return [host]
     deadline = time.monotonic() + LOOK_UP_SECONDS
-    if not _look_ups.acquire(timeout=LOOK_UP_SECONDS):
+    if not slots.acquire(timeout=LOOK_UP_SECONDS):
         raise TimeoutError
     answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
     try:
-        threading.Thread(target=_ask, args=[host, port, answers], name="look-up", daemon=True).start()
+        threading.Thread(target=_ask, args=[host, port, answers, slots], name="look-up", daemon=True).start()
     except RuntimeError:
         # No thread to be had.
-        _look_ups.release()
+        slots.release()
         raise TimeoutError from None
     try:
         answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -76,13 +77,13 @@ def look_up(host: str, port: int) -> list[str]:
     return answer
 
 
-def _ask(host: str, port: int, answers: "queue.SimpleQueue[list[str] | Exception]") -> None:
+def _ask(host: str, port: int, answers: "queue.SimpleQueue[list[str] | Exception]", slots: threading.Semaphore) -> None:
     try:
         answers.put([str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
     except Exception as error:  # noqa: BLE001 - raised by who waits for it
         answers.put(error)
     finally:
-        _look_ups.release()
+        slots.release()
 
 
 def may_be_called(text: str, *, allowed: Sequence[str]) -> bool:
@@ -91,6 +92,14 @@ def may_be_called(text: str, *, allowed: Sequence[str]) -> bool:
     :param allowed: networks in CIDR notation that the operator allows although they are not public.
     """
     return _public(ipaddress.ip_address(text), [ipaddress.ip_network(network) for network in allowed])
+
+
+def is_allowed(text: str, *, allowed: Sequence[str]) -> bool:
+    """Whether the address lies in a network that the operator allows although it is not public."""
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    found = mapped or address
+    return any(found.version == network.version and found in network for network in map(ipaddress.ip_network, allowed))
 
 
 def _public(address: IPAddress, allowed: Sequence[IPNetwork]) -> bool:

@@ -1,6 +1,7 @@
 """The closed vocabulary of events, and what each means to gateways. docs/events.md explains them to readers."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -128,6 +129,7 @@ NEWS: frozenset[str] = frozenset(
         "document_source.failing",
         "document_source.stopped",
         "certificate.ends_soon",
+        "webhook.disabled",
     }
 )
 
@@ -208,12 +210,26 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "service_account.ends_soon",
     "service_account.revoked",
     "service_account.expired",
+    "webhook.created",
+    "webhook.changed",
+    "webhook.rolled",
+    "webhook.disabled",
+    "webhook.deleted",
     "audit.exported",
     "identity_provider.changed",
     "identity_provider.removed",
     "identity.linked",
     "identity.unlinked",
 }
+
+# Approvals and rejections by a person can be taken back for so long; nobody is told of them before.
+UNDOABLE = frozenset({"subscription.approved", "subscription.rejected"})
+UNDONE = "subscription.decision_undone"
+UNDO = timedelta(seconds=10)
+
+# Of these webhooks tell. What takes an approval back follows what was never told.
+HOOK_FAMILIES = ("subscription", "application", "credential", "version", "signing_key")
+HOOKED: frozenset[str] = frozenset(kind for kind in KINDS if kind.partition(".")[0] in HOOK_FAMILIES) - {UNDONE}
 
 PLATFORM_KINDS: frozenset[str] = frozenset(
     {

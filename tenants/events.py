@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from tenants.event_kinds import GATEWAY_KINDS, KINDS, NEWS, PLATFORM_KINDS
+from tenants.event_kinds import GATEWAY_KINDS, HOOKED, KINDS, NEWS, PLATFORM_KINDS
 from tenants.models import Event, EventFields, PlatformCounter, PlatformEvent, User
 from tenants.origin import origin
 from tenants.scope import Lock, current, held_lock, still_inside
@@ -20,6 +20,8 @@ from tenants.scope import Lock, current, held_lock, still_inside
 CHANNEL = "portico"
 # Tells people what happened, see portal/post.py.
 MAIL_JOB = "send_mails"
+# Sends webhooks, see keys/actions/webhook_sending.py. A tenant that has some is always expected, sooner or later.
+HOOK_JOB = "send_webhooks"
 
 
 class Subject(Protocol):
@@ -85,23 +87,26 @@ def record(kind: str, subject: Subject, /, *, by: User | None, gathered: bool = 
 _MAIL_IS_DUE = """, news AS (
     INSERT INTO tenants_due (tenant_id, job, at) VALUES (%s, %s, %s)
     ON CONFLICT (tenant_id, job) DO UPDATE SET at = LEAST(tenants_due.at, EXCLUDED.at))"""
+# Only where it is expected at all: most tenants have no webhook.
+_HOOK_IS_DUE = """, hooked AS (UPDATE tenants_due SET at = LEAST(at, %s) WHERE tenant_id = %s AND job = %s)"""
 
 
 def _write(event: Event, urgency: str | None) -> None:
     """The event, the chain's new head, and who is told of it, in one statement: every change in Portico waits for it."""
     message = urgency and f"{event.tenant_id} {urgency}"
-    is_news = event.kind in NEWS
+    is_news, is_hooked = event.kind in NEWS, event.kind in HOOKED
     columns = Event._meta.concrete_fields  # noqa: SLF001  (Django's documented model API)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH told AS (
                     INSERT INTO tenants_event ({", ".join(str(column.column) for column in columns)})
-                    VALUES ({", ".join(["%s"] * len(columns))})){_MAIL_IS_DUE if is_news else ""}
+                    VALUES ({", ".join(["%s"] * len(columns))})){_MAIL_IS_DUE if is_news else ""}{_HOOK_IS_DUE if is_hooked else ""}
                 UPDATE tenants_eventcounter SET number = %s, digest = %s WHERE tenant_id = %s
                 RETURNING CASE WHEN %s::text IS NOT NULL THEN pg_notify(%s, %s) END""",  # nosec B608  (columns are ours)
             [
                 *(column.get_db_prep_save(getattr(event, column.attname), connection) for column in columns),
                 *([event.tenant_id, MAIL_JOB, event.at] if is_news else []),
+                *([event.at, event.tenant_id, HOOK_JOB] if is_hooked else []),
                 event.number,
                 event.digest,
                 event.tenant_id,

@@ -13,6 +13,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "members.see": frozenset({_A}),
     "members.manage": frozenset({_A}),
     "service_accounts.manage": frozenset({_A}),
+    "webhooks.manage": frozenset({_A}),
     "settings.manage": frozenset({_A}),
     "apis.see_published": frozenset(Role),
     "apis.see_all": frozenset({_A, _P}),
@@ -39,6 +40,8 @@ NEEDS: dict[str, str] = {
     "applications.suspend": "applications.see_all",
     "applications.revoke_any": "applications.see_all",
     "keys.manage": "keys.see",
+    # Who has events sent elsewhere reads them there.
+    "webhooks.manage": "audit.read",
 }
 
 

@@ -11,8 +11,9 @@ from apis import lint, openapi
 from apis.actions import drafts, plans, publishing, subscriptions, versions
 from apis.models import Api, ApiVersion, Draft, Plan, Subscription
 from keys import tokens
-from keys.actions import applications, credentials, service_accounts, signing
-from keys.models import Application, Credential
+from keys.actions import applications, credentials, service_accounts, signing, webhooks
+from keys.models import Application, Credential, Webhook
+from keys.webhooks import FAMILIES
 from tenants.actions import add_member
 from tenants.models import CustomRole, Invitation, Membership, Role, ServiceAccount, Team, TeamMember, Tenant, User
 from tenants.scope import current_tenant_id, tenant_scope
@@ -225,3 +226,9 @@ def service_account(*permissions: str, by: User | None = None, **fields: Any) ->
     """One that may all this, made by an admin if nobody else is named; and its secret."""
     fields = {"name": f"Service {next(_numbers)}", **fields}
     return service_accounts.create(permissions=permissions, by=by or somebody(Role.ADMIN), **fields)
+
+
+def webhook(url: str = "http://127.0.0.1:9/hooks", *, by: User | None = None, **fields: Any) -> tuple[Webhook, str]:
+    """One of every kind there is; and its secret."""
+    fields = {"name": f"Webhook {next(_numbers)}", "kinds": FAMILIES, **fields}
+    return webhooks.create(url=url, by=by or somebody(Role.ADMIN), **fields)

@@ -36,6 +36,7 @@ LOOKS = {
     "an API key": re.compile(r"ptc_(?:live|test)_eyJ[\w-]+\.[\w-]+\.[\w-]{20}"),
     "a service key": re.compile(r"ptc_svc_[0-9A-Za-z]{22}_[0-9A-Za-z]{43}_"),
     "the address of a calendar": re.compile(r"ptc_feed_[0-9A-Za-z]{43}"),
+    "the secret of a webhook": re.compile(r"whsec_[A-Za-z0-9+/]{43}="),
     "a private key (PEM)": re.compile(r"BEGIN (?:\w+ )?PRIVATE KEY"),
     # What PKCS #8 begins with for P-256, P-384, Ed25519 and RSA, as base64.
     "a private key (PKCS #8)": re.compile(r"AgEAMB[MA]GByqGSM49AgEG|MC4CAQAwBQYDK2VwBCIE|IBADANBgkqhkiG9w0BAQEFAAS"),

@@ -9,11 +9,12 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis.actions import approval_rules, request_clock, request_forms, two_people
-from apis.models import UNDO, Api, ApiVersion, Plan, Subscription
+from apis.models import Api, ApiVersion, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
 from tenants import due, events, limits
 from tenants.errors import NotAllowed
+from tenants.event_kinds import UNDO
 from tenants.lifecycle import Data, in_words, move
 from tenants.models import Event, User
 from tenants.people.members import held_now

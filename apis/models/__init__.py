@@ -16,7 +16,7 @@ from apis.models.quota_use import PERIODS_KEPT, QuotaUse
 from apis.models.request_form import FormQuestion, questions_of
 from apis.models.request_policy import MOST_HOURS, RequestPolicy
 from apis.models.review import Review
-from apis.models.subscription import REMEMBERED, UNDO, Subscription
+from apis.models.subscription import REMEMBERED, Subscription
 from apis.models.upstream import Upstream
 from apis.models.version_day import DAYS_KEPT, VersionDay
 
@@ -28,7 +28,6 @@ __all__ = [
     "MOST_TAGS",
     "PERIODS_KEPT",
     "REMEMBERED",
-    "UNDO",
     "Acknowledgement",
     "Api",
     "ApiQuerySet",

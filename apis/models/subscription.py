@@ -15,8 +15,6 @@ from tenants.models import ServiceAccount, Steps, TenantManager, TenantModel, Us
 
 # How long a gateway names the reason why a closed subscription no longer lets calls through.
 REMEMBERED = timedelta(days=30)
-# How long who approved or rejected may take it back.
-UNDO = timedelta(seconds=10)
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):

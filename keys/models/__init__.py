@@ -8,6 +8,7 @@ from keys.models.protected_resource import ProtectedResource
 from keys.models.revoked_token import RevokedToken, UsedAssertion
 from keys.models.signing_key import SigningKey
 from keys.models.token_policy import TokenPolicy
+from keys.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
 
 __all__ = [
     "Application",
@@ -24,5 +25,8 @@ __all__ = [
     "SigningKey",
     "TokenPolicy",
     "UsedAssertion",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
     "owned_by",
 ]

@@ -15,6 +15,7 @@ from portal.demo import ECHO, OWN_PLAN, OWN_SLUG, OWN_TENANT
 from portal.demo.call import Call, StepFailed, expect
 from portal.demo.change import Change
 from portal.demo.goodbye import Goodbye
+from portal.demo.hook import Hook
 from portal.demo.rotation import Rotation
 
 # A plan that the demo can exhaust in a blink.
@@ -60,8 +61,17 @@ class Job:
         return all(step.ok for step in self.steps)
 
     def _run(self) -> None:
-        acme, globex = "/api/v1/tenants/acme", "/api/v1/tenants/globex"
         people = self._step("Pam, Carl, Ada and Eve sign in", self.sign_in_all)
+        ada, acme = people["ada"], "/api/v1/tenants/acme"
+        hook = Hook(ada, acme, self.say)
+        self._step("Ada has approvals sent to a server of the demo's own, by a webhook", hook.listen)
+        try:
+            self._run_told(people, hook)
+        finally:
+            hook.close()
+
+    def _run_told(self, people: dict[str, httpx.Client], hook: Hook) -> None:
+        acme, globex = "/api/v1/tenants/acme", "/api/v1/tenants/globex"
         pam, carl, ada, eve = (people[name] for name in ("pam", "carl", "ada", "eve"))
         slug = self._step("Pam publishes an API from its OpenAPI document", lambda: self.publish(pam, acme))
         mine = self._step("Carl registers an application and gets a client secret", lambda: self.register(carl, acme, slug))
@@ -103,6 +113,8 @@ class Job:
         self._step("Carl reads why his calls were refused", lambda: self._refusals(carl, acme, mine["application"]))
         rotation = Rotation(ada, acme, call.url, lambda: self.token(mine), self._status, self.say)
         self._step("Ada rotates the signing key while the application calls", rotation.rotate)
+        # Later than the approval, so that it costs none of the ten seconds in which that can be undone.
+        self._step("The webhook has told of Ada's approval, signed; the outside library verifies it", lambda: hook.hears(asked))
         self._step("Ada declares that key compromised; what it signed is refused", rotation.compromise)
         self.key_seconds = rotation.seconds
         going = Call(call.url, self.token(mine))

@@ -33,6 +33,7 @@ LETS: dict[str, Promise] = {
     "members.see": _("See the members and their roles"),
     "members.manage": _("Invite members, change their roles and teams, and remove them"),
     "service_accounts.manage": _("Make service accounts for automation, and end them"),
+    "webhooks.manage": _("Have events sent elsewhere, by webhooks"),
     "settings.manage": _("Change the tenant's settings, export its data, and close it"),
     "apis.see_published": _("Read the catalogue"),
     "apis.see_all": _("See APIs, versions and revisions that are not published"),

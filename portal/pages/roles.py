@@ -35,7 +35,10 @@ GROUPS = {
         ("applications.own", "applications.see_all", "applications.suspend", "applications.revoke_any"),
     ),
     "keys": (gettext_lazy("Keys and gateways"), ("keys.see", "keys.manage", "gateways.see")),
-    "people": (gettext_lazy("People and settings"), ("members.see", "members.manage", "service_accounts.manage", "settings.manage")),
+    "people": (
+        gettext_lazy("People and settings"),
+        ("members.see", "members.manage", "service_accounts.manage", "webhooks.manage", "settings.manage"),
+    ),
     "audit": (gettext_lazy("Audit"), ("audit.read",)),
 }
 

@@ -65,6 +65,7 @@ from portal.pages import (
     transfers,
     trying,
     version_life,
+    webhooks,
     wizard,
 )
 
@@ -76,6 +77,6 @@ MODULES = (
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
     settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,
-    inbox, platform_mails, policies, sources, approval_rules,
+    inbox, platform_mails, policies, sources, approval_rules, webhooks,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from apis.models import UNDO, Api, ApiVersion, Operation, Plan, Revision, Subscription, Upstream
+from apis.models import Api, ApiVersion, Operation, Plan, Revision, Subscription, Upstream
 from keys.actions import credentials, expiries, signing
 from keys.models import Application, Credential, ProtectedResource, SigningKey, TokenPolicy
 from keys.secrets import base62, new_client_id
@@ -14,6 +14,7 @@ from portal.scale.sizes import SUBSCRIPTIONS_PER_APPLICATION
 from portal.scale.telling import DAY, YEAR, Known, Person
 from portal.scale.writing import Row
 from tenants import due
+from tenants.event_kinds import UNDO
 from tenants.models import Due, EventCounter, Membership, Team, Tenant, TenantSettings, TenantSize
 
 Status = Subscription.Status

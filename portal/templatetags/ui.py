@@ -46,6 +46,8 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "pending": (_("Pending"), "wait"),
     "announced": (_("Announced"), "info"),
     "waiting": (_("Waiting"), "wait"),
+    "delivered": (_("Delivered"), "ok"),
+    "failed": (_("Failed"), "bad"),
     "expiring": (_("In grace"), "wait"),
     "held": (_("Older routes"), "wait"),
     "suspended": (_("Suspended"), "bad"),

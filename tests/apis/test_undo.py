@@ -7,11 +7,12 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apis.actions import subscriptions
-from apis.models import UNDO, Plan, Subscription
+from apis.models import Plan, Subscription
 from gateway import desired
 from keys.models import Application
 from tenants import events, limits
 from tenants.errors import NotAllowed
+from tenants.event_kinds import UNDO
 from tenants.models import Event, Role, User
 from tenants.scope import tenant_scope
 from tests import make

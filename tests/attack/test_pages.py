@@ -26,7 +26,7 @@ from apis.actions import drafts, subscriptions
 from apis.models import ApprovalRule, BrownOut, Review, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
-from keys.models import Application, Identity, IdentityProvider, SigningKey
+from keys.models import Application, Identity, IdentityProvider, SigningKey, WebhookAttempt, WebhookDelivery
 from portal import kept
 from portal.middleware import Utf8Request
 from tenants.event_kinds import GATEWAY_KINDS, KINDS
@@ -112,6 +112,11 @@ NEEDS: dict[str, str | None] = {
     "console-services": "service_accounts.manage", "console-service": "service_accounts.manage",
     "console-service-new": "service_accounts.manage", "console-service-edit": "service_accounts.manage",
     "console-service-roll": "service_accounts.manage", "console-service-revoke": "service_accounts.manage",
+    "console-webhooks": "webhooks.manage", "console-webhook": "webhooks.manage", "console-webhook-new": "webhooks.manage",
+    "console-webhook-edit": "webhooks.manage", "console-webhook-roll": "webhooks.manage", "console-webhook-enable": "webhooks.manage",
+    "console-webhook-disable": "webhooks.manage", "console-webhook-delete": "webhooks.manage", "console-webhook-test": "webhooks.manage",
+    "console-webhook-redeliver-failed": "webhooks.manage", "console-webhook-delivery": "webhooks.manage",
+    "console-webhook-delivery-redeliver": "webhooks.manage", "console-webhook-delivery-give-up": "webhooks.manage",
     "console-settings": "settings.manage", "console-settings-categories": "settings.manage",
     "console-api-placing": "apis.publish", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
     "console-settings-sign-in": "settings.manage", "console-settings-sign-in-remove": "settings.manage",
@@ -128,7 +133,7 @@ LEADS = (
 PARAMETERS = (
     "q", "tab", "at", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after",
     "against", "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme", "owner",
-    "category", "tag", "sort", "document",
+    "category", "tag", "sort", "document", "state",
 )  # fmt: skip
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (
@@ -140,13 +145,16 @@ FIELDS = (
     "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams", "ip_allow", "ip_deny",
     "max_body_kib", "retries", "retry_percent", "streaming", "hours", "client_certificate", "client_key", "further_targets", "weight",
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
-    "text", "outcome", "most_per_minute", "reads_only", "own_team",
+    "text", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile", "since",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
 # A POST to one of these ends what it is about.
-ENDS = ("invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule")
+ENDS = (
+    "invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule",
+    "console-webhook",
+)  # fmt: skip
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
     "console-settings-sign-in-test",
@@ -181,6 +189,7 @@ class World:
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
             "mfa_": "number", "session-": "number", "console-api-version-brown-out": "brown_out",
+            "console-webhook": "webhook",
         }  # fmt: skip
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
         known: dict[str, Any] = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
@@ -287,6 +296,11 @@ def world(cast: Cast) -> World:
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
         notification = Notification.objects.create(user=cast.ada, event=event)
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
+        webhook, _ = make.webhook("http://127.0.0.1:9/hook-hunter2", by=cast.ada, name=EVIL[:80])
+        delivery = WebhookDelivery.objects.create(
+            webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=event.at, created_at=event.at
+        )
+        WebhookAttempt.objects.create(delivery=delivery, at=event.at, took_ms=1, answered=500, trouble="status", answer=EVIL)
         team = make.team(cast.carl, name=EVIL[:80])
         Team.objects.update(description=EVIL)
         member = Membership.objects.get(user=cast.pam)
@@ -312,7 +326,7 @@ def world(cast: Cast) -> World:
         "application": application.pk, "subscription": subscription.pk, "plan": plan.pk,
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
-        "brown_out": brown_out.pk, "approval_rule": approval_rule.pk,
+        "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}

@@ -30,6 +30,7 @@ NO_PAGES = {
     "console-request-reject": "it leads to the request",
     "console-request-undo": "it leads to the request",
     "console-request-ask": "it leads to the request",
+    "console-webhook-delivery-give-up": "a question like others, of a delivery that waits",
     "account_logout": "a question of allauth's",
     **dict.fromkeys(
         (
@@ -99,6 +100,13 @@ def places(world: World) -> list[Place]:
         roles = {row["name"]: row["id"] for row in ada.get("roles/").raise_for_status().json()["results"]}
         people = {row["email"]: row["id"] for row in ada.get(f"teams/{teams['Web shop']}/members/").raise_for_status().json()["results"]}
         services = {row["name"]: row["id"] for row in ada.get("service-accounts/").raise_for_status().json()["results"]}
+        # Off, so nothing is sent; but a test is, and nobody is there.
+        made = {"name": "Billing", "url": "http://127.0.0.1:9/portico", "kinds": ["subscription.*", "credential.revoked"]}
+        hooks = {row["name"]: row["id"] for row in ada.get("webhooks/").raise_for_status().json()["results"]}
+        hook = hooks.get(made["name"]) or ada.post("webhooks/", json=made).raise_for_status().json()["id"]
+        ada.patch(f"webhooks/{hook}/", json={"enabled": False}).raise_for_status()
+        sent = ada.get(f"webhooks/{hook}/deliveries/").raise_for_status().json()["results"]
+        delivery = (sent or [ada.post(f"webhooks/{hook}/test/").raise_for_status().json()])[0]["id"]
         rule = ada.get("approval-rules/").raise_for_status().json()["results"][0]["id"]
         # Nobody is there: who goes on to it is told so.
         provider = {"issuer": PROVIDER, "client_id": "portico", "client_secret": "as good as any", "enabled": True}
@@ -242,6 +250,17 @@ def places(world: World) -> list[Place]:
         Place("console-member-invitation-resend", f"{c}/members/invitations/{invited}/resend/", ADA),
         Place("console-member-invitation-revoke", f"{c}/members/invitations/{invited}/revoke/", ADA),
         Place("invitation:nowhere", f"{t}/invitations/nothing/", ""),
+        Place("console-webhooks", f"{c}/webhooks/", ADA),
+        Place("console-webhook-new", f"{c}/webhooks/new/", ADA),
+        Place("console-webhook", f"{c}/webhooks/{hook}/", ADA),
+        Place("console-webhook:nothing", f"{c}/webhooks/{hook}/?state=delivered", ADA),
+        *(
+            Place(f"console-webhook-{step}", f"{c}/webhooks/{hook}/{step}/", ADA)
+            for step in ("edit", "roll", "enable", "disable", "delete", "test")
+        ),
+        Place("console-webhook-redeliver-failed", f"{c}/webhooks/{hook}/redeliver/", ADA),
+        Place("console-webhook-delivery", f"{c}/webhooks/{hook}/deliveries/{delivery}/", ADA),
+        Place("console-webhook-delivery-redeliver", f"{c}/webhooks/{hook}/deliveries/{delivery}/redeliver/", ADA),
         Place("console-services", f"{c}/service-accounts/", ADA),
         Place("console-service", f"{c}/service-accounts/{services['Terraform']}/", ADA),
         Place("console-service-new", f"{c}/service-accounts/new/", ADA),

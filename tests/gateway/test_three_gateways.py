@@ -17,7 +17,6 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from apis.actions import subscriptions
-from apis.models import UNDO
 from bench.stage import percentile
 from gateway import receipts
 from gateway.models import GatewayNode
@@ -26,6 +25,7 @@ from keys.actions import application_life
 from portal.stack import Ports
 from portal.stack.ports import choose
 from portal.stack.stack import PROJECT
+from tenants.event_kinds import UNDO
 from tenants.models import Event, User
 from tests import live
 from tests.live import Client, Gateway, Shop, Upstream

@@ -20,6 +20,7 @@ TABLE = {
     "members.see": {A},
     "members.manage": {A},
     "service_accounts.manage": {A},
+    "webhooks.manage": {A},
     "settings.manage": {A},
     "apis.see_published": {A, P, V, D, U},
     "apis.see_all": {A, P},

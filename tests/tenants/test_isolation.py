@@ -43,6 +43,8 @@ from keys.models import (
     RevokedToken,
     SigningKey,
     UsedAssertion,
+    WebhookAttempt,
+    WebhookDelivery,
 )
 from portal.settings import DATABASE_OWNER_URL
 from tenants import events
@@ -111,6 +113,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])
     invitation = make.invitation(by=owner)
     service, _ = make.service_account(by=admin)
+    webhook, _ = make.webhook(by=admin)
+    delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
+    WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
     notification = Notification.objects.create(user=owner, event=event)
     NotificationPreference.objects.create(user=owner, group="subscriptions")
     ChainHead.objects.create(number=1, digest="0" * 64, signed_at=at, jws="")
@@ -137,7 +142,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "imports": begun.pk,
             "reviews": review.pk,
             "approval-rules": approval_rule.pk,
+            "webhooks": webhook.pk,
         },
+        "delivery": delivery.pk,
         "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
@@ -207,6 +214,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "keys/": "keys",
         "imports/": "imports",
         "reviews/": "reviews",
+        "webhooks/": "webhooks",
     }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
@@ -215,10 +223,10 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
 def unknown_ids() -> dict[str, Any]:
     return {
         "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(), "gateway": "no-such",
-        "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(),
+        "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs", "imports", "reviews", "approval-rules",
+            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks",
         )},
     }  # fmt: skip
 
