@@ -130,6 +130,9 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Applications"): {
         "application.created": gettext_lazy("Application registered"),
+        "application.requested": gettext_lazy("Application registered, to be approved"),
+        "application.approved": gettext_lazy("Application approved"),
+        "application.rejected": gettext_lazy("Application rejected"),
         "application.changed": gettext_lazy("Application changed"),
         "application.suspended": gettext_lazy("Application suspended"),
         "application.resumed": gettext_lazy("Application resumed"),
