@@ -407,6 +407,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "plan.created": gettext_lazy("%(actor)s made the plan %(subject)s of %(api)s: %(terms)s"),
     "plan.published": gettext_lazy("%(actor)s opened the plan %(subject)s to subscribers"),
     "plan.changed": _plan_changed,
+    "plan.shown": gettext_lazy("%(actor)s changed who sees the plan %(subject)s of %(api)s"),
     "plan.deprecated": gettext_lazy("%(actor)s deprecated the plan %(subject)s of %(api)s; nothing new subscribes under it"),
     "plan.reinstated": gettext_lazy("%(actor)s offers the plan %(subject)s of %(api)s again"),
     "plan.closed": _plan_closed,

@@ -173,6 +173,7 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "subscription.overdue",
     "request_policy.changed",
     "quota.warned",
+    "plan.shown",
     "plan.deprecated",
     "plan.reinstated",
     "application.created",

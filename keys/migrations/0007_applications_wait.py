@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("keys", "0005_applications_life")]
+    dependencies = [("keys", "0006_webhooks")]
 
     operations = [
         migrations.AlterField(

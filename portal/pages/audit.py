@@ -124,6 +124,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "plan.created": gettext_lazy("Plan made"),
         "plan.published": gettext_lazy("Plan published"),
         "plan.changed": gettext_lazy("Plan changed"),
+        "plan.shown": gettext_lazy("Who sees a plan changed"),
         "plan.deprecated": gettext_lazy("Plan deprecated"),
         "plan.reinstated": gettext_lazy("Plan offered again"),
         "plan.closed": gettext_lazy("Plan closed"),

@@ -6,10 +6,11 @@ import pytest
 
 from apis.actions import adding, applications, subscriptions
 from apis.models import Plan, Subscription
-from gateway.desired import read
+from gateway import desired
 from keys.actions import application_approvals, application_life
 from keys.models import Application, Credential
 from tenants.errors import NotAllowed
+from tenants.event_kinds import GATEWAY_KINDS
 from tenants.models import Event, TenantSettings
 from tenants.people.settings import change_settings
 from tests import make
@@ -129,8 +130,10 @@ def test_over_rest(in_acme: Cast, needed: Cast, rest: Rest) -> None:
     assert TenantSettings.objects.get().applications_need_approval is False
 
 
-def test_gateways_hear_nothing_before(in_acme: Cast, waiting: Application) -> None:
-    before = read(in_acme.acme.pk)
-    assert waiting.client_id not in repr(before)
+def test_gateways_hear_nothing_before(in_acme: Cast, gold: Plan, waiting: Application) -> None:
+    assert waiting.client_id not in repr(desired._access())
     application_approvals.approve(waiting, by=in_acme.ada)
-    assert read(in_acme.acme.pk).access == before.access
+    kinds = {"application.requested", "application.approved", "application.rejected"}
+    assert not kinds & set(GATEWAY_KINDS)
+    subscriptions.request(waiting, api=gold.api, plan=gold, purpose="x", by=in_acme.carl)
+    assert waiting.client_id in repr(desired._access()), "then they do"
