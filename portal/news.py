@@ -59,7 +59,7 @@ GROUPS: dict[str, Group] = {
     "requests": Group(
         gettext_lazy("Requests to decide"),
         gettext_lazy(
-            "Somebody asks for a subscription or a new application, or says more about one; a second approval is missing; or one is overdue."
+            "Somebody asks for a subscription or an application, or says more about one; a second approval is missing; or one is overdue."
         ),
         gettext_lazy("You get this because you decide requests at %(tenant)s."),
         "subscriptions.decide",
@@ -245,8 +245,8 @@ def knows(event: Event, about: About) -> bool:
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    a service account has ended, or ends much later; a webhook was switched on again; a review, a request or an application was decided, or a
-    question answered; an invitation is not open any more, or was sent again; what ended, ended with its application.
+    a service account has ended, or ends much later; a webhook was switched on again; a review, a request or an application was
+    decided, or a question answered; an invitation is not open any more, or was sent again; what ended, ended with its application.
     """
     ids = defaultdict(set)
     for event in events:

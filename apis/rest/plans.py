@@ -73,7 +73,7 @@ class PlanDetail(PlansView):
         Without a difference there is no event.
         """
         found, given = self.plan(api, plan), self.read(PlanChangeIn)
-        shown = {name: given.pop(name) for name in ("visibility", "teams") if name in given}
+        shown: dict[str, Any] = {name: given.pop(name) for name in ("visibility", "teams") if name in given}
         event = plans.change_terms(found, **given, by=self.user) if given else None
         if shown:
             event = audience.show(found, **self._audience(shown), by=self.user) or event
