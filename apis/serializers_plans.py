@@ -1,5 +1,7 @@
 """What comes in and goes out where a plan's life is decided."""
 
+from uuid import UUID
+
 from rest_framework import serializers
 
 from apis.actions.plans import Concerned, Holder
@@ -11,11 +13,16 @@ MAX_PLAN_SECONDS = 86_400
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
-    """`reason`: why it is deprecated or closed."""
+    """`reason`: why it is deprecated or closed. `teams`: whose members see it, where `visibility` is “teams”."""
+
+    teams = serializers.SerializerMethodField()
 
     class Meta:
         model = Plan
-        fields = ["id", "name", "calls", "seconds", "approval", "status", "reason"]
+        fields = ["id", "name", "calls", "seconds", "approval", "visibility", "teams", "status", "reason"]
+
+    def get_teams(self, plan: Plan) -> list[UUID]:
+        return sorted(each.team_id for each in plan.audience.all())
 
 
 class PlanIn(Body):
@@ -35,6 +42,8 @@ class PlanChangeIn(Body):
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
     approval = Choice(choices=Plan.Approval.choices, required=False)
+    visibility = Choice(choices=Plan.Visibility.choices, required=False)
+    teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
 
 
 class HolderOut(serializers.Serializer[Holder]):

@@ -26,6 +26,8 @@ from apis.rest import (
 
 urlpatterns = [
     path("applications/<uuid:pk>/", applications.ApplicationDetail.as_view(), name="application"),
+    path("applications/<uuid:pk>/approve/", applications.ApplicationApprove.as_view(), name="application-approve"),
+    path("applications/<uuid:pk>/reject/", applications.ApplicationReject.as_view(), name="application-reject"),
     path("applications/<uuid:pk>/suspend/", applications.ApplicationSuspend.as_view(), name="application-suspend"),
     path("applications/<uuid:pk>/resume/", applications.ApplicationResume.as_view(), name="application-resume"),
     path("apis/", publishing.Apis.as_view(), name="apis"),

@@ -64,7 +64,8 @@ class LeadIn(Body):
 class ApplicationOut(serializers.ModelSerializer[Application]):
     """`team` owns it, if there is one; `owner` answers for it, of a team its lead.
 
-    While it is suspended `reason` and `suspended_by` say why and by whom; `resumable_by_owner` whether its own people can resume it.
+    `pending` waits for an approver, where the tenant has people approve new ones. While it is suspended `reason` and `suspended_by` say why
+    and by whom; `resumable_by_owner` whether its own people can resume it.
     """
 
     owner = serializers.EmailField(source="owner.email")

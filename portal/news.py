@@ -23,6 +23,7 @@ from tenants.event_kinds import UNDO
 from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
 from tenants.roles import permissions_held, who_may
 
+APPLICATION_REQUESTED = "application.requested"
 REQUESTED, UNDONE, ENDS_SOON = "subscription.requested", "subscription.decision_undone", "credential.ends_soon"
 EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "application.transferred"
 DELETED = "application.deleted"
@@ -57,10 +58,12 @@ _MEMBER = gettext_lazy("You get this because you are a member of %(tenant)s.")
 GROUPS: dict[str, Group] = {
     "requests": Group(
         gettext_lazy("Requests to decide"),
-        gettext_lazy("Somebody asks for a subscription, or says more about it; a second approval is missing; or one is overdue."),
+        gettext_lazy(
+            "Somebody asks for a subscription or an application, or says more about one; a second approval is missing; or one is overdue."
+        ),
         gettext_lazy("You get this because you decide requests at %(tenant)s."),
         "subscriptions.decide",
-        frozenset({REQUESTED, ANSWERED, APPROVED_FIRST, OVERDUE}),
+        frozenset({REQUESTED, ANSWERED, APPROVED_FIRST, OVERDUE, APPLICATION_REQUESTED}),
     ),
     "decisions": Group(
         gettext_lazy("Decisions about my subscriptions"),
@@ -73,10 +76,10 @@ GROUPS: dict[str, Group] = {
     ),
     "applications": Group(
         gettext_lazy("My applications"),
-        gettext_lazy("One was suspended, resumed or deleted by somebody else, of yours or your teams'."),
+        gettext_lazy("One was approved, rejected, suspended, resumed or deleted by somebody else, of yours or your teams'."),
         _YOURS,
         "applications.own",
-        frozenset(f"application.{verb}" for verb in ("suspended", "resumed", "deleted")),
+        frozenset(f"application.{verb}" for verb in ("approved", "rejected", "suspended", "resumed", "deleted")),
     ),
     "credentials": Group(
         gettext_lazy("My credentials"),
@@ -242,8 +245,8 @@ def knows(event: Event, about: About) -> bool:
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     """Events that nobody needs to hear of any more: a credential was revoked meanwhile, or replaced on purpose by one that is in use;
-    a service account has ended, or ends much later; a webhook was switched on again; a review or a request was decided, or a question
-    answered; an invitation is not open any more, or was sent again; what ended, ended with its application.
+    a service account has ended, or ends much later; a webhook was switched on again; a review, a request or an application was
+    decided, or a question answered; an invitation is not open any more, or was sent again; what ended, ended with its application.
     """
     ids = defaultdict(set)
     for event in events:
@@ -264,6 +267,8 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     if begun := ids[APPROVED_FIRST]:
         waiting = Subscription.objects.filter(pk__in=begun, status=Subscription.Status.PENDING, first_approved_by__isnull=False)
         worthy[APPROVED_FIRST] = set(waiting.values_list("pk", flat=True))
+    if waited := ids[APPLICATION_REQUESTED]:
+        worthy[APPLICATION_REQUESTED] = set(Application.objects.waiting().filter(pk__in=waited).values_list("pk", flat=True))
     if asked := ids[REVIEW_REQUESTED]:
         worthy[REVIEW_REQUESTED] = set(Review.objects.waiting().filter(pk__in=asked).values_list("pk", flat=True))
     if disabled := ids[WEBHOOK_DISABLED]:
@@ -390,6 +395,8 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         permission = GROUPS[group].permission
         holders = {pk for pk, each in among.members.items() if permission in permissions_held(each)}
         # Four eyes: applicants can't decide their own.
+        if isinstance(about, Application):
+            return holders - among.of(about)
         return holders - {about.requested_by_id} - among.of(about.application) if isinstance(about, Subscription) else holders
     application = application_of(about)
     if application is None:

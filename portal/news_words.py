@@ -16,6 +16,7 @@ from apis.models import ApiVersion, Plan, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
 from portal.news import (
+    APPLICATION_REQUESTED,
     DELETED,
     ENDS_SOON,
     EXPIRED,
@@ -77,6 +78,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "subscription.cancelled": (
         gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
         gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
+    ),
+    APPLICATION_REQUESTED: (
+        gettext_lazy("A new application waits: %(application)s"),
+        gettext_lazy("%(person)s registered %(application)s. It gets nothing before an approver approves it."),
+    ),
+    "application.approved": (
+        gettext_lazy("%(application)s is approved"),
+        gettext_lazy("%(person)s approved %(application)s. It may ask for subscriptions and get credentials from now on."),
+    ),
+    "application.rejected": (
+        gettext_lazy("%(application)s was rejected"),
+        gettext_lazy("%(person)s rejected %(application)s. It gets nothing; delete it, and register another if you like."),
     ),
     "application.suspended": (
         gettext_lazy("%(application)s is suspended"),
@@ -261,6 +274,8 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
     if isinstance(about, Application):
         things["application"] = about
         path, button = reverse("app", args=[tenant.slug, about.pk]), _("Look at the application")
+        if event.kind == APPLICATION_REQUESTED:
+            path, common["quoted_as"] = reverse("console-request-applications", args=[tenant.slug]), _("Purpose")
         rows: list[tuple[str, object]] = [(_("Application"), about), *([(_("When"), event.at)] if event.kind != TRANSFERRED else [])]
     else:
         path, button, rows = _of_tenant(event, tenant)

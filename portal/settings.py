@@ -405,6 +405,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "ApiVisibility": "apis.models.Api.Visibility",
+        "PlanVisibility": "apis.models.Plan.Visibility",
         "QuestionKind": "apis.models.request_form.Kind",
         "ApplicationStatus": "keys.models.Application.Status",
         "BrownOutStatus": "apis.models.BrownOut.Status",

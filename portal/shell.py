@@ -11,6 +11,7 @@ from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 from apis.models import Subscription
+from keys.models import Application
 from portal import inbox, outbox
 from portal.pages.start import tenants_of
 from tenants.models import Tenant, Theme, User
@@ -101,7 +102,8 @@ def _tenants(request: HttpRequest, permissions: frozenset[str]) -> list[Tenant]:
 def _waiting(permissions: frozenset[str]) -> int:
     if "subscriptions.decide" not in permissions:
         return 0
-    return Subscription.objects.filter(status=Subscription.Status.PENDING).count()
+    requests = Subscription.objects.filter(status=Subscription.Status.PENDING).order_by().values("pk")
+    return requests.union(Application.objects.waiting().order_by().values("pk"), all=True).count()
 
 
 def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int, tenants: list[Tenant]) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ class SettingsIn(Body):
     sign_up_role = Choice(choices=JOINING, required=False)
     mfa_required = serializers.BooleanField(required=False)
     approval_by_people = serializers.BooleanField(required=False)
+    applications_need_approval = serializers.BooleanField(required=False)
 
 
 class SettingsOut(serializers.Serializer[TenantSettings]):
@@ -36,6 +37,7 @@ class SettingsOut(serializers.Serializer[TenantSettings]):
     sign_up_role = serializers.CharField()
     mfa_required = serializers.BooleanField()
     approval_by_people = serializers.BooleanField()
+    applications_need_approval = serializers.BooleanField()
 
 
 class Settings(TenantRestView):

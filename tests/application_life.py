@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from apis.actions import applications as endings
-from keys.actions import application_life
+from keys.actions import application_approvals, application_life
 from keys.models import Application
-from tenants.models import User
+from tenants.models import Tenant, TenantSettings, User
+from tenants.scope import current_tenant_id
 from tests import make, steps
 from tests.steps import Step
 
@@ -40,6 +41,13 @@ STEPS = (
     Step("suspended", "resume", "active", "resumed", "is active again."),
     Step("active", "delete", "deleted", "deleted", "is deleted."),
     Step("suspended", "delete", "deleted", "deleted", "is deleted."),
+    Step("pending", "delete", "deleted", "deleted", "is deleted."),
+    Step("rejected", "delete", "deleted", "deleted", "is deleted."),
+)
+# These are an approver's alone: tests/apis/test_application_approvals.py.
+DECISIONS = (
+    Step("pending", "approve", "active", "approved", "is approved."),
+    Step("pending", "reject", "rejected", "rejected", "is rejected."),
 )
 REFUSED = steps.refused(WAYS, Status.values, STEPS)
 
@@ -49,8 +57,13 @@ def application(owner: User, state: str, *, by: User | None = None, **fields: An
 
     :param by: who suspended or deleted it; its owner, if nobody else is named.
     """
+    waits = state in {"pending", "rejected"}
+    TenantSettings.objects.update(applications_need_approval=waits)
     found = make.application(owner, **fields)
-    if state == "suspended":
+    TenantSettings.objects.update(applications_need_approval=False)
+    if state == "rejected":
+        application_approvals.reject(found, reason="A test.", by=make.member(Tenant.objects.get(pk=current_tenant_id()), None, "approver"))
+    elif state == "suspended":
         application_life.suspend(found, reason="A test.", by=by or owner)
     elif state == "deleted":
         endings.delete(found, by=by or owner)

@@ -21,16 +21,17 @@ def add(application: Application, *, api: Api, plan: Plan, reason: str, by: User
     """Give an application the right to call an API, at once and without a request. What the API asks of applicants is not asked.
 
     :param reason: stands with the subscription as what it is for; the application's people read it.
-    :raises NotAllowed: the application is their own: four eyes; or they may not see the API themselves.
+    :raises NotAllowed: the application is their own: four eyes; or they may not see the API or the plan themselves.
     """
     lock = events.lock()
     check_active(application)
     has_to_begin(api)
-    if not Api.objects.readable_by(by, held_now(by)).filter(pk=api.pk).exists():
+    held = held_now(by)
+    if not Api.objects.readable_by(by, held).filter(pk=api.pk).exists():
         raise NotAllowed(_("%(api)s is not open to you, so you can't add a subscription to it.") % {"api": api})
     if application.is_own_of(by):
         raise NotAllowed(_("You can't add a subscription for an application of your own; ask for it, and another approver decides."))
-    has_to_be_offered(plan, api)
+    has_to_be_offered(plan, api, to=by, permissions=held)
     has_to_be_free(application, api)
     subscription = Subscription(
         application=application,
@@ -43,7 +44,7 @@ def add(application: Application, *, api: Api, plan: Plan, reason: str, by: User
         decided_by=by,
         decided_at=lock.now,
     )
-    if two_people.needed(plan, approval_rules.rule_for(subscription)) > 1:
+    if two_people.needed(plan, approval_rules.rule_for(subscription), application.environment) > 1:
         raise NotAllowed(_("Two people have to approve a subscription under %(plan)s, so it can't be added by one.") % {"plan": plan})
     subscription.save(force_insert=True)
     return subscription, events.record(ADDED, subscription, by=by, api=api.slug, plan=plan.name, reason=reason)

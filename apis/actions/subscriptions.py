@@ -1,5 +1,6 @@
 """Asking for a subscription, and deciding."""
 
+from collections.abc import Set
 from datetime import datetime
 from typing import Any
 
@@ -36,14 +37,15 @@ def request(
     events.lock()
     check_active(application)
     has_to_begin(api)
-    if not Api.objects.readable_by(by, held_now(by)).filter(pk=api.pk).exists():
+    held = held_now(by)
+    if not Api.objects.readable_by(by, held).filter(pk=api.pk).exists():
         raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
-    has_to_be_offered(plan, api)
+    has_to_be_offered(plan, api, to=by, permissions=held)
     has_to_be_free(application, api)
     kept = request_forms.answered(api, answers or {})
     subscription = Subscription(application=application, api=api, plan=plan, purpose=purpose, answers=kept, requested_by=by)
     rule = approval_rules.rule_for(subscription)
-    needed = two_people.needed(plan, rule)
+    needed = two_people.needed(plan, rule, application.environment)
     subscription.approvals_needed = max(1, needed)
     subscription.save(force_insert=True)
     ruled: Data = {"rule": rule.name} if rule else {}
@@ -198,11 +200,15 @@ def has_to_be_free(application: Application, api: Api) -> None:
     _room_for(application)
 
 
-def has_to_be_offered(plan: Plan, api: Api) -> None:
-    """:raises NotAllowed: nothing may begin under the plan, as it stands now: people choose on pages that grow old."""
+def has_to_be_offered(plan: Plan, api: Api, *, to: User, permissions: Set[str]) -> None:
+    """:raises NotAllowed: nothing may begin under the plan, as it stands now: people choose on pages that grow old.
+
+    One that somebody does not see is none to them.
+    """
     plan.refresh_from_db(fields=["status", "approval"])
     names = {"api": api, "plan": plan, "state": in_words(plan, plan.status)}
-    if plan.api_id != api.pk or plan.status == Plan.Status.STAGING:
+    seen = Plan.objects.filter(pk=plan.pk, api=api).exclude(status=Plan.Status.STAGING).visible_to(to, permissions)
+    if not seen.exists():
         raise NotAllowed(_("%(api)s offers no plan “%(plan)s”.") % names)
     if plan.status != Plan.Status.PUBLISHED:
         said = _("The plan %(plan)s of %(api)s is %(state)s, so nothing new can subscribe under it. Choose another.")

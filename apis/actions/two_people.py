@@ -10,16 +10,18 @@ from tenants.lifecycle import Data
 from tenants.models import Event, ServiceAccount, User
 
 APPROVED_FIRST, FIRST_UNDONE = "subscription.approved_first", "subscription.first_approval_undone"
-_PEOPLE = {Plan.Approval.AUTOMATIC: 0, Plan.Approval.MANUAL: 1, Plan.Approval.TWO_PEOPLE: 2}
+_PEOPLE = {Plan.Approval.AUTOMATIC: 0, Plan.Approval.TESTS: 1, Plan.Approval.MANUAL: 1, Plan.Approval.TWO_PEOPLE: 2}
 _OF_RULE = {ApprovalRule.Outcome.AUTOMATIC: 0, ApprovalRule.Outcome.PEOPLE: 1, ApprovalRule.Outcome.TWO_PEOPLE: 2}
 
 
-def needed(plan: Plan, rule: ApprovalRule | None) -> int:
+def needed(plan: Plan, rule: ApprovalRule | None, environment: str) -> int:
     """How many people have to approve a request; 0: it is approved by itself.
 
     What a rule says comes before what the plan says, but one that asks for people never asks for fewer than the plan.
+
+    :param environment: of the application; a plan may approve tests by itself.
     """
-    of_plan = _PEOPLE[Plan.Approval(plan.approval)]
+    of_plan = 0 if plan.approves_at_once(environment) else _PEOPLE[Plan.Approval(plan.approval)]
     if rule is None:
         return of_plan
     of_rule = _OF_RULE[ApprovalRule.Outcome(rule.outcome)]

@@ -1,5 +1,5 @@
 from apis.models.acknowledgement import Acknowledgement
-from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiTeam, ApiVersion, Operation, Plan, Revision
+from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiTeam, ApiVersion, Operation, Plan, PlanTeam, Revision
 from apis.models.approval_rule import ApprovalRule
 from apis.models.brown_out import BrownOut
 from apis.models.category import Category
@@ -47,6 +47,7 @@ __all__ = [
     "OperationUse",
     "Part",
     "Plan",
+    "PlanTeam",
     "PublishedDocument",
     "QuotaUse",
     "RequestPolicy",

@@ -62,17 +62,17 @@ class ApiQuerySet(models.QuerySet["Api"]):
         resource = ProtectedResource.objects.filter(name=models.OuterRef("slug"))
         return self.annotate(encryption_jwk=models.Subquery(resource.values("encryption_jwk")))
 
-    def with_published_versions(self) -> Self:
-        """What subscribers may know: no version and no plan that is still being made."""
+    def with_published_versions(self, user: User | AnonymousUser, permissions: Set[str]) -> Self:
+        """What subscribers may know: no version and no plan that is still being made, and no plan that others alone see."""
         return self._with(
             ApiVersion.objects.offered(),
-            Plan.objects.offered(),
+            Plan.objects.offered().visible_to(user, permissions),
         )
 
     def _with(self, versions: "models.QuerySet[ApiVersion]", plans: "models.QuerySet[Plan]") -> Self:
         return self.select_related("category").prefetch_related(
             models.Prefetch("versions", versions.select_related("live_revision", "successor").defer(*LIVE_LARGE).order_by("id")),
-            models.Prefetch("plans", plans.order_by("id")),
+            models.Prefetch("plans", plans.prefetch_related("audience").order_by("id")),
         )
 
 
@@ -348,6 +348,15 @@ class PlanQuerySet(models.QuerySet["Plan"]):
         """Those under which applications may begin."""
         return self.filter(status=Plan.Status.PUBLISHED)
 
+    def visible_to(self, user: User | AnonymousUser | None, permissions: Set[str]) -> Self:
+        """Those that somebody with these permissions here sees and may ask for, of APIs that they see. Who publishes sees all."""
+        if "apis.see_all" in permissions:
+            return self
+        seen = models.Q(visibility=Plan.Visibility.ALL)
+        if "tenant.see" in permissions and isinstance(user, User):
+            seen |= models.Q(pk__in=PlanTeam.objects.filter(team__in=Team.objects.of(user)).values("plan"))
+        return self.filter(seen)
+
 
 PlanManager = TenantManager.from_queryset(PlanQuerySet)
 
@@ -365,7 +374,12 @@ class Plan(TenantModel):
     class Approval(models.TextChoices):
         MANUAL = "manual", gettext_lazy("An approver decides")
         TWO_PEOPLE = "two_people", gettext_lazy("Two approvers decide")
+        TESTS = "tests", gettext_lazy("Approved at once for test applications; an approver decides for live ones")
         AUTOMATIC = "automatic", gettext_lazy("Approved at once")
+
+    class Visibility(models.TextChoices):
+        ALL = "all", gettext_lazy("Everybody who sees the API")
+        TEAMS = "teams", gettext_lazy("Some teams")
 
     class Period(models.TextChoices):
         DAY = quotas.Period.DAY.value, gettext_lazy("a day")
@@ -391,6 +405,8 @@ class Plan(TenantModel):
     quota_time_zone = models.CharField(max_length=64, default="UTC")
     approval = models.CharField(max_length=10, choices=Approval, default=Approval.MANUAL)
     status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
+    # Who sees it, beside those who may publish; of TEAMS: see PlanTeam.
+    visibility = models.CharField(max_length=5, choices=Visibility, default=Visibility.ALL)
     # Why it is deprecated or closed, in the words of who did it.
     reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -405,6 +421,7 @@ class Plan(TenantModel):
                 condition=models.Q(quota=None) | models.Q(quota__gt=0, quota__lte=quotas.MOST_CALLS), name="a_quota_within_bounds"
             ),
             models.CheckConstraint(condition=models.Q(quota_period__in=["day", "month"]), name="a_quota_of_a_day_or_a_month"),
+            models.CheckConstraint(condition=models.Q(visibility__in=["all", "teams"]), name="a_plans_visibility_of_the_two"),
         ]
 
     def __str__(self) -> str:
@@ -414,6 +431,25 @@ class Plan(TenantModel):
     def terms(self) -> str:
         """Its limits in words: “60 calls a minute; 5,000 calls a day (UTC)”."""
         return limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
+
+    def approves_at_once(self, environment: str) -> bool:
+        """Whether it does for an application of this environment, where no rule says otherwise."""
+        return self.approval == Plan.Approval.AUTOMATIC or (
+            self.approval == Plan.Approval.TESTS and environment == Application.Environment.TEST
+        )
+
+
+class PlanTeam(TenantModel):
+    """A team whose members see a plan that is for some teams alone."""
+
+    plan = models.ForeignKey(Plan, models.CASCADE, related_name="audience")
+    team = models.ForeignKey(Team, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "plan", "team"], name="sees_a_plan_once")]
+
+    def __str__(self) -> str:
+        return f"{self.team} sees {self.plan}"
 
 
 def limit_in_words(calls: int, seconds: int) -> str:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apis.actions import applications as endings
-from keys.actions import application_life
+from keys.actions import application_approvals, application_life
 from keys.models import Application
 from keys.rest import ApplicationsView
 from keys.serializers import ApplicationChangeIn, ApplicationOut, OptionalReasonIn, ReasonIn
@@ -52,6 +52,32 @@ class ApplicationDetail(LifeView):
         if not application_life.may_delete(application, self.user, self.permissions):
             raise self.not_theirs(application)
         return self.after(application, endings.delete(application, **self.read(OptionalReasonIn), by=self.user))
+
+
+class DecidedView(LifeView):
+    access = {"POST": "subscriptions.decide"}
+
+    def waiting(self, pk: UUID) -> Application:
+        """Anybody's: who decides requests decides about those who make them."""
+        rows = Application.objects.standing().select_related("owner", "team", "suspended_by")
+        found: Application = get_object_or_404(rows, pk=pk)
+        return found
+
+
+class ApplicationApprove(DecidedView):
+    @extend_schema(request=None, responses=DECIDED)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Let a new application subscribe and get credentials, where the tenant has people approve it."""
+        application = self.waiting(pk)
+        return self.after(application, application_approvals.approve(application, by=self.user))
+
+
+class ApplicationReject(DecidedView):
+    @extend_schema(request=ReasonIn, responses=DECIDED)
+    def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+        """Say no to a new application, and why, for good."""
+        application = self.waiting(pk)
+        return self.after(application, application_approvals.reject(application, **self.read(ReasonIn), by=self.user))
 
 
 class ApplicationSuspend(LifeView):

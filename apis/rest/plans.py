@@ -1,6 +1,7 @@
 """The life of a plan over REST."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
@@ -8,13 +9,13 @@ from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apis.actions import plans
+from apis.actions import audience, plans
 from apis.models import Plan, Subscription
 from apis.rest.publishing import ApisView
 from apis.serializers_plans import HoldersOut, PlanChangeIn, PlanIn, PlanOut
 from keys.serializers import OptionalReasonIn
 from tenants.errors import Invalid
-from tenants.models import Event
+from tenants.models import Event, Team
 from tenants.serializers import decided
 
 PLAN = decided(PlanOut)
@@ -27,7 +28,8 @@ class PlansView(ApisView):
         if "apis.see_all" in self.permissions:
             return rows
         held = Subscription.objects.open().owned_by(self.user).values("plan")
-        return rows.filter(Q(status=Plan.Status.PUBLISHED) | Q(pk__in=held))
+        seen = Plan.objects.offered().visible_to(self.user, self.permissions).values("pk")
+        return rows.filter(Q(pk__in=seen) | Q(pk__in=held))
 
     def plan(self, api: str, name: str) -> Plan:
         found: Plan = get_object_or_404(self.plans(api), name=name)
@@ -45,7 +47,7 @@ class Plans(PlansView):
             if status not in Plan.Status.values:
                 raise Invalid({"status": [f"Choose from {', '.join(Plan.Status.values)}."]})
             rows = rows.filter(status=status)
-        return self.listed(rows, PlanOut)
+        return self.listed(rows.prefetch_related("audience"), PlanOut)
 
     @extend_schema(request=PlanIn, responses={201: PlanOut})
     def post(self, request: Request, api: str) -> Response:  # noqa: ARG002
@@ -66,13 +68,26 @@ class PlanDetail(PlansView):
         responses=PolymorphicProxySerializer("ChangedPlan", serializers=[PLAN, PlanOut], resource_type_field_name=None),
     )
     def patch(self, request: Request, api: str, plan: str) -> Response:  # noqa: ARG002
-        """Change what it allows, at once and for all who have it, or who decides about requests to come.
+        """Change what it allows, at once and for all who have it, who decides about requests to come, or who sees it.
 
         Without a difference there is no event.
         """
+        found, given = self.plan(api, plan), self.read(PlanChangeIn)
+        shown: dict[str, Any] = {name: given.pop(name) for name in ("visibility", "teams") if name in given}
+        event = plans.change_terms(found, **given, by=self.user) if given else None
+        if shown:
+            event = audience.show(found, **self._audience(shown), by=self.user) or event
         found = self.plan(api, plan)
-        event = plans.change_terms(found, **self.read(PlanChangeIn), by=self.user)
         return self.decided(PlanOut(found).data, event) if event else Response(PlanOut(found).data)
+
+    def _audience(self, given: dict[str, Any]) -> dict[str, Any]:
+        """With the teams themselves, of those that the person sees."""
+        if "teams" not in given:
+            return given
+        seen = Team.objects.visible_to(self.user, self.permissions).in_bulk(given["teams"])
+        if len(seen) != len(set(given["teams"])):
+            raise Invalid({"teams": ["One of these teams is not there."]})
+        return {**given, "teams": [*seen.values()]}
 
 
 class PlanHolders(PlansView):

@@ -47,7 +47,7 @@ class ApisView(TenantRestView):
         """The same with as much inside as the person may know."""
         if "apis.see_all" in self.permissions:
             return Api.objects.with_versions().with_encryption_key()
-        return self.apis().with_published_versions()
+        return self.apis().with_published_versions(self.user, self.permissions)
 
     def api(self, slug: str) -> Api:
         found: Api = get_object_or_404(self.apis(), slug=slug)

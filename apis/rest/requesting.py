@@ -63,7 +63,7 @@ class Requests(SubscriptionsView):
         """What of it there is, each API once; `problems` gets the rest, by the API."""
         slugs = [each["api"] for each in given]
         apis: dict[str, Api] = {each.slug: each for each in Api.objects.readable_by(self.user, self.permissions).filter(slug__in=slugs)}
-        rows = Plan.objects.exclude(status=Plan.Status.STAGING).filter(api__in=apis.values())
+        rows = self.plans().filter(api__in=apis.values())
         plans: dict[tuple[UUID, str], Plan] = {(each.api_id, each.name): each for each in rows}
         wanted = []
         for each in given:
@@ -89,7 +89,7 @@ class Added(SubscriptionsView):
         given = self.read(AddedIn)
         application = Application.objects.visible_to(self.user, self.permissions).filter(pk=given["application"]).first()
         api = Api.objects.readable_by(self.user, self.permissions).filter(slug=given["api"]).first()
-        plan = Plan.objects.exclude(status=Plan.Status.STAGING).filter(api=api, name=given["plan"]).first() if api else None
+        plan = self.plans().filter(api=api, name=given["plan"]).first() if api else None
         problems = {}
         if application is None:
             problems["application"] = ["There is no application with this id."]

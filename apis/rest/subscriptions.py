@@ -1,5 +1,6 @@
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -34,6 +35,11 @@ class SubscriptionsView(TenantRestView):
         found: Subscription = get_object_or_404(rows, pk=pk)
         return found
 
+    def plans(self) -> QuerySet[Plan]:
+        """Those that the person may name, also one that is over, so that the rule says so."""
+        rows: QuerySet[Plan] = Plan.objects.exclude(status=Plan.Status.STAGING).visible_to(self.user, self.permissions)
+        return rows
+
     def after(self, subscription: Subscription, event: Event) -> Response:
         return self.decided(SubscriptionOut(subscription).data, event)
 
@@ -67,8 +73,7 @@ class Subscriptions(SubscriptionsView):
         given = self.read(SubscriptionIn)
         application = Application.objects.owned_by(self.user).filter(pk=given["application"]).first()
         api = Api.objects.readable_by(self.user, self.permissions).filter(slug=given["api"]).first()
-        # One that is over is found, so that the rule says so.
-        plan = Plan.objects.exclude(status=Plan.Status.STAGING).filter(api=api, name=given["plan"]).first() if api else None
+        plan = self.plans().filter(api=api, name=given["plan"]).first() if api else None
         missing = {}
         if application is None:
             missing["application"] = ["You have no application with this id."]

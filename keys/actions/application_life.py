@@ -1,6 +1,7 @@
 """The life of an application: what can be changed of it, suspending and resuming it, and its end.
 
-`active <-> suspended`, and `active | suspended -> deleted`, from where nothing leads back. What ends with it at the APIs is told by
+`active <-> suspended`, and `active | suspended -> deleted`, from where nothing leads back. What comes before `active`, where people approve
+new ones, stands in keys.actions.application_approvals. What ends with it at the APIs is told by
 apis.actions.applications.
 """
 

@@ -15,7 +15,7 @@ from keys.models import Application
 from keys.secrets import new_client_id
 from tenants import events, limits
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import Event, Membership, ServiceAccount, Team, TeamMember, User
+from tenants.models import Event, Membership, ServiceAccount, Team, TeamMember, TenantSettings, User
 from tenants.people.members import held_now
 from tenants.roles import who_may
 
@@ -24,7 +24,8 @@ from tenants.roles import who_may
 def register_application(
     *, name: str, purpose: str, environment: str, by: User, team: Team | None = None, contact: str = ""
 ) -> Application:
-    """
+    """Where the tenant has people approve new ones, it waits for that.
+
     :param team: one of the person's own, which it then belongs to.
     :param contact: an e-mail address or an https address, where somebody answers for it; "" for none.
     """
@@ -34,11 +35,20 @@ def register_application(
     contact = contact_of(contact)
     owner = team.lead.user if team else by
     _room_at(owner, team, name=name, by=by)
+    waits = TenantSettings.objects.filter(applications_need_approval=True).exists()
     application = Application.objects.create(
-        name=name, purpose=purpose, contact=contact, environment=environment, owner=owner, team=team, client_id=new_client_id()
+        name=name,
+        purpose=purpose,
+        contact=contact,
+        environment=environment,
+        owner=owner,
+        team=team,
+        client_id=new_client_id(),
+        status=Application.Status.PENDING if waits else Application.Status.ACTIVE,
     )
     more: dict[str, Any] = {**({"team": team.name} if team else {}), **({"contact": contact} if contact else {})}
-    events.record("application.created", application, by=by, purpose=purpose, environment=environment, **more)
+    kind = "application.requested" if waits else "application.created"
+    events.record(kind, application, by=by, purpose=purpose, environment=environment, **more)
     return application
 
 
@@ -136,13 +146,18 @@ def check_standing(application: Application) -> None:
 
 
 def check_active(application: Application) -> None:
-    """As it is now, under the lock: neither suspended nor deleted.
+    """As it is now, under the lock: approved, and neither suspended nor deleted.
 
     :raises NotAllowed: nothing new is made for it.
     """
     events.require_lock()
     application.refresh_from_db(fields=["status"])
     check_standing(application)
+    if application.status == Application.Status.PENDING:
+        said = _("%(application)s waits for an approver, so it gets nothing before it is approved.")
+        raise NotAllowed(said % {"application": application})
+    if application.status == Application.Status.REJECTED:
+        raise NotAllowed(_("%(application)s was rejected, so it gets nothing.") % {"application": application})
     if application.status == Application.Status.SUSPENDED:
         said = _("%(application)s is suspended, so it gets nothing new until it is resumed.")
         raise NotAllowed(said % {"application": application})

@@ -40,6 +40,10 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
         """A person's own, and those of their teams. Not what was deleted."""
         return self.standing().filter(owned_by(user))
 
+    def waiting(self) -> Self:
+        """Those that an approver has to decide about."""
+        return self.filter(status=Application.Status.PENDING)
+
     def known_to(self, user: User, permissions: Set[str]) -> Self:
         """As `visible_to`, with the deleted ones: to read what they were."""
         return self if "applications.see_all" in permissions else self.filter(owned_by(user))
@@ -56,12 +60,19 @@ class Application(TenantModel):
         TEST = "test", _("Test")
 
     class Status(models.TextChoices):
+        # Where the tenant has people approve new ones.
+        PENDING = "pending", _("Pending")
+        REJECTED = "rejected", _("Rejected")
         ACTIVE = "active", _("Active")
         SUSPENDED = "suspended", _("Suspended")
         DELETED = "deleted", _("Deleted")
 
     THIS: ClassVar = _("this application")
     STEPS: ClassVar[Steps] = {
+        (Status.PENDING, Status.ACTIVE): "approved",
+        (Status.PENDING, Status.REJECTED): "rejected",
+        (Status.PENDING, Status.DELETED): "deleted",
+        (Status.REJECTED, Status.DELETED): "deleted",
         (Status.ACTIVE, Status.SUSPENDED): "suspended",
         (Status.SUSPENDED, Status.ACTIVE): "resumed",
         (Status.ACTIVE, Status.DELETED): "deleted",
@@ -79,7 +90,7 @@ class Application(TenantModel):
     team = models.ForeignKey(Team, protected_unless_deleted, null=True, related_name="+")
     client_id = models.CharField(max_length=40, editable=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
-    # Why it is suspended, in the words of who did it.
+    # Why it is suspended or was rejected, in the words of who did it.
     reason = models.CharField(max_length=500, blank=True)
     suspended_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     # Whose it was when somebody else suspended it: its own people don't resume it then, neither these nor whoever has it by now.
@@ -105,7 +116,7 @@ class Application(TenantModel):
             ),
             models.CheckConstraint(
                 condition=models.Q(status="deleted", deleted_at__isnull=False)
-                | models.Q(status__in=["active", "suspended"], deleted_at__isnull=True),
+                | models.Q(status__in=["pending", "rejected", "active", "suspended"], deleted_at__isnull=True),
                 name="what_is_deleted_knows_since_when",
             ),
             models.CheckConstraint(

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from apis import openapi
-from apis.actions import approval_rules, drafts, plans, publishing, subscriptions
+from apis.actions import approval_rules, drafts, plans, publishing, request_forms, subscriptions
 from apis.actions.teams import give_api
-from apis.models import Api, Subscription
+from apis.models import Api, FormQuestion, Subscription
 from keys.actions import service_accounts
 from keys.actions.applications import register_application
 from keys.actions.credentials import create_api_key, create_credential, roll
@@ -118,6 +118,7 @@ def seed(upstream_url: str) -> list[dict[str, str]]:
             _go_on(documents, upstream_url, target, by=_user("pam@acme.example"))
             _automate(by=_user("ada@acme.example"))
             _organise(by=_user("ada@acme.example"))
+            _ask(by=_user("pam@acme.example"))
             invite(["bo@acme.example"], roles=[Role.DEVELOPER], by=_user("ada@acme.example"))
         with tenant_scope(tenants[OWN_TENANT].pk):
             publish_own(by=_user("petra@portico.example"))
@@ -217,6 +218,16 @@ def _organise(*, by: User) -> None:
     )
     # Off, as each is at first.
     approval_rules.create(name="Test applications", outcome="automatic", environment="test", most_per_minute=100, by=by)
+
+
+def _ask(*, by: User) -> None:
+    """What Payments asks of those who request it."""
+    questions = (
+        FormQuestion("cards", "Does it see card numbers?", kind="yes_no"),
+        FormQuestion("where", "Where does it run?", "Approvers ask for a data centre in the EU.", "choice", ("In the EU", "Elsewhere")),
+        FormQuestion("more", "What else should we know?", kind="long", required=False),
+    )
+    request_forms.set_form(Api.objects.get(slug="payments"), questions, by=by)
 
 
 def _decide(subscription: Subscription, wish: Wish, *, by: User) -> None:

@@ -69,7 +69,7 @@ def called(apis: QuerySet[Api], text: str) -> QuerySet[Api]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: TenantRequest) -> HttpResponse:
     """What is not chosen yet is chosen first: `?application=` and `?api=` are what is."""
-    plans = Plan.objects.offered()
+    plans = Plan.objects.offered().visible_to(request.user, request.permissions)
     applications = Application.objects.visible_to(request.user, request.permissions).select_related("owner", "team")
     application, api = _application(request, applications), _api(request, plans)
     context: dict[str, Any] = {"application": application, "api": api, "q": sought(request), "own": False}

@@ -92,10 +92,13 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """That an application is suspended or deleted: by what event, where that is enforced, why, and what bars this person from resuming."""
+    """That an application is not active: by what event, where that is enforced, why, and what bars this person from resuming.
+
+    Of one that was never approved gateways know nothing: there is no receipt.
+    """
 
     event: Event
-    receipt: Receipt
+    receipt: Receipt | None
     reason: str
     bars: str
 
@@ -174,6 +177,10 @@ def _bars(request: TenantRequest, application: Application) -> str:
 def _stopped(request: TenantRequest, application: Application, bars: str) -> Stopped | None:
     if application.status == _Status.ACTIVE:
         return None
+    if application.status in {_Status.PENDING, _Status.REJECTED}:
+        rows = Event.objects.filter(subject_id=application.pk, kind__in=["application.requested", "application.rejected"])
+        last = rows.order_by("-number")[0]
+        return Stopped(last, None, application.reason, "")
     event = newest_decisions([application.pk])[application.pk]
     receipt = as_told_to(request.permissions, receipts_of([event])[event.number])
     return Stopped(event, receipt, words.added(event.data), bars)

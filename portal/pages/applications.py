@@ -132,6 +132,9 @@ def app_new(request: TenantRequest) -> HttpResponse:
 
     if done := asking.carried_out(request, form, register):
         made = done.result
+        if made.status == Application.Status.PENDING:
+            said = _("%(application)s is registered, and waits for an approver.")
+            return asking.finished(request, back=page_address(request, made), said=said % {"application": made})
         back = _onward(request, form.cleaned_data["next"], made) or page_address(request, made)
         return asking.finished(request, back=back, said=_("%(application)s is registered.") % {"application": made})
     return render(request, "applications/new.html", {"form": form}, status=form.http_status)

@@ -44,8 +44,9 @@ def versions_of(api: Api) -> list[ApiVersion]:
     return list(api.versions.offered().select_related("successor", "live_revision").defer(*LIVE_LARGE).order_by("id"))
 
 
-def plans_of(api: Api) -> QuerySet[Plan]:
-    return api.plans.offered().order_by("id")
+def plans_of(request: TenantRequest, api: Api) -> QuerySet[Plan]:
+    """Those that this person may ask for."""
+    return api.plans.offered().visible_to(request.user, request.permissions).order_by("id")
 
 
 def own_subscriptions(api: Api, user: User) -> list[Subscription]:
@@ -64,7 +65,7 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     versions = versions_of(found)
     version = chosen_version(request, versions)
     tab = chosen(request, "tab", [*TABS]) or "overview"
-    plans = list(plans_of(found))
+    plans = list(plans_of(request, found))
     owns = "applications.own" in request.permissions
     mine = own_subscriptions(found, request.user) if owns else []
     context: dict[str, Any] = {

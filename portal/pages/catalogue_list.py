@@ -1,7 +1,7 @@
 """The catalogue: what can be called here, to be searched and narrowed."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -94,12 +94,12 @@ class Tile:
     found: Found | None
 
 
-def standings(user: User | None) -> dict[UUID, str]:
+def standings(user: User | None, permissions: Set[str]) -> dict[UUID, str]:
     """By API what it is to this person, or to a visitor: a key of STANDINGS, or `suspended`. None where nobody can subscribe.
 
     Two plain reads: one statement that tells all of it takes Django longer to write than PostgreSQL to answer.
     """
-    plans = Plan.objects.offered().values_list("api", "approval").distinct().order_by()
+    plans = Plan.objects.offered().visible_to(user, permissions).values_list("api", "approval").distinct().order_by()
     # What counts most comes last.
     found = [(api, "open" if approval == Plan.Approval.AUTOMATIC else "needs_approval") for api, approval in plans]
     mine = Subscription.objects.owned_by(user).filter(status__in=_OWN).values_list("api", "status").distinct().order_by()
@@ -173,7 +173,7 @@ def _order(sort: str, entries: Sequence[Entry], ranks: Mapping[UUID, float]) -> 
 
 def _entries(request: TenantRequest) -> list[Entry]:
     """All that this person may see, the newest first."""
-    standing = standings(request.user if request.user.is_authenticated else None)
+    standing = standings(request.user if request.user.is_authenticated else None, request.permissions)
     # Of what callers reach, when the newest of it went live.
     changed_at = Max("versions__live_revision__went_live_at", filter=Q(versions__status__in=ApiVersion.OFFERED))
     rows = offered(request).annotate(changed_at=changed_at).order_by("-pk")

@@ -39,17 +39,19 @@ PERIODS = [
 APPROVAL = [
     (Plan.Approval.MANUAL, gettext_lazy("An approver decides each request")),
     (Plan.Approval.TWO_PEOPLE, gettext_lazy("Two approvers decide each request")),
+    (Plan.Approval.TESTS, gettext_lazy("Requests of test applications are approved at once; an approver decides those of live ones")),
     (Plan.Approval.AUTOMATIC, gettext_lazy("Each request is approved at once")),
 ]
 
 
 # What leads on from each state: page, button, and whether it takes something from subscribers. portal.pages.plan_life has the pages.
 _CHANGE = ("console-plan-change", gettext_lazy("Change…"), False)
+_SHOWN = ("console-plan-audience", gettext_lazy("Who sees it…"), False)
 _CLOSE = ("console-plan-close", gettext_lazy("Close…"), True)
 WAYS: dict[str, list[tuple[str, Any, bool]]] = {
-    Plan.Status.STAGING: [("console-plan-publish", gettext_lazy("Publish…"), False), _CHANGE, _CLOSE],
-    Plan.Status.PUBLISHED: [_CHANGE, ("console-plan-deprecate", gettext_lazy("Deprecate…"), False), _CLOSE],
-    Plan.Status.DEPRECATED: [_CHANGE, ("console-plan-reinstate", gettext_lazy("Offer again…"), False), _CLOSE],
+    Plan.Status.STAGING: [("console-plan-publish", gettext_lazy("Publish…"), False), _CHANGE, _SHOWN, _CLOSE],
+    Plan.Status.PUBLISHED: [_CHANGE, _SHOWN, ("console-plan-deprecate", gettext_lazy("Deprecate…"), False), _CLOSE],
+    Plan.Status.DEPRECATED: [_CHANGE, _SHOWN, ("console-plan-reinstate", gettext_lazy("Offer again…"), False), _CLOSE],
     Plan.Status.CLOSED: [],
 }
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apis.actions import questions, request_clock, risk_notes, two_people
 from apis.actions import subscriptions as actions
 from apis.models import Subscription
+from keys.models import Application
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import listing
@@ -127,8 +128,14 @@ def _waiting(rows: QuerySet[Subscription]) -> dict[str, Any]:
     pending = rows.filter(status=_Status.PENDING)
     count, first = pending.count(), list(pending.order_by("pk")[:MOST_WAITING])
     oldest = duration(timezone.now() - first[0].requested_at) if first else ""
-    within = request_clock.policy().within
-    return {"waits": first, "count": count, "behind": count - len(first), "oldest": oldest, "within": within}
+    return {
+        "waits": first,
+        "count": count,
+        "behind": count - len(first),
+        "oldest": oldest,
+        "within": request_clock.policy().within,
+        "applications": Application.objects.waiting().count(),
+    }
 
 
 def _queue(

@@ -61,6 +61,11 @@ class SettingsForm(PageForm):
     approval_by_people = forms.ChoiceField(
         choices=list(APPROVALS.items()), widget=forms.RadioSelect, label=gettext_lazy("What a new plan proposes")
     )
+    applications_need_approval = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("New applications need approval"),
+        help_text=gettext_lazy("An approver decides about each before it may subscribe or get credentials. Those there are stay."),
+    )
 
     def __init__(self, *args: Any, held: frozenset[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -30,6 +30,7 @@ from tenants.roles import who_may
 DECIDES = {
     Plan.Approval.MANUAL: gettext_lazy("an approver decides"),
     Plan.Approval.TWO_PEOPLE: gettext_lazy("two approvers decide"),
+    Plan.Approval.TESTS: gettext_lazy("approved at once for test applications"),
     Plan.Approval.AUTOMATIC: gettext_lazy("approved at once"),
 }
 
@@ -105,7 +106,7 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
     mine = own_subscriptions(found, request.user)
     applications = Application.objects.owned_by(request.user).order_by("name")
     taken = {each.application_id for each in mine if each.status in Subscription.OPEN}
-    plans = plans_of(found)
+    plans = plans_of(request, found)
     typed = given(request)
     here = reverse("catalogue-subscribe", args=[request.tenant.slug, found.slug])
     initial = {name: request.GET.get(name, "") for name in ("application", "plan")}

@@ -44,7 +44,7 @@ def _application(request: TenantRequest, pk: UUID) -> Application:
 
 def _free(request: TenantRequest, application: Application) -> QuerySet[Api]:
     """What it may ask for, each with its plans as `choices`."""
-    plans = Plan.objects.offered().order_by("id")
+    plans = Plan.objects.offered().visible_to(request.user, request.permissions).order_by("id")
     rows = not_taken(that_can_begin(offered(request), plans), application)
     return rows.prefetch_related(Prefetch("plans", plans, to_attr="choices")).order_by("name", "pk")
 
@@ -94,7 +94,7 @@ class SeveralForm(PageForm):
         self.apis = apis
         asked: dict[str, forms.Field] = {}
         for each in apis:
-            plans = Plan.objects.offered().filter(api=each).order_by("id")
+            plans = Plan.objects.filter(pk__in=[plan.pk for plan in each.choices]).order_by("id")  # type: ignore[attr-defined]
             asked[f"{each.slug}.plan"] = PlanChoice(
                 plans,
                 empty_label=None,

@@ -32,6 +32,8 @@ class TenantSettings(TenantModel):
     mfa_required = models.BooleanField(default=False)
     # What a new plan proposes: whether its subscriptions are approved by people.
     approval_by_people = models.BooleanField(default=True)
+    # Whether people approve new applications before these get anything.
+    applications_need_approval = models.BooleanField(default=False)
 
     class Meta:
         verbose_name = "tenant settings"

@@ -20,6 +20,7 @@ MOST_DOMAINS = 20
 SHOWN = ("name", "accent")
 FIELDS = (
     "support_address", "catalogue", "sign_up", "sign_up_domains", "sign_up_role", "mfa_required", "approval_by_people",
+    "applications_need_approval",
 )  # fmt: skip
 
 

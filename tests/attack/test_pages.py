@@ -22,8 +22,8 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 import portal.pages.urls
-from apis.actions import drafts, subscriptions
-from apis.models import ApprovalRule, BrownOut, Review, Subscription
+from apis.actions import drafts, request_forms, subscriptions
+from apis.models import ApprovalRule, BrownOut, FormQuestion, Review, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey, WebhookAttempt, WebhookDelivery
@@ -59,6 +59,7 @@ NEEDS: dict[str, str | None] = {
     "catalogue-document-yaml": "apis.see_published",
     "catalogue-feed": "apis.see_published",
     "catalogue-try": "applications.own",
+    "app-subscribe": "applications.own", "app-subscribe-plans": "applications.own",
     "catalogue-subscribe": "applications.own", "apps": "applications.own", "app": "applications.own", "app-new": "applications.own",
     "expiries": "applications.own", "expiries-calendar": "tenant.see", "expiries-calendar-end": "tenant.see",
     "app-subscription-cancel": "applications.own", "app-subscription-answer": "applications.own", "app-credential-new": "applications.own",
@@ -70,10 +71,14 @@ NEEDS: dict[str, str | None] = {
     "console-request-rules": "subscriptions.see_all", "console-request-rule": "subscriptions.see_all",
     "console-request-rule-new": "settings.manage", "console-request-rule-edit": "settings.manage",
     "console-request-rule-switch": "settings.manage", "console-request-rule-delete": "settings.manage",
+    "console-request-applications": "subscriptions.see_all", "console-request-application-approve": "subscriptions.decide",
+    "console-request-application-reject": "subscriptions.decide", "console-subscription-add": "subscriptions.decide",
     "console-subscriptions": "subscriptions.see_all", "console-subscription": "subscriptions.see_all",
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
     "console-subscription-cancel": "subscriptions.decide",
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
+    "console-api-questions": "apis.see_all", "console-api-question-new": "apis.publish", "console-api-question-edit": "apis.publish",
+    "console-api-question-remove": "apis.publish", "console-api-question-move": "apis.publish",
     "console-api-policies": "apis.publish", "console-api-import": "apis.publish", "console-api-source": "apis.publish",
     "console-api-source-look": "apis.publish", "console-api-source-remove": "apis.publish", "console-api-lint": "apis.publish",
     "console-settings-lint": "settings.manage", "console-api-review": "settings.manage",
@@ -93,7 +98,7 @@ NEEDS: dict[str, str | None] = {
     "console-api-new-plan": "apis.publish", "console-api-new-begin": "apis.publish", "console-api-new-discard": "apis.publish",
     "console-plans": "apis.see_all", "console-plan-new": "apis.publish", "console-plan-publish": "apis.publish",
     "console-plan-change": "apis.publish", "console-plan-deprecate": "apis.publish", "console-plan-reinstate": "apis.publish",
-    "console-plan-close": "apis.publish",
+    "console-plan-close": "apis.publish", "console-plan-audience": "apis.publish",
     "console-applications": "applications.see_all", "console-application": "applications.see_all",
     "console-expiries": "applications.see_all",
     "console-keys": "keys.see", "console-key": "keys.see", "console-keys-policy": "keys.manage", "console-keys-rehearse": "keys.manage",
@@ -145,6 +150,8 @@ FIELDS = (
     "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams", "ip_allow", "ip_deny",
     "max_body_kib", "retries", "retry_percent", "streaming", "hours", "client_certificate", "client_key", "further_targets", "weight",
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
+    "help", "kind", "options", "required", "answers.why", "asked", "orders.plan", "orders.answers.why", "orders.asked", "up", "down",
+    "applications_need_approval",
     "text", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile", "since",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
@@ -153,7 +160,7 @@ LEAVING = "member-leave"
 # A POST to one of these ends what it is about.
 ENDS = (
     "invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule",
-    "console-webhook",
+    "console-webhook", "console-api-question",
 )  # fmt: skip
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
@@ -161,7 +168,7 @@ LEADS_ON = {
     "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "catalogue-try", "tenant-logo",
     "inbox-open",
     "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
-    "console-request-ask",
+    "console-request-ask", "console-api-question-move", "app-subscribe-plans",
 }  # fmt: skip
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 
@@ -184,7 +191,7 @@ class World:
     def at(self, name: str, tenant: str = "acme") -> str:
         pattern = next(each for each in pages() if each.name == name)
         kinds = {
-            "console-request-rule": "approval_rule",
+            "console-request-rule": "approval_rule", "console-request-application": "application",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
@@ -284,6 +291,8 @@ def world(cast: Cast) -> World:
                 subscriptions.cancel(found, reason=EVIL, by=cast.ada)
             ended.append(found)
         subscription, event = subscriptions.request(application, api=api, plan=plan, purpose=EVIL, by=cast.carl)
+        request_forms.set_form(api, [FormQuestion("why", EVIL, EVIL, "choice", (EVIL, "x"), required=False)], by=cast.pam)
+        Subscription.objects.update(answers=[{"key": "why", "question": EVIL, "kind": "choice", "answer": EVIL}])
         Review.objects.create(revision=revision, requested_by=cast.pam, requested_at=event.at, note=EVIL)
         read = make.document(hostile_document())
         draft = drafts.write(document=json.dumps(hostile_document(), indent=1), read=read, by=cast.pam)
@@ -327,6 +336,7 @@ def world(cast: Cast) -> World:
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,
+        "question": "why",
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}

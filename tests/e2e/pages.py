@@ -31,6 +31,7 @@ NO_PAGES = {
     "console-request-undo": "it leads to the request",
     "console-request-ask": "it leads to the request",
     "console-webhook-delivery-give-up": "a question like others, of a delivery that waits",
+    "console-api-question-move": "it leads to the questions",
     "account_logout": "a question of allauth's",
     **dict.fromkeys(
         (
@@ -161,6 +162,8 @@ def places(world: World) -> list[Place]:
         Place("inbox", f"{t}/inbox/", ADA),
         Place("inbox:nothing", f"{t}/inbox/", PAM),
         Place("inbox-preferences", f"{t}/inbox/preferences/", ADA),
+        Place("app-subscribe", f"{t}/apps/{app}/subscribe/?api=payments", CARL),
+        Place("app-subscribe-plans", f"{t}/apps/{app}/subscribe/plans/?api=payments", CARL),
         Place("app-subscription-cancel", f"{t}/apps/subscriptions/{active}/cancel/", CARL),
         Place("app-subscription-answer", f"{t}/apps/subscriptions/{of['pending']}/answer/", CARL),
         Place("app-credential-new", f"{t}/apps/{app}/credentials/new/", CARL),
@@ -181,6 +184,12 @@ def places(world: World) -> list[Place]:
         Place("console-request-rule-edit", f"{c}/request-rules/{rule}/edit/", ADA),
         Place("console-request-rule-switch", f"{c}/request-rules/{rule}/switch/", ADA),
         Place("console-request-rule-delete", f"{c}/request-rules/{rule}/delete/", ADA),
+        Place("console-request-applications", f"{c}/request-applications/", ADA),
+        Place("console-request-application-approve", f"{c}/request-applications/{app}/approve/", ADA),
+        Place("console-request-application-reject", f"{c}/request-applications/{app}/reject/", ADA),
+        Place("console-subscription-add", f"{c}/subscriptions/add/", ADA),
+        Place("console-subscription-add:an-api", f"{c}/subscriptions/add/?application={app}", ADA),
+        Place("console-subscription-add:a-plan", f"{c}/subscriptions/add/?application={app}&api=payments", ADA),
         Place("console-subscriptions", f"{c}/subscriptions/", ADA),
         Place("console-subscription", f"{c}/subscriptions/{active}/", ADA),
         Place("console-subscription-suspend", f"{c}/subscriptions/{active}/suspend/", ADA),
@@ -189,6 +198,11 @@ def places(world: World) -> list[Place]:
         Place("console-apis", f"{c}/apis/", PAM),
         Place("console-api", f"{c}/apis/orders/", PAM),
         Place("console-api-edit", f"{c}/apis/orders/edit/", PAM),
+        Place("console-api-questions", f"{c}/apis/payments/questions/", PAM),
+        Place("console-api-questions:none", f"{c}/apis/orders/questions/", PAM),
+        Place("console-api-question-new", f"{c}/apis/payments/questions/new/", PAM),
+        Place("console-api-question-edit", f"{c}/apis/payments/questions/cards/edit/", PAM),
+        Place("console-api-question-remove", f"{c}/apis/payments/questions/cards/remove/", PAM),
         Place("console-api-policies", f"{c}/apis/orders/policies/", PAM),
         Place("console-api-version-new", f"{c}/apis/orders/add-version/", PAM),
         Place("console-api-version-publish", f"{c}/apis/customers/v1/publish/", PAM),
@@ -217,7 +231,7 @@ def places(world: World) -> list[Place]:
         Place("console-plan-new", f"{c}/plans/new/", PAM),
         *(
             Place(f"console-plan-{step}", f"{c}/plans/{gold}/{step}/", PAM)
-            for step in ("publish", "change", "deprecate", "reinstate", "close")
+            for step in ("publish", "change", "audience", "deprecate", "reinstate", "close")
         ),
         Place("console-applications", f"{c}/applications/", ADA),
         Place("console-application", f"{c}/applications/{app}/", ADA),

@@ -15,14 +15,26 @@ from apis.actions import adding, plans, subscriptions, versions
 from apis.actions import applications as endings
 from apis.models import Plan, Subscription
 from gateway.models import GatewayNode
-from keys.actions import application_life, applications, credentials
+from keys.actions import application_approvals, application_life, applications, credentials
 from keys.models import Application, Credential, CredentialUse, SigningKey
 from portal import inbox, news, news_words, post, tasks
 from portal.inbox import Wish
 from portal.settings import DATABASE_OWNER_URL
 from tenants import due, events
 from tenants.event_kinds import KINDS, NEWS
-from tenants.models import CustomRole, Due, EventCounter, Invitation, Membership, Notification, Role, TeamMember, Tenant, User
+from tenants.models import (
+    CustomRole,
+    Due,
+    EventCounter,
+    Invitation,
+    Membership,
+    Notification,
+    Role,
+    TeamMember,
+    Tenant,
+    TenantSettings,
+    User,
+)
 from tenants.people import invitations, members, tenants
 from tenants.scope import tenant_scope
 from tests import make
@@ -71,6 +83,28 @@ def test_every_kind_of_news_wakes_the_job_and_is_told_in_words() -> None:
 
 
 # --- who is told -----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_application_waits_in_the_approvers_inbox(cast: Cast) -> None:
+    alan = make.member(cast.acme, "alan@acme.example", Role.APPROVER)
+    with tenant_scope(cast.acme.pk):
+        make.application(cast.carl)
+        TenantSettings.objects.update(applications_need_approval=True)
+        waits, own = make.application(cast.carl), make.application(cast.ada)
+        decided = make.application(cast.carl)
+        application_approvals.reject(decided, reason="No.", by=alan)
+    tasks.send_mails()
+    assert told(cast.acme) == [
+        ("ada", "application.requested"),
+        ("alan", "application.requested"),
+        ("alan", "application.requested"),
+        ("carl", "application.rejected"),
+    ], "Ada can't decide about her own, and what was decided is no news"
+    with tenant_scope(cast.acme.pk):
+        application_approvals.approve(waits, by=cast.ada)
+        application_approvals.approve(own, by=alan)
+    tasks.send_mails()
+    assert told(cast.acme)[4:] == [("carl", "application.approved"), ("ada", "application.approved")]
 
 
 def test_what_was_added_is_told_to_its_people_and_not_to_who_added_it(cast: Cast, checkout: Application, gold: Plan) -> None:

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from apis.actions import importing, sources, subscriptions
+from apis.actions import importing, request_forms, sources, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
 from apis.models import (
@@ -24,8 +24,10 @@ from apis.models import (
     ApprovalRule,
     BrownOut,
     Comparison,
+    FormQuestion,
     LoggedChange,
     OperationUse,
+    PlanTeam,
     PublishedDocument,
     Review,
     Subscription,
@@ -110,6 +112,8 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     identity = Identity.objects.create(issuer=issuer, subject="1", user=owner)
     team = make.team(owner)
     ApiTeam.objects.create(api=api, team=team)
+    PlanTeam.objects.create(plan=plan, team=team)
+    request_forms.set_form(api, [FormQuestion("why-" + owner.name.lower(), "Why?", required=False)], by=admin)
     role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])
     invitation = make.invitation(by=owner)
     service, _ = make.service_account(by=admin)
@@ -125,6 +129,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         "digest": logo,
         "member": team.lead_id,
         "api": api.slug,
+        "question": api.request_form[0]["key"],
         "version": "v1",
         "plan": plan.name,
         "number": 1,
@@ -222,8 +227,8 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
 
 def unknown_ids() -> dict[str, Any]:
     return {
-        "api": "no-such-api", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(), "gateway": "no-such",
-        "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
+        "api": "no-such-api", "question": "no-such", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(),
+        "gateway": "no-such", "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
             "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks",
