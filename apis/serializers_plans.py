@@ -8,14 +8,15 @@ from tenants.serializers import Body, Choice
 
 MAX_PLAN_CALLS = 1_000_000
 MAX_PLAN_SECONDS = 86_400
+MAX_TRIAL_DAYS = 365
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
-    """`reason`: why it is deprecated or closed."""
+    """`reason`: why it is deprecated or closed. `trial_days`: after so many a subscription under it ends; null where it is no trial."""
 
     class Meta:
         model = Plan
-        fields = ["id", "name", "calls", "seconds", "approval", "status", "reason"]
+        fields = ["id", "name", "calls", "seconds", "approval", "trial_days", "status", "reason"]
 
 
 class PlanIn(Body):
@@ -27,6 +28,7 @@ class PlanIn(Body):
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
     approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
+    trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
 
 
 class PlanChangeIn(Body):
@@ -35,6 +37,7 @@ class PlanChangeIn(Body):
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
     approval = Choice(choices=Plan.Approval.choices, required=False)
+    trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
 
 
 class HolderOut(serializers.Serializer[Holder]):

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
-from apis.models import Subscription
+from apis.models import ChangeRequest, Subscription
 from portal import inbox, outbox
 from portal.pages.start import tenants_of
 from tenants.models import Tenant, Theme, User
@@ -101,7 +102,8 @@ def _tenants(request: HttpRequest, permissions: frozenset[str]) -> list[Tenant]:
 def _waiting(permissions: frozenset[str]) -> int:
     if "subscriptions.decide" not in permissions:
         return 0
-    return Subscription.objects.filter(status=Subscription.Status.PENDING).count()
+    changed = ChangeRequest.objects.waiting().values("subscription")
+    return Subscription.objects.filter(Q(status=Subscription.Status.PENDING) | Q(pk__in=changed)).count()
 
 
 def _worlds(request: HttpRequest, permissions: frozenset[str], waiting: int, tenants: list[Tenant]) -> Iterator[dict[str, Any]]:

@@ -390,6 +390,8 @@ class Plan(TenantModel):
     quota_period = models.CharField(max_length=5, choices=Period, default=Period.MONTH)
     quota_time_zone = models.CharField(max_length=64, default="UTC")
     approval = models.CharField(max_length=10, choices=Approval, default=Approval.MANUAL)
+    # So many days after it begins, a subscription under it ends; None where none of them ends by itself.
+    trial_days = models.PositiveSmallIntegerField(null=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
     # Why it is deprecated or closed, in the words of who did it.
     reason = models.CharField(max_length=500, blank=True)
@@ -405,6 +407,9 @@ class Plan(TenantModel):
                 condition=models.Q(quota=None) | models.Q(quota__gt=0, quota__lte=quotas.MOST_CALLS), name="a_quota_within_bounds"
             ),
             models.CheckConstraint(condition=models.Q(quota_period__in=["day", "month"]), name="a_quota_of_a_day_or_a_month"),
+            models.CheckConstraint(
+                condition=models.Q(trial_days=None) | models.Q(trial_days__range=(1, 365)), name="a_trial_has_some_days"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -412,8 +417,16 @@ class Plan(TenantModel):
 
     @property
     def terms(self) -> str:
-        """Its limits in words: “60 calls a minute; 5,000 calls a day (UTC)”."""
-        return limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
+        """What it allows in words: “60 calls a minute; 5,000 calls a day (UTC)”, “60 calls a minute, a trial of 30 days”."""
+        limits = limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
+        return with_trial(limits, self.trial_days)
+
+
+def with_trial(limits: str, days: int | None) -> str:
+    """Limits in words, and for how long they are given where that is a trial."""
+    if not days:
+        return limits
+    return ngettext("%(limit)s, a trial of %(days)s day", "%(limit)s, a trial of %(days)s days", days) % {"limit": limits, "days": days}
 
 
 def limit_in_words(calls: int, seconds: int) -> str:
