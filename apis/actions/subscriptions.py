@@ -58,7 +58,8 @@ def request(
     subscription.approvals_needed = max(1, needed)
     subscription.save(force_insert=True)
     ruled: Data = {"rule": rule.name} if rule else {}
-    told: Data = {**({"answers": request_forms.told(kept)} if kept else {}), **terms.as_told(**dates)}
+    told: dict[str, Any] = {name: at for name, at in terms.as_told(**dates).items() if at}
+    told |= {"answers": request_forms.told(kept)} if kept else {}
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled, **told)
     terms.expect(ends_at)
     if not needed and not _left_suspended(application, api):

@@ -77,7 +77,7 @@ def test_an_applicant_asks_for_dates_and_the_event_tells_them(in_acme: Cast, gol
 
 
 BAD: dict[str, tuple[dict[str, timedelta], str, str]] = {
-    "an end in the past": ({"ends_at": timedelta(seconds=-1)}, "ends_at", "This time has passed."),
+    "an end in the past": ({"ends_at": timedelta(hours=-1)}, "ends_at", "This time has passed."),
     "a start in the past": ({"starts_at": timedelta(days=-1)}, "starts_at", "This time has passed."),
     "an end before the start": (
         {"starts_at": timedelta(days=2), "ends_at": timedelta(days=1)},
@@ -164,7 +164,7 @@ def test_it_is_refused_until_it_starts_and_starts_by_itself(in_acme: Cast, gold:
     assert due_at(in_acme) == starts
     assert turned() == starts
     assert kinds(found)[-1] == "subscription.approved"
-    moved(found, starts_at=ahead(seconds=-1))
+    moved(found, starts_at=ahead(hours=-1))
     assert refusal(found) == "", "whenever the job comes by"
     assert turned() is None
     assert turned() is None, "safe to run twice"
@@ -184,7 +184,7 @@ def test_ada_lets_it_start_at_once(in_acme: Cast, gold: Plan) -> None:
 def test_what_was_suspended_while_it_should_start_starts_when_it_is_resumed(in_acme: Cast, gold: Plan) -> None:
     found = approved(in_acme, gold, starts_at=ahead(days=2))
     subscriptions.suspend(found, reason="x", by=in_acme.ada)
-    moved(found, starts_at=ahead(seconds=-1))
+    moved(found, starts_at=ahead(hours=-1))
     assert turned() is None
     assert (refusal(found), found.started_at) == ("SUBSCRIPTION_SUSPENDED", None)
     subscriptions.resume(found, by=in_acme.ada)
@@ -219,7 +219,7 @@ def test_it_expires_at_its_end(in_acme: Cast, gold: Plan, state: str) -> None:
     if state == "suspended":
         subscriptions.suspend(found, reason="x", by=in_acme.ada)
     turned()
-    moved(found, ends_at=ahead(seconds=-1))
+    moved(found, ends_at=ahead(hours=-1))
     assert refusal(found) == ("SUBSCRIPTION_EXPIRED" if state == "active" else "SUBSCRIPTION_SUSPENDED"), "whenever the job comes by"
     assert turned() is None
     assert turned() is None, "safe to run twice"
@@ -237,7 +237,7 @@ def test_the_job_is_due_at_the_second(in_acme: Cast, gold: Plan) -> None:
 
 
 def test_an_expired_one_is_told_apart_for_thirty_days(in_acme: Cast, gold: Plan) -> None:
-    found = moved(approved(in_acme, gold, ends_at=ahead(days=1)), ends_at=ahead(seconds=-1))
+    found = moved(approved(in_acme, gold, ends_at=ahead(days=1)), ends_at=ahead(hours=-1))
     turned()
     moved(found, ended_at=ahead(days=-29))
     assert refusal(found) == "SUBSCRIPTION_EXPIRED"
@@ -246,7 +246,7 @@ def test_an_expired_one_is_told_apart_for_thirty_days(in_acme: Cast, gold: Plan)
 
 
 def test_after_it_expired_its_application_asks_again(in_acme: Cast, gold: Plan) -> None:
-    found = moved(approved(in_acme, gold, ends_at=ahead(days=1)), ends_at=ahead(seconds=-1))
+    found = moved(approved(in_acme, gold, ends_at=ahead(days=1)), ends_at=ahead(hours=-1))
     turned()
     again, _ = subscriptions.request(found.application, api=gold.api, plan=gold, purpose="x", by=in_acme.carl)
     assert again.status == "pending"
@@ -256,14 +256,14 @@ def test_what_expired_while_it_was_suspended_is_approved_by_people_alone(in_acme
     free = make.plan(name="free", approval="automatic")
     found = asked(in_acme.carl, free, ends_at=ahead(days=1))
     subscriptions.suspend(found, reason="x", by=in_acme.ada)
-    moved(found, ends_at=ahead(seconds=-1))
+    moved(found, ends_at=ahead(hours=-1))
     turned()
     again, _ = subscriptions.request(found.application, api=free.api, plan=free, purpose="x", by=in_acme.carl)
     assert again.status == "pending"
 
 
 def test_a_request_whose_end_comes_is_withdrawn_with_a_reason(in_acme: Cast, gold: Plan) -> None:
-    found = moved(asked(in_acme.carl, gold, ends_at=ahead(days=1)), ends_at=ahead(seconds=-1))
+    found = moved(asked(in_acme.carl, gold, ends_at=ahead(days=1)), ends_at=ahead(hours=-1))
     with pytest.raises(NotAllowed, match="has passed"):
         subscriptions.approve(found, by=in_acme.ada)
     turned()
@@ -276,8 +276,8 @@ def test_the_job_serves_each_tenant(cast: Cast) -> None:
     for tenant, who in ((cast.acme, cast.carl), (cast.globex, cast.eve)):
         with tenant_scope(tenant.pk):
             plan = make.plan(name="free", approval="automatic")
-            made.append((tenant, moved(asked(who, plan, ends_at=ahead(days=20)), ends_at=ahead(seconds=-1))))
-        Due.objects.filter(tenant=tenant, job=terms.TURN_JOB).update(at=ahead(seconds=-1))
+            made.append((tenant, moved(asked(who, plan, ends_at=ahead(days=20)), ends_at=ahead(hours=-1))))
+        Due.objects.filter(tenant=tenant, job=terms.TURN_JOB).update(at=ahead(hours=-1))
     assert turn_subscriptions() == 2
     assert turn_subscriptions() == 0
     for tenant, found in made:
@@ -293,7 +293,7 @@ def test_its_people_are_warned_once_each_at_14_3_and_1_days(in_acme: Cast, gold:
     assert found.ends_at is not None
     assert turned() == found.ends_at - timedelta(days=14)
     for left in (14, 3, 1):
-        moved(found, ends_at=ahead(days=left, seconds=-5))
+        moved(found, ends_at=ahead(days=left, minutes=-30))
         turned()
         turned()
     told = Event.objects.filter(kind="subscription.ends_soon", subject_id=found.pk).order_by("number")

@@ -41,18 +41,18 @@ def turned(cast: Cast, held: Subscription, **away: float) -> None:
 
 
 def test_its_people_hear_that_it_ends_and_how_it_goes_on(cast: Cast, held: Subscription, mailoutbox: list[object]) -> None:
-    turned(cast, held, days=3, seconds=-5)
+    turned(cast, held, days=3, minutes=-30)
     tasks.send_mails()
     text, html = parts(mailoutbox[-1])
     assert "Renew it, and calls go on without a pause." in text
     assert f"/t/acme/apps/{held.application_id}/?tab=subscriptions" in html
     assert test_mails.sent() == [("carl", "Orders: Checkout's subscription ends in 3 days")]
-    turned(cast, held, days=3, seconds=-10)
+    turned(cast, held, days=3, minutes=-40)
     assert run() == [], "once"
 
 
 def test_an_end_that_was_put_off_meanwhile_is_no_news(cast: Cast, held: Subscription) -> None:
-    turned(cast, held, days=3, seconds=-5)
+    turned(cast, held, days=3, minutes=-30)
     with tenant_scope(cast.acme.pk):
         found = Subscription.objects.for_list().get(pk=held.pk)
         asked, _ = changes.ask_to_renew(found, purpose="x", by=cast.carl)
