@@ -22,6 +22,7 @@ SUBSCRIPTION = {
     "subscription.suspended": "suspended",
     "subscription.resumed": "active",
     "subscription.cancelled": "cancelled",
+    "subscription.started": "active",
     "subscription.expired": "expired",
 }
 CREDENTIAL = {
@@ -70,14 +71,14 @@ class Access:
 
 
 def access_at(application: Application, at: datetime) -> Access:
-    """States come from events alone. Which things are the application's, and a credential's last second, stand in their rows."""
+    """States come from events alone. Which things are the application's, and from and until which second, stands in their rows."""
     subscriptions = Subscription.objects.filter(application=application).select_related("api", "plan").order_by("-pk")
     credentials = Credential.objects.filter(application=application).order_by("-pk")
     return Access(
         at,
         _stopped(at),
         _suspended(application, at),
-        _told(subscriptions, SUBSCRIPTION, at),
+        [_within_its_dates(each, at) for each in _told(subscriptions, SUBSCRIPTION, at)],
         [_until_its_end(each, at) for each in _told(credentials, CREDENTIAL, at)],
     )
 
@@ -119,6 +120,18 @@ def _standing(row: Row, happened: list[Event], states: Mapping[str, str]) -> Sta
     last = happened[-1]
     allowed = next((event for event in reversed(happened) if event.kind in ALLOWS), None)
     return Standing(row, states[last.kind], last, allowed if states[last.kind] not in {"pending", "rejected"} else None)
+
+
+def _within_its_dates(standing: Standing[Subscription], at: datetime) -> Standing[Subscription]:
+    """Gateways refuse before it starts, and from the second on at which it ends; the events follow when the job comes by."""
+    row = standing.row
+    if not standing.works:
+        return standing
+    if row.starts_at is not None and row.starts_at > at and (row.started_at is None or row.started_at > at):
+        return Standing(row, "scheduled", standing.by, standing.allowed)
+    if row.ends_at is not None and row.ends_at <= at:
+        return Standing(row, "expired", standing.by, standing.allowed)
+    return standing
 
 
 def _until_its_end(standing: Standing[Credential], at: datetime) -> Standing[Credential]:

@@ -366,6 +366,8 @@ class SubscriptionIn(Body):
     plan = Text(max_length=40)
     purpose = Text(max_length=500)
     answers = AnswersIn(required=False)
+    starts_at = serializers.DateTimeField(required=False, allow_null=True)
+    ends_at = serializers.DateTimeField(required=False, allow_null=True)
 
 
 class MessageIn(Body):
@@ -387,7 +389,10 @@ class MessageOut(serializers.Serializer[Event]):
 
 
 class SubscriptionOut(serializers.ModelSerializer[Subscription]):
-    """`answers`: to what the API asked. `added`: who decides put it there, and nobody had asked."""
+    """`answers`: to what the API asked. `added`: who decides put it there, and nobody had asked.
+
+    `starts_at` is null for at once, `ends_at` for never; `trial_until`: until when its application had, or has, its trial of the API.
+    """
 
     application = serializers.UUIDField(source="application_id")
     application_name = serializers.CharField(source="application.name")
@@ -405,4 +410,5 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
             "id", "application", "application_name", "api", "plan", "plan_status", "purpose", "answers", "status", "reason",
             "added", "requested_by", "requested_at", "asked_at",
             "approvals_needed", "first_approved_by", "first_approved_at", "decided_by", "decided_at", "ended_at",
+            "starts_at", "ends_at", "started_at", "trial_until",
         ]  # fmt: skip

@@ -10,16 +10,19 @@ from tenants.serializers import Body, Choice
 
 MAX_PLAN_CALLS = 1_000_000
 MAX_PLAN_SECONDS = 86_400
+MAX_TRIAL_DAYS = 365
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
-    """`reason`: why it is deprecated or closed. `teams`: whose members see it, where `visibility` is “teams”."""
+    """`reason`: why it is deprecated or closed. `teams`: whose members see it, where `visibility` is “teams”. `trial_days`: after so many
+    a subscription under it ends; null where it is no trial.
+    """
 
     teams = serializers.SerializerMethodField()
 
     class Meta:
         model = Plan
-        fields = ["id", "name", "calls", "seconds", "approval", "visibility", "teams", "status", "reason"]
+        fields = ["id", "name", "calls", "seconds", "approval", "trial_days", "visibility", "teams", "status", "reason"]
 
     def get_teams(self, plan: Plan) -> list[UUID]:
         return sorted(each.team_id for each in plan.audience.all())
@@ -34,6 +37,7 @@ class PlanIn(Body):
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
     approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
+    trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
 
 
 class PlanChangeIn(Body):
@@ -44,6 +48,7 @@ class PlanChangeIn(Body):
     approval = Choice(choices=Plan.Approval.choices, required=False)
     visibility = Choice(choices=Plan.Visibility.choices, required=False)
     teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
+    trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
 
 
 class HolderOut(serializers.Serializer[Holder]):

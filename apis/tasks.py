@@ -4,6 +4,7 @@ from apis.actions import (
     certificate_ends,
     change_log,
     comparing,
+    dates,
     drafts,
     importing,
     operation_uses,
@@ -11,6 +12,7 @@ from apis.actions import (
     request_clock,
     resolving,
     sources,
+    terms,
     testing,
     versions,
 )
@@ -45,6 +47,11 @@ def warn_certificates() -> int:
 @shared_task
 def turn_brown_outs() -> int:
     return due.run(versions.BROWN_OUT_JOB, versions.turn_brown_outs)
+
+
+@shared_task
+def turn_subscriptions() -> int:
+    return due.run(terms.TURN_JOB, dates.turn_subscriptions)
 
 
 @shared_task

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Case, Value, When
 from django.db.models.functions import Now
 
 from apis import origins, upstreams
@@ -42,9 +43,11 @@ _REFUSALS: dict[str, str] = {
     Subscription.Status.SUSPENDED: "SUBSCRIPTION_SUSPENDED",
     Subscription.Status.REJECTED: "SUBSCRIPTION_REJECTED",
     Subscription.Status.CANCELLED: "SUBSCRIPTION_CANCELLED",
+    Subscription.Status.EXPIRED: "SUBSCRIPTION_EXPIRED",
 }
 _SUSPENDED = "APPLICATION_SUSPENDED"
 _QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+_OVER, _TO_START = "SUBSCRIPTION_EXPIRED", "SUBSCRIPTION_NOT_STARTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,14 +290,17 @@ def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
 
 def _grants() -> tuple[state.Grant, ...]:
     told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id")
-    rows = Subscription.objects.enforced().values_list(*told)
+    now = Now()
+    dated = Case(When(ends_at__lte=now, then=Value(_OVER)), When(starts_at__gt=now, then=Value(_TO_START)), default=Value(""))
+    rows = Subscription.objects.enforced().values_list(*told, dated)
     plans = {plan.pk: plan for plan in Plan.objects.all()}
     used_up = _used_up()
     found: dict[tuple[str, str], state.Grant] = {}
-    for pk, status, api, client_id, application, plan_id, api_id, application_id in rows:
+    for pk, status, api, client_id, application, plan_id, api_id, application_id, dated in rows:
         # Open ones come last, so one that stands wins over what was closed before it.
         stopped = application == Application.Status.SUSPENDED and status in Subscription.OPEN
-        refusal = _SUSPENDED if stopped else _REFUSALS.get(status, "")
+        # The job that moves it may come a moment later than its second.
+        refusal = _SUSPENDED if stopped else _REFUSALS.get(status, dated)
         plan = plans[plan_id]
         until = 0
         if not refusal and (use := used_up.get((application_id, api_id, plan.quota_period, plan.quota_time_zone))):

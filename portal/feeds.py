@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.utils.http import quote_etag
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from apis.actions import dates
 from keys.actions import calendar_feeds, expiries
 from keys.models import Application, Credential
 from portal import words
@@ -59,15 +61,19 @@ def _written(tenant: Tenant, person: User, permissions: frozenset[str]) -> tuple
     language = person.language_or("en")
     with translation.override(language), timezone.override(ZoneInfo(person.time_zone)):
         seen = expiries.agenda(Application.objects.visible_to(person, permissions))
-        entries = list(_entries(tenant, person, permissions, seen.order_by("expires_at", "pk")[:MOST]))
+        teams = teams_of(person)
+        entries = list(_entries(tenant, person, permissions, teams, seen.order_by("expires_at", "pk")[:MOST]))
+        entries += _of_subscriptions(tenant, person, permissions, teams)
         if "service_accounts.manage" in permissions:
             entries += _of_services(tenant, expiries.services_agenda().select_related("created_by")[:MOST])
         name = _("Expiries at %(tenant)s") % {"tenant": tame(tenant.name)}
         return calendar(name, entries, language=language), language
 
 
-def _entries(tenant: Tenant, person: User, permissions: frozenset[str], seen: Iterable[Credential]) -> Iterator[Entry]:
-    host, teams = urlsplit(settings.PORTAL_URL).hostname, teams_of(person)
+def _entries(
+    tenant: Tenant, person: User, permissions: frozenset[str], teams: frozenset[UUID], seen: Iterable[Credential]
+) -> Iterator[Entry]:
+    host = urlsplit(settings.PORTAL_URL).hostname
     for each in seen:
         assert each.expires_at is not None
         application = each.application
@@ -80,6 +86,23 @@ def _entries(tenant: Tenant, person: User, permissions: frozenset[str], seen: It
             summary=_("%(application)s: %(credential)s ends") % named,
             description=_("Owner: %(owner)s") % {"owner": tame(application.whose)},
             url=settings.PORTAL_URL + reverse("app" if own else "console-application", args=[tenant.slug, application.pk]),
+        )
+
+
+def _of_subscriptions(tenant: Tenant, person: User, permissions: frozenset[str], teams: frozenset[UUID]) -> Iterator[Entry]:
+    host = urlsplit(settings.PORTAL_URL).hostname
+    for each in dates.agenda(Application.objects.visible_to(person, permissions))[:MOST]:
+        assert each.ends_at is not None
+        own = "applications.own" in permissions and each.application.belongs_to(person, teams)
+        where = reverse("app" if own else "console-application", args=[tenant.slug, each.application_id])
+        named = {"application": tame(each.application.name), "api": tame(each.api.name)}
+        yield Entry(
+            uid=f"{each.pk}@{host}",
+            at=each.ends_at,
+            since=each.requested_at,
+            summary=_("%(application)s: its subscription to %(api)s ends") % named,
+            description=_("Owner: %(owner)s") % {"owner": tame(each.application.whose)},
+            url=f"{settings.PORTAL_URL}{where}?tab=subscriptions",
         )
 
 

@@ -4,19 +4,21 @@ portal/news_words.py says it, portal/inbox.py keeps it for its readers, portal/m
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from apis.actions import dates
 from apis.actions.questions import ANSWERED, ASKED, TALK
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST, FIRST_UNDONE
-from apis.models import ApiVersion, BrownOut, Plan, Review, Subscription
+from apis.models import ApiVersion, BrownOut, ChangeRequest, Plan, Review, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse, Webhook
 from tenants.event_kinds import UNDO
@@ -29,14 +31,18 @@ EXPIRED, REMOVED, TRANSFERRED = "credential.expired", "member.removed", "applica
 DELETED = "application.deleted"
 SERVICE_ENDS_SOON = "service_account.ends_soon"
 REVIEW_REQUESTED = "review.requested"
+CHANGE_REQUESTED, SUBSCRIPTION_ENDS_SOON = "change_request.requested", "subscription.ends_soon"
 # After these a request waits as before.
-NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE)
+NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE, "subscription.dates_changed")
 PLAN_CHANGED = "plan.changed"
 WEBHOOK_DISABLED = "webhook.disabled"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
-About = Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | Webhook | None
+About = (
+    Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | Webhook
+    | ChangeRequest | None
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +65,27 @@ GROUPS: dict[str, Group] = {
     "requests": Group(
         gettext_lazy("Requests to decide"),
         gettext_lazy(
-            "Somebody asks for a subscription or an application, or says more about one; a second approval is missing; or one is overdue."
+            "Somebody asks for a subscription, its change or an application, or says more; a second approval is missing; or one is overdue."
         ),
         gettext_lazy("You get this because you decide requests at %(tenant)s."),
         "subscriptions.decide",
-        frozenset({REQUESTED, ANSWERED, APPROVED_FIRST, OVERDUE, APPLICATION_REQUESTED}),
+        frozenset({REQUESTED, ANSWERED, APPROVED_FIRST, OVERDUE, APPLICATION_REQUESTED, CHANGE_REQUESTED}),
     ),
     "decisions": Group(
         gettext_lazy("Decisions about my subscriptions"),
         gettext_lazy(
-            "An approver asks about one, added or decided it, suspended, resumed or cancelled it: of an application of yours or your teams."
+            "An approver asks about one, added it, decided about it, suspended, resumed, changed or cancelled it, or it starts or ends: "
+            "of an application of yours or your teams."
         ),
         _YOURS,
         "applications.own",
-        frozenset(f"subscription.{verb}" for verb in ("asked", "added", "approved", "rejected", "suspended", "resumed", "cancelled")),
+        frozenset(
+            {
+                *(f"subscription.{verb}" for verb in ("asked", "added", "approved", "rejected", "suspended", "resumed", "cancelled")),
+                *(f"subscription.{verb}" for verb in ("started", "expired", "dates_changed", "plan_changed", "renewed", "ends_soon")),
+                "change_request.rejected",
+            }
+        ),
     ),
     "applications": Group(
         gettext_lazy("My applications"),
@@ -171,6 +184,8 @@ GROUPS: dict[str, Group] = {
 GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds}
 # What tells one event's fate from those after it stands in no inbox itself.
 KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
+# What a plan or a rule may do at once, as somebody just asked.
+_AS_ASKED = {"subscription.approved", "subscription.plan_changed", "subscription.renewed"}
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
 FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "certificates", "webhooks", "gateways"}
 
@@ -228,6 +243,8 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
         found |= Plan.objects.select_related("api").in_bulk(ids["plan"])
     if ids["review"]:
         found |= Review.objects.for_list().in_bulk(ids["review"])
+    if ids["change_request"]:
+        found |= ChangeRequest.objects.for_list().in_bulk(ids["change_request"])
     if ids["service_account"]:
         found |= ServiceAccount.objects.in_bulk(ids["service_account"])
     if ids["webhook"]:
@@ -239,8 +256,31 @@ def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
-        "plan", "review", "webhook",
+        "plan", "review", "webhook", "change_request",
     }  # fmt: skip
+
+
+def _waits(_now: datetime) -> QuerySet[Subscription]:
+    return Subscription.objects.filter(status=Subscription.Status.PENDING)
+
+
+def _ended_unreplaced(_now: datetime) -> QuerySet[Credential]:
+    return Credential.objects.exclude(Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk"))))
+
+
+# Of which rows a kind of event still is news. Whose end was put off has not been warned of.
+_STILL: dict[str, Callable[[datetime], QuerySet[Any]]] = {
+    ENDS_SOON: expiries.worth_a_warning,
+    SERVICE_ENDS_SOON: lambda now: expiries.services_worth_a_warning(now).filter(warned_days__isnull=False),
+    SUBSCRIPTION_ENDS_SOON: lambda now: dates.worth_a_warning(now).filter(warned_days__isnull=False),
+    EXPIRED: _ended_unreplaced,
+    OVERDUE: _waits,
+    APPROVED_FIRST: lambda now: _waits(now).filter(first_approved_by__isnull=False),
+    APPLICATION_REQUESTED: lambda _now: Application.objects.waiting(),
+    CHANGE_REQUESTED: lambda _now: ChangeRequest.objects.waiting(),
+    REVIEW_REQUESTED: lambda _now: Review.objects.waiting(),
+    WEBHOOK_DISABLED: lambda _now: Webhook.objects.filter(enabled=False),
+}
 
 
 def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
@@ -251,31 +291,11 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
     ids = defaultdict(set)
     for event in events:
         ids[event.kind].add(event.subject_id)
-    worthy: dict[str, set[UUID]] = {}
-    if warned := ids[ENDS_SOON]:
-        worthy[ENDS_SOON] = set(expiries.worth_a_warning(now).filter(pk__in=warned).values_list("pk", flat=True))
-    if warned := ids[SERVICE_ENDS_SOON]:
-        # Whose end was put off has not been warned of.
-        soon = expiries.services_worth_a_warning(now).filter(pk__in=warned, warned_days__isnull=False)
-        worthy[SERVICE_ENDS_SOON] = set(soon.values_list("pk", flat=True))
+    worthy = {kind: set(still(now).filter(pk__in=ids[kind]).values_list("pk", flat=True)) for kind, still in _STILL.items() if ids[kind]}
     if talk := ids[ASKED] | ids[ANSWERED]:
         # An answer may come before the question is told.
-        open_ones = dict(Subscription.objects.filter(pk__in=talk, status=Subscription.Status.PENDING).values_list("pk", "asked_at"))
+        open_ones = dict(_waits(now).filter(pk__in=talk).values_list("pk", "asked_at"))
         worthy[ASKED], worthy[ANSWERED] = {pk for pk, asked_at in open_ones.items() if asked_at}, set(open_ones)
-    if late := ids[OVERDUE]:
-        worthy[OVERDUE] = set(Subscription.objects.filter(pk__in=late, status=Subscription.Status.PENDING).values_list("pk", flat=True))
-    if begun := ids[APPROVED_FIRST]:
-        waiting = Subscription.objects.filter(pk__in=begun, status=Subscription.Status.PENDING, first_approved_by__isnull=False)
-        worthy[APPROVED_FIRST] = set(waiting.values_list("pk", flat=True))
-    if waited := ids[APPLICATION_REQUESTED]:
-        worthy[APPLICATION_REQUESTED] = set(Application.objects.waiting().filter(pk__in=waited).values_list("pk", flat=True))
-    if asked := ids[REVIEW_REQUESTED]:
-        worthy[REVIEW_REQUESTED] = set(Review.objects.waiting().filter(pk__in=asked).values_list("pk", flat=True))
-    if disabled := ids[WEBHOOK_DISABLED]:
-        worthy[WEBHOOK_DISABLED] = set(Webhook.objects.filter(pk__in=disabled, enabled=False).values_list("pk", flat=True))
-    if ended := ids[EXPIRED]:
-        replaced = Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk")))
-        worthy[EXPIRED] = set(Credential.objects.filter(pk__in=ended).exclude(replaced).values_list("pk", flat=True))
     stale = {event.pk for event in events if event.kind in worthy and event.subject_id not in worthy[event.kind]}
     if newest := {event.subject_id: event.pk for event in events if event.kind in INVITED}:
         opened = set(Invitation.objects.filter(pk__in=newest, status=Invitation.Status.PENDING).values_list("pk", flat=True))
@@ -324,7 +344,8 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     if ids := {each.team_id for each in applications if each.team_id}:
         for team, person in TeamMember.objects.filter(team__in=ids).values_list("team_id", "membership__user_id"):
             teams[team].add(person)
-    named = {each.owner_id for each in applications} | {each.requested_by_id for each in about.values() if isinstance(each, Subscription)}
+    named = {each.owner_id for each in applications}
+    named |= {each.requested_by_id for each in about.values() if isinstance(each, Subscription | ChangeRequest)}
     named |= {each.requested_by_id for found in holding.values() for each in found}
     named |= {each.created_by_id for each in about.values() if isinstance(each, ServiceAccount)}
     named |= {each.requested_by_id for each in about.values() if isinstance(each, Review)}
@@ -361,6 +382,8 @@ def version_of(about: About) -> ApiVersion | None:
 
 
 def application_of(about: About) -> Application | None:
+    if isinstance(about, ChangeRequest):
+        return about.subscription.application
     return about.application if isinstance(about, Subscription | Credential) else about if isinstance(about, Application) else None
 
 
@@ -397,13 +420,16 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         # Four eyes: applicants can't decide their own.
         if isinstance(about, Application):
             return holders - among.of(about)
-        return holders - {about.requested_by_id} - among.of(about.application) if isinstance(about, Subscription) else holders
+        application = application_of(about)
+        if application is None or not isinstance(about, Subscription | ChangeRequest):
+            return holders
+        return holders - {about.requested_by_id} - among.of(application)
     application = application_of(about)
     if application is None:
         return {event.subject_id}
     answering = among.of(application)
     if isinstance(about, Subscription):
-        by_its_plan = event.kind == "subscription.approved" and event.actor_id is None
+        by_its_plan = event.kind in _AS_ASKED and event.actor_id is None
         # Who asked has seen it.
         answering = answering - about.asked_by if by_its_plan else answering | about.asked_by
     return answering

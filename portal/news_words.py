@@ -12,11 +12,12 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from apis.actions.questions import ANSWERED, ASKED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST
-from apis.models import ApiVersion, Plan, Review, Subscription
+from apis.models import ApiVersion, ChangeRequest, Plan, Review, Subscription
 from keys.models import Application, Credential
 from portal import words
 from portal.news import (
     APPLICATION_REQUESTED,
+    CHANGE_REQUESTED,
     DELETED,
     ENDS_SOON,
     EXPIRED,
@@ -25,6 +26,7 @@ from portal.news import (
     REMOVED,
     REQUESTED,
     REVIEW_REQUESTED,
+    SUBSCRIPTION_ENDS_SOON,
     TRANSFERRED,
     WEBHOOK_DISABLED,
     About,
@@ -78,6 +80,34 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "subscription.cancelled": (
         gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
         gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
+    ),
+    "subscription.started": (
+        gettext_lazy("%(api)s: %(application)s's subscription has started"),
+        gettext_lazy("Its time has come. Calls pass from now on."),
+    ),
+    "subscription.expired": (
+        gettext_lazy("%(api)s: %(application)s's subscription has ended"),
+        gettext_lazy("Its time was over. Calls are refused; you may ask for a new subscription."),
+    ),
+    "subscription.dates_changed": (
+        gettext_lazy("%(api)s: %(application)s's subscription has other dates"),
+        gettext_lazy("%(person)s changed when it starts and ends."),
+    ),
+    "subscription.plan_changed": (
+        gettext_lazy("%(api)s: %(application)s has the plan %(plan)s now"),
+        gettext_lazy("It has another plan, as was asked. Its tokens and keys work on."),
+    ),
+    "subscription.renewed": (
+        gettext_lazy("%(api)s: %(application)s's subscription is renewed"),
+        gettext_lazy("It ends later, as was asked. Calls go on."),
+    ),
+    CHANGE_REQUESTED: (
+        gettext_lazy("%(application)s asks for a change at %(api)s"),
+        gettext_lazy("%(person)s asks for another plan, or a later end, for %(application)s at %(api)s. Calls go on until it is decided."),
+    ),
+    "change_request.rejected": (
+        gettext_lazy("%(api)s: what %(application)s asked to change was rejected"),
+        gettext_lazy("%(person)s rejected it. The subscription stays as it is, and you may ask again."),
     ),
     APPLICATION_REQUESTED: (
         gettext_lazy("A new application waits: %(application)s"),
@@ -230,6 +260,12 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
 
 # In place of its own, where a subscription ended with its plan.
 _PLAN_CLOSED = gettext_lazy("%(person)s closed the plan %(plan)s, and so cancelled it. Calls are refused; you may ask under another plan.")
+_UNDECIDED = gettext_lazy("The end that was asked for came before anybody decided, so the request was withdrawn. You may ask again.")
+# Those whose dates are told with them.
+_DATED = {
+    REQUESTED, SUBSCRIPTION_ENDS_SOON, "subscription.approved", "subscription.dates_changed", "subscription.plan_changed",
+    "subscription.renewed", "subscription.expired",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +297,8 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
         return _of_invitation(event, about, tenant)
     if isinstance(about, ServiceAccount):
         return _of_service_account(event, about, tenant)
+    if isinstance(about, ChangeRequest):
+        return _of_change(event, about, tenant)
     if isinstance(about, Review):
         return _of_review(event, about, tenant)
     if isinstance(about, Plan):
@@ -341,14 +379,31 @@ def _of_source(event: Event, tenant: Tenant) -> tuple[str, str]:
 
 def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
     to_decide = GROUP_OF[event.kind] == "requests"
-    subject, sentence = WORDS[event.kind]
+    things: dict[str, object] = {
+        "application": subscription.application,
+        "api": subscription.api,
+        "plan": subscription.plan,
+        "person": event.actor_name,
+    }
+    if event.kind == SUBSCRIPTION_ENDS_SOON:
+        days = things["days"] = event.data["days"]
+        subject = ngettext(
+            "%(api)s: %(application)s's subscription ends in %(days)s day",
+            "%(api)s: %(application)s's subscription ends in %(days)s days",
+            days,
+        )
+        sentence: str | Promise = _("After that, its calls are refused.")
+    else:
+        subject, sentence = str(WORDS[event.kind][0]), WORDS[event.kind][1]
     if event.data.get("closed_plan"):
         sentence = _PLAN_CLOSED
+    if event.kind == "subscription.cancelled" and event.actor_id is None:
+        sentence = _UNDECIDED
     written = words.added(event.data)
     return Said(
-        str(subject),
+        subject,
         str(sentence),
-        {"application": subscription.application, "api": subscription.api, "plan": subscription.plan, "person": event.actor_name},
+        things,
         reverse("console-request", args=[tenant.slug, subscription.pk])
         if to_decide
         else _tab(subscription.application, tenant, "subscriptions"),
@@ -357,10 +412,48 @@ def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -
             (_("Application"), subscription.application),
             (_("API"), subscription.api),
             (_("Plan"), subscription.plan),
+            *_dates_of(event, subscription),
             (_("When"), event.at),
         ],
         written,
         _quoted_as(event.kind) if written else "",
+        _how_it_goes_on(subscription) if event.kind == SUBSCRIPTION_ENDS_SOON else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _dates_of(event: Event, subscription: Subscription) -> list[tuple[str, object]]:
+    """Of what is told with its dates: those that it has now."""
+    if event.kind not in _DATED:
+        return []
+    dated = ((_("Starts"), subscription.starts_at if subscription.started_at is None else None), (_("Ends"), subscription.ends_at))
+    return [(name, at) for name, at in dated if at]
+
+
+def _how_it_goes_on(subscription: Subscription) -> str:
+    if subscription.ends_as_a_trial:
+        return _("It is a trial. Ask for another plan, and calls go on under that.")
+    return _("Renew it, and calls go on without a pause.")
+
+
+def _of_change(event: Event, asked: ChangeRequest, tenant: Tenant) -> Said:
+    subject, sentence = WORDS[event.kind]
+    subscription = asked.subscription
+    written, to_decide = words.added(event.data), event.kind == CHANGE_REQUESTED
+    wish: list[tuple[str, object]] = [(_("Plan"), subscription.plan)]
+    wish += [(_("Asked for"), asked.plan)] if asked.plan else []
+    wish += [(_("Asked for, until"), asked.ends_at)] if asked.ends_at else []
+    return Said(
+        str(subject),
+        str(sentence),
+        {"application": subscription.application, "api": subscription.api, "person": event.actor_name},
+        reverse("console-subscription", args=[tenant.slug, subscription.pk])
+        if to_decide
+        else _tab(subscription.application, tenant, "subscriptions"),
+        _("Look at the subscription") if to_decide else _("Look at the subscriptions"),
+        [(_("Application"), subscription.application), (_("API"), subscription.api), *wish, (_("When"), event.at)],
+        written,
+        (_("Purpose") if to_decide else _("Reason")) if written else "",
         why=str(GROUPS[GROUP_OF[event.kind]].why),
     )
 

@@ -412,6 +412,7 @@ SPECTACULAR_SETTINGS = {
         "BrownOutStatus": "apis.models.BrownOut.Status",
         "ChangeKind": "apis.serializers_catalogue.KINDS",
         "ChangeLevel": "apis.serializers.LEVELS",
+        "ChangeRequestKind": "apis.models.ChangeRequest.Kind",
         "CredentialStatus": "keys.models.Credential.Status",
         "DeliveryState": "keys.models.WebhookDelivery.State",
         "JoiningRole": "tenants.serializers.JOINING",
@@ -463,6 +464,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire-invitations": {"task": "portal.tasks.expire_invitations", "schedule": 60.0},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
     "turn-brown-outs": {"task": "apis.tasks.turn_brown_outs", "schedule": 5.0, "options": {"expires": 10.0}},
+    # Each second: what ends at noon is refused at noon.
+    "turn-subscriptions": {"task": "apis.tasks.turn_subscriptions", "schedule": 1.0, "options": {"expires": 2.0}},
     "end-tests": {"task": "apis.tasks.end_tests", "schedule": 5.0, "options": {"expires": 10.0}},
     "escalate-requests": {"task": "apis.tasks.escalate_requests", "schedule": 30.0},
     "turn-quotas": {"task": "apis.tasks.turn_quotas", "schedule": 5.0, "options": {"expires": 10.0}},

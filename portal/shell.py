@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
-from apis.models import Subscription
+from apis.models import ChangeRequest, Subscription
 from keys.models import Application
 from portal import inbox, outbox
 from portal.pages.start import tenants_of
@@ -102,7 +103,9 @@ def _tenants(request: HttpRequest, permissions: frozenset[str]) -> list[Tenant]:
 def _waiting(permissions: frozenset[str]) -> int:
     if "subscriptions.decide" not in permissions:
         return 0
-    requests = Subscription.objects.filter(status=Subscription.Status.PENDING).order_by().values("pk")
+    changed = ChangeRequest.objects.waiting().values("subscription")
+    waits = Q(status=Subscription.Status.PENDING) | Q(pk__in=changed)
+    requests = Subscription.objects.filter(waits).order_by().values("pk")
     return requests.union(Application.objects.waiting().order_by().values("pk"), all=True).count()
 
 

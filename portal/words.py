@@ -11,7 +11,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
-from apis.models.api import limit_in_words
+from apis.actions.dates import NOBODY_DECIDED
+from apis.models.api import limit_in_words, with_trial
 from keys.actions.application_life import WITH_ITS_APPLICATION
 from keys.models import Credential, Webhook
 from tenants.models import Event, Role
@@ -32,6 +33,7 @@ ROLES: dict[str, Promise] = {
 _FIXED: dict[str, Promise] = {
     "Rolled without grace.": gettext_lazy("Rolled without grace."),
     WITH_ITS_APPLICATION: gettext_lazy("Its application was deleted."),
+    NOBODY_DECIDED: gettext_lazy("Its end came before anybody decided."),
 }
 _BY_ITSELF = re.compile(r"The (?P<what>plan|rule) (?P<name>.+) approves by itself\.")
 
@@ -65,7 +67,7 @@ def subject_of(event: Event) -> str:
     name = event.subject_name
     if event.subject_type == "revision" and name.startswith("Revision "):
         return _("Revision %(number)s") % {"number": name.removeprefix("Revision ")}
-    if event.subject_type == "subscription" and name.count(" to ") == 1:
+    if event.subject_type in {"subscription", "changerequest"} and name.count(" to ") == 1:
         application, api = name.split(" to ")
         return _("%(application)s to %(api)s") % {"application": application, "api": api}
     return name
@@ -137,7 +139,8 @@ def _named(data: Data) -> dict[str, Any]:
         "terms": limit(now) or limit(data),
         "terms_before": limit(was),
         "ended": data.get("ended", 0),
-        "plan": data.get("closed_plan", ""),
+        "plan": data.get("closed_plan") or data.get("plan", ""),
+        "until": _until(data),
         "hours": now if isinstance(now, int) else data.get("hours", 0),
         "first": data.get("first_approved_by", ""),
         "was": was.get("name", "") if isinstance(was, Mapping) else was,
@@ -153,10 +156,20 @@ def _named(data: Data) -> dict[str, Any]:
     }
 
 
+def _until(data: Data) -> str:
+    """The end that an event tells of, as its reader's clock has it; "" where it tells none."""
+    now = data.get("now")
+    told = now.get("ends_at") if isinstance(now, Mapping) else now
+    try:
+        return day_and_time(datetime.fromisoformat(told)) if isinstance(told, str) else ""
+    except ValueError:
+        return ""
+
+
 def limit(terms: Any) -> str:
     """“60 calls a minute”, of what an event tells about a plan; "" where it tells no limit."""
     whole = isinstance(terms, Mapping) and terms.get("calls") and terms.get("seconds")
-    return limit_in_words(terms["calls"], terms["seconds"]) if whole else ""
+    return with_trial(limit_in_words(terms["calls"], terms["seconds"]), terms.get("trial_days")) if whole else ""
 
 
 def _api_changed(data: Data) -> str:
@@ -233,6 +246,10 @@ def _plan_changed(data: Data) -> str:
         return _("%(actor)s changed the plan %(subject)s of %(api)s from %(terms_before)s to %(terms)s, and who decides")
     if "calls" in now:
         return _("%(actor)s changed the plan %(subject)s of %(api)s from %(terms_before)s to %(terms)s")
+    if "trial_days" in now and "approval" in now:
+        return _("%(actor)s changed who decides under the plan %(subject)s of %(api)s, and for how long it is tried")
+    if "trial_days" in now:
+        return _("%(actor)s changed for how long the plan %(subject)s of %(api)s is tried")
     return _("%(actor)s changed who decides under the plan %(subject)s of %(api)s")
 
 
@@ -258,6 +275,29 @@ def _approved(data: Data) -> str:
     if data.get("first_approved_by"):
         return _("%(actor)s approved %(subject)s as the second of two, after %(first)s")
     return _("%(actor)s approved %(subject)s")
+
+
+def _dates_changed(data: Data) -> str:
+    was, now = data.get("was", {}), data.get("now", {})
+    if was.get("starts_at") != now.get("starts_at"):
+        return _("%(actor)s changed when %(subject)s starts and ends")
+    if now.get("ends_at") is None:
+        return _("%(actor)s took the end of %(subject)s away")
+    return _("%(actor)s said that %(subject)s ends %(until)s")
+
+
+def _expired(data: Data) -> str:
+    return _("The trial of %(subject)s ended") if data.get("trial") else _("The time of %(subject)s ended")
+
+
+def _subscription_ends_soon(data: Data) -> str:
+    return ngettext("%(subject)s ends in %(days)s day", "%(subject)s ends in %(days)s days", data.get("days", 0))
+
+
+def _change_requested(data: Data) -> str:
+    if data.get("plan"):
+        return _("%(actor)s asked for the plan %(plan)s: %(subject)s")
+    return _("%(actor)s asked to renew %(subject)s")
 
 
 def _cancelled(data: Data) -> str:
@@ -449,6 +489,17 @@ SENTENCES: dict[str, Promise | Say] = {
     "subscription.suspended": gettext_lazy("%(actor)s suspended %(subject)s"),
     "subscription.resumed": gettext_lazy("%(actor)s resumed %(subject)s"),
     "subscription.cancelled": _cancelled,
+    "subscription.started": gettext_lazy("%(subject)s started; its calls pass"),
+    "subscription.expired": _expired,
+    "subscription.dates_changed": _dates_changed,
+    "subscription.plan_changed": gettext_lazy("%(actor)s changed the plan of %(subject)s from %(was)s to %(now)s"),
+    "subscription.renewed": gettext_lazy("%(actor)s renewed %(subject)s: it ends %(until)s"),
+    "subscription.ends_soon": _subscription_ends_soon,
+    "change_request.requested": _change_requested,
+    "change_request.approved": gettext_lazy("%(actor)s approved what was asked to change of %(subject)s"),
+    "change_request.approved_first": gettext_lazy("%(actor)s approved what was asked to change of %(subject)s, as the first of two"),
+    "change_request.rejected": gettext_lazy("%(actor)s rejected what was asked to change of %(subject)s"),
+    "change_request.withdrawn": gettext_lazy("%(actor)s withdrew what was asked to change of %(subject)s"),
     "gateway.rejected_config": gettext_lazy("The gateway %(subject)s refused a configuration"),
     "gateway.registered": gettext_lazy("%(actor)s made the gateway %(subject)s known"),
     "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new token; the one before ended"),
@@ -475,6 +526,10 @@ SENTENCES: dict[str, Promise | Say] = {
 # Where nobody in particular did it, and the sentence must not say that somebody did.
 ALONE: dict[str, Promise | Say] = {
     "revision.test_closed": gettext_lazy("%(subject)s of %(version)s answers no tests any more: its time was over"),
+    "subscription.cancelled": gettext_lazy("The request %(subject)s was withdrawn by itself: its end had come"),
+    "subscription.plan_changed": gettext_lazy("The plan of %(subject)s was changed from %(was)s to %(now)s at once, as asked"),
+    "subscription.renewed": gettext_lazy("%(subject)s was renewed at once, as asked: it ends %(until)s"),
+    "change_request.approved": gettext_lazy("What was asked to change of %(subject)s was approved at once"),
     "subscription.approved": lambda data: (
         _("%(subject)s was approved at once, by a rule") if data.get("rule") else _("%(subject)s was approved at once, by its plan")
     ),

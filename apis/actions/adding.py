@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apis.actions import approval_rules, two_people
+from apis.actions import approval_rules, terms, two_people
 from apis.actions.subscriptions import has_to_be_free, has_to_be_offered, has_to_begin
 from apis.models import Api, Plan, Subscription
 from keys.actions.applications import check_active
@@ -43,6 +43,7 @@ def add(application: Application, *, api: Api, plan: Plan, reason: str, by: User
         requested_by=by,
         decided_by=by,
         decided_at=lock.now,
+        **terms.settled_new(plan, lock.now),
     )
     if two_people.needed(plan, approval_rules.rule_for(subscription), application.environment) > 1:
         raise NotAllowed(_("Two people have to approve a subscription under %(plan)s, so it can't be added by one.") % {"plan": plan})

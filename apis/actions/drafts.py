@@ -38,6 +38,7 @@ class Terms:
     quota: int | None = None
     quota_period: str = Plan.Period.MONTH
     quota_time_zone: str = plans.UTC
+    trial_days: int | None = None
 
 
 @transaction.atomic

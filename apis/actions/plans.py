@@ -89,14 +89,19 @@ def create(
     quota: int | None = None,
     quota_period: str = Plan.Period.MONTH,
     quota_time_zone: str = UTC,
+    trial_days: int | None = None,
     by: User | None,
 ) -> Plan:
-    """:param quota: None for as many calls as come within the limit."""
+    """
+    :param quota: None for as many calls as come within the limit.
+    :param trial_days: None where it is no trial.
+    """
     events.lock()
     if Plan.objects.filter(api=api, name=name).exists():
         raise NotAllowed(_("%(api)s has a plan “%(name)s” already.") % {"api": api, "name": name})
     given: dict[str, Any] = {"calls": calls, "seconds": seconds, "approval": approval}
     counted: dict[str, Any] = {"quota": quota, "quota_period": quota_period, "quota_time_zone": quota_time_zone} if quota else {}
+    counted |= {"trial_days": trial_days} if trial_days else {}
     plan = Plan.objects.create(api=api, name=name, **given, **counted)
     events.record("plan.created", plan, by=by, api=api.slug, **given, **counted)
     return plan
@@ -123,16 +128,18 @@ def change_terms(
     quota_period: str | None = None,
     quota_time_zone: str | None = None,
     by: User | None,
+    **more: int | None,
 ) -> Event | None:
     """Change what is given and differs, at once and for all who have it. Who decides concerns requests to come.
 
     Whoever has used up another quota already is over it at once; of another period, or time zone, counting begins with this.
 
     :param quota: 0 takes it away.
+    :param more: `trial_days`, for who begins after that; None for no trial.
     :returns: None if nothing changed.
     """
     events.lock()
-    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval", *_QUOTA])
+    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval", "trial_days", *_QUOTA])
     if plan.status == _Status.CLOSED:
         raise NotAllowed(_("The plan %(plan)s is closed, so what it allows can't be changed.") % {"plan": plan})
     given: dict[str, Any] = {
@@ -145,6 +152,8 @@ def change_terms(
     changed = {name: value for name, value in given.items() if value not in (None, getattr(plan, name))}
     if quota is not None and (quota or None) != plan.quota:
         changed["quota"] = quota or None
+    # Of this None says something.
+    changed |= {name: value for name, value in more.items() if value != getattr(plan, name)}
     # Of what is not counted neither period nor zone matters.
     if not changed.get("quota", plan.quota):
         changed = {name: value for name, value in changed.items() if name not in {"quota_period", "quota_time_zone"}}
@@ -152,7 +161,7 @@ def change_terms(
         return None
     # A limit is told whole, with the quota where there is one.
     counted = _QUOTA if plan.quota or changed.get("quota") else []
-    told = sorted({*changed, *(["calls", "seconds", *counted] if changed.keys() - {"approval"} else [])})
+    told = sorted({*changed, *(["calls", "seconds", *counted] if changed.keys() - {"approval", "trial_days"} else [])})
     was = _terms(plan, told)
     for name, value in changed.items():
         setattr(plan, name, value)

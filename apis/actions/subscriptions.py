@@ -9,8 +9,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis.actions import approval_rules, request_clock, request_forms, two_people
-from apis.models import Api, ApiVersion, Plan, Subscription
+from apis.actions import approval_rules, request_clock, request_forms, terms, two_people
+from apis.models import Api, ApiVersion, ApprovalRule, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
 from tenants import due, events, limits
@@ -25,47 +25,66 @@ _Status = Subscription.Status
 
 @transaction.atomic
 def request(
-    application: Application, *, api: Api, plan: Plan, purpose: str, answers: request_forms.Answers | None = None, by: User
+    application: Application,
+    *,
+    api: Api,
+    plan: Plan,
+    purpose: str,
+    answers: request_forms.Answers | None = None,
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    by: User,
 ) -> tuple[Subscription, Event]:
     """Ask for an application's right to call an API.
 
     A plan or a rule that approves by itself makes it active at once, unless the last word of a person was to suspend.
 
     :param answers: to what the API asks, see apis.actions.request_forms.
-    :raises Invalid: one is missing, or does not fit.
+    :raises Invalid: one is missing, or does not fit; or it can't have these dates.
     """
-    events.lock()
+    lock = events.lock()
     check_active(application)
     has_to_begin(api)
     held = held_now(by)
     if not Api.objects.readable_by(by, held).filter(pk=api.pk).exists():
         raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
     has_to_be_offered(plan, api, to=by, permissions=held)
+    terms.check(starts_at=starts_at, ends_at=ends_at, now=lock.now)
     has_to_be_free(application, api)
+    terms.check_trial(application, api=api, plan=plan)
     kept = request_forms.answered(api, answers or {})
-    subscription = Subscription(application=application, api=api, plan=plan, purpose=purpose, answers=kept, requested_by=by)
+    dates = {"starts_at": starts_at, "ends_at": ends_at}
+    subscription = Subscription(application=application, api=api, plan=plan, purpose=purpose, answers=kept, requested_by=by, **dates)
     rule = approval_rules.rule_for(subscription)
     needed = two_people.needed(plan, rule, application.environment)
     subscription.approvals_needed = max(1, needed)
     subscription.save(force_insert=True)
     ruled: Data = {"rule": rule.name} if rule else {}
-    told: Data = {"answers": request_forms.told(kept)} if kept else {}
+    told: dict[str, Any] = {name: at for name, at in terms.as_told(**dates).items() if at}
+    told |= {"answers": request_forms.told(kept)} if kept else {}
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled, **told)
+    terms.expect(ends_at)
     if not needed and not _left_suspended(application, api):
         event = move(
             subscription,
             _Status.ACTIVE,
             by=None,
             # Written down in English whoever asks, see portal/words.py.
-            why=f"The rule {rule} approves by itself." if rule else f"The plan {plan} approves by itself.",
+            why=by_itself(plan, rule),
             data=ruled,
             # A developer causes it, as often as they like.
             gathered=True,
-            decided_at=events.now(),
+            decided_at=lock.now,
+            **terms.settled(subscription, lock.now),
         )
     else:
         request_clock.expect(subscription)
     return subscription, event
+
+
+def by_itself(plan: Plan, rule: ApprovalRule | None) -> str:
+    """Written down in English whoever asks, see portal/words.py."""
+    return f"The rule {rule} approves by itself." if rule else f"The plan {plan} approves by itself."
 
 
 @transaction.atomic
@@ -81,16 +100,9 @@ def approve(subscription: Subscription, *, by: User) -> Event:
         return two_people.approve_first(subscription, by=by)
     # People hear of a decision when it stands.
     due.expect(due.MAIL_JOB, lock.now + UNDO)
-    return move(
-        subscription,
-        _Status.ACTIVE,
-        by=by,
-        data=two_people.told(subscription),
-        decided_by=by,
-        decided_at=lock.now,
-        undo_until=lock.now + UNDO,
-        asked_at=None,
-    )
+    decided: dict[str, Any] = {"decided_by": by, "decided_at": lock.now, "undo_until": lock.now + UNDO, "asked_at": None}
+    told = two_people.told(subscription)
+    return move(subscription, _Status.ACTIVE, by=by, data=told, **decided, **terms.settled(subscription, lock.now))
 
 
 @transaction.atomic
@@ -117,7 +129,7 @@ def undo(subscription: Subscription, *, by: User) -> Event:
     """Take back an approval or rejection: who made it, for ten seconds; the first of two for as long as the second is missing."""
     lock = events.lock()
     # What was read before the lock may have been suspended and resumed since.
-    subscription.refresh_from_db(fields=["status", "decided_by", "undo_until", "first_approved_by"])
+    subscription.refresh_from_db(fields=["status", "decided_by", "undo_until", "first_approved_by", "ends_at", "trial_until"])
     if subscription.waits_for_second:
         return two_people.undo_first(subscription, by=by)
     if not subscription.undoable_by(by, lock.now):
@@ -127,7 +139,8 @@ def undo(subscription: Subscription, *, by: User) -> Event:
         _not_closed(subscription)
         _room_for(subscription.application)
     request_clock.expect(subscription)
-    return move(subscription, _Status.PENDING, by=by, reason="", decided_by=None, decided_at=None, undo_until=None, ended_at=None)
+    before: dict[str, Any] = {"reason": "", "decided_by": None, "decided_at": None, "undo_until": None, "ended_at": None}
+    return move(subscription, _Status.PENDING, by=by, **before, **terms.unsettled(subscription))
 
 
 def _why_not(subscription: Subscription, now: datetime) -> str:
@@ -168,7 +181,8 @@ def resume(subscription: Subscription, *, by: User) -> Event:
     if subscription.status != _Status.SUSPENDED:
         said = _("This subscription is %(state)s, so there is nothing to resume.")
         raise NotAllowed(said % {"state": in_words(subscription, subscription.status)})
-    return move(subscription, _Status.ACTIVE, by=by, reason="", decided_by=by, decided_at=lock.now)
+    on = terms.going_on(subscription, lock.now)
+    return move(subscription, _Status.ACTIVE, by=by, reason="", decided_by=by, decided_at=lock.now, **on)
 
 
 @transaction.atomic
@@ -205,7 +219,7 @@ def has_to_be_offered(plan: Plan, api: Api, *, to: User, permissions: Set[str]) 
 
     One that somebody does not see is none to them.
     """
-    plan.refresh_from_db(fields=["status", "approval"])
+    plan.refresh_from_db(fields=["status", "approval", "trial_days"])
     names = {"api": api, "plan": plan, "state": in_words(plan, plan.status)}
     seen = Plan.objects.filter(pk=plan.pk, api=api).exclude(status=Plan.Status.STAGING).visible_to(to, permissions)
     if not seen.exists():
@@ -234,14 +248,14 @@ def _room_for(application: Application) -> None:
 
 
 def _left_suspended(application: Application, api: Api) -> bool:
-    """Whether a suspended subscription of these two was cancelled, and no person has approved one since."""
+    """Whether a suspended subscription of these two ended, and no person has approved one since."""
     theirs = Subscription.objects.filter(application=application, api=api).values("pk")
-    cancelled = Q(kind="subscription.cancelled", data__was=_Status.SUSPENDED.value)
+    ended = Q(kind__in=["subscription.cancelled", "subscription.expired"], data__was=_Status.SUSPENDED.value)
     undone = Event.objects.filter(kind="subscription.decision_undone", data__was=_Status.ACTIVE.value)
     undone_since = undone.filter(subject_id=OuterRef("subject_id"), number__gt=OuterRef("number"))
     approved = Q(kind__in=["subscription.approved", "subscription.added"], actor_id__isnull=False) & ~Exists(undone_since)
-    last = Event.objects.filter(cancelled | approved, subject_id__in=theirs).order_by("-number").first()
-    return last is not None and last.kind == "subscription.cancelled"
+    last = Event.objects.filter(ended | approved, subject_id__in=theirs).order_by("-number").first()
+    return last is not None and last.kind not in {"subscription.approved", "subscription.added"}
 
 
 def four_eyes(subscription: Subscription, by: User) -> None:

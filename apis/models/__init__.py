@@ -3,6 +3,7 @@ from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiT
 from apis.models.approval_rule import ApprovalRule
 from apis.models.brown_out import BrownOut
 from apis.models.category import Category
+from apis.models.change_request import ChangeRequest
 from apis.models.comparison import Comparison
 from apis.models.document_import import DocumentImport
 from apis.models.document_source import DocumentSource
@@ -36,6 +37,7 @@ __all__ = [
     "ApprovalRule",
     "BrownOut",
     "Category",
+    "ChangeRequest",
     "Comparison",
     "DocumentImport",
     "DocumentSource",

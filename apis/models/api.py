@@ -404,6 +404,8 @@ class Plan(TenantModel):
     quota_period = models.CharField(max_length=5, choices=Period, default=Period.MONTH)
     quota_time_zone = models.CharField(max_length=64, default="UTC")
     approval = models.CharField(max_length=10, choices=Approval, default=Approval.MANUAL)
+    # So many days after it begins, a subscription under it ends; None where none of them ends by itself.
+    trial_days = models.PositiveSmallIntegerField(null=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
     # Who sees it, beside those who may publish; of TEAMS: see PlanTeam.
     visibility = models.CharField(max_length=5, choices=Visibility, default=Visibility.ALL)
@@ -422,6 +424,9 @@ class Plan(TenantModel):
             ),
             models.CheckConstraint(condition=models.Q(quota_period__in=["day", "month"]), name="a_quota_of_a_day_or_a_month"),
             models.CheckConstraint(condition=models.Q(visibility__in=["all", "teams"]), name="a_plans_visibility_of_the_two"),
+            models.CheckConstraint(
+                condition=models.Q(trial_days=None) | models.Q(trial_days__range=(1, 365)), name="a_trial_has_some_days"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -429,14 +434,22 @@ class Plan(TenantModel):
 
     @property
     def terms(self) -> str:
-        """Its limits in words: “60 calls a minute; 5,000 calls a day (UTC)”."""
-        return limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
+        """What it allows in words: “60 calls a minute; 5,000 calls a day (UTC)”, “60 calls a minute, a trial of 30 days”."""
+        limits = limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
+        return with_trial(limits, self.trial_days)
 
     def approves_at_once(self, environment: str) -> bool:
         """Whether it does for an application of this environment, where no rule says otherwise."""
         return self.approval == Plan.Approval.AUTOMATIC or (
             self.approval == Plan.Approval.TESTS and environment == Application.Environment.TEST
         )
+
+
+def with_trial(limits: str, days: int | None) -> str:
+    """Limits in words, and for how long they are given where that is a trial."""
+    if not days:
+        return limits
+    return ngettext("%(limit)s, a trial of %(days)s day", "%(limit)s, a trial of %(days)s days", days) % {"limit": limits, "days": days}
 
 
 class PlanTeam(TenantModel):

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import JSONObject, Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apis.models.api import Api, Plan
@@ -67,8 +68,11 @@ class Subscription(TenantModel):
         SUSPENDED = "suspended", _("Suspended")
         REJECTED = "rejected", _("Rejected")
         CANCELLED = "cancelled", _("Cancelled")
+        EXPIRED = "expired", _("Expired")
 
     OPEN: ClassVar = (Status.PENDING, Status.ACTIVE, Status.SUSPENDED)
+    # Those that were approved and go on.
+    GRANTED: ClassVar = (Status.ACTIVE, Status.SUSPENDED)
     THIS: ClassVar = _("this subscription")
     STEPS: ClassVar[Steps] = {
         (Status.PENDING, Status.ACTIVE): "approved",
@@ -80,6 +84,8 @@ class Subscription(TenantModel):
         (Status.PENDING, Status.CANCELLED): "cancelled",
         (Status.ACTIVE, Status.CANCELLED): "cancelled",
         (Status.SUSPENDED, Status.CANCELLED): "cancelled",
+        (Status.ACTIVE, Status.EXPIRED): "expired",
+        (Status.SUSPENDED, Status.EXPIRED): "expired",
     }
 
     application = models.ForeignKey(Application, models.CASCADE, related_name="subscriptions")
@@ -106,6 +112,15 @@ class Subscription(TenantModel):
     ended_at = models.DateTimeField(null=True)
     # When approvers were told that it is overdue, which they are once.
     escalated_at = models.DateTimeField(null=True)
+    # From when to when it holds; None at once, or for as long as nobody ends it.
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    # When calls first passed by it; None while it is not approved, or its start is to come.
+    started_at = models.DateTimeField(null=True)
+    # Until when its application had the API for a trial; that stays known, for there is one trial.
+    trial_until = models.DateTimeField(null=True)
+    # How many days before its end its people were last told of it.
+    warned_days = models.PositiveSmallIntegerField(null=True)
     # Since when an approver's question waits for an answer; None where none does.
     asked_at = models.DateTimeField(null=True)
 
@@ -138,11 +153,21 @@ class Subscription(TenantModel):
                 | ~models.Q(status__in=["active", "suspended"]),
                 name="nothing_is_active_with_one_of_two",
             ),
+            models.CheckConstraint(
+                condition=models.Q(starts_at=None) | models.Q(ends_at=None) | models.Q(ends_at__gt=models.F("starts_at")),
+                name="a_subscription_ends_after_its_start",
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "status", "id"], name="subscriptions_by_status"),
             models.Index(
                 fields=["tenant", "decided_at", "id"], condition=models.Q(decided_at__isnull=False), name="subscriptions_by_decision"
+            ),
+            # What ends, soonest first.
+            models.Index(
+                fields=["tenant", "ends_at", "id"],
+                condition=models.Q(ends_at__isnull=False, status__in=["pending", "active", "suspended"]),
+                name="subscriptions_by_end",
             ),
         ]
 
@@ -166,6 +191,22 @@ class Subscription(TenantModel):
     def waits_for_second(self) -> bool:
         """Whether one of two has approved it, and the other has not."""
         return self.status == self.Status.PENDING and self.first_approved_by_id is not None
+
+    def is_to_start(self, now: datetime) -> bool:
+        """Whether it is approved, and its start is to come."""
+        return self.status == self.Status.ACTIVE and self.starts_at is not None and self.starts_at > now
+
+    @property
+    def standing(self) -> str:
+        """Its state to the second, for people: the jobs that move it come a moment later. “scheduled”: its start is to come."""
+        now = timezone.now()
+        if self.status in self.GRANTED and self.ends_at is not None and self.ends_at <= now:
+            return str(self.Status.EXPIRED)
+        return "scheduled" if self.is_to_start(now) else self.status
+
+    @property
+    def ends_as_a_trial(self) -> bool:
+        return self.trial_until is not None and self.ends_at == self.trial_until
 
     def undoable_by(self, user: User, now: datetime) -> bool:
         """Whether the last that happened is this person's approval or rejection, a moment ago."""

@@ -7,9 +7,10 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apis.actions import questions, request_clock, subscriptions, waiting
+from apis.actions import dates, questions, request_clock, subscriptions, waiting
 from apis.models import Api, Plan, Subscription
 from apis.serializers import MessageIn, MessageOut, SubscriptionIn, SubscriptionOut
+from apis.serializers_changes import DatesIn
 from keys.models import Application
 from keys.serializers import OptionalReasonIn, ReasonIn
 from tenants.errors import Invalid
@@ -86,7 +87,7 @@ class Subscriptions(SubscriptionsView):
         assert application is not None
         assert api is not None
         assert plan is not None
-        told = {name: given[name] for name in ("purpose", "answers") if name in given}
+        told = {name: given[name] for name in ("purpose", "answers", "starts_at", "ends_at") if name in given}
         subscription, event = subscriptions.request(application, api=api, plan=plan, **told, by=self.user)
         answer = self.after(self.subscription(subscription.pk), event)
         answer.status_code = 201
@@ -105,11 +106,11 @@ class SubscriptionDetail(SubscriptionsView):
 class Approve(SubscriptionsView):
     access = {"POST": "subscriptions.decide"}
 
-    @extend_schema(request=None, responses=DECIDED)
+    @extend_schema(request=DatesIn, responses=DECIDED)
     def post(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
-        """Let the application's calls pass."""
+        """Let the application's calls pass, at once or within the dates that you set with it."""
         found = self.subscription(pk)
-        return self.after(found, subscriptions.approve(found, by=self.user))
+        return self.after(found, dates.approve_within(found, by=self.user, **self.read(DatesIn)))
 
 
 class Reject(SubscriptionsView):

@@ -1,6 +1,6 @@
 """What ends, and who is told before it does: 30, 7 and 1 days ahead, once each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -110,12 +110,12 @@ def _warn(thing: Ending, told: int, now: datetime) -> None:
         events.record("service_account.ends_soon", thing, by=None, days=days)
 
 
-def reached(end: datetime, now: datetime) -> int | None:
-    """The last of WARNINGS that is due, or was; None before the first."""
-    return min((days for days in WARNINGS if end - timedelta(days=days) <= now), default=None)
+def reached(end: datetime, now: datetime, warnings: Sequence[int] = WARNINGS) -> int | None:
+    """The last of the warnings that is due, or was; None before the first."""
+    return min((days for days in warnings if end - timedelta(days=days) <= now), default=None)
 
 
-def next_at(end: datetime, told: int | None) -> datetime | None:
+def next_at(end: datetime, told: int | None, warnings: Sequence[int] = WARNINGS) -> datetime | None:
     """When the next warning is due, after the one of so many days before the end; None after the last."""
-    to_come = [days for days in WARNINGS if told is None or days < told]
+    to_come = [days for days in warnings if told is None or days < told]
     return end - timedelta(days=max(to_come)) if to_come else None

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apis import openapi
-from apis.actions import approval_rules, drafts, plans, publishing, request_forms, subscriptions
+from apis.actions import approval_rules, changes, dates, drafts, plans, publishing, request_forms, subscriptions
 from apis.actions.teams import give_api
 from apis.models import Api, FormQuestion, Subscription
 from keys.actions import service_accounts
@@ -179,12 +179,20 @@ def _subscribe(*, decider: User) -> None:
         plan = Api.objects.get(slug=wish.api).plans.get(name=wish.plan)
         asked, _ = subscriptions.request(application, api=plan.api, plan=plan, purpose=wish.purpose, by=application.owner)
         _decide(asked, wish, by=decider)
+    _end_some(decider)
     storefront = applications["Storefront"]
     # Nobody ever sees these secrets; Carl can roll them.
     create_api_key(storefront, label="Price list", by=storefront.owner)
     create_credential(storefront, label="Nightly job", expires_at=timezone.now() + timedelta(days=20), by=storefront.owner)
     old, _ = create_credential(storefront, label="Shop servers", by=storefront.owner)
     roll(old, grace="24h", by=storefront.owner)
+
+
+def _end_some(decider: User) -> None:
+    """One that Ada lets end, and that Carl would like to go on."""
+    found = Subscription.objects.select_related("application__owner", "api", "plan").get(api__slug="stock", application__name="Storefront")
+    dates.change_dates(found, ends_at=timezone.now() + timedelta(days=40), by=decider)
+    changes.ask_to_renew(found, purpose="The storefront stays.", by=found.application.owner)
 
 
 def _go_on(documents: Mapping[str, openapi.Document], upstream_url: str, target: publishing.Target, *, by: User) -> None:

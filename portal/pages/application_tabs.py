@@ -1,6 +1,6 @@
 """What an application's page shows on its tabs, for its owner and, read only, for who may see everyone's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apis.actions import questions, versions
-from apis.models import Subscription
+from apis.models import ChangeRequest, Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
 from gateway.receipts import Receipt, as_told_to, newest_decisions, receipts_of
@@ -62,7 +62,8 @@ class CredentialRow:
 class SubscriptionRow:
     """`decision` is the last that happened, with its receipt; `cancel`, `answer` and `ask_again` lead there, "" for who may not.
 
-    `question`: what waits for an answer. `answers`: to what the API asked.
+    `question`: what waits for an answer. `answers`: to what the API asked. `change`: what is asked to change of it, `wish` in words.
+    `ways`: plan, renew and withdraw.
     """
 
     subscription: Subscription
@@ -73,6 +74,9 @@ class SubscriptionRow:
     question: Event | None
     answer: str
     answers: list[Said]
+    change: ChangeRequest | None
+    wish: str
+    ways: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +248,12 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
     owner = owns(request, application)
     active = owner and application.status == _Status.ACTIVE
     standing = set(application.subscriptions.open().values_list("api_id", flat=True))
+    asked = {each.subscription_id: each for each in ChangeRequest.objects.waiting().filter(subscription__in=page.rows).for_list()}
     rows = []
     for each in page.rows:
+        change = asked.get(each.pk)
         decision = decisions.get(each.pk)
-        again = active and each.status in {"rejected", "cancelled"} and each.api_id not in standing
+        again = active and each.status in {"rejected", "cancelled", "expired"} and each.api_id not in standing
         rows.append(
             SubscriptionRow(
                 each,
@@ -259,9 +265,36 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 talks[each.pk][-1] if each.asked_at else None,
                 reverse("app-subscription-answer", args=[request.tenant.slug, each.pk]) if owner and each.asked_at else "",
                 said(each.answers),
+                change,
+                what_is_asked(change) if change else "",
+                _ways(request, each, change) if active else {},
             )
         )
     return {"page": page, "rows": rows, "subscribe": reverse("app-subscribe", args=[request.tenant.slug, application.pk]) if active else ""}
+
+
+def _ways(request: TenantRequest, subscription: Subscription, change: ChangeRequest | None) -> dict[str, str]:
+    """What its people may ask to change, or take back."""
+    slug = request.tenant.slug
+    if change is not None:
+        return {"withdraw": reverse("app-subscription-withdraw", args=[slug, change.pk])}
+    if subscription.standing not in {"active", "scheduled"}:
+        return {}
+    renews = subscription.ends_at is not None and not subscription.ends_as_a_trial
+    names = ["plan", *(["renew"] if renews else [])]
+    return {name: reverse(f"app-subscription-{name}", args=[slug, subscription.pk]) for name in names}
+
+
+def what_is_asked(asked: ChangeRequest) -> str:
+    """A change that is asked for, in a sentence."""
+    if asked.plan is not None and asked.was_plan is not None:
+        said = _("The plan %(plan)s (%(terms)s) in place of %(was)s (%(terms_before)s).")
+        told = {"plan": asked.plan, "terms": asked.plan.terms, "was": asked.was_plan, "terms_before": asked.was_plan.terms}
+        return said % told
+    assert asked.ends_at is not None
+    assert asked.was_ends_at is not None
+    said = _("It ends %(until)s in place of %(was)s.")
+    return said % {"until": words.day_and_time(asked.ends_at), "was": words.day_and_time(asked.was_ends_at)}
 
 
 def _ask_again(request: TenantRequest, subscription: Subscription) -> str:
@@ -273,7 +306,33 @@ def _refusals(request: TenantRequest, application: Application) -> dict[str, Any
     wanted = request.GET.get("request_id", "").replace("\x00", "").strip()[:64]
     found: QuerySet[Refusal] = Refusal.objects.filter(application=application)
     page: Page[Refusal] = page_of(request, found.filter(request_id=wanted) if wanted else found, size=50)
-    return {"page": page, "rows": [RefusalRow(each, meaning(each)) for each in page.rows], "request_id": wanted}
+    dated = _dated(application, page.rows)
+    rows = [RefusalRow(each, f"{meaning(each)} {_when(each, dated)}".strip()) for each in page.rows]
+    return {"page": page, "rows": rows, "request_id": wanted}
+
+
+def _api_of(refusal: Refusal) -> str:
+    """The slug of the API that was called: /<tenant>/<api>/…"""
+    return refusal.path.split("/", 3)[2] if refusal.path.count("/") > 1 else ""
+
+
+def _dated(application: Application, refusals: Sequence[Refusal]) -> Mapping[str, Subscription]:
+    """Where calls were refused for its dates, the newest subscription, by the API's slug."""
+    slugs = {_api_of(each) for each in refusals if each.code in {"SUBSCRIPTION_NOT_STARTED", "SUBSCRIPTION_EXPIRED"}}
+    held = application.subscriptions.filter(api__slug__in=slugs).select_related("api").order_by("pk") if slugs else ()
+    return {each.api.slug: each for each in held}
+
+
+def _when(refusal: Refusal, dated: Mapping[str, Subscription]) -> str:
+    """When that subscription starts, or ended; "" where another came after it."""
+    subscription = dated.get(_api_of(refusal))
+    if subscription is None:
+        return ""
+    if refusal.code == "SUBSCRIPTION_NOT_STARTED" and subscription.starts_at:
+        return _("It starts: %(when)s.") % {"when": words.day_and_time(subscription.starts_at)}
+    if refusal.code == "SUBSCRIPTION_EXPIRED" and subscription.ends_at and subscription.standing == "expired":
+        return _("It ended: %(when)s.") % {"when": words.day_and_time(subscription.ends_at)}
+    return ""
 
 
 def meaning(refusal: Refusal) -> str:

@@ -16,6 +16,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from apis.actions import dates
+from apis.models import Subscription
 from keys.actions import calendar_feeds, expiries, signing
 from keys.models import Application, CalendarFeed, Credential, SigningKey, TokenPolicy
 from portal import words
@@ -29,6 +31,7 @@ from tenants.models import Membership, ServiceAccount, User
 
 # Others stand in their own list.
 NEXT_SERVICES = 5
+NEXT_SUBSCRIPTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def _listed(request: TenantRequest, applications: QuerySet[Application], *, ever
         "owner": owner,
         "everyones": everyones,
         "rotations": _rotations() if everyones and "keys.see" in request.permissions else [],
+        "subscriptions": _subscriptions(request, applications.filter(owner=owner) if owner else applications),
         "services": _services(request, everyones=everyones),
         "feed": CalendarFeed.objects.filter(user=request.user).first(),
     }
@@ -143,6 +147,12 @@ def _rotations() -> list[Rotation]:
         elif active and active.activated_at:
             found.append(Rotation(name, active.activated_at + signing.rotation(purpose, policy)))
     return found
+
+
+def _subscriptions(request: TenantRequest, applications: QuerySet[Application]) -> list[tuple[Subscription, str]]:
+    """The subscriptions that end next, each with where it stands."""
+    found = dates.agenda(applications)[:NEXT_SUBSCRIPTIONS]
+    return [(each, page_address(request, each.application, "subscriptions")) for each in found]
 
 
 def _services(request: TenantRequest, *, everyones: bool) -> QuerySet[ServiceAccount]:

@@ -78,6 +78,7 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
         "period": seconds if listed else OWN,
         "seconds": None if listed else plan.seconds,
         "approval": plan.approval,
+        "trial_days": plan.trial_days,
     }
     form = TermsForm(given(request), initial=initial)
     found = plans.concerned(plan)

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import plans as actions
 from apis.models import Api, Plan, Subscription
-from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
+from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, MAX_TRIAL_DAYS
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking
@@ -86,6 +86,13 @@ class TermsForm(PageForm):
         help_text=gettext_lazy("Counts where “in another time” is chosen."),
     )
     approval = forms.ChoiceField(choices=APPROVAL, widget=forms.RadioSelect, label=gettext_lazy("Who decides"))
+    trial_days = number(
+        1,
+        MAX_TRIAL_DAYS,
+        required=False,
+        label=gettext_lazy("Days of trial"),
+        help_text=gettext_lazy("So many days after it begins, a subscription under the plan ends. Empty where it is no trial."),
+    )
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -100,6 +107,7 @@ class TermsForm(PageForm):
             "calls": data["calls"],
             "seconds": data["seconds"] if data["period"] == OWN else int(data["period"]),
             "approval": data["approval"],
+            "trial_days": data["trial_days"],
         }
 
 

@@ -16,12 +16,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import questions, request_clock, risk_notes, two_people
 from apis.actions import subscriptions as actions
-from apis.models import Subscription
+from apis.models import ChangeRequest, Subscription
 from keys.models import Application
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import listing
 from portal.pages.answers import said
+from portal.pages.change_requests import waiting_rows
 from portal.pages.subscriptions import Row, rows_of
 from portal.words import added, duration, happened, listed, subject_of
 from tenants.access import TenantRequest, tenant_view
@@ -147,11 +148,16 @@ def _queue(
     shown = chosen or first
     decided = rows.filter(decided_at__isnull=False).order_by("-decided_at", "-pk")
     lately = list((decided.exclude(pk=shown.pk) if shown else decided)[:MOST_LATELY])
+    changes = ChangeRequest.objects.visible_to(request.user, request.permissions).waiting().for_list()
+    # So many more that their number is worth saying.
+    asked = list(changes.order_by("pk")[: 5 * MOST_WAITING])
     drawn = rows_of(request, [*([shown] if shown else []), *lately])
     context |= {
         "chosen": chosen,
         "shown": _details(request, drawn.pop(0)) if shown else None,
         "lately": drawn,
+        "changes": waiting_rows(request, asked[:MOST_WAITING]),
+        "changes_behind": max(0, len(asked) - MOST_WAITING),
         "form": form or Decision(),
         "refused": refused,
         "next": next((each for each in context["waits"] if chosen and each.pk != chosen.pk), None),
@@ -211,6 +217,7 @@ def _history(others: QuerySet[Subscription]) -> str:
         _Status.SUSPENDED: _("%(n)s suspended"),
         _Status.REJECTED: _("%(n)s rejected"),
         _Status.CANCELLED: _("%(n)s cancelled"),
+        _Status.EXPIRED: _("%(n)s expired"),
     }
     standing = listed(word % {"n": counts[status]} for status, word in words.items() if counts.get(status))
     ids = Event.objects.filter(kind="subscription.suspended", subject_id__in=others.values("pk")).values("subject_id")

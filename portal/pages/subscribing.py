@@ -23,6 +23,7 @@ from portal.kept import given
 from portal.pages import asking
 from portal.pages.answers import answers_in, check_asked, fields_of
 from portal.pages.catalogue import offered, own_subscriptions, plans_of
+from portal.pages.version_life import Moment
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import Event, Membership, TeamMember, User
 from tenants.roles import who_may
@@ -71,6 +72,13 @@ class SubscribeForm(PageForm):
         help_text=gettext_lazy("What the calls are for. Whoever decides reads it, and it stays with the subscription."),
     )
 
+    starts_at = Moment(
+        required=False, label=gettext_lazy("Starts"), help_text=gettext_lazy("Empty: as soon as it is approved. In your time zone.")
+    )
+    ends_at = Moment(
+        required=False, label=gettext_lazy("Ends"), help_text=gettext_lazy("Empty: never by itself. It can be renewed before it ends.")
+    )
+
     def __init__(
         self,
         data: QueryDict | None,
@@ -116,7 +124,7 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
 
     def ask_for(typed: dict[str, Any]) -> tuple[Subscription, Event]:
         check_asked(form, found)
-        told = {**{name: typed[name] for name in ("plan", "purpose")}, "answers": answers_in(typed, found)}
+        told = {**{name: typed[name] for name in ("plan", "purpose", "starts_at", "ends_at")}, "answers": answers_in(typed, found)}
         return subscriptions.request(typed["application"], api=found, **told, by=request.user)
 
     if done := asking.carried_out(request, form, ask_for):

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import subscriptions as actions
-from apis.models import Subscription
+from apis.models import ChangeRequest, Subscription
 from gateway import receipts
 from gateway.models import GatewayNode
 from gateway.receipts import Receipt
@@ -23,6 +23,7 @@ from portal.forms import OptionalReasonForm, PageForm, ReasonForm
 from portal.kept import given
 from portal.pages import asking, listing
 from portal.pages.answers import said
+from portal.pages.change_requests import waiting_rows
 from portal.templatetags.ui import STATES
 from portal.words import added, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
@@ -104,13 +105,17 @@ def console_subscription(request: TenantRequest, pk: UUID) -> HttpResponse:
         }
         for each in Event.objects.filter(subject_id=subscription.pk).order_by("-number")[:100]
     ]
+    own = subscription.is_own_of(request.user)
+    open_to = "subscriptions.decide" in request.permissions and subscription.status in Subscription.OPEN
     context = {
         "row": rows_of(request, [subscription])[0],
         "subscription": subscription,
         "happenings": happenings,
         "steps": _steps(request, subscription),
-        "own": subscription.is_own_of(request.user),
+        "own": own,
         "answers": said(subscription.answers),
+        "dates": reverse("console-subscription-dates", args=[request.tenant.slug, pk]) if open_to and not own else "",
+        "changes": waiting_rows(request, list(ChangeRequest.objects.waiting().filter(subscription=subscription).for_list())),
     }
     return render(request, "subscriptions/subscription.html", context)
 

@@ -44,6 +44,7 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "enforced": (_("Enforced"), "ok"),
     "in_step": (_("In step"), "ok"),
     "pending": (_("Pending"), "wait"),
+    "scheduled": (_("Not started"), "info"),
     "announced": (_("Announced"), "info"),
     "waiting": (_("Waiting"), "wait"),
     "delivered": (_("Delivered"), "ok"),

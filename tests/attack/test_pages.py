@@ -23,7 +23,7 @@ from django.urls import URLPattern, reverse
 
 import portal.pages.urls
 from apis.actions import drafts, request_forms, subscriptions
-from apis.models import ApprovalRule, BrownOut, FormQuestion, Review, Subscription
+from apis.models import ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Review, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey, WebhookAttempt, WebhookDelivery
@@ -75,7 +75,10 @@ NEEDS: dict[str, str | None] = {
     "console-request-application-reject": "subscriptions.decide", "console-subscription-add": "subscriptions.decide",
     "console-subscriptions": "subscriptions.see_all", "console-subscription": "subscriptions.see_all",
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
-    "console-subscription-cancel": "subscriptions.decide",
+    "console-subscription-cancel": "subscriptions.decide", "console-subscription-dates": "subscriptions.decide",
+    "app-subscription-plan": "applications.own", "app-subscription-renew": "applications.own",
+    "app-subscription-withdraw": "applications.own",
+    "console-request-change-approve": "subscriptions.decide", "console-request-change-reject": "subscriptions.decide",
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
     "console-api-questions": "apis.see_all", "console-api-question-new": "apis.publish", "console-api-question-edit": "apis.publish",
     "console-api-question-remove": "apis.publish", "console-api-question-move": "apis.publish",
@@ -152,7 +155,8 @@ FIELDS = (
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
     "help", "kind", "options", "required", "answers.why", "asked", "orders.plan", "orders.answers.why", "orders.asked", "up", "down",
     "applications_need_approval",
-    "text", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile", "since",
+    "text", "starts_at", "ends_at", "trial_days", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile",
+    "since",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -192,6 +196,7 @@ class World:
         pattern = next(each for each in pages() if each.name == name)
         kinds = {
             "console-request-rule": "approval_rule", "console-request-application": "application",
+            "app-subscription-withdraw": "change", "console-request-change": "change",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
@@ -293,6 +298,10 @@ def world(cast: Cast) -> World:
         subscription, event = subscriptions.request(application, api=api, plan=plan, purpose=EVIL, by=cast.carl)
         request_forms.set_form(api, [FormQuestion("why", EVIL, EVIL, "choice", (EVIL, "x"), required=False)], by=cast.pam)
         Subscription.objects.update(answers=[{"key": "why", "question": EVIL, "kind": "choice", "answer": EVIL}])
+        change = ChangeRequest.objects.create(
+            subscription=ended[-1], kind="renewal", ends_at=event.at + timedelta(days=2), was_ends_at=event.at + timedelta(days=1),
+            purpose=EVIL, requested_by=cast.carl, requested_at=event.at,
+        )  # fmt: skip
         Review.objects.create(revision=revision, requested_by=cast.pam, requested_at=event.at, note=EVIL)
         read = make.document(hostile_document())
         draft = drafts.write(document=json.dumps(hostile_document(), indent=1), read=read, by=cast.pam)
@@ -332,7 +341,7 @@ def world(cast: Cast) -> World:
     origin.reset(told)
     ids = {
         "api": "orders", "version": "v1", "number": event.number, "credential": credential.pk, "gateway": gateway.name,
-        "application": application.pk, "subscription": subscription.pk, "plan": plan.pk,
+        "application": application.pk, "subscription": subscription.pk, "plan": plan.pk, "change": change.pk,
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,

@@ -108,6 +108,7 @@ def places(world: World) -> list[Place]:
         ada.patch(f"webhooks/{hook}/", json={"enabled": False}).raise_for_status()
         sent = ada.get(f"webhooks/{hook}/deliveries/").raise_for_status().json()["results"]
         delivery = (sent or [ada.post(f"webhooks/{hook}/test/").raise_for_status().json()])[0]["id"]
+        change = ada.get("change-requests/?status=pending").raise_for_status().json()["results"][0]
         rule = ada.get("approval-rules/").raise_for_status().json()["results"][0]["id"]
         # Nobody is there: who goes on to it is told so.
         provider = {"issuer": PROVIDER, "client_id": "portico", "client_secret": "as good as any", "enabled": True}
@@ -115,6 +116,7 @@ def places(world: World) -> list[Place]:
         keys = {(row["purpose"], row["status"]): row["id"] for row in ada.get("signing-keys/").raise_for_status().json()["results"]}
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
+    orders = next(row["id"] for row in subscriptions if row["status"] == "active" and row["api"] == "orders")
     decision = next(row["number"] for row in events if row["kind"] == "subscription.suspended")
     gold = plans["orders"]["plans"][0]["id"]
     t = f"/t/{TENANT}"
@@ -166,6 +168,9 @@ def places(world: World) -> list[Place]:
         Place("app-subscribe-plans", f"{t}/apps/{app}/subscribe/plans/?api=payments", CARL),
         Place("app-subscription-cancel", f"{t}/apps/subscriptions/{active}/cancel/", CARL),
         Place("app-subscription-answer", f"{t}/apps/subscriptions/{of['pending']}/answer/", CARL),
+        Place("app-subscription-plan", f"{t}/apps/subscriptions/{orders}/plan/", CARL),
+        Place("app-subscription-renew", f"{t}/apps/subscriptions/{change['subscription']}/renew/", CARL),
+        Place("app-subscription-withdraw", f"{t}/apps/change-requests/{change['id']}/withdraw/", CARL),
         Place("app-credential-new", f"{t}/apps/{app}/credentials/new/", CARL),
         Place("app-credential-new:client-secret", f"{t}/apps/{app}/credentials/new/?kind=client_secret", CARL),
         Place("app-credential-new:api-key", f"{t}/apps/{app}/credentials/new/?kind=api_key", CARL),
@@ -195,6 +200,9 @@ def places(world: World) -> list[Place]:
         Place("console-subscription-suspend", f"{c}/subscriptions/{active}/suspend/", ADA),
         Place("console-subscription-resume", f"{c}/subscriptions/{of['suspended']}/resume/", ADA),
         Place("console-subscription-cancel", f"{c}/subscriptions/{active}/cancel/", ADA),
+        Place("console-subscription-dates", f"{c}/subscriptions/{active}/dates/", ADA),
+        Place("console-request-change-approve", f"{c}/change-requests/{change['id']}/approve/", ADA),
+        Place("console-request-change-reject", f"{c}/change-requests/{change['id']}/reject/", ADA),
         Place("console-apis", f"{c}/apis/", PAM),
         Place("console-api", f"{c}/apis/orders/", PAM),
         Place("console-api-edit", f"{c}/apis/orders/edit/", PAM),

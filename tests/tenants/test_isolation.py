@@ -23,6 +23,7 @@ from apis.models import (
     ApiTeam,
     ApprovalRule,
     BrownOut,
+    ChangeRequest,
     Comparison,
     FormQuestion,
     LoggedChange,
@@ -104,6 +105,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     sources.set_source(version, url="https://docs.example.com/of-" + owner.name, every="daily", enabled=True, by=owner)
     SentOnce.objects.create(user=owner, key="one", request="0" * 64, at=at)
     brown_out = BrownOut.objects.create(version=version, starts_at=at, ends_at=at + timedelta(minutes=1))
+    change = ChangeRequest.objects.create(
+        subscription=subscription, kind="plan", plan=plan, was_plan=plan, purpose="A test.", requested_by=owner, requested_at=at
+    )
     approval_rule = ApprovalRule.objects.create(name="Tests", outcome="people")
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
@@ -148,6 +152,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "reviews": review.pk,
             "approval-rules": approval_rule.pk,
             "webhooks": webhook.pk,
+            "change-requests": change.pk,
         },
         "delivery": delivery.pk,
         "purpose": "access_token",
@@ -212,6 +217,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "invitations/": "invitations",
         "members/": "members",
         "subscriptions/": "subscriptions",
+        "change-requests/": "change-requests",
         "requests/": "subscriptions",
         "request-rules/": "approval-rules",
         "approval-rules/": "approval-rules",
@@ -231,7 +237,7 @@ def unknown_ids() -> dict[str, Any]:
         "gateway": "no-such", "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks",
+            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "change-requests",
         )},
     }  # fmt: skip
 
