@@ -154,6 +154,7 @@ def test_the_list_says_how_each_stands(ada: Client, hook: Webhook) -> None:
 
 
 def test_deliveries_are_shown_narrowed_and_turned_over(ada: Client, in_acme: Cast, hook: Webhook, delivery: WebhookDelivery) -> None:
+    ada.get(LIST)
     with queries("console:webhook"):
         shown = text(ada.get(one(hook)))
     assert "127.0.0.1:9 answered 500." in shown
