@@ -1,8 +1,10 @@
 """Ada has events of Acme's sent to a server of hers: signed, in order, again where it took nothing, and to nowhere inside."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,6 +209,14 @@ def test_every_kind_of_the_five_families_is_offered() -> None:
     assert words.whole(["version.retired", "application.created", "version.*", "version.*"]) == ["version.*", "application.created"]
     assert not words.wants(["subscription.*"], "subscription.decision_undone")
     assert not words.wants(["*", "audit.*"], "audit.exported")
+
+
+def test_the_documentation_names_every_kind_and_the_schedule() -> None:
+    told = Path("docs/webhooks.md").read_text()
+    assert sorted(re.findall(r"^\| `(\w+\.\w+)` \|", told, re.MULTILINE)) == sorted(HOOKED)
+    units = {"second": 1, "minute": 60, "hour": 3600}
+    rows = re.findall(r"^\| \d+ \| (\d+) (\w+?)s? \|$", told, re.MULTILINE)
+    assert tuple(timedelta(seconds=int(many) * units[unit]) for many, unit in rows) == SCHEDULE
 
 
 # --- again

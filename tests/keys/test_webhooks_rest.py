@@ -166,6 +166,26 @@ def test_sent_again_with_its_key_it_is_made_once(in_acme: Cast, rest: Rest) -> N
     assert Webhook.objects.count() == 1
 
 
+def test_nobody_waits_for_a_name_under_the_lock(in_acme: Cast, rest: Rest, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, one = rest(in_acme.ada), at(in_acme, f"{hook.pk}/")
+    asked: list[str] = []
+
+    def nowhere(host: str, *_: Any, **__: Any) -> None:
+        asked.append(host)
+        raise OSError
+
+    monkeypatch.setattr("socket.getaddrinfo", nowhere)
+    body = {"url": "https://hooks.example.com/"}
+    assert ada.patch(one, body).status_code == 422
+    assert asked == ["hooks.example.com"]
+    tag = ada.get(one)["ETag"]
+    assert ada.patch(one, {"url": "https://10.0.0.1/"}, headers={"If-Match": tag}).status_code == 422
+    assert ada.patch(one, {"url": "ftp://a.example/"}, headers={"If-Match": tag}).status_code == 422
+    assert ada.patch(one, body, headers={"If-Match": '"another"'}).status_code == 412
+    assert ada.patch(one, body, headers={"If-Match": tag}).json()["url"] == body["url"]
+    assert asked == ["hooks.example.com"], "it is looked up when it is sent"
+
+
 def test_a_service_account_may_where_it_was_given(in_acme: Cast, rest: Rest) -> None:
     account, _ = make.service_account("webhooks.manage", by=in_acme.ada)
     assert "audit.read" in account.permissions, "who has events sent elsewhere reads them"
