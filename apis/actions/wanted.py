@@ -82,8 +82,8 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
         wanted.description["teams"] = _teams(given, now, names, problems)
     if "apis" in given:
         there = {each["slug"]: each for each in now["apis"]}
-        _once(((each["slug"], f"apis[{index}].slug") for index, each in enumerate(given["apis"])), problems)
-        found = [_api(each, there.get(each["slug"]), f"apis[{index}]", names, problems) for index, each in enumerate(given["apis"])]
+        _once(((each["slug"], f"apis.{index}.slug") for index, each in enumerate(given["apis"])), problems)
+        found = [_api(each, there.get(each["slug"]), f"apis.{index}", names, problems) for index, each in enumerate(given["apis"])]
         wanted.description["apis"] = found
     if "applications" in given:
         wanted.description["applications"] = _applications(given["applications"], names, problems)
@@ -92,9 +92,9 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
     if not problems.found and "apis" in given:
         # What is dear comes last: only where the rest can be used.
         for index, each in enumerate(wanted.description["apis"]):
-            _make(each, there.get(each["slug"], EMPTY_API), f"apis[{index}]", wanted=wanted, live=live, at=at, problems=problems)
+            _make(each, there.get(each["slug"], EMPTY_API), f"apis.{index}", wanted=wanted, live=live, at=at, problems=problems)
     if problems.found:
-        raise Invalid(problems.found)
+        raise Invalid({f"description.{path}": said for path, said in problems.found.items()})
     return wanted
 
 
@@ -146,7 +146,7 @@ def _tenant(given: Entry, problems: _Problems) -> Entry:
 def _members(given: list[Entry], names: _Names, problems: _Problems) -> list[Entry]:
     found = []
     for index, each in enumerate(given):
-        path = f"members[{index}]"
+        path = f"members.{index}"
         entry = {**each, "email": address_of(each["email"])}
         for name in ("roles", "custom_roles"):
             if name in each:
@@ -159,7 +159,7 @@ def _members(given: list[Entry], names: _Names, problems: _Problems) -> list[Ent
         if entry["email"] not in names.members and not (entry.get("roles") or entry.get("custom_roles")):
             problems.at(f"{path}.roles", "Whom you invite needs a role.")
         found.append(entry)
-    _once(((each["email"], f"members[{index}].email") for index, each in enumerate(found)), problems)
+    _once(((each["email"], f"members.{index}.email") for index, each in enumerate(found)), problems)
     return found
 
 
@@ -168,7 +168,7 @@ def _teams(given: Mapping[str, Any], now: Description, names: _Names, problems: 
     members = {address_of(each["email"]): each for each in given.get("members", ())}
     found = []
     for index, each in enumerate(given["teams"]):
-        path, entry = f"teams[{index}]", dict(each)
+        path, entry = f"teams.{index}", dict(each)
         if "lead" in entry:
             entry["lead"] = lead = address_of(entry["lead"])
             if lead not in names.members:
@@ -178,7 +178,7 @@ def _teams(given: Mapping[str, Any], now: Description, names: _Names, problems: 
         elif entry["name"].lower() not in there:
             problems.at(f"{path}.lead", "A new team needs a lead.")
         found.append(entry)
-    _once(((each["name"].lower(), f"teams[{index}].name") for index, each in enumerate(found)), problems)
+    _once(((each["name"].lower(), f"teams.{index}.name") for index, each in enumerate(found)), problems)
     return found
 
 
@@ -196,11 +196,11 @@ def _api(given: Entry, now: Entry | None, path: str, names: _Names, problems: _P
     _audience(found, now or EMPTY_API, path, problems)
     _forms(found, path, problems)
     for part in ("plans", "versions"):
-        _once(((each["name"], f"{path}.{part}[{index}].name") for index, each in enumerate(given.get(part, ()))), problems)
+        _once(((each["name"], f"{path}.{part}.{index}.name") for index, each in enumerate(given.get(part, ()))), problems)
     known = {each["name"] for each in (now or EMPTY_API)["plans"]}
     for index, each in enumerate(given.get("plans", ())):
         for name in {"calls", "seconds"} - each.keys() if each["name"] not in known else ():
-            problems.at(f"{path}.plans[{index}].{name}", "A new plan needs this.")
+            problems.at(f"{path}.plans.{index}.{name}", "A new plan needs this.")
     if "versions" in given:
         found["versions"] = [dict(each) for each in given["versions"]]
         for each in found["versions"]:
@@ -237,7 +237,7 @@ def _forms(found: Entry, path: str, problems: _Problems) -> None:
 def _applications(given: list[Entry], names: _Names, problems: _Problems) -> list[Entry]:
     found = []
     for index, each in enumerate(given):
-        path, entry = f"applications[{index}]", dict(each)
+        path, entry = f"applications.{index}", dict(each)
         if ("owner" in each) == ("team" in each):
             problems.at(f"{path}.owner", "Say either owner, a member's e-mail address, or team.")
             continue
@@ -246,7 +246,7 @@ def _applications(given: list[Entry], names: _Names, problems: _Problems) -> lis
         else:
             entry["owner"] = each["owner"].strip().lower()
         found.append(entry)
-    _once(((key_of(each), f"applications[{index}].name") for index, each in enumerate(found)), problems)
+    _once(((key_of(each), f"applications.{index}.name") for index, each in enumerate(found)), problems)
     return found
 
 
@@ -257,7 +257,7 @@ def _subscriptions(given: Mapping[str, Any], now: Description, problems: _Proble
         plans.setdefault(api["slug"], set()).update(plan["name"] for plan in api.get("plans", ()))
     found, paths = [], []
     for index, each in enumerate(given["subscriptions"]):
-        path = f"subscriptions[{index}]"
+        path = f"subscriptions.{index}"
         key = _application(each, described, there, path, problems)
         if each["api"] not in plans:
             problems.at(f"{path}.api", f"There is no API “{each['api']}”, neither here nor in apis.")
@@ -319,7 +319,7 @@ def _done(api: Entry) -> Entry:
 def _make(api: Entry, now: Entry, path: str, *, wanted: Wanted, live: Live, at: datetime, problems: _Problems) -> None:
     there = {each["name"]: each for each in now["versions"]}
     for index, each in enumerate(api.get("versions", ())):
-        key, where = (api["slug"], each["name"]), f"{path}.versions[{index}]"
+        key, where = (api["slug"], each["name"]), f"{path}.versions.{index}"
         old = there.get(each["name"], {})
         mock = each.pop("mock", None)
         document = _document(each, old, f"{where}.document", problems)
