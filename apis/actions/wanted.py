@@ -5,7 +5,8 @@ It takes seconds for many documents, so it runs outside any transaction; what it
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -32,6 +33,9 @@ SECRETS = ("secret", "client_key")
 # What stands in place of one that was sent and differs.
 ANOTHER = "another"
 MOST_PROBLEMS = 50
+# Documents of one description that are read.
+MOST_READ = 500
+_readers = threading.BoundedSemaphore(2)
 # The upstreams of live revisions, by API and version.
 Live: TypeAlias = Mapping[tuple[str, str], Upstream]
 
@@ -54,8 +58,11 @@ class Wanted:
 
 
 class _Problems:
+    """What can't be used, by path; and how many documents were `read` to find out."""
+
     def __init__(self) -> None:
         self.found: dict[str, list[str]] = {}
+        self.read = 0
 
     def at(self, path: str, sentence: str) -> None:
         if len(self.found) < MOST_PROBLEMS:
@@ -91,11 +98,21 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
         wanted.description["subscriptions"] = _subscriptions(given, now, problems)
     if not problems.found and "apis" in given:
         # What is dear comes last: only where the rest can be used.
-        for index, each in enumerate(wanted.description["apis"]):
+        for index, each in _alone(wanted.description["apis"]):
             _make(each, there.get(each["slug"], EMPTY_API), f"apis.{index}", wanted=wanted, live=live, at=at, problems=problems)
     if problems.found:
         raise Invalid({f"description.{path}": said for path, said in problems.found.items()})
     return wanted
+
+
+def _alone(apis: list[Entry]) -> Iterator[tuple[int, Entry]]:
+    """So many descriptions are read at once by one process: hundreds of documents take a minute."""
+    if not _readers.acquire(blocking=False):
+        raise Busy("Portico reads other descriptions just now. Try again in a few seconds.")
+    try:
+        yield from enumerate(apis)
+    finally:
+        _readers.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +363,10 @@ def _document(each: Entry, old: Entry, path: str, problems: _Problems) -> Docume
     """Read, unless it is the live one's as it is exported. In `each` it stands in the normal form then."""
     text = each.get("document")
     if text is None or text == old.get("document"):
+        return None
+    problems.read += 1
+    if problems.read > MOST_READ:
+        problems.at(path, f"More than {MOST_READ} documents differ; describe fewer APIs at once.")
         return None
     try:
         document = openapi.read(text, gateway=settings.GATEWAY_URL)

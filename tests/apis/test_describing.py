@@ -1,11 +1,12 @@
 """A tenant as files describe it: Ada exports it, plans, and applies; nothing else changes, and nothing by half."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
-from apis.actions import plans
+from apis.actions import plans, wanted
 from apis.models import Api, ApiVersion, Subscription
 from tenants.models import Event, Invitation, Membership, Role, Team
 from tenants.people import teams
@@ -269,7 +270,11 @@ def test_one_refusal_undoes_all(orders: Cast, ada: Describing) -> None:
         ({"apis": [{"slug": "orders", "plans": [{"name": "gold", "calls": 0}]}]}, "description.apis.0.plans.0.calls", "greater than"),
         ({"teams": [{"name": "T", "lead": "eve@globex.example"}]}, "description.teams.0.lead", "is no member here"),
         ({"members": [{"email": "x@y.example"}]}, "description.members.0.roles", "needs a role"),
-        ({"subscriptions": [{"application": "No", "api": "orders", "plan": "gold"}]}, "description.subscriptions.0.application", "no application"),
+        (
+            {"subscriptions": [{"application": "No", "api": "orders", "plan": "gold"}]},
+            "description.subscriptions.0.application",
+            "no application",
+        ),
         ({"subscriptions": [{"application": "Shop", "api": "no", "plan": "gold"}]}, "description.subscriptions.0.api", "There is no API"),
         ({"subscriptions": [{"application": "Shop", "api": "orders", "plan": "no"}]}, "description.subscriptions.0.plan", "has no plan"),
         ({"applications": [{"name": "X", "purpose": "Y"}]}, "description.applications.0.owner", "either owner"),
@@ -312,3 +317,46 @@ def test_reading_takes_as_many_queries_for_much_as_for_little(orders: Cast, ada:
             make.subscription(of=make.application(orders.carl, name=f"App {number}"), to=plan)
     with queries("description"):
         ada.export()
+
+
+def test_only_so_many_descriptions_and_documents_are_read_at_once(orders: Cast, ada: Describing, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ada.export()
+    told["apis"][0]["versions"][0]["document"] = json.dumps(make.SCOPED)
+    monkeypatch.setattr(wanted, "MOST_READ", 0)
+    assert "describe fewer APIs at once" in ada.ask("plan", told).json()["errors"]["description.apis.0.versions.0.document"][0]
+    monkeypatch.setattr(wanted, "_readers", threading.BoundedSemaphore(1))
+    with wanted._readers:
+        busy = ada.ask("plan", told)
+    assert busy.status_code == 503
+    assert busy["Retry-After"] == "5"
+
+
+def test_a_document_that_breaks_callers_goes_live_with_a_reason_alone(orders: Cast, ada: Describing) -> None:
+    told = ada.export()
+    without = {**make.DOCUMENT, "paths": {"/orders": make.DOCUMENT["paths"]["/orders"]}}
+    told["apis"][0]["versions"][0]["document"] = json.dumps(without)
+    plan = ada.plan(told)
+    assert plan["differences"][0]["text"] == "new revision: document, goes live; 1 change breaks callers"
+    assert plan["differences"][0]["blocked"] == "Say why it goes live all the same: --breaking."
+    assert ada.ask("apply", told, base=plan["base"]).status_code == 409
+    ada.apply(told, breaking="Nobody reads one.")
+    assert ada.plan(told)["differences"] == []
+
+
+def test_who_sees_no_part_whole_sends_nothing_large(orders: Cast, rest: Rest) -> None:
+    refused = Describing(rest, orders.carl).ask("plan", {"apis": [{"slug": "x" * 100_000}]})
+    assert refused.status_code == 403
+
+
+def test_an_api_that_is_described_no_more_loses_what_it_had(orders: Cast, ada: Describing) -> None:
+    told = ada.export()
+    told["apis"], told["subscriptions"] = [], []
+    plan = ada.plan(told, prune=True)
+    assert lines(plan) == [
+        "- subscription Shop to orders", "- version orders/v1", "- version orders/v1", "- plan orders/gold",
+    ]  # fmt: skip
+    assert plan["losses"][0]["calls"] == ["orders v1"]
+    ada.apply(told, prune=True)
+    with tenant_scope(orders.acme.pk):
+        assert ApiVersion.objects.get().status == "retired"
+    assert ada.export()["apis"][0]["versions"] == []
