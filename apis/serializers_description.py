@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apis import quotas
 from apis.actions.applying import Plan as Planned
 from apis.description import PARTS, Difference
 from apis.models import Api, ApiVersion, Plan
@@ -70,8 +71,16 @@ class PlanDescribed(Described):
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
     approval = Choice(choices=Plan.Approval.choices, required=False)
+    quota = serializers.IntegerField(min_value=0, max_value=quotas.MOST_CALLS, required=False)
+    quota_period = Choice(choices=Plan.Period.choices, required=False)
+    quota_time_zone = Text(max_length=64, required=False)
     status = Choice(choices=[each for each in Plan.Status.choices if each[0] != Plan.Status.CLOSED], required=False)
     reason = Text(max_length=500, allow_blank=True, required=False)
+
+    def validate_quota_time_zone(self, given: str) -> str:
+        if not quotas.is_zone(given):
+            raise serializers.ValidationError("This is no time zone; write for example UTC, or Europe/Berlin.")
+        return given
 
 
 class UpstreamDescribed(Described, UpstreamIn):

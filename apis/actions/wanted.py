@@ -218,12 +218,22 @@ def _api(given: Entry, now: Entry | None, path: str, names: _Names, problems: _P
     for index, each in enumerate(given.get("plans", ())):
         for name in {"calls", "seconds"} - each.keys() if each["name"] not in known else ():
             problems.at(f"{path}.plans.{index}.{name}", "A new plan needs this.")
+    if "plans" in given:
+        quotas = {each["name"]: each["quota"] for each in (now or EMPTY_API)["plans"]}
+        found["plans"] = [_plan(each, quotas.get(each["name"], 0)) for each in given["plans"]]
     if "versions" in given:
         found["versions"] = [dict(each) for each in given["versions"]]
         for each in found["versions"]:
             if each.get("sunset"):
                 each["sunset"] = each["sunset"].isoformat()
     return found
+
+
+def _plan(given: Entry, quota: int) -> Entry:
+    """Of what is not counted neither period nor zone matters."""
+    if not given.get("quota", quota):
+        return {name: value for name, value in given.items() if name not in {"quota_period", "quota_time_zone"}}
+    return dict(given)
 
 
 def _audience(found: Entry, now: Entry, path: str, problems: _Problems) -> None:

@@ -106,7 +106,7 @@ def test_what_is_described_is_done_with_its_usual_events_and_a_receipt(orders: C
 
 
 def test_a_whole_api_is_made(cast: Cast, ada: Describing) -> None:
-    told = {
+    told: dict[str, Any] = {
         "tenant": {"name": "Acme Inc", "categories": ["Trade"]},
         "apis": [
             {
@@ -196,21 +196,41 @@ def test_what_is_not_described_stays_and_goes_only_with_prune(orders: Cast, ada:
 
 def test_nobody_approves_what_they_asked_for_themselves(orders: Cast, ada: Describing, rest: Rest) -> None:
     told = ada.export()
-    told["applications"].append({"name": "Desk", "owner": "pam@acme.example", "purpose": "Help."})
-    told["members"][2]["roles"] = ["publisher", "developer"]
-    told["subscriptions"].append({"application": "Desk", "api": "orders", "plan": "gold", "status": "active"})
-    ada.apply(told)
-    waiting = ada.plan(told)["differences"]
-    assert [(each["sign"], each["text"]) for each in waiting] == [
-        ("!", "waits for another approver: nobody decides a request of their own")
+    told["applications"] += [
+        {"name": "Desk", "owner": "ada@acme.example", "purpose": "Help."},
+        {"name": "Stand", "owner": "carl@acme.example", "purpose": "Help."},
     ]
+    for name in ("Desk", "Stand"):
+        told["subscriptions"].append({"application": name, "api": "orders", "plan": "gold", "status": "active", "purpose": "Help."})
+    assert [each["text"] for each in ada.apply(told)["differences"][2:]] == [
+        "under gold, asked for; somebody else has to approve it, unless the plan or a rule approves by itself",
+        "under gold, added",
+    ]
+    [waiting] = ada.plan(told)["differences"]
+    assert (waiting["sign"], waiting["what"]) == ("!", "subscription Desk to orders")
+    assert "nobody decides a request of their own" in waiting["text"]
     with tenant_scope(orders.acme.pk):
         bert = make.member(orders.acme, "bert@acme.example", Role.ADMIN)
     berts = Describing(rest, bert)
-    told["members"] = berts.export()["members"]
-    assert lines(berts.apply(told)) == ["~ subscription Desk to orders"]
+    assert lines(berts.apply({"subscriptions": told["subscriptions"]})) == ["~ subscription Desk to orders"]
+    assert {each["status"] for each in berts.export()["subscriptions"]} == {"active"}
+
+
+def test_where_two_people_decide_one_is_not_enough(orders: Cast, ada: Describing, rest: Rest) -> None:
+    told = ada.export()
+    told["apis"][0]["plans"][0] |= {"approval": "two_people", "quota": 5_000, "quota_period": "day", "quota_time_zone": "Europe/Berlin"}
+    told["applications"].append({"name": "Desk", "owner": "carl@acme.example", "purpose": "Help."})
+    told["subscriptions"].append({"application": "Desk", "api": "orders", "plan": "gold", "purpose": "Help."})
+    ada.apply(told)
     with tenant_scope(orders.acme.pk):
-        assert Subscription.objects.get(application__name="Desk").status == "active"
+        bert, cleo = (make.member(orders.acme, f"{name}@acme.example", Role.ADMIN) for name in ("bert", "cleo"))
+    asked = {"subscriptions": told["subscriptions"]}
+    berts, cleos = Describing(rest, bert), Describing(rest, cleo)
+    assert berts.apply(asked)["differences"][0]["text"] == "approved, as the first of two people"
+    assert [each["sign"] for each in berts.plan(asked)["differences"]] == ["!"]
+    assert cleos.apply(asked)["differences"][0]["text"] == "approved"
+    assert cleos.plan(asked)["differences"] == []
+    assert cleos.export()["apis"][0]["plans"][0]["quota"] == 5_000
 
 
 def test_a_plan_that_is_true_no_more_is_refused_and_what_changed_is_told(orders: Cast, ada: Describing) -> None:

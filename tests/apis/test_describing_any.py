@@ -79,7 +79,14 @@ class World:
         for name in self.chance.sample(["v1", "v2", "v1.1"], self.chance.randint(0, 2)):
             self.version(api, name)
         for name in self.chance.sample(["gold", "on", "silver"], self.chance.randint(0, 2)):
-            plan = make.plan(api, name=name, calls=self.chance.randint(1, 99), seconds=60, approval=self.one(["manual", "automatic"]))
+            plan = make.plan(
+                api,
+                name=name,
+                calls=self.chance.randint(1, 99),
+                seconds=60,
+                approval=self.one(["manual", "automatic", "two_people"]),
+                quota=self.one([None, 9]),
+            )
             assert plan.status == "published"
 
     def version(self, api: Api, name: str) -> None:
