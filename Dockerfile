@@ -13,9 +13,9 @@ RUN useradd --system --uid 10001 --home-dir /portico portico && \
 COPY --from=packages /packages /packages
 WORKDIR /portico
 COPY . .
-# The command line, beside the interpreter that has its packages.
-RUN /packages/bin/python -m cli.launcher
 ENV PATH=/packages/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2 \
     DJANGO_SETTINGS_MODULE=portal.settings PORTICO_VAR=/var/lib/portico
+# The command line, beside the interpreter that has its packages.
+RUN python -m cli.launcher
 USER portico
 VOLUME /var/lib/portico
