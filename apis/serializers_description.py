@@ -9,7 +9,7 @@ from apis import quotas
 from apis.actions.applying import Plan as Planned
 from apis.description import PARTS, Difference
 from apis.models import Api, ApiVersion, Plan
-from apis.openapi_source import MAX_BYTES
+from apis.openapi import BY_A_JOB
 from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
 from apis.serializers_policies import PoliciesIn
 from apis.serializers_upstreams import UpstreamIn
@@ -101,7 +101,8 @@ class VersionDescribed(Described):
     reason = Text(max_length=500, allow_blank=True, required=False)
     sunset = serializers.DateTimeField(required=False, allow_null=True)
     successor = Text(max_length=20, allow_blank=True, required=False)
-    document = serializers.CharField(max_length=MAX_BYTES, trim_whitespace=False, required=False)
+    # One that a job has read comes back as it is; another one as large is refused by who reads it.
+    document = serializers.CharField(max_length=BY_A_JOB.most_bytes, trim_whitespace=False, required=False)
     mock = serializers.BooleanField(required=False)
     upstream = UpstreamDescribed(required=False)
 

@@ -19,6 +19,7 @@ LISTS = ("members", "teams", "applications", "subscriptions")
 TENANT = "tenant.yaml"
 KNOWN = (TENANT, *(f"{name}.yaml" for name in LISTS))
 MOST_BYTES = 2 * 1024 * 1024
+MOST_OF_DOCUMENT = 16 * 1024 * 1024
 MOST_TOGETHER = 18 * 1024 * 1024
 _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 _VERSION = re.compile(r"v[0-9]{1,4}(?:\.[0-9]{1,4})?")
@@ -45,7 +46,7 @@ class Folder:
         found: str = self.read.hexdigest()
         return found
 
-    def text(self, path: Path, *, named_at: Place | None = None) -> str:
+    def text(self, path: Path, *, named_at: Place | None = None, most: int = MOST_BYTES) -> str:
         """
         :raises Refused: it is not there, not in this folder, too large, or no text.
         """
@@ -60,11 +61,11 @@ class Folder:
         if not inside.is_file():
             raise refuse(place, f"{shown} is no file.")
         with inside.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+            raw = file.read(most + 1)
         self.size += len(raw)
         self.read.update(f"{shown}\0{len(raw)}\0".encode() + raw)
-        if len(raw) > MOST_BYTES:
-            raise refuse(place, f"{shown} has more than {MOST_BYTES // 1024 // 1024} MB.")
+        if len(raw) > most:
+            raise refuse(place, f"{shown} has more than {most // 1024 // 1024} MB.")
         if self.size > MOST_TOGETHER:
             raise refuse(place, f"These files have more than {MOST_TOGETHER // 1024 // 1024} MB together.")
         try:
@@ -141,7 +142,7 @@ def _version(found: Folder, folder: Path, each: dict[str, Any], at: tuple[str | 
         path = folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise refuse(place or Place(str(folder)), f"{name} leads out of this folder.")
-        each["document"] = found.text(path, named_at=place)
+        each["document"] = found.text(path, named_at=place, most=MOST_OF_DOCUMENT)
         found.documents[*at, "document"] = str(path.relative_to(found.root))
     upstream = each.get("upstream")
     for name in ("secret", "client_key"):

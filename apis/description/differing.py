@@ -86,7 +86,7 @@ def _tenant(now: Entry, wanted: Entry, *, prune: bool) -> Iterator[Difference]:
         told = {name: wanted[name] for name in changed}
         yield Difference("~", "tenant", "; ".join(changed.values()), "settings.manage", "settings", told=told)
     there = now["categories"]
-    given = wanted["categories"] if "categories" in wanted else there
+    given: Any = wanted.get("categories", there)
     for name in given:
         if name not in there:
             yield Difference("+", f"category {name}", "", "settings.manage", "add_category", (name,), order=1)
