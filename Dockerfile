@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Portico's own processes: web, worker, beat, control, usage, and the commands of manage.py. The servers have images of their own.
+# Portico's own processes: web, worker, beat, control, usage, the commands of manage.py, and `portico`. The servers have images of their own.
 
 FROM python:3.13-slim AS packages
 WORKDIR /portico
@@ -15,5 +15,7 @@ WORKDIR /portico
 COPY . .
 ENV PATH=/packages/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2 \
     DJANGO_SETTINGS_MODULE=portal.settings PORTICO_VAR=/var/lib/portico
+# The command line, beside the interpreter that has its packages.
+RUN python -m cli.launcher
 USER portico
 VOLUME /var/lib/portico

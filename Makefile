@@ -35,6 +35,7 @@ setup: ## make .venv with exactly the packages of requirements.lock
 	"$$found" -m venv --clear $(VENV) && \
 	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	cp requirements.lock $(VENV)/requirements.lock
+	@test -x $(VENV)/bin/portico || $(PY) -m cli.launcher
 
 demo: setup ## do the main job on a stack of its own, show each step with its time, stop
 	@$(PY) manage.py demo
@@ -88,7 +89,7 @@ check-style: setup
 
 check-security: setup
 	@$(PY) -m bandit --quiet --recursive --configfile pyproject.toml --format custom --msg-template "{relpath}:{line}: {test_id} {msg}" \
-		apis gateway keys portal tenants manage.py > $(VENV)/security.log 2>&1 || { grep -v WARNING $(VENV)/security.log; exit 1; }
+		apis cli gateway keys portal tenants manage.py > $(VENV)/security.log 2>&1 || { grep -v WARNING $(VENV)/security.log; exit 1; }
 
 check-types: setup
 	@$(PY) -m mypy --no-error-summary .

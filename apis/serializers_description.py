@@ -5,10 +5,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apis import quotas
 from apis.actions.applying import Plan as Planned
 from apis.description import PARTS, Difference
 from apis.models import Api, ApiVersion, Plan
-from apis.openapi_source import MAX_BYTES
+from apis.openapi import BY_A_JOB
 from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
 from apis.serializers_policies import PoliciesIn
 from apis.serializers_upstreams import UpstreamIn
@@ -70,8 +71,16 @@ class PlanDescribed(Described):
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
     approval = Choice(choices=Plan.Approval.choices, required=False)
+    quota = serializers.IntegerField(min_value=0, max_value=quotas.MOST_CALLS, required=False)
+    quota_period = Choice(choices=Plan.Period.choices, required=False)
+    quota_time_zone = Text(max_length=64, required=False)
     status = Choice(choices=[each for each in Plan.Status.choices if each[0] != Plan.Status.CLOSED], required=False)
     reason = Text(max_length=500, allow_blank=True, required=False)
+
+    def validate_quota_time_zone(self, given: str) -> str:
+        if not quotas.is_zone(given):
+            raise serializers.ValidationError("This is no time zone; write for example UTC, or Europe/Berlin.")
+        return given
 
 
 class UpstreamDescribed(Described, UpstreamIn):
@@ -92,7 +101,8 @@ class VersionDescribed(Described):
     reason = Text(max_length=500, allow_blank=True, required=False)
     sunset = serializers.DateTimeField(required=False, allow_null=True)
     successor = Text(max_length=20, allow_blank=True, required=False)
-    document = serializers.CharField(max_length=MAX_BYTES, trim_whitespace=False, required=False)
+    # One that a job has read comes back as it is; another one as large is refused by who reads it.
+    document = serializers.CharField(max_length=BY_A_JOB.most_bytes, trim_whitespace=False, required=False)
     mock = serializers.BooleanField(required=False)
     upstream = UpstreamDescribed(required=False)
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from apis import balancing, connections
 from apis.balancing import Balancing
@@ -19,6 +19,8 @@ from keys.models import Application
 from tenants.models import CustomRole, EventCounter, Invitation, Membership, ServiceAccount, Team, TeamMember, TenantSettings, User
 from tenants.people.settings import FIELDS, SHOWN
 
+# A subscription by its application's name, whose that is, and the API.
+Named: TypeAlias = tuple[str, str, str]
 # What nobody has to write.
 _BY_ITSELF: Entry = {
     "connect_timeout_ms": 5_000,
@@ -30,8 +32,8 @@ _BY_ITSELF: Entry = {
 
 
 def describe(*, by: User) -> Description:
-    """All of the tenant in scope. Beside the parts of a description: the tenant's own `roles`, who is `invited`, and the `own_requests`
-    that `by` can't decide.
+    """All of the tenant in scope. Beside the parts of a description: the tenant's own `roles`, who is `invited`, the `own_requests`
+    that `by` can't decide, whose applications are `mine`, and the requests that need two people of whom the first is missing.
 
     A constant number of queries, whatever there is.
     """
@@ -44,7 +46,9 @@ def describe(*, by: User) -> Description:
     for membership, team, team_id in rows:
         teams_of.setdefault(membership, []).append(team)
         people.setdefault(team_id, set()).add(user_of.get(membership))
-    subscriptions, own = _subscriptions(by, people)
+    subscriptions, own, first_missing = _subscriptions(by, people)
+    me = ServiceAccount.objects.person_behind(by)
+    services = ServiceAccount.objects.filter(people__contains=[me.pk]).values_list("user__email", flat=True)
     return {
         "tenant": _tenant(),
         "members": [
@@ -66,6 +70,8 @@ def describe(*, by: User) -> Description:
         "roles": sorted(custom.values()),
         "invited": sorted(Invitation.objects.filter(status=Invitation.Status.PENDING).values_list("email", flat=True)),
         "own_requests": own,
+        "mine": sorted({by.email, me.email, *services, *(f"team {name}" for name in Team.objects.of(me).values_list("name", flat=True))}),
+        "first_missing": first_missing,
     }
 
 
@@ -76,7 +82,7 @@ def number() -> int:
 
 def digest(description: Description, *, at: int) -> str:
     """What a description is told from another by, and the event up to which nothing had changed."""
-    told = {name: value for name, value in description.items() if name != "own_requests"}
+    told = {name: value for name, value in description.items() if name not in {"own_requests", "mine"}}
     text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return f"{at}.{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
@@ -131,6 +137,8 @@ def _plan(of: Plan) -> Entry:
         "calls": of.calls,
         "seconds": of.seconds,
         "approval": str(of.approval),
+        "quota": of.quota or 0,
+        **({"quota_period": str(of.quota_period), "quota_time_zone": of.quota_time_zone} if of.quota else {}),
         "status": str(of.status),
         "reason": of.reason if of.status == Plan.Status.DEPRECATED else "",
     }
@@ -216,12 +224,12 @@ def _whose(of: Application) -> Entry:
     return {"team": of.team.name} if of.team else {"owner": of.owner.email}
 
 
-def _subscriptions(by: User, people: Mapping[Any, set[Any]]) -> tuple[list[Entry], list[tuple[str, str, str]]]:
+def _subscriptions(by: User, people: Mapping[Any, set[Any]]) -> tuple[list[Entry], list[Named], list[Named]]:
     """:param people: by the id of a team, who is in it."""
     rows = Subscription.objects.open().select_related("application__owner", "application__team", "api", "plan")
     services = dict(ServiceAccount.objects.values_list("user_id", "people"))
     me = ServiceAccount.objects.person_behind(by).pk
-    found, own = [], []
+    found, own, first_missing = [], [], []
     for each in rows:
         application = each.application
         found.append(
@@ -237,12 +245,17 @@ def _subscriptions(by: User, people: Mapping[Any, set[Any]]) -> tuple[list[Entry
         )
         # As Subscription.is_own_of has it, for all of them at once.
         theirs = {application.owner_id, *services.get(application.owner_id, ()), *people.get(application.team_id, ())}
-        asked = {each.requested_by_id} if each.requested_by_id not in services else set(services[each.requested_by_id])
-        if me in theirs or me in asked:
-            whose = f"team {application.team.name}" if application.team else application.owner.email
-            own.append((application.name, whose, each.api.slug))
+        asked = {pk for person in each.asked_by for pk in services.get(person, [person])}
+        # Who was the first of two is not the second.
+        first = services.get(each.first_approved_by_id, [each.first_approved_by_id]) if each.first_approved_by_id else []
+        whose = f"team {application.team.name}" if application.team else application.owner.email
+        named = (application.name, whose, each.api.slug)
+        if me in theirs or me in asked or me in first:
+            own.append(named)
+        if each.approvals_needed > 1 and each.first_approved_by_id is None and each.status == Subscription.Status.PENDING:
+            first_missing.append(named)
     key = ("application", "team", "owner", "api")
-    return sorted(found, key=lambda each: tuple(each.get(name, "") for name in key)), own
+    return sorted(found, key=lambda each: tuple(each.get(name, "") for name in key)), sorted(own), sorted(first_missing)
 
 
 def given_of(row: Upstream) -> Entry:

@@ -8,7 +8,21 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from apis.actions import applications, catalogue, gate, plans, policies, publishing, reviews, subscriptions, teams, versions
+from apis.actions import (
+    adding,
+    applications,
+    approval_rules,
+    catalogue,
+    gate,
+    plans,
+    policies,
+    publishing,
+    reviews,
+    subscriptions,
+    teams,
+    two_people,
+    versions,
+)
 from apis.description import Difference, Key
 from apis.models import Api, ApiVersion, Category, Plan, Revision, Subscription
 from apis.openapi import Document
@@ -233,8 +247,23 @@ class Work:
         if each.told["to"] == "suspended" and found.status == Subscription.Status.ACTIVE:
             subscriptions.suspend(found, reason=each.told["reason"] or "Described so.", by=self.by)
 
+    def _add(self, each: Difference) -> None:
+        key, slug = each.at
+        application, plan = _application(key), Plan.objects.select_related("api").get(api__slug=slug, name=each.told["plan"])
+        meant = Subscription(application=application, api=plan.api, plan=plan, purpose=each.told["purpose"], requested_by=self.by)
+        if two_people.needed(plan, approval_rules.rule_for(meant)) > 1:
+            # Which no difference can see; it waits then.
+            self._request(each)
+            return
+        found, _event = adding.add(application, api=plan.api, plan=plan, reason=each.told["purpose"], by=self.by)
+        if each.told["to"] == "suspended":
+            subscriptions.suspend(found, reason=each.told["reason"], by=self.by)
+
     def _approve(self, each: Difference) -> None:
         subscriptions.approve(_subscription(each), by=self.by)
+
+    def _approve_first(self, each: Difference) -> None:
+        self._approve(each)
 
     def _resume(self, each: Difference) -> None:
         subscriptions.resume(_subscription(each), by=self.by)

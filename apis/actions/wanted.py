@@ -5,7 +5,8 @@ It takes seconds for many documents, so it runs outside any transaction; what it
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -32,6 +33,9 @@ SECRETS = ("secret", "client_key")
 # What stands in place of one that was sent and differs.
 ANOTHER = "another"
 MOST_PROBLEMS = 50
+# Documents of one description that are read.
+MOST_READ = 500
+_readers = threading.BoundedSemaphore(2)
 # The upstreams of live revisions, by API and version.
 Live: TypeAlias = Mapping[tuple[str, str], Upstream]
 
@@ -54,8 +58,11 @@ class Wanted:
 
 
 class _Problems:
+    """What can't be used, by path; and how many documents were `read` to find out."""
+
     def __init__(self) -> None:
         self.found: dict[str, list[str]] = {}
+        self.read = 0
 
     def at(self, path: str, sentence: str) -> None:
         if len(self.found) < MOST_PROBLEMS:
@@ -82,8 +89,8 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
         wanted.description["teams"] = _teams(given, now, names, problems)
     if "apis" in given:
         there = {each["slug"]: each for each in now["apis"]}
-        _once(((each["slug"], f"apis[{index}].slug") for index, each in enumerate(given["apis"])), problems)
-        found = [_api(each, there.get(each["slug"]), f"apis[{index}]", names, problems) for index, each in enumerate(given["apis"])]
+        _once(((each["slug"], f"apis.{index}.slug") for index, each in enumerate(given["apis"])), problems)
+        found = [_api(each, there.get(each["slug"]), f"apis.{index}", names, problems) for index, each in enumerate(given["apis"])]
         wanted.description["apis"] = found
     if "applications" in given:
         wanted.description["applications"] = _applications(given["applications"], names, problems)
@@ -91,11 +98,21 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
         wanted.description["subscriptions"] = _subscriptions(given, now, problems)
     if not problems.found and "apis" in given:
         # What is dear comes last: only where the rest can be used.
-        for index, each in enumerate(wanted.description["apis"]):
-            _make(each, there.get(each["slug"], EMPTY_API), f"apis[{index}]", wanted=wanted, live=live, at=at, problems=problems)
+        for index, each in _alone(wanted.description["apis"]):
+            _make(each, there.get(each["slug"], EMPTY_API), f"apis.{index}", wanted=wanted, live=live, at=at, problems=problems)
     if problems.found:
-        raise Invalid(problems.found)
+        raise Invalid({f"description.{path}": said for path, said in problems.found.items()})
     return wanted
+
+
+def _alone(apis: list[Entry]) -> Iterator[tuple[int, Entry]]:
+    """So many descriptions are read at once by one process: hundreds of documents take a minute."""
+    if not _readers.acquire(blocking=False):
+        raise Busy("Portico reads other descriptions just now. Try again in a few seconds.")
+    try:
+        yield from enumerate(apis)
+    finally:
+        _readers.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +163,7 @@ def _tenant(given: Entry, problems: _Problems) -> Entry:
 def _members(given: list[Entry], names: _Names, problems: _Problems) -> list[Entry]:
     found = []
     for index, each in enumerate(given):
-        path = f"members[{index}]"
+        path = f"members.{index}"
         entry = {**each, "email": address_of(each["email"])}
         for name in ("roles", "custom_roles"):
             if name in each:
@@ -159,7 +176,7 @@ def _members(given: list[Entry], names: _Names, problems: _Problems) -> list[Ent
         if entry["email"] not in names.members and not (entry.get("roles") or entry.get("custom_roles")):
             problems.at(f"{path}.roles", "Whom you invite needs a role.")
         found.append(entry)
-    _once(((each["email"], f"members[{index}].email") for index, each in enumerate(found)), problems)
+    _once(((each["email"], f"members.{index}.email") for index, each in enumerate(found)), problems)
     return found
 
 
@@ -168,7 +185,7 @@ def _teams(given: Mapping[str, Any], now: Description, names: _Names, problems: 
     members = {address_of(each["email"]): each for each in given.get("members", ())}
     found = []
     for index, each in enumerate(given["teams"]):
-        path, entry = f"teams[{index}]", dict(each)
+        path, entry = f"teams.{index}", dict(each)
         if "lead" in entry:
             entry["lead"] = lead = address_of(entry["lead"])
             if lead not in names.members:
@@ -178,7 +195,7 @@ def _teams(given: Mapping[str, Any], now: Description, names: _Names, problems: 
         elif entry["name"].lower() not in there:
             problems.at(f"{path}.lead", "A new team needs a lead.")
         found.append(entry)
-    _once(((each["name"].lower(), f"teams[{index}].name") for index, each in enumerate(found)), problems)
+    _once(((each["name"].lower(), f"teams.{index}.name") for index, each in enumerate(found)), problems)
     return found
 
 
@@ -196,17 +213,27 @@ def _api(given: Entry, now: Entry | None, path: str, names: _Names, problems: _P
     _audience(found, now or EMPTY_API, path, problems)
     _forms(found, path, problems)
     for part in ("plans", "versions"):
-        _once(((each["name"], f"{path}.{part}[{index}].name") for index, each in enumerate(given.get(part, ()))), problems)
+        _once(((each["name"], f"{path}.{part}.{index}.name") for index, each in enumerate(given.get(part, ()))), problems)
     known = {each["name"] for each in (now or EMPTY_API)["plans"]}
     for index, each in enumerate(given.get("plans", ())):
         for name in {"calls", "seconds"} - each.keys() if each["name"] not in known else ():
-            problems.at(f"{path}.plans[{index}].{name}", "A new plan needs this.")
+            problems.at(f"{path}.plans.{index}.{name}", "A new plan needs this.")
+    if "plans" in given:
+        quotas = {each["name"]: each["quota"] for each in (now or EMPTY_API)["plans"]}
+        found["plans"] = [_plan(each, quotas.get(each["name"], 0)) for each in given["plans"]]
     if "versions" in given:
         found["versions"] = [dict(each) for each in given["versions"]]
         for each in found["versions"]:
             if each.get("sunset"):
                 each["sunset"] = each["sunset"].isoformat()
     return found
+
+
+def _plan(given: Entry, quota: int) -> Entry:
+    """Of what is not counted neither period nor zone matters."""
+    if not given.get("quota", quota):
+        return {name: value for name, value in given.items() if name not in {"quota_period", "quota_time_zone"}}
+    return dict(given)
 
 
 def _audience(found: Entry, now: Entry, path: str, problems: _Problems) -> None:
@@ -237,7 +264,7 @@ def _forms(found: Entry, path: str, problems: _Problems) -> None:
 def _applications(given: list[Entry], names: _Names, problems: _Problems) -> list[Entry]:
     found = []
     for index, each in enumerate(given):
-        path, entry = f"applications[{index}]", dict(each)
+        path, entry = f"applications.{index}", dict(each)
         if ("owner" in each) == ("team" in each):
             problems.at(f"{path}.owner", "Say either owner, a member's e-mail address, or team.")
             continue
@@ -246,7 +273,7 @@ def _applications(given: list[Entry], names: _Names, problems: _Problems) -> lis
         else:
             entry["owner"] = each["owner"].strip().lower()
         found.append(entry)
-    _once(((key_of(each), f"applications[{index}].name") for index, each in enumerate(found)), problems)
+    _once(((key_of(each), f"applications.{index}.name") for index, each in enumerate(found)), problems)
     return found
 
 
@@ -257,7 +284,7 @@ def _subscriptions(given: Mapping[str, Any], now: Description, problems: _Proble
         plans.setdefault(api["slug"], set()).update(plan["name"] for plan in api.get("plans", ()))
     found, paths = [], []
     for index, each in enumerate(given["subscriptions"]):
-        path = f"subscriptions[{index}]"
+        path = f"subscriptions.{index}"
         key = _application(each, described, there, path, problems)
         if each["api"] not in plans:
             problems.at(f"{path}.api", f"There is no API “{each['api']}”, neither here nor in apis.")
@@ -319,7 +346,7 @@ def _done(api: Entry) -> Entry:
 def _make(api: Entry, now: Entry, path: str, *, wanted: Wanted, live: Live, at: datetime, problems: _Problems) -> None:
     there = {each["name"]: each for each in now["versions"]}
     for index, each in enumerate(api.get("versions", ())):
-        key, where = (api["slug"], each["name"]), f"{path}.versions[{index}]"
+        key, where = (api["slug"], each["name"]), f"{path}.versions.{index}"
         old = there.get(each["name"], {})
         mock = each.pop("mock", None)
         document = _document(each, old, f"{where}.document", problems)
@@ -346,6 +373,10 @@ def _document(each: Entry, old: Entry, path: str, problems: _Problems) -> Docume
     """Read, unless it is the live one's as it is exported. In `each` it stands in the normal form then."""
     text = each.get("document")
     if text is None or text == old.get("document"):
+        return None
+    problems.read += 1
+    if problems.read > MOST_READ:
+        problems.at(path, f"More than {MOST_READ} documents differ; describe fewer APIs at once.")
         return None
     try:
         document = openapi.read(text, gateway=settings.GATEWAY_URL)

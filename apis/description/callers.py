@@ -64,9 +64,9 @@ def _step(each: Difference, versions: Any, applications: Any, subscriptions: Any
                 del subscriptions[at]
         case "cancel":
             subscriptions.pop(each.at, None)
-        case "request":
+        case "request" | "add":
             automatic = plans.get((each.at[1], each.told["plan"]), {}).get("approval") == "automatic"
-            status = each.told["to"] if automatic else "pending"
+            status = each.told["to"] if automatic or each.verb == "add" else "pending"
             (name, _owner), api = each.at
             told = {"application": name, **whose(each.at[0]), "api": api, "plan": each.told["plan"]}
             subscriptions[each.at] = {**told, "status": status}

@@ -35,6 +35,7 @@ _SAID = {
 # What closes something comes after all that opens, so that what is described as going can still be begun with.
 _CLOSING = {"block", "deprecate", "retire", "close"}
 _REVIEWED = "A second person approves revisions of this API; import this one on its page, and ask for a review."
+_TERMS = ("approval", "quota", "quota_period", "quota_time_zone")
 _LONGEST_VALUE = 60
 
 
@@ -85,7 +86,7 @@ def _tenant(now: Entry, wanted: Entry, *, prune: bool) -> Iterator[Difference]:
         told = {name: wanted[name] for name in changed}
         yield Difference("~", "tenant", "; ".join(changed.values()), "settings.manage", "settings", told=told)
     there = now["categories"]
-    given: list[str] = wanted.get("categories", there)
+    given: Any = wanted.get("categories", there)
     for name in given:
         if name not in there:
             yield Difference("+", f"category {name}", "", "settings.manage", "add_category", (name,), order=1)
@@ -202,11 +203,11 @@ def _plans(slug: str, was: Entry, now: Entry, *, prune: bool) -> Iterator[Differ
         at, what = (slug, each["name"]), f"plan {slug}/{each['name']}"
         old = there.get(each["name"])
         if old is None:
-            old = {"status": "staging", "approval": "manual", **each, "reason": ""} | {"status": "staging"}
-            told = {name: old[name] for name in ("calls", "seconds", "approval")}
+            old = {"approval": "manual", **each, "status": "staging", "reason": ""}
+            told = {name: old[name] for name in ("calls", "seconds", *_TERMS) if name in old}
             yield Difference("+", what, f"{old['calls']} calls in {old['seconds']} s", "apis.publish", "create_plan", at, told, order=46)
         else:
-            changed = dict(_changes(old, each, ("calls", "seconds", "approval")))
+            changed = dict(_changes(old, each, ("calls", "seconds", *_TERMS)))
             if changed:
                 told = {name: each[name] for name in changed}
                 yield Difference("~", what, "; ".join(changed.values()), "apis.publish", "change_plan", at, told, order=46)
@@ -318,7 +319,10 @@ def application_called(key: Key) -> str:
 
 def _subscriptions(now: Description, wanted: Description, *, prune: bool) -> Iterator[Difference]:
     there = {(key_of(each, "application"), each["api"]): each for each in now["subscriptions"]}
-    own = set(now["own_requests"])
+    own, mine, first_missing = set(now["own_requests"]), set(now["mine"]), set(now["first_missing"])
+    two = {
+        (api["slug"], plan["name"]) for api in _known(now, wanted) for plan in api.get("plans", ()) if plan.get("approval") == "two_people"
+    }
     named = set()
     for each in wanted["subscriptions"]:
         at = (key_of(each, "application"), each["api"])
@@ -331,12 +335,15 @@ def _subscriptions(now: Description, wanted: Description, *, prune: bool) -> Ite
             was = None
         if was is None:
             told = {"plan": each["plan"], "purpose": each.get("purpose") or "Described.", "to": to, "reason": each.get("reason", "")}
+            if to != "pending" and at[0][1] not in mine and (at[1], each["plan"]) not in two:
+                yield Difference("+", what, f"under {each['plan']}, added", _DECIDE, "add", at, told, 65, _unsaid(to, told))
+                continue
             text = f"under {each['plan']}, asked for"
             if to != "pending":
-                text += "; another approver has to approve it, unless the plan or a rule approves by itself"
+                text += "; somebody else has to approve it, unless the plan or a rule approves by itself"
             yield Difference("+", what, text, _DECIDE, "request", at, told, order=65)
             continue
-        yield from _decisions(was, each, to, what, at, own=_name(at) in own)
+        yield from _decisions(was, each, to, at, own=_name(at) in own, first=_name(at) in first_missing)
     if prune:
         for at, was in there.items():
             if at not in named:
@@ -351,13 +358,28 @@ def _name(at: tuple[Key, str]) -> tuple[str, str, str]:
     return (*at[0], at[1])
 
 
-def _decisions(was: Entry, each: Entry, to: str, what: str, at: tuple[Key, str], *, own: bool) -> Iterator[Difference]:
-    """What becomes of a subscription under the same plan. That it is pending asks for nothing more than that it was asked for."""
-    told = {"reason": each.get("reason", "")}
-    unsaid = "" if told["reason"] else "Say why, as its reason."
+def _known(now: Description, wanted: Description) -> Iterator[Entry]:
+    yield from now["apis"]
+    yield from wanted.get("apis", ())
+
+
+def _unsaid(to: str, told: Mapping[str, Any]) -> str:
+    return "Say why, as its reason." if to == "suspended" and not told["reason"] else ""
+
+
+def _decisions(was: Entry, each: Entry, to: str, at: tuple[Key, str], *, own: bool, first: bool) -> Iterator[Difference]:
+    """What becomes of a subscription under the same plan. That it is pending asks for nothing more than that it was asked for.
+
+    :param own: whoever applies it can't decide it. :param first: it needs two people, of whom none has approved it.
+    """
+    told, what = {"reason": each.get("reason", "")}, f"subscription {at[0][0]} to {at[1]}"
     if was["status"] == "pending" and to != "pending":
         if own:
-            yield Difference("!", what, "waits for another approver: nobody decides a request of their own", _DECIDE, "wait", at)
+            text = "waits for another approver: nobody decides a request of their own, nor the same one twice"
+            yield Difference("!", what, text, _DECIDE, "wait", at)
+            return
+        if first:
+            yield Difference("~", what, "approved, as the first of two people", _DECIDE, "approve_first", at, order=66)
             return
         yield Difference("~", what, "approved", _DECIDE, "approve", at, order=66)
     if was["status"] == "suspended" and to == "active":
@@ -366,7 +388,7 @@ def _decisions(was: Entry, each: Entry, to: str, what: str, at: tuple[Key, str],
             return
         yield Difference("~", what, "resumed", _DECIDE, "resume", at, order=66)
     if to == "suspended" and was["status"] != "suspended":
-        yield Difference("~", what, "suspended", _DECIDE, "suspend", at, told, 67, unsaid)
+        yield Difference("~", what, "suspended", _DECIDE, "suspend", at, told, 67, _unsaid(to, told))
 
 
 def _after_applications(now: Description, wanted: Description, *, prune: bool) -> list[Entry]:

@@ -14,7 +14,7 @@ from apis.serializers_description import SEEING, AppliedOut, ApplyingIn, Descrip
 from tenants.rest import OwnScope, TenantRestView
 
 # Hundreds of APIs with their documents.
-MAX_BODY = 32 * 1024 * 1024
+MAX_BODY = 20 * 1024 * 1024
 # Of a version, what is ours to know.
 _OURS = {"live"}
 
@@ -43,6 +43,14 @@ class DescriptionView(OwnScope):
     access = {"POST": "tenant.see"}
     max_body = MAX_BODY
 
+    def given(self, serializer: type[PlanningIn]) -> dict[str, Any]:
+        """
+        :raises PermissionDenied: somebody who sees no part whole can describe none, and so sends nothing that is large.
+        """
+        if not self.permissions.intersection(SEEING.values()):
+            raise PermissionDenied(_("Your roles here don't include “%(permission)s”.") % {"permission": SEEING["apis"]})
+        return self.read(serializer)
+
     def planned(self, given: dict[str, Any]) -> applying.Plan:
         """
         :raises PermissionDenied: of a part that the person may not see.
@@ -60,14 +68,14 @@ class DescriptionPlan(DescriptionView):
     @extend_schema(request=PlanningIn, responses=PlannedOut)
     def post(self, request: Request) -> Response:  # noqa: ARG002
         """What would change if the tenant became as it is described, and who would lose access. Nothing is changed."""
-        return Response(PlannedOut(self.planned(self.read(PlanningIn))).data)
+        return Response(PlannedOut(self.planned(self.given(PlanningIn))).data)
 
 
 class DescriptionApply(DescriptionView):
     @extend_schema(request=ApplyingIn, responses=AppliedOut)
     def post(self, request: Request) -> Response:
         """Make the tenant as it is described, all of it or nothing. `base` is of the plan that you read: 409 if it is true no more."""
-        given = self.read(ApplyingIn)
+        given = self.given(ApplyingIn)
         found = self.planned(given)
         made = {} if found.blocked else applying.targets(found)
         with self.scope():

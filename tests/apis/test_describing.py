@@ -1,11 +1,12 @@
 """A tenant as files describe it: Ada exports it, plans, and applies; nothing else changes, and nothing by half."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
-from apis.actions import plans
+from apis.actions import plans, wanted
 from apis.models import Api, ApiVersion, Subscription
 from tenants.models import Event, Invitation, Membership, Role, Team
 from tenants.people import teams
@@ -105,7 +106,7 @@ def test_what_is_described_is_done_with_its_usual_events_and_a_receipt(orders: C
 
 
 def test_a_whole_api_is_made(cast: Cast, ada: Describing) -> None:
-    told = {
+    told: dict[str, Any] = {
         "tenant": {"name": "Acme Inc", "categories": ["Trade"]},
         "apis": [
             {
@@ -195,21 +196,41 @@ def test_what_is_not_described_stays_and_goes_only_with_prune(orders: Cast, ada:
 
 def test_nobody_approves_what_they_asked_for_themselves(orders: Cast, ada: Describing, rest: Rest) -> None:
     told = ada.export()
-    told["applications"].append({"name": "Desk", "owner": "pam@acme.example", "purpose": "Help."})
-    told["members"][2]["roles"] = ["publisher", "developer"]
-    told["subscriptions"].append({"application": "Desk", "api": "orders", "plan": "gold", "status": "active"})
-    ada.apply(told)
-    waiting = ada.plan(told)["differences"]
-    assert [(each["sign"], each["text"]) for each in waiting] == [
-        ("!", "waits for another approver: nobody decides a request of their own")
+    told["applications"] += [
+        {"name": "Desk", "owner": "ada@acme.example", "purpose": "Help."},
+        {"name": "Stand", "owner": "carl@acme.example", "purpose": "Help."},
     ]
+    for name in ("Desk", "Stand"):
+        told["subscriptions"].append({"application": name, "api": "orders", "plan": "gold", "status": "active", "purpose": "Help."})
+    assert [each["text"] for each in ada.apply(told)["differences"][2:]] == [
+        "under gold, asked for; somebody else has to approve it, unless the plan or a rule approves by itself",
+        "under gold, added",
+    ]
+    [waiting] = ada.plan(told)["differences"]
+    assert (waiting["sign"], waiting["what"]) == ("!", "subscription Desk to orders")
+    assert "nobody decides a request of their own" in waiting["text"]
     with tenant_scope(orders.acme.pk):
         bert = make.member(orders.acme, "bert@acme.example", Role.ADMIN)
     berts = Describing(rest, bert)
-    told["members"] = berts.export()["members"]
-    assert lines(berts.apply(told)) == ["~ subscription Desk to orders"]
+    assert lines(berts.apply({"subscriptions": told["subscriptions"]})) == ["~ subscription Desk to orders"]
+    assert {each["status"] for each in berts.export()["subscriptions"]} == {"active"}
+
+
+def test_where_two_people_decide_one_is_not_enough(orders: Cast, ada: Describing, rest: Rest) -> None:
+    told = ada.export()
+    told["apis"][0]["plans"][0] |= {"approval": "two_people", "quota": 5_000, "quota_period": "day", "quota_time_zone": "Europe/Berlin"}
+    told["applications"].append({"name": "Desk", "owner": "carl@acme.example", "purpose": "Help."})
+    told["subscriptions"].append({"application": "Desk", "api": "orders", "plan": "gold", "purpose": "Help."})
+    ada.apply(told)
     with tenant_scope(orders.acme.pk):
-        assert Subscription.objects.get(application__name="Desk").status == "active"
+        bert, cleo = (make.member(orders.acme, f"{name}@acme.example", Role.ADMIN) for name in ("bert", "cleo"))
+    asked = {"subscriptions": told["subscriptions"]}
+    berts, cleos = Describing(rest, bert), Describing(rest, cleo)
+    assert berts.apply(asked)["differences"][0]["text"] == "approved, as the first of two people"
+    assert [each["sign"] for each in berts.plan(asked)["differences"]] == ["!"]
+    assert cleos.apply(asked)["differences"][0]["text"] == "approved"
+    assert cleos.plan(asked)["differences"] == []
+    assert cleos.export()["apis"][0]["plans"][0]["quota"] == 5_000
 
 
 def test_a_plan_that_is_true_no_more_is_refused_and_what_changed_is_told(orders: Cast, ada: Describing) -> None:
@@ -244,42 +265,47 @@ def test_one_refusal_undoes_all(orders: Cast, ada: Describing) -> None:
 @pytest.mark.parametrize(
     "told, path, sentence",
     [
-        ({"apis": [{"slug": "orders", "vizibility": "public"}]}, "description.apis[0].vizibility", "did you mean “visibility”?"),
+        ({"apis": [{"slug": "orders", "vizibility": "public"}]}, "description.apis.0.vizibility", "did you mean “visibility”?"),
         ({"tenant": {"nmae": "x"}}, "description.tenant.nmae", "did you mean “name”?"),
-        ({"apis": [{"slug": "orders"}, {"slug": "orders"}]}, "apis[1].slug", "stands here twice"),
-        ({"apis": [{"slug": "new"}]}, "apis[0].name", "A new API needs a name."),
-        ({"apis": [{"slug": "orders", "tags": "x"}]}, "description.apis[0].tags", 'Expected a list of items but got type "str".'),
-        ({"apis": [{"slug": "orders", "policies": {"ip_allow": ["x"]}}]}, "apis[0].policies.ip_allow", "neither an IP address"),
-        ({"apis": [{"slug": "orders", "category": "No"}]}, "apis[0].category", "There is no category"),
+        ({"apis": [{"slug": "orders"}, {"slug": "orders"}]}, "description.apis.1.slug", "stands here twice"),
+        ({"apis": [{"slug": "new"}]}, "description.apis.0.name", "A new API needs a name."),
+        ({"apis": [{"slug": "orders", "tags": "x"}]}, "description.apis.0.tags", 'Expected a list of items but got type "str".'),
+        ({"apis": [{"slug": "orders", "policies": {"ip_allow": ["x"]}}]}, "description.apis.0.policies.ip_allow", "neither an IP address"),
+        ({"apis": [{"slug": "orders", "category": "No"}]}, "description.apis.0.category", "There is no category"),
         (
             {"apis": [{"slug": "orders", "versions": [{"name": "v1", "document": "{"}]}]},
-            "apis[0].versions[0].document",
+            "description.apis.0.versions.0.document",
             "Line 1",
         ),
         (
             {"apis": [{"slug": "orders", "versions": [{"name": "v1", "upstream": {"url": "ftp://x"}}]}]},
-            "apis[0].versions[0].upstream.url",
+            "description.apis.0.versions.0.upstream.url",
             "starts with http",
         ),
         (
             {"apis": [{"slug": "orders", "versions": [{"name": "v1", "upstream": {"url": "http://x", "secret": "${NO_KEY}"}}]}]},
-            "apis[0].versions[0].upstream.secret",
+            "description.apis.0.versions.0.upstream.secret",
             "set NO_KEY in the environment",
         ),
-        ({"apis": [{"slug": "orders", "plans": [{"name": "gold", "calls": 0}]}]}, "description.apis[0].plans[0].calls", "greater than"),
-        ({"teams": [{"name": "T", "lead": "eve@globex.example"}]}, "teams[0].lead", "is no member here"),
-        ({"members": [{"email": "x@y.example"}]}, "members[0].roles", "needs a role"),
-        ({"subscriptions": [{"application": "No", "api": "orders", "plan": "gold"}]}, "subscriptions[0].application", "no application"),
-        ({"subscriptions": [{"application": "Shop", "api": "no", "plan": "gold"}]}, "subscriptions[0].api", "There is no API"),
-        ({"subscriptions": [{"application": "Shop", "api": "orders", "plan": "no"}]}, "subscriptions[0].plan", "has no plan"),
-        ({"applications": [{"name": "X", "purpose": "Y"}]}, "applications[0].owner", "either owner"),
+        ({"apis": [{"slug": "orders", "plans": [{"name": "gold", "calls": 0}]}]}, "description.apis.0.plans.0.calls", "greater than"),
+        ({"teams": [{"name": "T", "lead": "eve@globex.example"}]}, "description.teams.0.lead", "is no member here"),
+        ({"members": [{"email": "x@y.example"}]}, "description.members.0.roles", "needs a role"),
+        (
+            {"subscriptions": [{"application": "No", "api": "orders", "plan": "gold"}]},
+            "description.subscriptions.0.application",
+            "no application",
+        ),
+        ({"subscriptions": [{"application": "Shop", "api": "no", "plan": "gold"}]}, "description.subscriptions.0.api", "There is no API"),
+        ({"subscriptions": [{"application": "Shop", "api": "orders", "plan": "no"}]}, "description.subscriptions.0.plan", "has no plan"),
+        ({"applications": [{"name": "X", "purpose": "Y"}]}, "description.applications.0.owner", "either owner"),
         ({"tenant": {"name": "a\x00b"}}, "description.tenant.name", "Control characters"),
     ],
 )
 def test_what_can_not_be_used_is_told_with_its_place(orders: Cast, ada: Describing, told: Any, path: str, sentence: str) -> None:
     answer = ada.ask("plan", told)
     assert answer.status_code == 422, answer.json()
-    assert sentence in answer.json()["errors"].get(path, [str(answer.json()["errors"])])[0]
+    assert [*answer.json()["errors"]] == [path]
+    assert sentence in answer.json()["errors"][path][0]
 
 
 def test_who_may_not_see_a_part_may_not_describe_it(orders: Cast, rest: Rest) -> None:
@@ -311,3 +337,46 @@ def test_reading_takes_as_many_queries_for_much_as_for_little(orders: Cast, ada:
             make.subscription(of=make.application(orders.carl, name=f"App {number}"), to=plan)
     with queries("description"):
         ada.export()
+
+
+def test_only_so_many_descriptions_and_documents_are_read_at_once(orders: Cast, ada: Describing, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ada.export()
+    told["apis"][0]["versions"][0]["document"] = json.dumps(make.SCOPED)
+    monkeypatch.setattr(wanted, "MOST_READ", 0)
+    assert "describe fewer APIs at once" in ada.ask("plan", told).json()["errors"]["description.apis.0.versions.0.document"][0]
+    monkeypatch.setattr(wanted, "_readers", threading.BoundedSemaphore(1))
+    with wanted._readers:
+        busy = ada.ask("plan", told)
+    assert busy.status_code == 503
+    assert busy["Retry-After"] == "5"
+
+
+def test_a_document_that_breaks_callers_goes_live_with_a_reason_alone(orders: Cast, ada: Describing) -> None:
+    told = ada.export()
+    without = {**make.DOCUMENT, "paths": {"/orders": make.DOCUMENT["paths"]["/orders"]}}
+    told["apis"][0]["versions"][0]["document"] = json.dumps(without)
+    plan = ada.plan(told)
+    assert plan["differences"][0]["text"] == "new revision: document, goes live; 1 change breaks callers"
+    assert plan["differences"][0]["blocked"] == "Say why it goes live all the same: --breaking."
+    assert ada.ask("apply", told, base=plan["base"]).status_code == 409
+    ada.apply(told, breaking="Nobody reads one.")
+    assert ada.plan(told)["differences"] == []
+
+
+def test_who_sees_no_part_whole_sends_nothing_large(orders: Cast, rest: Rest) -> None:
+    refused = Describing(rest, orders.carl).ask("plan", {"apis": [{"slug": "x" * 100_000}]})
+    assert refused.status_code == 403
+
+
+def test_an_api_that_is_described_no_more_loses_what_it_had(orders: Cast, ada: Describing) -> None:
+    told = ada.export()
+    told["apis"], told["subscriptions"] = [], []
+    plan = ada.plan(told, prune=True)
+    assert lines(plan) == [
+        "- subscription Shop to orders", "- version orders/v1", "- version orders/v1", "- plan orders/gold",
+    ]  # fmt: skip
+    assert plan["losses"][0]["calls"] == ["orders v1"]
+    ada.apply(told, prune=True)
+    with tenant_scope(orders.acme.pk):
+        assert ApiVersion.objects.get().status == "retired"
+    assert ada.export()["apis"][0]["versions"] == []

@@ -135,7 +135,7 @@ def test_every_direct_import_is_a_direct_dependency() -> None:
     """And what only tests need is none of ours."""
     project = tomllib.loads(page("pyproject.toml"))["project"]
     extras = project["optional-dependencies"]
-    ours = {"portal", "gateway", "apis", "keys", "tenants"}
+    ours = {"portal", "gateway", "apis", "keys", "tenants", "cli"}
     optional = [*extras["embedded"], *extras["aws"], *extras["pkcs11"]]
     # xds-protos brings xds as well, and boto3's errors are botocore's.
     serving = sys.stdlib_module_names | ours | {"xds", "udpa", "botocore"} | _import_names([*project["dependencies"], *optional])
