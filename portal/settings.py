@@ -428,6 +428,8 @@ SPECTACULAR_SETTINGS = {
         "portal.schema.refusals",
         "portal.schema.conditions",
         "portal.schema.summaries",
+        "portal.schema.members",
+        "portal.schema.headers",
     ],
 }
 
