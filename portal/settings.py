@@ -431,6 +431,8 @@ SPECTACULAR_SETTINGS = {
         "portal.schema.refusals",
         "portal.schema.conditions",
         "portal.schema.summaries",
+        "portal.schema.members",
+        "portal.schema.headers",
     ],
 }
 

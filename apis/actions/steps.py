@@ -251,7 +251,7 @@ class Work:
         key, slug = each.at
         application, plan = _application(key), Plan.objects.select_related("api").get(api__slug=slug, name=each.told["plan"])
         meant = Subscription(application=application, api=plan.api, plan=plan, purpose=each.told["purpose"], requested_by=self.by)
-        if two_people.needed(plan, approval_rules.rule_for(meant)) > 1:
+        if two_people.needed(plan, approval_rules.rule_for(meant), application.environment) > 1:
             # Which no difference can see; it waits then.
             self._request(each)
             return

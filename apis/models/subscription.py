@@ -1,5 +1,7 @@
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import ClassVar, Self
 from uuid import UUID
 
@@ -17,6 +19,13 @@ from tenants.models import ServiceAccount, Steps, TenantManager, TenantModel, Us
 # How long a gateway names the reason why a closed subscription no longer lets calls through.
 REMEMBERED = timedelta(days=30)
 
+# Of what a search fits: with more, there is a page of it soon, however it is read.
+MOST_FITTING = 500
+
+
+def _any_has(names: Sequence[str], text: str) -> models.Q:
+    return reduce(or_, (models.Q(**{f"{name}__icontains": text}) for name in names))
+
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def open(self) -> Self:
@@ -33,6 +42,20 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def owned_by(self, user: User | None) -> Self:
         """Those of a person's own applications, and of their teams'."""
         return self.filter(owned_by(user, via="application__"))
+
+    def sought(self, text: str) -> Self:
+        """Those whose API has this in its name or slug, or whose application, its owner or team in theirs.
+
+        Of APIs and applications there are few. Where few of them fit, what they have is found by its indexes: a search that finds
+        little would else read every subscription with all that it names.
+        """
+        names = ("name", "owner__name", "owner__email", "team__name")
+        applications = Application.objects.filter(_any_has(names, text)).values_list("pk", flat=True)
+        apis = Api.objects.filter(_any_has(("name", "slug"), text)).values_list("pk", flat=True)
+        some, few = list(applications[: MOST_FITTING + 1]), list(apis[: MOST_FITTING + 1])
+        if max(len(some), len(few)) > MOST_FITTING:
+            return self.filter(models.Q(application__in=applications) | models.Q(api__in=apis))
+        return self.filter(models.Q(application__in=some) | models.Q(api__in=few))
 
     def for_list(self) -> Self:
         people = ("requested_by", "decided_by", "first_approved_by")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
@@ -77,10 +76,7 @@ def _undo_ms(request: TenantRequest, subscription: Subscription) -> int:
 def console_subscriptions(request: TenantRequest) -> HttpResponse:
     rows = Subscription.objects.visible_to(request.user, request.permissions).for_list()
     if q := listing.sought(request):
-        owner = Q(application__owner__name__icontains=q) | Q(application__owner__email__icontains=q)
-        team = Q(application__team__name__icontains=q)
-        api = Q(api__name__icontains=q) | Q(api__slug__icontains=q)
-        rows = rows.filter(Q(application__name__icontains=q) | api | owner | team)
+        rows = rows.sought(q)
     if status := listing.chosen(request, "status", _Status.values):
         rows = rows.filter(status=status)
     page = listing.page_of(request, rows)

@@ -254,7 +254,7 @@ def test_who_would_be_over_it_is_known_before(held: Subscription, in_acme: Cast)
     make.subscription(of=make.application(name="Elsewhere"), to=make.plan(held.api, quota=10, quota_period="day"))
     called(held, 8)
     called(less, 3)
-    asked = {"period": "day", "time_zone": "UTC", "now": timezone.now()}
+    asked: dict[str, Any] = {"period": "day", "time_zone": "UTC", "now": timezone.now()}
     assert [quotas.over(held.plan, quota=quota, **asked) for quota in (None, 9, 8, 3)] == [[], [], [held], [less, held]]
     assert quotas.over(held.plan, quota=1, period="month", time_zone="UTC", now=timezone.now()) == []
 

@@ -142,12 +142,12 @@ def retired(carl: Caller) -> Event:
 
 
 def browned_out(carl: Caller) -> Event:
+    events.lock()
     version = carl.version()
     versions.deprecate(version, reason="A test.", by=pam(carl))
     planned = versions.plan_brown_out(version, starts_at=events.now() + timedelta(hours=2), lasts=timedelta(hours=1), by=pam(carl))
     early = timedelta(minutes=121)
     BrownOut.objects.filter(pk=planned.pk).update(starts_at=F("starts_at") - early, ends_at=F("ends_at") - early)
-    events.lock()
     versions.turn_brown_outs()
     return Event.objects.get(kind="brown_out.began", subject_id=planned.pk)
 
@@ -254,7 +254,7 @@ WAYS: dict[str, End] = {
     "the key that signs tokens is compromised": End(
         lambda carl: condemned(carl, "access_token"), INVALID, PASSES, PASSES, INVALID, own_scope=True
     ),
-    "the key that signs API keys is compromised": End(lambda carl: condemned(carl, "api_key"), PASSES, KEY_REVOKED, PASSES, own_scope=True),
+    "the key that signs API keys is compromised": End(lambda carl: condemned(carl, "api_key"), PASSES, INVALID, PASSES, own_scope=True),
     "an operator suspends the tenant": End(tenant_suspended, STANDS_STILL, STANDS_STILL, NONE, STANDS_STILL, own_scope=True),
     "the tenant is closing": all_alike(tenant_closing, STANDS_STILL, others=STANDS_STILL, anew=NONE),
 }
@@ -331,6 +331,7 @@ def test_every_decision_that_takes_access_away_is_walked() -> None:
     }  # fmt: skip
     elsewhere = {
         "subscription.requested": "nothing was there before",
+        "quota.passed": "until the period ends: tests/gateway/test_quotas.py",
         "revision.test_closed": "tests/gateway/test_testing.py",
         "signing_key.removed": "nothing that it signed is alive: tests/gateway/test_rotation.py",
     }

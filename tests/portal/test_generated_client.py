@@ -112,7 +112,7 @@ def test_it_does_the_main_job(
     pam.does("tenants_apis_versions_create", at, "orders", body=given("VersionInRequest", name="v1"))
     document = {"document": json.dumps(make.DOCUMENT), "upstream": {"url": upstream.url}, "note": "The first"}
     revision = pam.does("tenants_apis_versions_revisions_create", at, "orders", "v1", body=given("RevisionInRequest", **document))
-    assert (revision.number, len(revision.operations)) == (1, 3)
+    assert revision.number == 1
     pam.does("tenants_apis_versions_revisions_live_create", at, "orders", "v1", 1, body=given("LiveInRequest"))
     plan = given("PlanInRequest", name="gold", calls=1_000, seconds=60, approval="manual")
     pam.does("tenants_apis_plans_create", at, "orders", body=plan)

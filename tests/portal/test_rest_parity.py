@@ -41,6 +41,12 @@ SAME: dict[str, str] = {
     "console-request-application-approve": "tenants_applications_approve_create",
     "console-request-application-reject": "tenants_applications_reject_create",
     "console-subscription-add": "tenants_subscriptions_added_create",
+    "console-request-decide": "tenants_subscriptions_decisions_create",
+    "console-request-clock": "tenants_request_policy_update",
+    "console-api-question-new": "tenants_apis_request_form_update",
+    "console-api-question-edit": "tenants_apis_request_form_update",
+    "console-api-question-move": "tenants_apis_request_form_update",
+    "console-api-question-remove": "tenants_apis_request_form_update",
     "console-request-rule-new": "tenants_approval_rules_create",
     "console-request-rule-edit": "tenants_approval_rules_partial_update",
     "console-request-rule-switch": "tenants_approval_rules_partial_update",
@@ -49,10 +55,6 @@ SAME: dict[str, str] = {
     "console-subscription-resume": "tenants_subscriptions_resume_create",
     "console-subscription-cancel": "tenants_subscriptions_cancel_create",
     "console-api-edit": "tenants_apis_partial_update",
-    "console-api-question-new": "tenants_apis_request_form_update",
-    "console-api-question-edit": "tenants_apis_request_form_update",
-    "console-api-question-remove": "tenants_apis_request_form_update",
-    "console-api-question-move": "tenants_apis_request_form_update",
     "console-api-placing": "tenants_apis_partial_update",
     "console-api-policies": "tenants_apis_policies_partial_update",
     "console-api-review": "tenants_apis_review_update",
@@ -122,6 +124,16 @@ SAME: dict[str, str] = {
     "console-settings-close": "tenants_close_create",
     "console-settings-reopen": "tenants_reopen_create",
     "console-event-export": "tenants_events_export_retrieve",
+    "console-webhook-new": "tenants_webhooks_create",
+    "console-webhook-edit": "tenants_webhooks_partial_update",
+    "console-webhook-enable": "tenants_webhooks_partial_update",
+    "console-webhook-disable": "tenants_webhooks_partial_update",
+    "console-webhook-delete": "tenants_webhooks_destroy",
+    "console-webhook-roll": "tenants_webhooks_roll_create",
+    "console-webhook-test": "tenants_webhooks_test_create",
+    "console-webhook-redeliver-failed": "tenants_webhooks_redeliver_create",
+    "console-webhook-delivery-redeliver": "tenants_webhooks_deliveries_redeliver_create",
+    "console-webhook-delivery-give-up": "tenants_webhooks_deliveries_give_up_create",
     "inbox-read": "tenants_inbox_read_all tenants_inbox_read_create",
     "inbox-preferences": "tenants_inbox_preferences_update",
 }
@@ -194,7 +206,10 @@ def test_the_operations_exist(operations: set[str]) -> None:
 
 
 def test_what_changes_something_and_has_no_page_is_few(operations: set[str]) -> None:
-    """Programs need no page to sign in."""
+    """To sign in, and to describe a whole tenant in one document."""
     named = {operation for each in SAME.values() for operation in each.split()}
     changing = {each for each in operations if not each.endswith(("_retrieve", "_list"))}
-    assert changing - named == {"session_create", "session_refresh_create", "session_destroy"}
+    assert changing - named == {
+        "session_create", "session_refresh_create", "session_destroy",
+        "tenants_description_plan_create", "tenants_description_apply_create",
+    }  # fmt: skip

@@ -10,6 +10,8 @@ from django.test import Client
 
 from apis.actions import subscriptions
 from apis.models import Subscription
+from apis.models import subscription as subscription_models
+from keys.actions.applications import transfer
 from tenants.models import Event, Role, User
 from tenants.scope import tenant_scope
 from tests import make
@@ -108,6 +110,30 @@ def test_it_is_searched_by_application_api_and_owner(in_acme: Cast, ada: Client,
         assert response.status_code == 200
         assert [name for name in ("Crawler", "Checkout") if f"<bdi>{name}</bdi>" in response.content.decode()] == found, q
     assert "No subscription is like that" in text(ada.get(LIST, {"q": "nothing"}))
+
+
+@pytest.mark.parametrize("most", [0, 500])
+def test_much_that_fits_is_found_as_well_as_little(in_acme: Cast, ada: Client, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """By an index each where few applications and APIs fit, else by reading on; with the same answer."""
+    monkeypatch.setattr(subscription_models, "MOST_FITTING", most)
+    orders, crane = make.api("orders"), make.application(in_acme.carl, name="Crane")
+    crew = make.team(in_acme.carl, name="Harbour crew")
+    transfer(crane, to=crew, by=in_acme.carl)
+    one = make.subscription(of=crane, to=make.plan(orders))
+    other = make.subscription()
+    for words in ("crane", "harbour", "ORDERS"):
+        assert list(Subscription.objects.sought(words)) == [one], words
+    assert set(Subscription.objects.sought(in_acme.carl.email)) >= {one}
+    assert list(Subscription.objects.sought("nothing of the kind")) == []
+    assert list(Subscription.objects.sought(other.api.slug)) == [other]
+    assert list(Subscription.objects.filter(status="suspended").sought("crane")) == []
+    with tenant_scope(in_acme.globex.pk):
+        assert list(Subscription.objects.sought("crane")) == []
+
+
+def test_a_search_takes_as_many_queries_whatever_it_finds(cast: Cast, ada: Client) -> None:
+    with queries("console/subscriptions/ search"):
+        ada.get("/t/acme/console/subscriptions/?q=nothing")
 
 
 def test_it_is_narrowed_by_state_and_what_is_no_state_narrows_nothing(in_acme: Cast, ada: Client, active: Subscription) -> None:
