@@ -14,6 +14,7 @@ from apis.rest import (
     plans,
     policies,
     publishing,
+    quotas,
     requesting,
     requests,
     reviews,
@@ -127,4 +128,5 @@ urlpatterns = [
     path("subscriptions/<uuid:pk>/suspend/", subscriptions.Suspend.as_view(), name="subscription-suspend"),
     path("subscriptions/<uuid:pk>/resume/", subscriptions.Resume.as_view(), name="subscription-resume"),
     path("subscriptions/<uuid:pk>/cancel/", subscriptions.Cancel.as_view(), name="subscription-cancel"),
+    path("subscriptions/<uuid:pk>/top-ups/", quotas.TopUps.as_view(), name="subscription-top-ups"),
 ]

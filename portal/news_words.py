@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions.questions import ANSWERED, ASKED
+from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST
 from apis.models import ApiVersion, Plan, Review, Subscription
@@ -77,6 +79,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "subscription.cancelled": (
         gettext_lazy("%(api)s: %(application)s's subscription was cancelled"),
         gettext_lazy("%(person)s cancelled it. Calls are refused; you may ask for a new subscription."),
+    ),
+    WARNED: (
+        gettext_lazy("%(application)s has used %(percent)s %% of its quota for %(api)s"),
+        gettext_lazy("Once all of it is used, calls are refused until it begins anew. An approver can let more pass before."),
+    ),
+    PASSED: (
+        gettext_lazy("%(application)s has used up its quota for %(api)s"),
+        gettext_lazy("Calls of %(application)s are refused until the quota begins anew. An approver can let more pass before."),
+    ),
+    TOPPED_UP: (
+        gettext_lazy("%(application)s may call %(api)s more often for now"),
+        gettext_lazy("%(person)s let %(calls)s calls more pass, until the quota begins anew."),
     ),
     "application.suspended": (
         gettext_lazy("%(application)s is suspended"),
@@ -240,6 +254,8 @@ class Said:
 
 def said(event: Event, about: About, tenant: Tenant) -> Said:
     """:param about: see `abouts`; `knows` has said yes."""
+    if event.kind in GROUPS["quotas"].kinds and isinstance(about, Subscription):
+        return _of_quota(event, about, tenant)
     if isinstance(about, Subscription):
         return _of_subscription(event, about, tenant)
     if isinstance(about, Credential):
@@ -346,6 +362,37 @@ def _of_subscription(event: Event, subscription: Subscription, tenant: Tenant) -
         ],
         written,
         _quoted_as(event.kind) if written else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_quota(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
+    """Its readers see different pages of it, which the address that it names leads on to."""
+    subject, sentence = WORDS[event.kind]
+    reason = words.added(event.data)
+    many = {name: number_format(event.data.get(name, 0), force_grouping=True) for name in ("used", "quota", "calls")}
+    return Said(
+        str(subject),
+        str(sentence),
+        {
+            "application": subscription.application,
+            "api": subscription.api,
+            "person": event.actor_name,
+            "percent": event.data.get("percent", 0),
+            "calls": many["calls"],
+        },
+        reverse("quota", args=[tenant.slug, subscription.pk]),
+        _("Look at it"),
+        [
+            (_("Application"), subscription.application),
+            (_("API"), subscription.api),
+            (_("Plan"), subscription.plan),
+            (_("Used"), _("%(used)s of %(quota)s calls") % many),
+            (_("It begins anew"), datetime.fromisoformat(event.data["resets_at"])),
+            (_("When"), event.at),
+        ],
+        reason,
+        _("Reason") if reason else "",
         why=str(GROUPS[GROUP_OF[event.kind]].why),
     )
 

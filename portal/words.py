@@ -7,11 +7,12 @@ from typing import Any
 
 from babel.dates import format_datetime, format_timedelta
 from django.utils import timezone, translation
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
-from apis.models.api import limit_in_words
+from apis.models.api import limits_in_words
 from keys.actions.application_life import WITH_ITS_APPLICATION
 from keys.models import Credential, Webhook
 from tenants.models import Event, Role
@@ -150,13 +151,17 @@ def _named(data: Data) -> dict[str, Any]:
         "host": data.get("host", ""),
         "certificate": data.get("certificate", ""),
         "times": data.get("times", 0),
+        "percent": data.get("percent", 0),
+        "calls": number_format(data.get("calls", 0), force_grouping=True),
     }
 
 
 def limit(terms: Any) -> str:
-    """“60 calls a minute”, of what an event tells about a plan; "" where it tells no limit."""
-    whole = isinstance(terms, Mapping) and terms.get("calls") and terms.get("seconds")
-    return limit_in_words(terms["calls"], terms["seconds"]) if whole else ""
+    """“60 calls a minute; 5,000 calls a day (UTC)”, of what an event tells about a plan; "" where it tells no limit."""
+    if not isinstance(terms, Mapping) or not terms.get("calls") or not terms.get("seconds"):
+        return ""
+    period, zone = terms.get("quota_period", ""), terms.get("quota_time_zone", "")
+    return limits_in_words(terms["calls"], terms["seconds"], terms.get("quota"), period, zone)
 
 
 def _api_changed(data: Data) -> str:
@@ -264,6 +269,14 @@ def _cancelled(data: Data) -> str:
     if data.get("closed_plan"):
         return _("%(actor)s cancelled %(subject)s by closing the plan %(plan)s")
     return _("%(actor)s cancelled %(subject)s")
+
+
+def _topped_up(data: Data) -> str:
+    return ngettext(
+        "%(actor)s let %(calls)s call more of %(subject)s pass until its quota begins anew",
+        "%(actor)s let %(calls)s calls more of %(subject)s pass until its quota begins anew",
+        data.get("calls", 0),
+    )
 
 
 _GOT: dict[str, Promise] = {
@@ -445,6 +458,10 @@ SENTENCES: dict[str, Promise | Say] = {
     "subscription.suspended": gettext_lazy("%(actor)s suspended %(subject)s"),
     "subscription.resumed": gettext_lazy("%(actor)s resumed %(subject)s"),
     "subscription.cancelled": _cancelled,
+    "quota.warned": gettext_lazy("%(subject)s has used %(percent)s %% of its quota"),
+    "quota.passed": gettext_lazy("%(subject)s has used up its quota; its calls are refused"),
+    "quota.reset": gettext_lazy("The quota of %(subject)s began anew; its calls pass again"),
+    "quota.topped_up": _topped_up,
     "gateway.rejected_config": gettext_lazy("The gateway %(subject)s refused a configuration"),
     "gateway.registered": gettext_lazy("%(actor)s made the gateway %(subject)s known"),
     "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new token; the one before ended"),

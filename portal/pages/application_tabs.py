@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis.actions import questions, versions
+from apis.actions import questions, quotas, versions
 from apis.models import Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
@@ -62,7 +62,7 @@ class CredentialRow:
 class SubscriptionRow:
     """`decision` is the last that happened, with its receipt; `cancel`, `answer` and `ask_again` lead there, "" for who may not.
 
-    `question`: what waits for an answer. `answers`: to what the API asked.
+    `question`: what waits for an answer. `answers`: to what the API asked. `quota`: how it stands to its plan's, where calls may pass.
     """
 
     subscription: Subscription
@@ -73,6 +73,7 @@ class SubscriptionRow:
     question: Event | None
     answer: str
     answers: list[Said]
+    quota: quotas.Standing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ def _replacements(application: Application) -> dict[UUID, Credential]:
 
 
 def _subscriptions(request: TenantRequest, application: Application) -> dict[str, Any]:
-    page = page_of(request, application.subscriptions.select_related("api", "plan"))
+    page = page_of(request, application.subscriptions.select_related("api", "plan").with_quota_use())
     decisions = newest_decisions([each.pk for each in page.rows])
     receipts = receipts_of(list(decisions.values()))
     talks = questions.said_about([each.pk for each in page.rows if each.asked_at])
@@ -252,6 +253,7 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 talks[each.pk][-1] if each.asked_at else None,
                 reverse("app-subscription-answer", args=[request.tenant.slug, each.pk]) if owner and each.asked_at else "",
                 said(each.answers),
+                quotas.standing(each) if each.status == Subscription.Status.ACTIVE else None,
             )
         )
     return {"page": page, "rows": rows, "subscribe": reverse("app-subscribe", args=[request.tenant.slug, application.pk]) if active else ""}

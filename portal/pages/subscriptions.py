@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
+from apis.actions import quotas
 from apis.actions import subscriptions as actions
 from apis.models import Subscription
 from gateway import receipts
@@ -104,13 +105,17 @@ def console_subscription(request: TenantRequest, pk: UUID) -> HttpResponse:
         }
         for each in Event.objects.filter(subject_id=subscription.pk).order_by("-number")[:100]
     ]
+    own, standing = subscription.is_own_of(request.user), quotas.standing(subscription)
+    may_top_up = standing and subscription.status == _Status.ACTIVE and "subscriptions.decide" in request.permissions and not own
     context = {
         "row": rows_of(request, [subscription])[0],
         "subscription": subscription,
         "happenings": happenings,
         "steps": _steps(request, subscription),
-        "own": subscription.is_own_of(request.user),
+        "own": own,
         "answers": said(subscription.answers),
+        "quota": standing if subscription.status == _Status.ACTIVE else None,
+        "top_up": reverse("console-subscription-top-up", args=[request.tenant.slug, pk]) if may_top_up else "",
     }
     return render(request, "subscriptions/subscription.html", context)
 

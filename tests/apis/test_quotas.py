@@ -185,8 +185,8 @@ def test_the_job_turns_two_tenants_and_is_safe_to_run_twice(in_acme: Cast, held:
     called(held, 10)
     period_ends(held)
     with tenant_scope(in_acme.globex.pk):
-        make.member(in_acme.globex, None, "approver")
-        theirs = make.subscription(to=make.plan(make.api("orders"), quota=1))
+        dora = make.member(in_acme.globex, "dora@globex.example")
+        theirs = make.subscription(of=make.application(dora), to=make.plan(make.api("orders"), quota=1))
         called(theirs, 1)
         period_ends(theirs)
     Due.objects.filter(job=quotas.JOB).update(at=timezone.now() - timedelta(minutes=5))
@@ -254,7 +254,7 @@ def test_who_would_be_over_it_is_known_before(held: Subscription, in_acme: Cast)
     make.subscription(of=make.application(name="Elsewhere"), to=make.plan(held.api, quota=10, quota_period="day"))
     called(held, 8)
     called(less, 3)
-    asked = {"period": "day", "time_zone": "UTC", "now": timezone.now()}
+    asked: dict[str, Any] = {"period": "day", "time_zone": "UTC", "now": timezone.now()}
     assert [quotas.over(held.plan, quota=quota, **asked) for quota in (None, 9, 8, 3)] == [[], [], [held], [less, held]]
     assert quotas.over(held.plan, quota=1, period="month", time_zone="UTC", now=timezone.now()) == []
 

@@ -72,7 +72,7 @@ NEEDS: dict[str, str | None] = {
     "console-request-rule-switch": "settings.manage", "console-request-rule-delete": "settings.manage",
     "console-subscriptions": "subscriptions.see_all", "console-subscription": "subscriptions.see_all",
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
-    "console-subscription-cancel": "subscriptions.decide",
+    "console-subscription-cancel": "subscriptions.decide", "console-subscription-top-up": "subscriptions.decide", "quota": "tenant.see",
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
     "console-api-policies": "apis.publish", "console-api-import": "apis.publish", "console-api-source": "apis.publish",
     "console-api-source-look": "apis.publish", "console-api-source-remove": "apis.publish", "console-api-lint": "apis.publish",
@@ -146,6 +146,7 @@ FIELDS = (
     "max_body_kib", "retries", "retry_percent", "streaming", "hours", "client_certificate", "client_key", "further_targets", "weight",
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
     "text", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile", "since",
+    "quota", "quota_period", "quota_time_zone", "even_over",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -159,7 +160,7 @@ ENDS = (
 LEADS_ON = {
     "console-settings-sign-in-test",
     "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "catalogue-try", "tenant-logo",
-    "inbox-open",
+    "inbox-open", "quota",
     "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
     "console-request-ask",
 }  # fmt: skip
@@ -186,6 +187,7 @@ class World:
         kinds = {
             "console-request-rule": "approval_rule",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
+            "quota": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
             "mfa_": "number", "session-": "number", "console-api-version-brown-out": "brown_out",
