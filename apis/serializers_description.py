@@ -11,6 +11,7 @@ from apis.models import Api, ApiVersion, Plan
 from apis.openapi_source import MAX_BYTES
 from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
 from apis.serializers_policies import PoliciesIn
+from apis.serializers_quotas import Quota, Zone
 from apis.serializers_upstreams import UpstreamIn
 from keys.models import Application
 from tenants.models import SLUG, Role
@@ -69,9 +70,17 @@ class PlanDescribed(Described):
     )
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
+    quota = Quota(allow_null=True, required=False)
+    quota_period = Choice(choices=Plan.Period.choices, required=False)
+    quota_time_zone = Zone(required=False)
     approval = Choice(choices=Plan.Approval.choices, required=False)
     status = Choice(choices=[each for each in Plan.Status.choices if each[0] != Plan.Status.CLOSED], required=False)
     reason = Text(max_length=500, allow_blank=True, required=False)
+
+    def validate(self, told: dict[str, Any]) -> dict[str, Any]:
+        if told.get("quota") is None and {"quota_period", "quota_time_zone"} & told.keys():
+            raise serializers.ValidationError({"quota": ["Say of which quota this is the period."]})
+        return told
 
 
 class UpstreamDescribed(Described, UpstreamIn):

@@ -130,6 +130,7 @@ def _plan(of: Plan) -> Entry:
         "name": of.name,
         "calls": of.calls,
         "seconds": of.seconds,
+        **({"quota": of.quota, "quota_period": str(of.quota_period), "quota_time_zone": of.quota_time_zone} if of.quota else {}),
         "approval": str(of.approval),
         "status": str(of.status),
         "reason": of.reason if of.status == Plan.Status.DEPRECATED else "",

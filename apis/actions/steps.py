@@ -136,7 +136,9 @@ class Work:
         plans.create(_api(each), name=each.at[1], **each.told, by=self.by)
 
     def _change_plan(self, each: Difference) -> None:
-        plans.change_terms(_plan(each), **each.told, by=self.by)
+        # As the action takes it that there is none any more.
+        quota = {"quota": each.told["quota"] or 0} if "quota" in each.told else {}
+        plans.change_terms(_plan(each), **{**each.told, **quota}, by=self.by)
 
     def _publish_plan(self, each: Difference) -> None:
         plans.publish(_plan(each), by=self.by)

@@ -194,6 +194,9 @@ def _api(was: Entry, now: Entry, *, prune: bool) -> Iterator[Difference]:
     yield from _versions(slug, was, now, prune=prune)
 
 
+_TERMS = ("calls", "seconds", "quota", "quota_period", "quota_time_zone", "approval")
+
+
 def _plans(slug: str, was: Entry, now: Entry, *, prune: bool) -> Iterator[Difference]:
     if "plans" not in now:
         return
@@ -203,10 +206,10 @@ def _plans(slug: str, was: Entry, now: Entry, *, prune: bool) -> Iterator[Differ
         old = there.get(each["name"])
         if old is None:
             old = {"status": "staging", "approval": "manual", **each, "reason": ""} | {"status": "staging"}
-            told = {name: old[name] for name in ("calls", "seconds", "approval")}
+            told = {name: old[name] for name in _TERMS if name in old}
             yield Difference("+", what, f"{old['calls']} calls in {old['seconds']} s", "apis.publish", "create_plan", at, told, order=46)
         else:
-            changed = dict(_changes(old, each, ("calls", "seconds", "approval")))
+            changed = dict(_changes(old, each, _TERMS))
             if changed:
                 told = {name: each[name] for name in changed}
                 yield Difference("~", what, "; ".join(changed.values()), "apis.publish", "change_plan", at, told, order=46)
