@@ -239,6 +239,13 @@ def test_a_larger_quota_lets_pass_at_once_and_a_smaller_one_stops(held: Subscrip
     assert (held.plan.quota, grant(held).refusal) == (None, "")
 
 
+def test_without_a_quota_nothing_is_refused_whatever_was_added_before(held: Subscription, in_acme: Cast) -> None:
+    called(held, 10)
+    quotas.top_up(held, calls=10, reason=WHY, by=in_acme.ada)
+    plans.change_terms(held.plan, quota=0, by=in_acme.pam)
+    assert grant(held).refusal == ""
+
+
 def test_another_period_begins_a_count_of_its_own(held: Subscription, in_acme: Cast) -> None:
     called(held, 10)
     plans.change_terms(held.plan, quota_time_zone="Asia/Kathmandu", by=in_acme.pam)
