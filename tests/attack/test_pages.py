@@ -469,7 +469,9 @@ def own_of(world: World, role: str) -> set[str]:
     if role not in {"admin", "approver"}:
         mine = mine | {"app-suspend", "app-resume", "app-delete"}
     of_one = {"inbox-open", "session-end", "console-api-import", "console-api-source-look", "console-api-source-remove"}
-    return mine | of_one | ({"receipt-page"} if role == "developer" else set())
+    # Who neither has the application nor sees subscriptions or plans has no page of it.
+    quota = {"quota"} if role in {"developer", "auditor"} else set()
+    return mine | of_one | quota | ({"receipt-page"} if role == "developer" else set())
 
 
 @pytest.mark.parametrize("role", Role.values)
