@@ -68,7 +68,7 @@ def test_which_calls_count(told: Any, counts: bool) -> None:
 
 
 def test_they_are_counted_by_when_usage_hears_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage.time, "time", lambda: NOW.timestamp() + 899)
+    monkeypatch.setattr("gateway.usage.time.time", lambda: NOW.timestamp() + 899)
     late = granted(a_call())
     late.common_properties.start_time.FromDatetime(datetime(2020, 1, 1))
     assert calls_taken(late, granted(a_call()))._granted == {("acme", (ID, NOW)): 2}
