@@ -1,11 +1,13 @@
 """What comes in and goes out where a plan's life is decided."""
 
+from typing import Any
 from uuid import UUID
 
 from rest_framework import serializers
 
-from apis.actions.plans import Concerned, Holder
+from apis.actions.plans import UTC, Concerned, Holder
 from apis.models import Plan
+from apis.serializers_quotas import Quota, QuotaOut, Zone
 from tenants.serializers import Body, Choice
 
 MAX_PLAN_CALLS = 1_000_000
@@ -14,15 +16,18 @@ MAX_TRIAL_DAYS = 365
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
-    """`reason`: why it is deprecated or closed. `teams`: whose members see it, where `visibility` is “teams”. `trial_days`: after so many
-    a subscription under it ends; null where it is no trial.
+    """`quota`: how many calls pass in a period, null for as many as come. `trial_days`: after so many a subscription under it ends; null
+    where it is no trial. `teams`: whose members see it, where `visibility` is “teams”. `reason`: why it is deprecated or closed.
     """
 
     teams = serializers.SerializerMethodField()
 
     class Meta:
         model = Plan
-        fields = ["id", "name", "calls", "seconds", "approval", "trial_days", "visibility", "teams", "status", "reason"]
+        fields = [
+            "id", "name", "calls", "seconds", "quota", "quota_period", "quota_time_zone",
+            "approval", "trial_days", "visibility", "teams", "status", "reason",
+        ]  # fmt: skip
 
     def get_teams(self, plan: Plan) -> list[UUID]:
         return sorted(each.team_id for each in plan.audience.all())
@@ -36,19 +41,29 @@ class PlanIn(Body):
     )
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
+    quota = Quota(allow_null=True, default=None)
+    quota_period = Choice(choices=Plan.Period.choices, default=Plan.Period.MONTH)
+    quota_time_zone = Zone(default=UTC)
     approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
     trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
 
 
 class PlanChangeIn(Body):
-    """What is left out stays as it is."""
+    """What is left out stays as it is; a `quota` of null takes it away."""
 
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
+    quota = Quota(allow_null=True, required=False)
+    quota_period = Choice(choices=Plan.Period.choices, required=False)
+    quota_time_zone = Zone(required=False)
     approval = Choice(choices=Plan.Approval.choices, required=False)
     visibility = Choice(choices=Plan.Visibility.choices, required=False)
     teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
     trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
+
+    def validate(self, told: dict[str, Any]) -> dict[str, Any]:
+        # As the action takes it.
+        return {**told, "quota": told["quota"] or 0} if "quota" in told else told
 
 
 class HolderOut(serializers.Serializer[Holder]):
@@ -60,12 +75,19 @@ class HolderOut(serializers.Serializer[Holder]):
     owner = serializers.CharField(source="subscription.application.whose")
     status = serializers.CharField(source="subscription.status")
     last_at = serializers.DateTimeField(allow_null=True)
+    quota = QuotaOut(allow_null=True)
 
 
 class HoldersOut(serializers.Serializer[Concerned]):
-    """The numbers count all; `results` names the first 200."""
+    """The numbers count all; `results` names the first 200. `over`: how many would be over the quota that was asked about, at once."""
 
     active = serializers.IntegerField()
     pending = serializers.IntegerField()
     suspended = serializers.IntegerField()
+    over = serializers.SerializerMethodField()
     results = HolderOut(source="named", many=True)
+
+    def get_over(self, _: Concerned) -> int:
+        """The context brings it."""
+        over: int = self.context["over"]
+        return over

@@ -15,6 +15,7 @@ from apis.rest import (
     plans,
     policies,
     publishing,
+    quotas,
     requesting,
     requests,
     reviews,
@@ -138,4 +139,5 @@ urlpatterns = [
     path("change-requests/<uuid:pk>/approve/", changes.Approve.as_view(), name="change-request-approve"),
     path("change-requests/<uuid:pk>/reject/", changes.Reject.as_view(), name="change-request-reject"),
     path("change-requests/<uuid:pk>/withdraw/", changes.Withdraw.as_view(), name="change-request-withdraw"),
+    path("subscriptions/<uuid:pk>/top-ups/", quotas.TopUps.as_view(), name="subscription-top-ups"),
 ]

@@ -303,9 +303,9 @@ def _grants() -> tuple[state.Grant, ...]:
         refusal = _SUSPENDED if stopped else _REFUSALS.get(status, dated)
         plan = plans[plan_id]
         until = 0
-        if not refusal and (use := used_up.get((application_id, api_id, plan.quota_period, plan.quota_time_zone))):
+        if not refusal and plan.quota and (use := used_up.get((application_id, api_id, plan.quota_period, plan.quota_time_zone))):
             # More may have been added to it since, or the plan have another quota.
-            until = int(use.ends.timestamp()) if use.refused_from == (plan.quota or 0) + use.topped_up else 0
+            until = int(use.ends.timestamp()) if use.refused_from == plan.quota + use.topped_up else 0
             refusal = _QUOTA_EXCEEDED if until else ""
         found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until)
     for api, client_id, application in _trying():

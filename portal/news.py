@@ -16,9 +16,10 @@ from django.utils.translation import gettext_lazy
 
 from apis.actions import dates
 from apis.actions.questions import ANSWERED, ASKED, TALK
+from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST, FIRST_UNDONE
-from apis.models import ApiVersion, BrownOut, ChangeRequest, Plan, Review, Subscription
+from apis.models import Api, ApiVersion, BrownOut, ChangeRequest, Plan, Review, Subscription
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse, Webhook
 from tenants.event_kinds import UNDO
@@ -100,6 +101,13 @@ GROUPS: dict[str, Group] = {
         _YOURS,
         "applications.own",
         frozenset({ENDS_SOON, EXPIRED, "credential.revoked"}),
+    ),
+    "quotas": Group(
+        gettext_lazy("Quotas"),
+        gettext_lazy("An application of yours or your teams' has used most or all of its quota, or got more; or all of that of your API."),
+        gettext_lazy("You get this because the application or the API is yours or your team's, at %(tenant)s."),
+        "tenant.see",
+        frozenset({WARNED, PASSED, TOPPED_UP}),
     ),
     "versions": Group(
         gettext_lazy("APIs that my applications call"),
@@ -195,7 +203,9 @@ def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime
 
     :param later: what happened to the same subscription after it, in order.
     """
-    later = [each for each in later if each.kind not in NO_ANSWER]
+    if event.kind in GROUPS["quotas"].kinds:
+        return event.at
+    later = [each for each in later if each.kind not in {*NO_ANSWER, *GROUPS["quotas"].kinds}]
     if event.kind == UNDONE or _undone(later):
         return None
     if event.kind != REQUESTED:
@@ -227,8 +237,8 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
     for event in events:
         ids[event.kind.partition(".")[0]].add(event.subject_id)
     found: dict[UUID, About] = {}
-    if ids["subscription"]:
-        found |= Subscription.objects.for_list().in_bulk(ids["subscription"])
+    if concerned := ids["subscription"] | ids["quota"]:
+        found |= Subscription.objects.for_list().in_bulk(concerned)
     if ids["credential"]:
         found |= Credential.objects.select_related("application").in_bulk(ids["credential"])
     if ids["application"]:
@@ -256,7 +266,7 @@ def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
-        "plan", "review", "webhook", "change_request",
+        "plan", "review", "webhook", "change_request", "quota",
     }  # fmt: skip
 
 
@@ -326,6 +336,10 @@ class Crowd:
         """Who answers for an application: its owner, and its team."""
         return {application.owner_id} | (self.teams.get(application.team_id, set()) if application.team_id else set())
 
+    def looking_after(self, api: Api) -> set[UUID]:
+        """An API's team; where it has none, who made it."""
+        return self.teams.get(api.team_id, set()) if api.team_id else {api.created_by_id} if api.created_by_id else set()
+
     def person(self, pk: UUID, event: Event) -> User | None:
         """Somebody whom news of this event may reach: nothing of what came after their removal."""
         gone = self.removed.get(pk) if event.number <= self.ends.get(pk, 0) else None
@@ -340,14 +354,18 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     applications = [application for each in about.values() if (application := application_of(each))]
     applications += [each for found in subscribed.values() for each in found]
     applications += [each.application for found in holding.values() for each in found]
+    # Whose quota is used up, that the API's people hear of as well.
+    used_up = {event.subject_id for event in events if event.kind == PASSED}
+    called: list[Api] = [each.api for pk, each in about.items() if isinstance(each, Subscription) and pk in used_up]
     teams = defaultdict(set)
-    if ids := {each.team_id for each in applications if each.team_id}:
+    if ids := {pk for pk in (*(each.team_id for each in applications), *(each.team_id for each in called)) if pk}:
         for team, person in TeamMember.objects.filter(team__in=ids).values_list("team_id", "membership__user_id"):
             teams[team].add(person)
     named = {each.owner_id for each in applications}
     named |= {each.requested_by_id for each in about.values() if isinstance(each, Subscription | ChangeRequest)}
     named |= {each.requested_by_id for found in holding.values() for each in found}
     named |= {each.created_by_id for each in about.values() if isinstance(each, ServiceAccount)}
+    named |= {each.created_by_id for each in called if each.created_by_id}
     named |= {each.requested_by_id for each in about.values() if isinstance(each, Review)}
     named |= set().union(*teams.values()) | {event.subject_id for event in events if event.kind == "member.changed"}
     groups = {GROUP_OF[event.kind] for event in events if event.kind in GROUP_OF} & FOR_ALL
@@ -428,6 +446,8 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
     if application is None:
         return {event.subject_id}
     answering = among.of(application)
+    if isinstance(about, Subscription) and event.kind in GROUPS["quotas"].kinds:
+        return answering | (among.looking_after(about.api) if event.kind == PASSED else set())
     if isinstance(about, Subscription):
         by_its_plan = event.kind in _AS_ASKED and event.actor_id is None
         # Who asked has seen it.

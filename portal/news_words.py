@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions.questions import ANSWERED, ASKED
+from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST
 from apis.models import ApiVersion, ChangeRequest, Plan, Review, Subscription
@@ -120,6 +122,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "application.rejected": (
         gettext_lazy("%(application)s was rejected"),
         gettext_lazy("%(person)s rejected %(application)s. It gets nothing; delete it, and register another if you like."),
+    ),
+    WARNED: (
+        gettext_lazy("%(application)s has used %(percent)s %% of its quota for %(api)s"),
+        gettext_lazy("Once all of it is used, calls are refused until it begins anew. An approver can let more pass before."),
+    ),
+    PASSED: (
+        gettext_lazy("%(application)s has used up its quota for %(api)s"),
+        gettext_lazy("Calls of %(application)s are refused until the quota begins anew. An approver can let more pass before."),
+    ),
+    TOPPED_UP: (
+        gettext_lazy("%(application)s may call %(api)s more often for now"),
+        gettext_lazy("%(person)s let %(calls)s calls more pass, until the quota begins anew."),
     ),
     "application.suspended": (
         gettext_lazy("%(application)s is suspended"),
@@ -290,7 +304,8 @@ class Said:
 def said(event: Event, about: About, tenant: Tenant) -> Said:
     """:param about: see `abouts`; `knows` has said yes."""
     if isinstance(about, Subscription):
-        return _of_subscription(event, about, tenant)
+        of = _of_quota if event.kind in GROUPS["quotas"].kinds else _of_subscription
+        return of(event, about, tenant)
     if isinstance(about, Credential):
         return _of_credential(event, about, tenant)
     if isinstance(about, Invitation):
@@ -454,6 +469,37 @@ def _of_change(event: Event, asked: ChangeRequest, tenant: Tenant) -> Said:
         [(_("Application"), subscription.application), (_("API"), subscription.api), *wish, (_("When"), event.at)],
         written,
         (_("Purpose") if to_decide else _("Reason")) if written else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_quota(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
+    """Its readers see different pages of it, which the address that it names leads on to."""
+    subject, sentence = WORDS[event.kind]
+    reason = words.added(event.data)
+    many = {name: number_format(event.data.get(name, 0), force_grouping=True) for name in ("used", "quota", "calls")}
+    return Said(
+        str(subject),
+        str(sentence),
+        {
+            "application": subscription.application,
+            "api": subscription.api,
+            "person": event.actor_name,
+            "percent": event.data.get("percent", 0),
+            "calls": many["calls"],
+        },
+        reverse("quota", args=[tenant.slug, subscription.pk]),
+        _("Look at it"),
+        [
+            (_("Application"), subscription.application),
+            (_("API"), subscription.api),
+            (_("Plan"), subscription.plan),
+            (_("Used"), _("%(used)s of %(quota)s calls") % many),
+            (_("It begins anew"), datetime.fromisoformat(event.data["resets_at"])),
+            (_("When"), event.at),
+        ],
+        reason,
+        _("Reason") if reason else "",
         why=str(GROUPS[GROUP_OF[event.kind]].why),
     )
 

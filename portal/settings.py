@@ -419,6 +419,7 @@ SPECTACULAR_SETTINGS = {
         "KindEnum": "keys.models.Credential.Kind",
         "LevelEnum": "keys.revocable.Level",
         "PlanStatus": "apis.models.Plan.Status",
+        "QuotaPeriod": "apis.models.Plan.Period",
         "ReviewStatus": "apis.models.Review.Status",
         "ServiceAccountStatus": "tenants.models.ServiceAccount.Status",
         "SigningKeyStatus": "keys.models.SigningKey.Status",

@@ -7,12 +7,13 @@ from typing import Any
 
 from babel.dates import format_datetime, format_timedelta
 from django.utils import timezone, translation
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions.dates import NOBODY_DECIDED
-from apis.models.api import limit_in_words, with_trial
+from apis.models.api import limits_in_words, with_trial
 from keys.actions.application_life import WITH_ITS_APPLICATION
 from keys.models import Credential, Webhook
 from tenants.models import Event, Role
@@ -153,6 +154,8 @@ def _named(data: Data) -> dict[str, Any]:
         "host": data.get("host", ""),
         "certificate": data.get("certificate", ""),
         "times": data.get("times", 0),
+        "percent": data.get("percent", 0),
+        "calls": number_format(data.get("calls", 0), force_grouping=True),
     }
 
 
@@ -167,9 +170,11 @@ def _until(data: Data) -> str:
 
 
 def limit(terms: Any) -> str:
-    """“60 calls a minute”, of what an event tells about a plan; "" where it tells no limit."""
-    whole = isinstance(terms, Mapping) and terms.get("calls") and terms.get("seconds")
-    return with_trial(limit_in_words(terms["calls"], terms["seconds"]), terms.get("trial_days")) if whole else ""
+    """“60 calls a minute; 5,000 calls a day (UTC)”, of what an event tells about a plan; "" where it tells no limit."""
+    if not isinstance(terms, Mapping) or not terms.get("calls") or not terms.get("seconds"):
+        return ""
+    period, zone = terms.get("quota_period", ""), terms.get("quota_time_zone", "")
+    return with_trial(limits_in_words(terms["calls"], terms["seconds"], terms.get("quota"), period, zone), terms.get("trial_days"))
 
 
 def _api_changed(data: Data) -> str:
@@ -304,6 +309,14 @@ def _cancelled(data: Data) -> str:
     if data.get("closed_plan"):
         return _("%(actor)s cancelled %(subject)s by closing the plan %(plan)s")
     return _("%(actor)s cancelled %(subject)s")
+
+
+def _topped_up(data: Data) -> str:
+    return ngettext(
+        "%(actor)s let %(calls)s call more of %(subject)s pass until its quota begins anew",
+        "%(actor)s let %(calls)s calls more of %(subject)s pass until its quota begins anew",
+        data.get("calls", 0),
+    )
 
 
 _GOT: dict[str, Promise] = {
@@ -500,6 +513,10 @@ SENTENCES: dict[str, Promise | Say] = {
     "change_request.approved_first": gettext_lazy("%(actor)s approved what was asked to change of %(subject)s, as the first of two"),
     "change_request.rejected": gettext_lazy("%(actor)s rejected what was asked to change of %(subject)s"),
     "change_request.withdrawn": gettext_lazy("%(actor)s withdrew what was asked to change of %(subject)s"),
+    "quota.warned": gettext_lazy("%(subject)s has used %(percent)s %% of its quota"),
+    "quota.passed": gettext_lazy("%(subject)s has used up its quota; its calls are refused"),
+    "quota.reset": gettext_lazy("The quota of %(subject)s began anew; its calls pass again"),
+    "quota.topped_up": _topped_up,
     "gateway.rejected_config": gettext_lazy("The gateway %(subject)s refused a configuration"),
     "gateway.registered": gettext_lazy("%(actor)s made the gateway %(subject)s known"),
     "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new token; the one before ended"),

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -227,8 +228,11 @@ def turn() -> datetime | None:
     Runs under the lock. Also says what a process that ended had no time to say, and forgets periods long past.
     """
     now = events.now()
-    _tell(QuotaUse.objects.all())
-    over = QuotaUse.objects.filter(ends__lte=now, refused_from__gt=0).locked()
+    crossing = list(_crossing(QuotaUse.objects.all(), now).values_list("pk", flat=True))
+    # All at once, so that nobody who adds to them and this wait for each other in a circle.
+    rows = QuotaUse.objects.filter(Q(pk__in=crossing) | Q(ends__lte=now, refused_from__gt=0)).locked()
+    _tell(QuotaUse.objects.filter(pk__in=crossing))
+    over = [each for each in rows if each.ends <= now]
     held = _held(over)
     for use in over:
         subscription = held.get(use.pk)

@@ -5,14 +5,16 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apis.actions import audience, plans
+from apis.actions import audience, plans, quotas
 from apis.models import Plan, Subscription
 from apis.rest.publishing import ApisView
 from apis.serializers_plans import HoldersOut, PlanChangeIn, PlanIn, PlanOut
+from apis.serializers_quotas import QuotaAskedIn
 from keys.serializers import OptionalReasonIn
 from tenants.errors import Invalid
 from tenants.models import Event, Team
@@ -93,10 +95,24 @@ class PlanDetail(PlansView):
 class PlanHolders(PlansView):
     access = {"GET": "apis.see_all"}
 
-    @extend_schema(responses=HoldersOut)
-    def get(self, request: Request, api: str, plan: str) -> Response:  # noqa: ARG002
-        """Whom a change or the end of a plan affects: the open subscriptions under it."""
-        return Response(HoldersOut(plans.concerned(self.plan(api, plan))).data)
+    @extend_schema(responses=HoldersOut, parameters=[QuotaAskedIn])
+    def get(self, request: Request, api: str, plan: str) -> Response:
+        """Whom a change or the end of a plan affects: the open subscriptions under it.
+
+        With `?quota=`, and what is to change of its period, `over` tells how many another quota would stop at once.
+        """
+        found = self.plan(api, plan)
+        asked = QuotaAskedIn(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        told = asked.validated_data
+        over = quotas.over(
+            found,
+            quota=told.get("quota", found.quota),
+            period=told.get("quota_period", found.quota_period),
+            time_zone=told.get("quota_time_zone", found.quota_time_zone),
+            now=timezone.now(),
+        )
+        return Response(HoldersOut(plans.concerned(found), context={"over": len(over)}).data)
 
 
 class PlanStep(PlansView):

@@ -38,6 +38,10 @@ class Person:
     is_staff: bool = False
 
 
+# How many calls a month pass under some plans, by API and name.
+QUOTAS = {("orders", "gold"): 100_000}
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An API with its plans: a name, calls, seconds and who decides. Without plans it stays a draft."""
@@ -167,7 +171,8 @@ def _publish(offer: Offer, document: openapi.Document, target: publishing.Target
         return
     publishing.publish(version, by=by)
     for name, calls, seconds, approval in offer.plans:
-        plans.publish(plans.create(api, name=name, calls=calls, seconds=seconds, approval=approval, by=by), by=by)
+        quota = QUOTAS.get((offer.slug, name))
+        plans.publish(plans.create(api, name=name, calls=calls, seconds=seconds, approval=approval, quota=quota, by=by), by=by)
 
 
 def _subscribe(*, decider: User) -> None:

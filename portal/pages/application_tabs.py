@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis.actions import questions, versions
+from apis.actions import questions, quotas, versions
 from apis.models import ChangeRequest, Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
@@ -63,7 +63,7 @@ class SubscriptionRow:
     """`decision` is the last that happened, with its receipt; `cancel`, `answer` and `ask_again` lead there, "" for who may not.
 
     `question`: what waits for an answer. `answers`: to what the API asked. `change`: what is asked to change of it, `wish` in words.
-    `ways`: plan, renew and withdraw.
+    `ways`: plan, renew and withdraw. `quota`: how it stands to its plan's, where calls may pass.
     """
 
     subscription: Subscription
@@ -77,6 +77,7 @@ class SubscriptionRow:
     change: ChangeRequest | None
     wish: str
     ways: Mapping[str, str]
+    quota: quotas.Standing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ def _replacements(application: Application) -> dict[UUID, Credential]:
 
 
 def _subscriptions(request: TenantRequest, application: Application) -> dict[str, Any]:
-    page = page_of(request, application.subscriptions.select_related("api", "plan"))
+    page = page_of(request, application.subscriptions.select_related("api", "plan").with_quota_use())
     decisions = newest_decisions([each.pk for each in page.rows])
     receipts = receipts_of(list(decisions.values()))
     talks = questions.said_about([each.pk for each in page.rows if each.asked_at])
@@ -268,6 +269,7 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 change,
                 what_is_asked(change) if change else "",
                 _ways(request, each, change) if active else {},
+                quotas.standing(each) if each.status == Subscription.Status.ACTIVE else None,
             )
         )
     return {"page": page, "rows": rows, "subscribe": reverse("app-subscribe", args=[request.tenant.slug, application.pk]) if active else ""}

@@ -11,6 +11,7 @@ from django.urls import path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from apis.actions.quotas import Standing
 from gateway.receipts import NodeReceipt, Receipt, State
 from portal.forms import PageForm, Text
 from portal.pages.asking import Listed, Question
@@ -54,11 +55,18 @@ def gallery(request: HttpRequest) -> HttpResponse:
             _receipt(NodeReceipt("gateway-1", State.REFUSED, detail="Proto constraint validation failed: route 3")),
             _receipt(),
         ],
+        "quotas": [_quota(0, 0), _quota(420, 0), _quota(850, 0), _quota(1_003, 0), _quota(1_003, 500)],
         "page": Page([], 61, "?after=1", "?before=2"),
         "times": [now, now - timedelta(minutes=3), now + timedelta(hours=23), now - timedelta(days=3), now - timedelta(days=90)],
         "sample": 'curl -H "Authorization: Bearer $TOKEN" \\\n  http://127.0.0.1:8080/acme/orders/v1/orders  # a call',
     }
     return render(request, "gallery.html", context)
+
+
+def _quota(used: int, topped_up: int) -> Standing:
+    now, limit = timezone.now(), 1_000 + topped_up
+    counted_at = now - timedelta(seconds=3) if used else None
+    return Standing(limit, used, "day", "UTC", now + timedelta(hours=5), topped_up, counted_at, is_passed=used >= limit)
 
 
 def _receipt(*nodes: NodeReceipt) -> Receipt:

@@ -4,23 +4,30 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
-from apis.actions import plans
+from apis.actions import plans, quotas
 from apis.actions.plans import Concerned
 from apis.models import Plan
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
 from portal.pages import asking
 from portal.pages.plans import OWN, PERIODS, TermsForm
+from portal.words import listed
 from tenants.access import TenantRequest, tenant_view
+from tenants.errors import Invalid
 from tenants.models import Event
+
+# So many of whom another quota stops are named.
+NAMED_OVER = 5
 
 
 def _plan(pk: UUID) -> Plan:
@@ -66,6 +73,36 @@ def plan_publish(request: TenantRequest, pk: UUID) -> HttpResponse:
     )
 
 
+class ChangeForm(TermsForm):
+    """Whom another quota stops at once, it stops after a second look."""
+
+    even_over = forms.BooleanField(required=False, widget=forms.HiddenInput, label=gettext_lazy("Refuse their calls"))
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """As a change takes it."""
+        found = super().terms
+        return {**found, "quota": found["quota"] or 0}
+
+    def look_twice(self, plan: Plan) -> None:
+        """:raises Invalid: who changes it has not seen yet whom it stops."""
+        found = self.terms
+        terms = (found["quota"], found["quota_period"], found["quota_time_zone"])
+        if self.cleaned_data["even_over"] or terms == (plan.quota, plan.quota_period, plan.quota_time_zone):
+            return
+        over = quotas.over(plan, quota=terms[0], period=terms[1], time_zone=terms[2], now=timezone.now())
+        if not over:
+            return
+        self.fields["even_over"].widget = forms.CheckboxInput()
+        said = ngettext(
+            "%(many)s application has used as much as that already and is refused at once, until the quota begins anew: %(names)s.",
+            "%(many)s applications have used as much as that already and are refused at once, until the quota begins anew: %(names)s.",
+            len(over),
+        )
+        names = listed([*(each.application for each in over[:NAMED_OVER]), *(["…"] if len(over) > NAMED_OVER else [])])
+        raise Invalid({"even_over": [said % {"many": len(over), "names": names}]})
+
+
 @tenant_view("apis.publish")
 @require_http_methods(["GET", "HEAD", "POST"])
 def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
@@ -79,8 +116,11 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
         "seconds": None if listed else plan.seconds,
         "approval": plan.approval,
         "trial_days": plan.trial_days,
+        "quota": plan.quota,
+        "quota_period": plan.quota_period,
+        "quota_time_zone": plan.quota_time_zone,
     }
-    form = TermsForm(given(request), initial=initial)
+    form = ChangeForm(given(request), initial=initial)
     found = plans.concerned(plan)
     has = ngettext(
         "%(many)s application has it; another limit holds for it at once.",
@@ -97,7 +137,12 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
         note=asking.Note(has % {"many": found.many}, "wait") if found.many else None,
         more=_named(found),
     )
-    if done := asking.carried_out(request, form, lambda _data: plans.change_terms(plan, **form.terms, by=request.user)):
+
+    def act(_data: dict[str, Any]) -> Event | None:
+        form.look_twice(plan)
+        return plans.change_terms(plan, **form.terms, by=request.user)
+
+    if done := asking.carried_out(request, form, act):
         said = question.done if done.result else _("The plan %(plan)s of %(api)s stays as it was.") % _names(plan)
         return asking.finished(request, back=question.back, said=said, event=done.result)
     return asking.asked(request, question, form, status=form.http_status)

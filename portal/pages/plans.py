@@ -18,11 +18,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import plans as actions
 from apis.models import Api, Plan, Subscription
+from apis.quotas import MOST_CALLS
 from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, MAX_TRIAL_DAYS
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking
 from portal.pages.listing import chosen, page_of, sought
+from portal.pages.profile import zones
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import SLUG, TenantSettings
 
@@ -85,6 +87,23 @@ class TermsForm(PageForm):
         label=gettext_lazy("Seconds"),
         help_text=gettext_lazy("Counts where “in another time” is chosen."),
     )
+    quota = number(
+        1,
+        MOST_CALLS,
+        required=False,
+        label=gettext_lazy("Quota"),
+        help_text=gettext_lazy("Calls of each subscription in all. Left empty, as many pass as come within the limit."),
+    )
+    quota_period = forms.ChoiceField(
+        choices=Plan.Period.choices, required=False, initial=Plan.Period.MONTH, label=gettext_lazy("In what time the quota is used")
+    )
+    quota_time_zone = forms.ChoiceField(
+        choices=zones,
+        required=False,
+        initial=actions.UTC,
+        label=gettext_lazy("Time zone"),
+        help_text=gettext_lazy("It begins anew at midnight there."),
+    )
     approval = forms.ChoiceField(choices=APPROVAL, widget=forms.RadioSelect, label=gettext_lazy("Who decides"))
     trial_days = number(
         1,
@@ -108,6 +127,9 @@ class TermsForm(PageForm):
             "seconds": data["seconds"] if data["period"] == OWN else int(data["period"]),
             "approval": data["approval"],
             "trial_days": data["trial_days"],
+            "quota": data["quota"],
+            "quota_period": data["quota_period"] or Plan.Period.MONTH,
+            "quota_time_zone": data["quota_time_zone"] or actions.UTC,
         }
 
 

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -154,6 +155,12 @@ def when(at: datetime | None) -> SafeString | str:
     if abs(away.total_seconds()) < 5:
         text = translation.gettext("just now")
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact(at), text)
+
+
+@register.filter
+def grouped(many: int) -> str:
+    """“5,000”."""
+    return number_format(many, force_grouping=True)
 
 
 @register.simple_tag

@@ -150,6 +150,28 @@ def test_a_whole_api_is_made(cast: Cast, ada: Describing) -> None:
     assert ada.plan(told)["differences"] == []
 
 
+def test_a_plans_quota_is_described_given_changed_and_taken_away(orders: Cast, ada: Describing) -> None:
+    def described(**quota: Any) -> dict[str, Any]:
+        return {"apis": [{"slug": "orders", "plans": [{"name": "gold", **quota}]}]}
+
+    def stands() -> dict[str, Any]:
+        return {name: value for name, value in ada.export()["apis"][0]["plans"][0].items() if name.startswith("quota")}
+
+    assert stands() == {"quota": 0}
+    ada.apply(described(quota=5000, quota_period="day", quota_time_zone="Asia/Tokyo"))
+    assert stands() == {"quota": 5000, "quota_period": "day", "quota_time_zone": "Asia/Tokyo"}
+    assert ada.plan(ada.export())["differences"] == []
+    ada.apply(described(quota=6000))
+    assert stands() == {"quota": 6000, "quota_period": "day", "quota_time_zone": "Asia/Tokyo"}
+    ada.apply(described(quota=0))
+    assert stands() == {"quota": 0}
+    ada.apply({"apis": [{"slug": "orders", "plans": [{"name": "silver", "calls": 1, "seconds": 1, "quota": 7}]}]})
+    with tenant_scope(orders.acme.pk):
+        assert Api.objects.get(slug="orders").plans.get(name="silver").quota == 7
+    for wrong in ({"quota": -1}, {"quota": 5, "quota_time_zone": "Mars/Olympus"}, {"quota": None}):
+        assert ada.ask("plan", described(**wrong)).status_code == 422
+
+
 def test_members_teams_and_their_leads(cast: Cast, ada: Describing) -> None:
     told = {
         "members": [

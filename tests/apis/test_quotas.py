@@ -185,8 +185,8 @@ def test_the_job_turns_two_tenants_and_is_safe_to_run_twice(in_acme: Cast, held:
     called(held, 10)
     period_ends(held)
     with tenant_scope(in_acme.globex.pk):
-        make.member(in_acme.globex, None, "approver")
-        theirs = make.subscription(to=make.plan(make.api("orders"), quota=1))
+        dora = make.member(in_acme.globex, "dora@globex.example")
+        theirs = make.subscription(of=make.application(dora), to=make.plan(make.api("orders"), quota=1))
         called(theirs, 1)
         period_ends(theirs)
     Due.objects.filter(job=quotas.JOB).update(at=timezone.now() - timedelta(minutes=5))
@@ -237,6 +237,13 @@ def test_a_larger_quota_lets_pass_at_once_and_a_smaller_one_stops(held: Subscrip
     plans.change_terms(held.plan, quota=0, by=in_acme.pam)
     held.plan.refresh_from_db()
     assert (held.plan.quota, grant(held).refusal) == (None, "")
+
+
+def test_without_a_quota_nothing_is_refused_whatever_was_added_before(held: Subscription, in_acme: Cast) -> None:
+    called(held, 10)
+    quotas.top_up(held, calls=10, reason=WHY, by=in_acme.ada)
+    plans.change_terms(held.plan, quota=0, by=in_acme.pam)
+    assert grant(held).refusal == ""
 
 
 def test_another_period_begins_a_count_of_its_own(held: Subscription, in_acme: Cast) -> None:

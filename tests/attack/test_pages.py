@@ -76,6 +76,7 @@ NEEDS: dict[str, str | None] = {
     "console-subscriptions": "subscriptions.see_all", "console-subscription": "subscriptions.see_all",
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
     "console-subscription-cancel": "subscriptions.decide", "console-subscription-dates": "subscriptions.decide",
+    "console-subscription-top-up": "subscriptions.decide", "quota": "tenant.see",
     "app-subscription-plan": "applications.own", "app-subscription-renew": "applications.own",
     "app-subscription-withdraw": "applications.own",
     "console-request-change-approve": "subscriptions.decide", "console-request-change-reject": "subscriptions.decide",
@@ -157,6 +158,7 @@ FIELDS = (
     "applications_need_approval",
     "text", "starts_at", "ends_at", "trial_days", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile",
     "since",
+    "quota", "quota_period", "quota_time_zone", "even_over",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -170,7 +172,7 @@ ENDS = (
 LEADS_ON = {
     "console-settings-sign-in-test",
     "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "catalogue-try", "tenant-logo",
-    "inbox-open",
+    "inbox-open", "quota",
     "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
     "console-request-ask", "console-api-question-move", "app-subscribe-plans",
 }  # fmt: skip
@@ -198,6 +200,7 @@ class World:
             "console-request-rule": "approval_rule", "console-request-application": "application",
             "app-subscription-withdraw": "change", "console-request-change": "change",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
+            "quota": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
             "mfa_": "number", "session-": "number", "console-api-version-brown-out": "brown_out",
@@ -486,7 +489,9 @@ def own_of(world: World, role: str) -> set[str]:
     if role not in {"admin", "approver"}:
         mine = mine | {"app-suspend", "app-resume", "app-delete"}
     of_one = {"inbox-open", "session-end", "console-api-import", "console-api-source-look", "console-api-source-remove"}
-    return mine | of_one | ({"receipt-page"} if role == "developer" else set())
+    # Who neither has the application nor sees subscriptions or plans has no page of it.
+    quota = {"quota"} if role in {"developer", "auditor"} else set()
+    return mine | of_one | quota | ({"receipt-page"} if role == "developer" else set())
 
 
 @pytest.mark.parametrize("role", Role.values)

@@ -98,6 +98,12 @@ def going_tenant() -> Tenant:
     )
 
 
+def used_up_tenant() -> Tenant:
+    """Acme, where one more application has used up its quota until a moment of 2027."""
+    used_up = Grant("orders", "app-3", "subscription-3", "QUOTA_EXCEEDED", "gold", 100, 60, until=1_800_000_000)
+    return replace(small_tenant(), access=replace(access(), grants=(*access().grants, used_up)))
+
+
 def mock_tenant() -> Tenant:
     """The same, where both APIs answer from examples, and a second version of one is blocked."""
     billing, active = whole_tenant().routes or ()
@@ -168,6 +174,7 @@ def tenant_files() -> dict[str, str]:
     files["mock"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(mock_tenant()).routes)
     files["tested"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(opened_tenant()).routes)
     files["tried"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(tried_tenant()).routes)
+    files["quota"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(used_up_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -252,8 +259,8 @@ def test_the_same_bytes_whatever_the_order() -> None:
 
 
 def compiled() -> configuration_pb2.RouteConfiguration:
-    """With policies, so that it has every step of the chain."""
-    return routes.configuration(replace(small_tenant(), routes=(replace(orders(upstream()), policies=POLICIES),)))
+    """With policies and somebody over the quota, so that it has every step of the chain."""
+    return routes.configuration(replace(used_up_tenant(), routes=(replace(orders(upstream()), policies=POLICIES),)))
 
 
 def without_gate(whole: configuration_pb2.RouteConfiguration) -> None:

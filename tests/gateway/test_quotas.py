@@ -81,12 +81,15 @@ def test_a_used_up_quota_refuses_until_more_is_added_or_the_period_ends(
 
     _all_used(carl)
     gateway.settles(429, "QUOTA_EXCEEDED", shop.path(), token)
+    # What passed until then is told within so long, and counts for this period.
+    time.sleep(3)
     _period_ends(carl)
     assert due.run(quotas.JOB, quotas.turn) >= 1
     (reset,) = shop.events("quota.reset")
     shop.enforced(reset)
     assert gateway.call(shop.path(), token).status == 200
     live.eventually(lambda: used(carl).used == 1)
+    assert (used(carl).limit, used(carl).is_passed) == (QUOTA, False)
 
 
 def _all_used(client: Client) -> None:

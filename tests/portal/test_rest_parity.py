@@ -54,6 +54,7 @@ SAME: dict[str, str] = {
     "console-subscription-suspend": "tenants_subscriptions_suspend_create",
     "console-subscription-resume": "tenants_subscriptions_resume_create",
     "console-subscription-cancel": "tenants_subscriptions_cancel_create",
+    "console-subscription-top-up": "tenants_subscriptions_top_ups_create",
     "console-api-edit": "tenants_apis_partial_update",
     "console-api-placing": "tenants_apis_partial_update",
     "console-api-policies": "tenants_apis_policies_partial_update",

@@ -30,6 +30,7 @@ from apis.models import (
     OperationUse,
     PlanTeam,
     PublishedDocument,
+    QuotaUse,
     Review,
     Subscription,
     VersionDay,
@@ -100,6 +101,8 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     OperationUse.objects.create(version=version, application=application, operation_id="listOrders", day=at.date(), last_at=at)
     Comparison.objects.create(old=version.revisions.get(), new=version.revisions.get())
     VersionDay.objects.create(version=version, day=at.date(), answered=1)
+    month = {"period": "month", "time_zone": "UTC", "starts": at, "ends": at + timedelta(days=30)}
+    QuotaUse.objects.create(application=application, api=api, **month)
     review = Review.objects.create(revision=version.revisions.get(), requested_by=owner, requested_at=at)
     PublishedDocument.objects.create(version=version, form="json", made_from="0" * 64, content=b"of " + owner.name.encode(), made_at=at)
     sources.set_source(version, url="https://docs.example.com/of-" + owner.name, every="daily", enabled=True, by=owner)
@@ -218,6 +221,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "members/": "members",
         "subscriptions/": "subscriptions",
         "change-requests/": "change-requests",
+        "quotas/": "subscriptions",
         "requests/": "subscriptions",
         "request-rules/": "approval-rules",
         "approval-rules/": "approval-rules",
