@@ -17,6 +17,7 @@ from tenants.errors import NotAllowed
 from tenants.event_kinds import UNDO
 from tenants.lifecycle import Data, in_words, move
 from tenants.models import Event, User
+from tenants.people import delegations
 from tenants.people.members import held_now
 
 _Status = Subscription.Status
@@ -239,6 +240,10 @@ def _left_suspended(application: Application, api: Api) -> bool:
 
 
 def four_eyes(subscription: Subscription, by: User) -> None:
-    """:raises NotAllowed: it is a request of this person's own."""
+    """:raises NotAllowed: it is a request of this person's own, or of whom they decide in the place of."""
     if subscription.is_own_of(by):
         raise NotAllowed(_("You can't decide a request of your own; another approver has to."))
+    for person in delegations.behind(by):
+        if subscription.is_own_of(person):
+            said = _("You decide in the place of %(person)s, whose own request this is; another approver has to decide it.")
+            raise NotAllowed(said % {"person": person})

@@ -127,8 +127,7 @@ def _waiting(rows: QuerySet[Subscription]) -> dict[str, Any]:
     pending = rows.filter(status=_Status.PENDING)
     count, first = pending.count(), list(pending.order_by("pk")[:MOST_WAITING])
     oldest = duration(timezone.now() - first[0].requested_at) if first else ""
-    within = request_clock.policy().within
-    return {"waits": first, "count": count, "behind": count - len(first), "oldest": oldest, "within": within}
+    return {"waits": first, "count": count, "behind": count - len(first), "oldest": oldest}
 
 
 def _queue(
@@ -145,6 +144,7 @@ def _queue(
         "chosen": chosen,
         "shown": _details(request, drawn.pop(0)) if shown else None,
         "lately": drawn,
+        "within": request_clock.policy().within,
         "form": form or Decision(),
         "refused": refused,
         "next": next((each for each in context["waits"] if chosen and each.pk != chosen.pk), None),

@@ -19,6 +19,7 @@ from portal.pages import (
     change_feed,
     closing,
     credentials,
+    delegations,
     designing,
     erased,
     expiries,
@@ -73,7 +74,7 @@ from portal.pages import (
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
     catalogue_document, change_feed, trying, request_forms, subscribing, subscribing_several, adding,
-    applications, application_life, credentials, expiries, request_list, request_clock, requests, subscriptions, apis,
+    applications, application_life, credentials, expiries, request_list, request_clock, delegations, requests, subscriptions, apis,
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
     settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,

@@ -30,7 +30,7 @@ from keys.models import Application, Identity, IdentityProvider, SigningKey, Web
 from portal import kept
 from portal.middleware import Utf8Request
 from tenants.event_kinds import GATEWAY_KINDS, KINDS
-from tenants.models import CustomRole, Event, Membership, Notification, Role, Team, TeamMember, Tenant, User
+from tenants.models import CustomRole, Delegation, Event, Membership, Notification, Role, Team, TeamMember, Tenant, User
 from tenants.origin import Origin, origin
 from tenants.people.invitations import token_of
 from tenants.people.settings import set_logo
@@ -67,6 +67,9 @@ NEEDS: dict[str, str | None] = {
     "console-requests": "subscriptions.see_all", "console-request": "subscriptions.see_all",
     "console-request-approve": "subscriptions.decide", "console-request-reject": "subscriptions.decide",
     "console-request-undo": "subscriptions.decide", "console-request-ask": "subscriptions.decide",
+    "console-request-list": "subscriptions.see_all", "console-request-decide": "subscriptions.decide",
+    "console-request-clock": "settings.manage", "console-request-delegations": "tenant.see",
+    "console-request-delegation-new": "subscriptions.decide", "console-request-delegation-end": "tenant.see",
     "console-request-rules": "subscriptions.see_all", "console-request-rule": "subscriptions.see_all",
     "console-request-rule-new": "settings.manage", "console-request-rule-edit": "settings.manage",
     "console-request-rule-switch": "settings.manage", "console-request-rule-delete": "settings.manage",
@@ -133,7 +136,7 @@ LEADS = (
 PARAMETERS = (
     "q", "tab", "at", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after",
     "against", "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme", "owner",
-    "category", "tag", "sort", "document", "state",
+    "category", "tag", "sort", "document", "state", "waits", "what", "id",
 )  # fmt: skip
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (
@@ -146,6 +149,7 @@ FIELDS = (
     "max_body_kib", "retries", "retry_percent", "streaming", "hours", "client_certificate", "client_key", "further_targets", "weight",
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
     "text", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile", "since",
+    "answer_hours", "what", "id", "delegate", "first_day",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -184,7 +188,7 @@ class World:
     def at(self, name: str, tenant: str = "acme") -> str:
         pattern = next(each for each in pages() if each.name == name)
         kinds = {
-            "console-request-rule": "approval_rule",
+            "console-request-rule": "approval_rule", "console-request-delegation": "delegation",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
@@ -294,6 +298,8 @@ def world(cast: Cast) -> World:
         Deployment.objects.create(node=gateway)
         signing_key = SigningKey.objects.get(purpose="access_token")
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
+        now = event.at
+        delegation = Delegation.objects.create(delegator=cast.ada, delegate=cast.carl, starts_at=now, ends_at=now + timedelta(days=1))
         notification = Notification.objects.create(user=cast.ada, event=event)
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
         webhook, _ = make.webhook("http://127.0.0.1:9/hook-hunter2", by=cast.ada, name=EVIL[:80])
@@ -327,6 +333,7 @@ def world(cast: Cast) -> World:
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,
+        "delegation": delegation.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}

@@ -27,6 +27,7 @@ from apis.models import (
     LoggedChange,
     OperationUse,
     PublishedDocument,
+    RequestPolicy,
     Review,
     Subscription,
     VersionDay,
@@ -49,7 +50,7 @@ from keys.models import (
 from portal.settings import DATABASE_OWNER_URL
 from tenants import events
 from tenants.checks import every_tenant_table_is_guarded, tenant_models
-from tenants.models import CustomRole, Notification, NotificationPreference, Role, SentOnce, Tenant, TenantModel, User
+from tenants.models import CustomRole, Delegation, Notification, NotificationPreference, Role, SentOnce, Tenant, TenantModel, User
 from tenants.people.settings import set_logo
 from tenants.scope import current_tenant_id, tenant_scope
 from tests import make, turns
@@ -103,6 +104,8 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     SentOnce.objects.create(user=owner, key="one", request="0" * 64, at=at)
     brown_out = BrownOut.objects.create(version=version, starts_at=at, ends_at=at + timedelta(minutes=1))
     approval_rule = ApprovalRule.objects.create(name="Tests", outcome="people")
+    RequestPolicy.objects.create(answer_hours=24)
+    delegation = Delegation.objects.create(delegator=admin, delegate=owner, starts_at=at, ends_at=at + timedelta(days=1))
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
     issuer = "https://login.example.com"
@@ -143,6 +146,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "reviews": review.pk,
             "approval-rules": approval_rule.pk,
             "webhooks": webhook.pk,
+            "delegations": delegation.pk,
         },
         "delivery": delivery.pk,
         "purpose": "access_token",
@@ -208,6 +212,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "members/": "members",
         "subscriptions/": "subscriptions",
         "requests/": "subscriptions",
+        "delegations/": "delegations",
         "request-rules/": "approval-rules",
         "approval-rules/": "approval-rules",
         "console/plans/": "plans",
@@ -226,7 +231,7 @@ def unknown_ids() -> dict[str, Any]:
         "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks",
+            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "delegations",
         )},
     }  # fmt: skip
 
