@@ -4,15 +4,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
 from apis.models import Subscription
-from portal import tasks
 from tenants.models import Delegation, Role, User
 from tenants.people import delegations
-from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, queries
 from tests.portal.pages.test_requests import signed_in, text
@@ -110,14 +107,6 @@ def test_who_gets_in(in_acme: Cast, alan: User, dora: User) -> None:
     for pk in (one.pk, uuid4()):
         assert signed_in(in_acme.eve).post(f"/t/globex/console/request-delegations/{pk}/end/").status_code == 404
     assert Delegation.objects.standing().exists()
-
-
-def test_the_delegate_hears_of_requests(cast: Cast, alan: User, dora: User) -> None:
-    with tenant_scope(cast.acme.pk):
-        made(alan, dora)
-        make.subscription(status="pending", of=make.application(cast.carl, name="Checkout"))
-    tasks.send_mails()
-    assert {message.to[0] for message in mail.outbox} == {"ada@acme.example", "alan@acme.example", "dora@acme.example"}
 
 
 def test_as_many_queries_for_many(in_acme: Cast, alan: User, dora: User) -> None:
