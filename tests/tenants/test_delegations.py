@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apis.actions import subscriptions
+from apis.actions import adding, subscriptions
 from apis.models import Subscription
 from portal import tasks
 from tenants import due, events
@@ -143,6 +143,9 @@ def test_neither_their_own_nor_the_delegators(in_acme: Cast, alan: User, dora: U
         with pytest.raises(NotAllowed, match="whose own request this is"):
             act(own, by=dora)
     subscriptions.approve(own, by=in_acme.ada)
+    plan = make.plan()
+    with pytest.raises(NotAllowed, match="whose own application this is"):
+        adding.add(own.application, api=plan.api, plan=plan, reason="x", by=dora)
 
 
 def test_who_decides_by_a_role_decides_for_themselves(in_acme: Cast, alan: User, dora: User) -> None:
