@@ -79,7 +79,7 @@ def _state(delegation: Delegation, now: datetime) -> str:
     """As it is now; the job that writes its end down comes a little later."""
     if delegation.ended_at is not None or delegation.ends_at <= now:
         return "over"
-    return "running" if delegation.starts_at <= now else "planned"
+    return "active" if delegation.starts_at <= now else "planned"
 
 
 def _rows(request: TenantRequest, everybody: str) -> "QuerySet[Delegation]":

@@ -42,7 +42,7 @@ def test_alan_hands_it_on_and_dora_decides(in_acme: Cast, alan: User, dora: User
     assert "Nobody decides for anybody" in text(client.get(HERE))
     done = client.post(f"{HERE}new/", typed(), follow=True)
     assert "Dora decides in your place in that time." in text(done)
-    assert "Running" in text(done)
+    assert "Active" in text(done)
     asked = make.subscription(status="pending", of=make.application(in_acme.carl))
     other = signed_in(dora)
     assert other.post(f"/t/acme/console/requests/{asked.pk}/approve/").status_code == 302
