@@ -298,8 +298,9 @@ def world(cast: Cast) -> World:
         Deployment.objects.create(node=gateway)
         signing_key = SigningKey.objects.get(purpose="access_token")
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
-        now = event.at
-        delegation = Delegation.objects.create(delegator=cast.ada, delegate=cast.carl, starts_at=now, ends_at=now + timedelta(days=1))
+        # It gives nothing yet.
+        begins = event.at + timedelta(days=300)
+        delegation = Delegation.objects.create(delegator=cast.ada, delegate=cast.carl, starts_at=begins, ends_at=begins + timedelta(days=1))
         notification = Notification.objects.create(user=cast.ada, event=event)
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
         webhook, _ = make.webhook("http://127.0.0.1:9/hook-hunter2", by=cast.ada, name=EVIL[:80])
@@ -470,7 +471,7 @@ def own_of(world: World, role: str) -> set[str]:
     if role == "admin":
         mine = mine - {"app-credential-revoke"}
     if role != "admin":
-        mine = mine | {"team", "app-transfer"}
+        mine = mine | {"team", "app-transfer", "console-request-delegation-end"}
     if role not in {"admin", "approver"}:
         mine = mine | {"app-suspend", "app-resume", "app-delete"}
     of_one = {"inbox-open", "session-end", "console-api-import", "console-api-source-look", "console-api-source-remove"}

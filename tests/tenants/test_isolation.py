@@ -105,7 +105,8 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     brown_out = BrownOut.objects.create(version=version, starts_at=at, ends_at=at + timedelta(minutes=1))
     approval_rule = ApprovalRule.objects.create(name="Tests", outcome="people")
     RequestPolicy.objects.create(answer_hours=24)
-    delegation = Delegation.objects.create(delegator=admin, delegate=owner, starts_at=at, ends_at=at + timedelta(days=1))
+    deputy = make.member(Tenant.objects.get(pk=current_tenant_id()), f"deputy-of-{owner.name.lower()}@example.com", Role.DEVELOPER)
+    delegation = Delegation.objects.create(delegator=admin, delegate=deputy, starts_at=at, ends_at=at + timedelta(days=1))
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
     issuer = "https://login.example.com"
