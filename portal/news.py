@@ -23,7 +23,7 @@ from apis.models import Api, ApiVersion, BrownOut, ChangeRequest, Plan, Review, 
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse, Webhook
 from tenants.event_kinds import UNDO
-from tenants.models import Event, Invitation, Membership, ServiceAccount, TeamMember, User
+from tenants.models import Delegation, Event, Invitation, Membership, ServiceAccount, TeamMember, User
 from tenants.roles import permissions_held, who_may
 
 APPLICATION_REQUESTED = "application.requested"
@@ -369,11 +369,13 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     named |= {each.requested_by_id for each in about.values() if isinstance(each, Review)}
     named |= set().union(*teams.values()) | {event.subject_id for event in events if event.kind == "member.changed"}
     groups = {GROUP_OF[event.kind] for event in events if event.kind in GROUP_OF} & FOR_ALL
-    members = Membership.objects.with_custom_permissions().select_related("user").order_by("user_id")
+    members = Membership.objects.with_delegated_permissions().select_related("user").order_by("user_id")
     if "tenant" not in groups:
         wanted = Q(user_id__in=named)
         for group in sorted(groups):
             wanted |= who_may(GROUPS[group].permission)
+        if "requests" in groups:
+            wanted |= Q(user_id__in=Delegation.objects.standing().values("delegate"))
         members = members.filter(wanted)
     ends = {event.subject_id: event.number for event in events if event.kind == REMOVED}
     return Crowd({each.user_id: each for each in members}, teams, User.objects.in_bulk(ends) if ends else {}, ends, subscribed, holding)

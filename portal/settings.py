@@ -465,6 +465,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "send-account-mails": {"task": "portal.tasks.send_account_mails", "schedule": 5.0, "options": {"expires": 10.0}},
     "measure-tenants": {"task": "portal.tasks.measure_tenants", "schedule": 60.0},
     "expire-invitations": {"task": "portal.tasks.expire_invitations", "schedule": 60.0},
+    "end-delegations": {"task": "portal.tasks.end_delegations", "schedule": 30.0},
     "prune": {"task": "gateway.tasks.prune", "schedule": 3600.0},
     "turn-brown-outs": {"task": "apis.tasks.turn_brown_outs", "schedule": 5.0, "options": {"expires": 10.0}},
     # Each second: what ends at noon is refused at noon.

@@ -2,7 +2,7 @@ from celery import shared_task
 
 from portal import account_mails, browsers, inbox, outbox, post, sizes
 from tenants import due, idempotency
-from tenants.people import invitations
+from tenants.people import delegations, invitations
 
 
 @shared_task
@@ -28,6 +28,11 @@ def prune_notifications() -> int:
 @shared_task
 def expire_invitations() -> int:
     return due.run(invitations.EXPIRE_JOB, invitations.expire_invitations)
+
+
+@shared_task
+def end_delegations() -> int:
+    return due.run(delegations.END_JOB, delegations.end_due)
 
 
 @shared_task

@@ -87,7 +87,7 @@ def permissions_in_scope(user: User | AnonymousUser, *, second_factor: bool = Fa
         raise Http404
     asked = Exists(TenantSettings.objects.filter(mfa_required=True))
     has_one = Exists(second_factors.held_by(OuterRef("user_id")))
-    members = Membership.objects.filter(user_id=user.pk).with_custom_permissions().annotate(asked=asked, has_one=has_one)
+    members = Membership.objects.filter(user_id=user.pk).with_delegated_permissions().annotate(asked=asked, has_one=has_one)
     membership = members.only("roles").first()
     if membership is None:
         raise Http404

@@ -227,6 +227,8 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "role.created",
     "role.changed",
     "role.deleted",
+    "delegation.created",
+    "delegation.ended",
     "team.created",
     "team.changed",
     "team.deleted",

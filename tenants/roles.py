@@ -59,8 +59,9 @@ def permissions_of(roles: Collection[str], custom: Iterable[str] = ()) -> frozen
 
 
 def permissions_held(membership: Membership) -> frozenset[str]:
-    """All of a member's, of a row that was read `with_custom_permissions`."""
-    return permissions_of(membership.roles, membership.custom_permissions)  # type: ignore[attr-defined]
+    """All of a member's, of a row that was read `with_custom_permissions`, or `with_delegated_permissions`."""
+    held = permissions_of(membership.roles, membership.custom_permissions)  # type: ignore[attr-defined]
+    return held | frozenset(getattr(membership, "delegated_permissions", ())) if held else held
 
 
 def permissions_of_service(user: User) -> frozenset[str] | None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tenants import rest, rest_members, rest_roles, rest_settings, rest_teams, rest_tenants
+from tenants import rest, rest_delegations, rest_members, rest_roles, rest_settings, rest_teams, rest_tenants
 
 urlpatterns = [
     *rest_tenants.urlpatterns,
@@ -17,6 +17,9 @@ urlpatterns = [
     path("teams/<uuid:team>/", rest_teams.TeamDetail.as_view(), name="rest-team"),
     path("teams/<uuid:team>/members/", rest_teams.TeamMembers.as_view(), name="rest-team-members"),
     path("teams/<uuid:team>/members/<uuid:member>/", rest_teams.TeamMemberDetail.as_view(), name="rest-team-member"),
+    path("delegations/", rest_delegations.Delegations.as_view(), name="delegations"),
+    path("delegations/<uuid:pk>/", rest_delegations.DelegationDetail.as_view(), name="delegation"),
+    path("delegations/<uuid:pk>/end/", rest_delegations.DelegationEnd.as_view(), name="delegation-end"),
     path("settings/", rest_settings.Settings.as_view(), name="settings"),
     path("events/", rest.Events.as_view(), name="events"),
 ]

@@ -11,6 +11,7 @@ from keys.models import Application
 from tenants import events
 from tenants.errors import NotAllowed
 from tenants.models import Event, User
+from tenants.people import delegations
 from tenants.people.members import held_now
 
 ADDED = "subscription.added"
@@ -31,6 +32,9 @@ def add(application: Application, *, api: Api, plan: Plan, reason: str, by: User
         raise NotAllowed(_("%(api)s is not open to you, so you can't add a subscription to it.") % {"api": api})
     if application.is_own_of(by):
         raise NotAllowed(_("You can't add a subscription for an application of your own; ask for it, and another approver decides."))
+    for person in delegations.behind(by):
+        if application.is_own_of(person):
+            raise NotAllowed(_("You decide in the place of %(person)s, whose own application this is.") % {"person": person})
     has_to_be_offered(plan, api, to=by, permissions=held)
     has_to_be_free(application, api)
     subscription = Subscription(

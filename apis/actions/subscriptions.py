@@ -10,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis.actions import approval_rules, request_clock, request_forms, terms, two_people
-from apis.models import Api, ApiVersion, ApprovalRule, Plan, Subscription
+from apis.models import Api, ApiVersion, ApprovalRule, ChangeRequest, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
 from tenants import due, events, limits
@@ -18,6 +18,7 @@ from tenants.errors import NotAllowed
 from tenants.event_kinds import UNDO
 from tenants.lifecycle import Data, in_words, move
 from tenants.models import Event, User
+from tenants.people import delegations
 from tenants.people.members import held_now
 
 _Status = Subscription.Status
@@ -258,7 +259,11 @@ def _left_suspended(application: Application, api: Api) -> bool:
     return last is not None and last.kind not in {"subscription.approved", "subscription.added"}
 
 
-def four_eyes(subscription: Subscription, by: User) -> None:
-    """:raises NotAllowed: it is a request of this person's own."""
-    if subscription.is_own_of(by):
+def four_eyes(asked: Subscription | ChangeRequest, by: User) -> None:
+    """:raises NotAllowed: it is a request of this person's own, or of whom they decide in the place of."""
+    if asked.is_own_of(by):
         raise NotAllowed(_("You can't decide a request of your own; another approver has to."))
+    for person in delegations.behind(by):
+        if asked.is_own_of(person):
+            said = _("You decide in the place of %(person)s, whose own request this is; another approver has to decide it.")
+            raise NotAllowed(said % {"person": person})

@@ -12,6 +12,7 @@ from tenants import events
 from tenants.errors import NotAllowed
 from tenants.lifecycle import in_words, move
 from tenants.models import Event, User
+from tenants.people import delegations
 
 _Status = Application.Status
 
@@ -38,6 +39,9 @@ def _has_to_wait(application: Application, by: User) -> None:
     read_again(application)
     if application.is_own_of(by):
         raise NotAllowed(_("You can't decide about an application of your own; another approver has to."))
+    for person in delegations.behind(by):
+        if application.is_own_of(person):
+            raise NotAllowed(_("You decide in the place of %(person)s, whose own application this is.") % {"person": person})
     if application.status != _Status.PENDING:
         said = _("This application is %(state)s, so there is nothing to decide.")
         raise NotAllowed(said % {"state": in_words(application, application.status)})

@@ -67,6 +67,8 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "role.created": gettext_lazy("Role made"),
         "role.changed": gettext_lazy("Role changed"),
         "role.deleted": gettext_lazy("Role deleted"),
+        "delegation.created": gettext_lazy("Deciding handed on"),
+        "delegation.ended": gettext_lazy("Deciding for another ended"),
         "team.created": gettext_lazy("Team made"),
         "team.changed": gettext_lazy("Team changed"),
         "team.deleted": gettext_lazy("Team deleted"),

@@ -96,7 +96,11 @@ class Ids(forms.Field):
 
 class ApproveForm(PageForm):
     what = forms.ChoiceField(choices=list(WHAT.items()), widget=forms.HiddenInput)
-    id = Ids(error_messages={"required": gettext_lazy("Choose at least one request.")})
+    id = Ids()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["id"].error_messages["required"] = _("Choose at least one request.")
 
 
 class RejectForm(ApproveForm):

@@ -134,7 +134,6 @@ def _waiting(rows: QuerySet[Subscription]) -> dict[str, Any]:
         "count": count,
         "behind": count - len(first),
         "oldest": oldest,
-        "within": request_clock.policy().within,
         "applications": Application.objects.waiting().count(),
     }
 
@@ -156,6 +155,7 @@ def _queue(
         "chosen": chosen,
         "shown": _details(request, drawn.pop(0)) if shown else None,
         "lately": drawn,
+        "within": request_clock.policy().within,
         "changes": waiting_rows(request, asked[:MOST_WAITING]),
         "changes_behind": max(0, len(asked) - MOST_WAITING),
         "form": form or Decision(),

@@ -20,6 +20,7 @@ from portal.pages import (
     change_requests,
     closing,
     credentials,
+    delegations,
     designing,
     erased,
     expiries,
@@ -78,8 +79,8 @@ from portal.pages import (
 MODULES = (
     start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
     catalogue_document, change_feed, trying, request_forms, subscribing, subscribing_several, adding,
-    applications, application_life, credentials, expiries, request_list, request_clock, requests, request_applications, subscriptions,
-    quotas, subscription_dates, change_requests, apis,
+    applications, application_life, credentials, expiries, request_list, request_clock, delegations, requests, request_applications,
+    subscriptions, quotas, subscription_dates, change_requests, apis,
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, plan_audience,
     all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,

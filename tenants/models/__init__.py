@@ -1,6 +1,7 @@
 from tenants.models.account_mail import AccountMail
 from tenants.models.attempt import Attempt
 from tenants.models.base import CurrentTenant, Steps, TenantManager, TenantModel, new_id
+from tenants.models.delegation import Delegation
 from tenants.models.due import Due
 from tenants.models.erased_tenant import ErasedTenant
 from tenants.models.event import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent
@@ -26,6 +27,7 @@ __all__ = [
     "Attempt",
     "CurrentTenant",
     "CustomRole",
+    "Delegation",
     "Due",
     "ErasedTenant",
     "Event",

@@ -66,6 +66,26 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         )
         return self.annotate(custom_permissions=granted)
 
+    def with_delegated_permissions(self) -> Self:
+        """With `delegated_permissions` as well: what each decides in another's place, as long as that one may by roles of their own.
+
+        For doors and news alone: nobody gives others what was only handed to them.
+        """
+        delegated = RawSQL(
+            """ARRAY(SELECT unnest(%s::text[]) WHERE EXISTS (
+                   SELECT 1 FROM tenants_delegation d
+                   JOIN tenants_membership g ON g.tenant_id = d.tenant_id AND g.user_id = d.delegator_id
+                   JOIN tenants_user u ON u.id = d.delegator_id AND u.is_active
+                   WHERE d.tenant_id = tenants_membership.tenant_id AND d.delegate_id = tenants_membership.user_id
+                   AND d.ended_at IS NULL AND d.starts_at <= statement_timestamp() AND d.ends_at > statement_timestamp()
+                   AND (g.roles && %s::varchar[] OR EXISTS (
+                       SELECT 1 FROM tenants_customrole r WHERE r.tenant_id = g.tenant_id AND r.id = ANY(g.custom_roles)
+                       AND 'subscriptions.decide' = ANY(r.permissions)))))""",
+            [["subscriptions.decide", "subscriptions.see_all"], [Role.ADMIN, Role.APPROVER]],
+            ArrayField(models.CharField()),
+        )
+        return self.with_custom_permissions().annotate(delegated_permissions=delegated)
+
 
 MembershipManager = TenantManager.from_queryset(MembershipQuerySet)
 

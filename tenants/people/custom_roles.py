@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import CustomRole, Event, Invitation, Membership, Role, User
+from tenants.people import delegations
 from tenants.people.members import managing
 from tenants.people.roles import holds_all
 from tenants.roles import PERMISSIONS, whole
@@ -53,7 +54,9 @@ def change_role(
     for each, value in now.items():
         setattr(role, each, value)
     role.save(update_fields=list(now))
-    return events.record("role.changed", role, by=by, was=was, now=now)
+    event = events.record("role.changed", role, by=by, was=was, now=now)
+    delegations.lapse(by=by)
+    return event
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from tenants import events
 from tenants.actions import add_member, checked_roles, names_of_roles
 from tenants.errors import NotAllowed
 from tenants.models import Event, Membership, Role, SignUp, Team, TeamMember, Tenant, TenantSettings, User
+from tenants.people import delegations
 from tenants.people.roles import may_give
 from tenants.roles import PERMISSIONS, permissions_held, permissions_of_service
 from tenants.scope import current_tenant_id
@@ -65,7 +66,9 @@ def change_roles(
         keep_an_admin(found)
     if (wanted, own) == (sorted(found.roles), sorted(found.custom_roles)):
         return found
-    return add_member(found.user, roles=wanted, custom_roles=own, by=by)
+    changed = add_member(found.user, roles=wanted, custom_roles=own, by=by)
+    delegations.lapse(by=by)
+    return changed
 
 
 def still_there(membership: Membership) -> Membership:
@@ -100,7 +103,9 @@ def end(membership: Membership, *, by: User | None, **data: Any) -> Event:
     left = by is not None and by.pk == membership.user_id
     roles = names_of_roles(membership)
     membership.delete()
-    return events.record("member.left" if left else "member.removed", membership.user, by=by, roles=roles, **data)
+    event = events.record("member.left" if left else "member.removed", membership.user, by=by, roles=roles, **data)
+    delegations.lapse(by=by)
+    return event
 
 
 def enrol(user: User, *, roles: Collection[str], custom_roles: Collection[UUID] = (), team: Team | None = None) -> Membership:

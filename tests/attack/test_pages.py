@@ -30,7 +30,7 @@ from keys.models import Application, Identity, IdentityProvider, SigningKey, Web
 from portal import kept
 from portal.middleware import Utf8Request
 from tenants.event_kinds import GATEWAY_KINDS, KINDS
-from tenants.models import CustomRole, Event, Membership, Notification, Role, Team, TeamMember, Tenant, User
+from tenants.models import CustomRole, Delegation, Event, Membership, Notification, Role, Team, TeamMember, Tenant, User
 from tenants.origin import Origin, origin
 from tenants.people.invitations import token_of
 from tenants.people.settings import set_logo
@@ -68,6 +68,9 @@ NEEDS: dict[str, str | None] = {
     "console-requests": "subscriptions.see_all", "console-request": "subscriptions.see_all",
     "console-request-approve": "subscriptions.decide", "console-request-reject": "subscriptions.decide",
     "console-request-undo": "subscriptions.decide", "console-request-ask": "subscriptions.decide",
+    "console-request-list": "subscriptions.see_all", "console-request-decide": "subscriptions.decide",
+    "console-request-clock": "settings.manage", "console-request-delegations": "tenant.see",
+    "console-request-delegation-new": "subscriptions.decide", "console-request-delegation-end": "tenant.see",
     "console-request-rules": "subscriptions.see_all", "console-request-rule": "subscriptions.see_all",
     "console-request-rule-new": "settings.manage", "console-request-rule-edit": "settings.manage",
     "console-request-rule-switch": "settings.manage", "console-request-rule-delete": "settings.manage",
@@ -142,7 +145,7 @@ LEADS = (
 PARAMETERS = (
     "q", "tab", "at", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after",
     "against", "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme", "owner",
-    "category", "tag", "sort", "document", "state",
+    "category", "tag", "sort", "document", "state", "waits", "what", "id",
 )  # fmt: skip
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (
@@ -159,6 +162,7 @@ FIELDS = (
     "text", "starts_at", "ends_at", "trial_days", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile",
     "since",
     "quota", "quota_period", "quota_time_zone", "even_over",
+    "answer_hours", "what", "id", "delegate", "first_day",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -199,6 +203,7 @@ class World:
         kinds = {
             "console-request-rule": "approval_rule", "console-request-application": "application",
             "app-subscription-withdraw": "change", "console-request-change": "change",
+            "console-request-delegation": "delegation",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "quota": "subscription",
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
@@ -315,6 +320,9 @@ def world(cast: Cast) -> World:
         Deployment.objects.create(node=gateway)
         signing_key = SigningKey.objects.get(purpose="access_token")
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
+        # It gives nothing yet.
+        begins = event.at + timedelta(days=300)
+        delegation = Delegation.objects.create(delegator=cast.ada, delegate=cast.carl, starts_at=begins, ends_at=begins + timedelta(days=1))
         notification = Notification.objects.create(user=cast.ada, event=event)
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
         webhook, _ = make.webhook("http://127.0.0.1:9/hook-hunter2", by=cast.ada, name=EVIL[:80])
@@ -349,6 +357,7 @@ def world(cast: Cast) -> World:
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,
         "question": "why",
+        "delegation": delegation.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}
@@ -485,7 +494,7 @@ def own_of(world: World, role: str) -> set[str]:
     if role == "admin":
         mine = mine - {"app-credential-revoke"}
     if role != "admin":
-        mine = mine | {"team", "app-transfer"}
+        mine = mine | {"team", "app-transfer", "console-request-delegation-end"}
     if role not in {"admin", "approver"}:
         mine = mine | {"app-suspend", "app-resume", "app-delete"}
     of_one = {"inbox-open", "session-end", "console-api-import", "console-api-source-look", "console-api-source-remove"}

@@ -33,6 +33,7 @@ NO_PAGES = {
     "console-request-ask": "it leads to the request",
     "console-webhook-delivery-give-up": "a question like others, of a delivery that waits",
     "console-api-question-move": "it leads to the questions",
+    "console-request-delegation-end": "a question like others, of what somebody has handed on",
     "account_logout": "a question of allauth's",
     **dict.fromkeys(
         (
@@ -184,6 +185,11 @@ def places(world: World) -> list[Place]:
         Place("console-requests", f"{c}/requests/", ADA),
         Place("console-requests:decided", f"{c}/requests/?show=decided", ADA),
         Place("console-request", f"{c}/requests/{of['pending']}/", ADA),
+        Place("console-request-list", f"{c}/requests/list/", ADA),
+        Place("console-request-decide", f"{c}/requests/decide/?what=reject&id={of['pending']}", ADA),
+        Place("console-request-delegations", f"{c}/request-delegations/", ADA),
+        Place("console-request-delegation-new", f"{c}/request-delegations/new/", ADA),
+        Place("console-request-clock", f"{c}/request-clock/", ADA),
         Place("console-request-rules", f"{c}/request-rules/", ADA),
         Place("console-request-rule-new", f"{c}/request-rules/new/", ADA),
         Place("console-request-rule", f"{c}/request-rules/{rule}/", ADA),

@@ -26,8 +26,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from apis.actions import subscriptions
+from apis.actions import request_clock, subscriptions
 from apis.models import Plan, Subscription
+from apis.tasks import escalate_requests
 from keys.actions import credentials, service_accounts
 from keys.models import Application, Credential
 from keys.tasks import warn_expiries
@@ -37,6 +38,7 @@ from portal.settings import DATABASE_OWNER_URL, mail_server, sender
 from portal.stack.ports import Ports, choose
 from tenants import due
 from tenants.models import Due, Event, EventCounter, Membership, Notification, ServiceAccount, Tenant, User
+from tenants.people import delegations
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, as_owner, make_cast
@@ -121,6 +123,47 @@ def test_approvers_hear_of_a_request_at_once(cast: Cast, asked: Subscription) ->
     assert run() == [("ada", "Checkout asks for Orders: gold")]
     assert run() == []
     assert next_try(cast.acme) is None
+
+
+def test_who_decides_in_anothers_place_hears_of_it(cast: Cast, gold: Plan, checkout: Application) -> None:
+    dora = make.member(cast.acme, "dora@acme.example", "developer")
+    with tenant_scope(cast.acme.pk):
+        now = timezone.now()
+        made, _ = delegations.create(delegate=dora.email, starts_at=now, ends_at=now + timedelta(days=1), by=cast.ada)
+    ask(cast.acme, checkout, gold, cast.carl)
+    assert run() == [("ada", "Checkout asks for Orders: gold"), ("dora", "Checkout asks for Orders: gold")]
+    with tenant_scope(cast.acme.pk):
+        delegations.end(made, by=cast.ada)
+        other = make.application(cast.carl, name="Other")
+    ask(cast.acme, other, gold, cast.carl)
+    assert run() == [("ada", "Other asks for Orders: gold")]
+
+
+def test_a_second_person_hears_that_the_first_has_approved(cast: Cast, gold: Plan, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        Plan.objects.filter(pk=gold.pk).update(approval="two_people")
+        gold.refresh_from_db()
+    asked = ask(cast.acme, checkout, gold, cast.carl)
+    alan = make.member(cast.acme, "alan@acme.example", "approver")
+    run()
+    decide(asked, "approve", cast.ada)
+    assert run() == [("alan", "Checkout and Orders: a second approval is missing")]
+    decide(asked, "undo", cast.ada)
+    decide(asked, "approve", cast.ada)
+    decide(asked, "reject", alan, reason="No.")
+    assert run() == [], "it is decided"
+
+
+def test_all_who_decide_hear_once_of_what_is_overdue(cast: Cast, asked: Subscription) -> None:
+    run()
+    with tenant_scope(cast.acme.pk):
+        request_clock.change(answer_hours=24, by=cast.ada)
+        Subscription.objects.filter(pk=asked.pk).update(requested_at=timezone.now() - timedelta(hours=25))
+        make.member(cast.acme, "alan@acme.example", "approver")
+    for _ in range(2):
+        escalate_requests()
+    assert run() == [("ada", "Checkout still waits for Orders: overdue"), ("alan", "Checkout still waits for Orders: overdue")]
+    assert run() == []
 
 
 def test_nobody_else_hears_of_it(cast: Cast, gold: Plan, checkout: Application) -> None:

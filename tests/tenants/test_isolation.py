@@ -31,6 +31,7 @@ from apis.models import (
     PlanTeam,
     PublishedDocument,
     QuotaUse,
+    RequestPolicy,
     Review,
     Subscription,
     VersionDay,
@@ -53,7 +54,7 @@ from keys.models import (
 from portal.settings import DATABASE_OWNER_URL
 from tenants import events
 from tenants.checks import every_tenant_table_is_guarded, tenant_models
-from tenants.models import CustomRole, Notification, NotificationPreference, Role, SentOnce, Tenant, TenantModel, User
+from tenants.models import CustomRole, Delegation, Notification, NotificationPreference, Role, SentOnce, Tenant, TenantModel, User
 from tenants.people.settings import set_logo
 from tenants.scope import current_tenant_id, tenant_scope
 from tests import make, turns
@@ -112,6 +113,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         subscription=subscription, kind="plan", plan=plan, was_plan=plan, purpose="A test.", requested_by=owner, requested_at=at
     )
     approval_rule = ApprovalRule.objects.create(name="Tests", outcome="people")
+    RequestPolicy.objects.create(answer_hours=24)
+    deputy = make.member(Tenant.objects.get(pk=current_tenant_id()), f"deputy-of-{owner.name.lower()}@example.com", Role.DEVELOPER)
+    delegation = Delegation.objects.create(delegator=admin, delegate=deputy, starts_at=at, ends_at=at + timedelta(days=1))
     set_logo(b"of " + owner.name.encode(), by=owner)
     logo = Tenant.objects.get(pk=current_tenant_id()).logo_digest
     issuer = "https://login.example.com"
@@ -156,6 +160,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "approval-rules": approval_rule.pk,
             "webhooks": webhook.pk,
             "change-requests": change.pk,
+            "delegations": delegation.pk,
         },
         "delivery": delivery.pk,
         "purpose": "access_token",
@@ -223,6 +228,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "change-requests/": "change-requests",
         "quotas/": "subscriptions",
         "requests/": "subscriptions",
+        "delegations/": "delegations",
         "request-rules/": "approval-rules",
         "approval-rules/": "approval-rules",
         "console/plans/": "plans",
@@ -241,7 +247,7 @@ def unknown_ids() -> dict[str, Any]:
         "gateway": "no-such", "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "change-requests",
+            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "change-requests", "delegations",
         )},
     }  # fmt: skip
 
