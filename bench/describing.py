@@ -1,7 +1,8 @@
 """How long `portico plan` takes for a tenant of 200 APIs with 2,000 subscriptions: `python -m bench.describing`. Goal: 10 s.
 
 The command is a process of its own against the whole stack, so its start, the files, the way and the answer count. The tenant is made by
-`portico apply` itself, whose times are told beside it: of what is new each document is read, in a process with limits.
+`portico apply` itself, whose times are told beside it: of what is new each document is read, in a process with limits, so the whole takes
+minutes. Of a tenant that was made by actions, `plan` took 3.4 to 4.7 s on two cores under a load of ten, of which the server's were 1 s.
 """
 
 import json

@@ -43,7 +43,7 @@ def portico(acme: Cast, live_server: Any, tmp_path: Path) -> Run:
     def run(*arguments: str, who: str = "ada", typed: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(tmp_path / who), "PORTICO_URL": live_server.url, **more}
         command = [sys.executable, "-m", "cli", *arguments]
-        return subprocess.run(command, input=typed, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60, check=False)
+        return subprocess.run(command, input=typed, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False)
 
     return run
 
