@@ -282,7 +282,7 @@ def _ended_unreplaced(_now: datetime) -> QuerySet[Credential]:
 _STILL: dict[str, Callable[[datetime], QuerySet[Any]]] = {
     ENDS_SOON: expiries.worth_a_warning,
     SERVICE_ENDS_SOON: lambda now: expiries.services_worth_a_warning(now).filter(warned_days__isnull=False),
-    SUBSCRIPTION_ENDS_SOON: lambda now: dates.worth_a_warning(now).filter(warned_days__isnull=False),
+    SUBSCRIPTION_ENDS_SOON: dates.worth_a_warning,
     EXPIRED: _ended_unreplaced,
     OVERDUE: _waits,
     APPROVED_FIRST: lambda now: _waits(now).filter(first_approved_by__isnull=False),
@@ -307,6 +307,11 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         open_ones = dict(_waits(now).filter(pk__in=talk).values_list("pk", "asked_at"))
         worthy[ASKED], worthy[ANSWERED] = {pk for pk, asked_at in open_ones.items() if asked_at}, set(open_ones)
     stale = {event.pk for event in events if event.kind in worthy and event.subject_id not in worthy[event.kind]}
+    if warned := [event for event in events if event.kind == SUBSCRIPTION_ENDS_SOON]:
+        # An end that was put off meanwhile is warned of anew.
+        rows = Subscription.objects.filter(pk__in=ids[SUBSCRIPTION_ENDS_SOON], ends_at__isnull=False)
+        ends = {pk: at.isoformat() for pk, at in rows.values_list("pk", "ends_at") if at}
+        stale |= {event.pk for event in warned if event.data.get("ends_at") != ends.get(event.subject_id)}
     if newest := {event.subject_id: event.pk for event in events if event.kind in INVITED}:
         opened = set(Invitation.objects.filter(pk__in=newest, status=Invitation.Status.PENDING).values_list("pk", flat=True))
         asks = {pk for invitation, pk in newest.items() if invitation in opened}

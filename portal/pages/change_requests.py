@@ -192,6 +192,9 @@ def approve(request: TenantRequest, pk: UUID) -> HttpResponse:
     )
     form = PageForm(given(request))
     if done := asking.carried_out(request, form, lambda _data: changes.approve(asked, by=request.user)):
+        if asked.status == ChangeRequest.Status.PENDING:
+            said = _("You approved it; a second person has to approve it, too.")
+            return asking.finished(request, back=question.back, said=said)
         event = done.result if asked.kind == _Kind.PLAN else None
         return asking.finished(request, back=question.back, said=question.done, event=event)
     return asking.asked(request, question, form, status=form.http_status)
