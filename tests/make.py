@@ -5,15 +5,17 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apis import lint, openapi
-from apis.actions import drafts, plans, publishing, subscriptions, versions
+from apis.actions import dates, drafts, plans, publishing, subscriptions, versions
 from apis.models import Api, ApiVersion, Draft, Plan, Subscription
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing, webhooks
 from keys.models import Application, Credential, Webhook
 from keys.webhooks import FAMILIES
+from tenants import events
 from tenants.actions import add_member
 from tenants.models import CustomRole, Invitation, Membership, Role, ServiceAccount, Team, TeamMember, Tenant, User
 from tenants.scope import current_tenant_id, tenant_scope
@@ -192,7 +194,7 @@ def subscription(*, status: str = "active", of: Application | None = None, to: P
     of, to = of or application(), to or plan()
     found, _ = subscriptions.request(of, api=to.api, plan=to, purpose="A test.", by=of.owner)
     ada = somebody(Role.APPROVER)
-    if status in {"active", "suspended"}:
+    if status in {"active", "suspended", "expired"}:
         subscriptions.approve(found, by=ada)
     if status == "suspended":
         subscriptions.suspend(found, reason="A test.", by=ada)
@@ -200,6 +202,11 @@ def subscription(*, status: str = "active", of: Application | None = None, to: P
         subscriptions.reject(found, reason="A test.", by=ada)
     if status == "cancelled":
         subscriptions.cancel(found, by=ada)
+    if status == "expired":
+        Subscription.objects.filter(pk=found.pk).update(ends_at=Now() - timedelta(seconds=1))
+        events.lock()
+        dates.turn_subscriptions()
+        found.refresh_from_db()
     assert found.status == status
     return found
 

@@ -173,6 +173,7 @@ def test_closing_ends_what_is_open_with_the_reason_and_nothing_else(in_acme: Cas
         "suspended": "cancelled",
         "rejected": "rejected",
         "cancelled": "cancelled",
+        "expired": "expired",
     }
     for was in Subscription.OPEN:
         assert (now[was].reason, now[was].ended_at is not None, now[was].undo_until) == (WHY, True, None)

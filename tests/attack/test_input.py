@@ -81,7 +81,7 @@ BAD: list[tuple[str, str, Any, int, str, str]] = [
     ("pam", "apis/orders/plans/", {**PLAN, "calls": True}, 422, "calls", "valid integer"),
     ("pam", "apis/orders/plans/", {**PLAN, "calls": None}, 422, "calls", "null"),
     ("pam", "apis/orders/plans/", {**PLAN, "seconds": 86_401}, 422, "seconds", "less than or equal"),
-    ("pam", "apis/orders/plans/", {**PLAN, "approval": "maybe"}, 422, "approval", "Choose from manual, two_people, automatic."),
+    ("pam", "apis/orders/plans/", {**PLAN, "approval": "maybe"}, 422, "approval", "Choose from manual, two_people, tests, automatic."),
     ("pam", "apis/orders/plans/", {**PLAN, "name": "Gold Plan"}, 422, "name", "lower-case"),
     # applications, credentials, subscriptions
     ("carl", "applications/", {**APPLICATION, "environment": "moon"}, 422, "environment", "Choose from live, test."),

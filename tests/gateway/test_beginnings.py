@@ -23,7 +23,7 @@ def test_what_is_added_passes_within_a_second_by_token_and_by_key(gateway: Gatew
         _, key = make.api_key(carl.application)
     path = shop.path(api="ledger")
     gateway.settles(200, "", shop.path(), key)
-    gateway.settles(403, "SUBSCRIPTION_MISSING", path, carl.token())
+    gateway.settles(403, "SUBSCRIPTION_REQUIRED", path, carl.token())
     _made, event = shop.does(adding.add, carl.application, api=ledger.api, plan=ledger, reason="Our partner.", by=shop.person("approver"))
     receipt = shop.enforced(event)
     assert receipt.ms is not None

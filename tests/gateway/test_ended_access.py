@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.test import Client as Program
 
 from apis.actions import applications as endings
-from apis.actions import plans, policies, publishing, subscriptions, versions
+from apis.actions import dates, plans, policies, publishing, subscriptions, versions
 from apis.models import ApiVersion, BrownOut, Subscription
 from gateway import rotation
 from keys.actions import application_life, credentials, leaving
@@ -34,6 +34,7 @@ from tests.live import Gateway, Shop, Upstream
 PASSES = (200, "")
 REVOKED, KEY_REVOKED = (401, "TOKEN_REVOKED"), (401, "KEY_REVOKED")
 SUSPENDED, CANCELLED = (403, "SUBSCRIPTION_SUSPENDED"), (403, "SUBSCRIPTION_CANCELLED")
+EXPIRED = (403, "SUBSCRIPTION_EXPIRED")
 HALTED, STANDS_STILL = (403, "APPLICATION_SUSPENDED"), (403, "TENANT_SUSPENDED")
 # Of a token that the token endpoint gives nobody any more.
 NONE = (0, "")
@@ -131,6 +132,14 @@ def time_over(credential: Credential) -> Event:
     return Event.objects.get(kind="credential.expired", subject_id=credential.pk)
 
 
+def over(carl: Caller) -> Event:
+    """Its last second has passed."""
+    Subscription.objects.filter(pk=carl.held.pk).update(ends_at=Now() - timedelta(seconds=1))
+    events.lock()
+    dates.turn_subscriptions()
+    return Event.objects.get(kind="subscription.expired", subject_id=carl.held.pk)
+
+
 def plan_closed(carl: Caller) -> Event:
     return plans.close(carl.held.plan, reason="A test.", by=pam(carl))
 
@@ -226,6 +235,7 @@ WAYS: dict[str, End] = {
     "an approver suspends the application": all_alike(lambda carl: halted(carl, ada(carl)), HALTED, anew=NONE),
     # The subscription.
     "the subscription is suspended": all_alike(lambda carl: subscriptions.suspend(carl.held, reason="x", by=ada(carl)), SUSPENDED),
+    "the subscription's end comes": all_alike(over, EXPIRED),
     "its owner cancels the subscription": all_alike(lambda carl: subscriptions.cancel(carl.held, by=carl.owner), CANCELLED),
     "an approver cancels the subscription": all_alike(lambda carl: subscriptions.cancel(carl.held, reason="x", by=ada(carl)), CANCELLED),
     "the approval is undone": all_alike(undone, (403, "SUBSCRIPTION_PENDING")),
@@ -326,8 +336,9 @@ def test_every_decision_that_takes_access_away_is_walked() -> None:
     """A kind of event that takes away, and that no way here ends with, stands beside it with where it is walked."""
     walked = {
         "application.deleted", "application.suspended", "brown_out.began", "credential.expired", "credential.revoked", "plan.closed",
-        "signing_key.compromised", "subscription.cancelled", "subscription.decision_undone", "subscription.rejected",
-        "subscription.suspended", "tenant.closing", "tenant.suspended", "token.revoked", "version.blocked", "version.retired",
+        "signing_key.compromised", "subscription.cancelled", "subscription.decision_undone", "subscription.expired",
+        "subscription.rejected", "subscription.suspended", "tenant.closing", "tenant.suspended", "token.revoked",
+        "version.blocked", "version.retired",
     }  # fmt: skip
     elsewhere = {
         "subscription.requested": "nothing was there before",

@@ -41,7 +41,7 @@ def signed_in(user: Any) -> Client:
 
 
 def leads_on(state: str) -> set[str]:
-    return {step.way for step in STEPS if step.was == state} | ({"change"} if state in CHANGING else set())
+    return {step.way for step in STEPS if step.was == state} | ({"change", "audience"} if state in CHANGING else set())
 
 
 def test_the_buttons_of_the_code_are_the_table() -> None:
