@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apis.actions import subscriptions
-from apis.models import ApiVersion, BrownOut, Review, Subscription
+from apis.models import ApiVersion, BrownOut, ChangeRequest, Review, Subscription
 from keys.models import Application, SigningKey
 from tenants import events
 from tenants.errors import NotAllowed
@@ -43,6 +43,10 @@ def one(model: Any) -> Any:
             asked, decided = (each.user for each in Membership.objects.select_related("user").order_by("id")[:2])
             revision = make.api().versions.get().revisions.get()
             return Review.objects.create(revision=revision, requested_by=asked, decided_by=decided, requested_at=timezone.now())
+        case "changerequest":
+            held = make.subscription()
+            asked = {"requested_by": held.application.owner, "requested_at": timezone.now()}
+            return ChangeRequest.objects.create(subscription=held, kind="plan", plan=held.plan, was_plan=held.plan, **asked)
         case "credential":
             return make.credential()[0]
         case "subscription":
@@ -74,8 +78,8 @@ def what_goes_with(model: Any, status: str) -> dict[str, Any]:
 
 def test_the_stateful_models_are_found() -> None:
     assert {model.__name__ for model in STATEFUL} == {
-        "ApiVersion", "Application", "BrownOut", "Credential", "Invitation", "Plan", "Review", "ServiceAccount", "SigningKey",
-        "Subscription", "Tenant",
+        "ApiVersion", "Application", "BrownOut", "ChangeRequest", "Credential", "Invitation", "Plan", "Review", "ServiceAccount",
+        "SigningKey", "Subscription", "Tenant",
     }  # fmt: skip
 
 

@@ -337,3 +337,11 @@ def test_a_secret_whose_time_has_come_is_not_shown_as_working(cast: Cast, carl: 
     told = text(page(carl, f"{APPS}{checkout.pk}/"))
     assert "Expired" in told
     assert "Revoke now" not in told
+
+
+def test_who_asked_sees_that_one_of_two_has_approved_it(cast: Cast, carl: Client, checkout: Application) -> None:
+    with tenant_scope(cast.acme.pk):
+        plan = make.plan(make.api("orders"), approval="two_people")
+        asked = make.subscription(status="pending", of=checkout, to=plan)
+        subscriptions.approve(asked, by=cast.ada)
+    assert "1 of 2 approved, by Ada" in text(page(carl, f"{APPS}{checkout.pk}/?tab=subscriptions"))

@@ -39,8 +39,10 @@ def test_from_nothing_to_a_rule_that_decides(in_acme: Cast, asked: Subscription,
     assert "Of 1 requests of the last 90 days it fits 1: it would have approved these at once." in asking
     assert "People rejected 1 of them." in asking
     assert "Tell us more." in text(ada.get(f"{HERE}{found.pk}/"))
+    assert "What it would have done" in text(ada.get(f"{HERE}{found.pk}/"))
     done = text(ada.post(f"{HERE}{found.pk}/switch/", follow=True))
     assert "“Tests” decides from now on." in done
+    assert "What it fits" in text(ada.get(f"{HERE}{found.pk}/"))
     again, _ = subscriptions.request(asked.application, api=asked.api, plan=asked.plan, purpose="x", by=in_acme.carl)
     assert again.status == "active"
     page = text(ada.get(f"/t/acme/console/subscriptions/{again.pk}/"))
