@@ -77,7 +77,7 @@ def subjects() -> list[tuple[str, str]]:
 def test_every_kind_of_news_wakes_the_job_and_is_told_in_words() -> None:
     decisions = {"subscription.approved", "subscription.rejected"}
     assert set(news.GROUP_OF) == NEWS | decisions
-    assert set(news_words.WORDS) | {news.ENDS_SOON, news.SERVICE_ENDS_SOON} == set(news.GROUP_OF)
+    assert set(news_words.WORDS) | {news.ENDS_SOON, news.SERVICE_ENDS_SOON, news.SUBSCRIPTION_ENDS_SOON} == set(news.GROUP_OF)
     assert news.KINDS <= KINDS
     assert sum(len(group.kinds) for group in news.GROUPS.values()) == len(news.GROUP_OF), "each kind is in one group"
 
