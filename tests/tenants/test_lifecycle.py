@@ -45,8 +45,9 @@ def one(model: Any) -> Any:
             return Review.objects.create(revision=revision, requested_by=asked, decided_by=decided, requested_at=timezone.now())
         case "changerequest":
             held = make.subscription()
-            asked = {"requested_by": held.application.owner, "requested_at": timezone.now()}
-            return ChangeRequest.objects.create(subscription=held, kind="plan", plan=held.plan, was_plan=held.plan, **asked)
+            plans = {"plan": held.plan, "was_plan": held.plan}
+            by, at = held.application.owner, timezone.now()
+            return ChangeRequest.objects.create(subscription=held, kind="plan", **plans, requested_by=by, requested_at=at)
         case "credential":
             return make.credential()[0]
         case "subscription":
