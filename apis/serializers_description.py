@@ -10,7 +10,7 @@ from apis.actions.applying import Plan as Planned
 from apis.description import PARTS, Difference
 from apis.models import Api, ApiVersion, Plan
 from apis.openapi import BY_A_JOB
-from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS
+from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, Scopes
 from apis.serializers_policies import PoliciesIn
 from apis.serializers_upstreams import UpstreamIn
 from keys.models import Application
@@ -74,6 +74,7 @@ class PlanDescribed(Described):
     quota = serializers.IntegerField(min_value=0, max_value=quotas.MOST_CALLS, required=False)
     quota_period = Choice(choices=Plan.Period.choices, required=False)
     quota_time_zone = Text(max_length=64, required=False)
+    scopes = Scopes(required=False)
     status = Choice(choices=[each for each in Plan.Status.choices if each[0] != Plan.Status.CLOSED], required=False)
     reason = Text(max_length=500, allow_blank=True, required=False)
 

@@ -8,11 +8,12 @@ from rest_framework import serializers
 from apis.actions.plans import UTC, Concerned, Holder
 from apis.models import Plan
 from apis.serializers_quotas import Quota, QuotaOut, Zone
-from tenants.serializers import Body, Choice
+from tenants.serializers import Body, Choice, Text
 
 MAX_PLAN_CALLS = 1_000_000
 MAX_PLAN_SECONDS = 86_400
 MAX_TRIAL_DAYS = 365
+MAX_SCOPES = 100
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
@@ -26,11 +27,18 @@ class PlanOut(serializers.ModelSerializer[Plan]):
         model = Plan
         fields = [
             "id", "name", "calls", "seconds", "quota", "quota_period", "quota_time_zone",
-            "approval", "trial_days", "visibility", "teams", "status", "reason",
+            "approval", "trial_days", "scopes", "visibility", "teams", "status", "reason",
         ]  # fmt: skip
 
     def get_teams(self, plan: Plan) -> list[UUID]:
         return sorted(each.team_id for each in plan.audience.all())
+
+
+class Scopes(serializers.ListField):
+    """Names of scopes (RFC 6749 §3.3)."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(child=Text(max_length=200), max_length=MAX_SCOPES, **more)
 
 
 class PlanIn(Body):
@@ -46,6 +54,7 @@ class PlanIn(Body):
     quota_time_zone = Zone(default=UTC)
     approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
     trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
+    scopes = Scopes(default=list)
 
 
 class PlanChangeIn(Body):
@@ -60,6 +69,7 @@ class PlanChangeIn(Body):
     visibility = Choice(choices=Plan.Visibility.choices, required=False)
     teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
     trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
+    scopes = Scopes(required=False)
 
     def validate(self, told: dict[str, Any]) -> dict[str, Any]:
         # As the action takes it.

@@ -307,7 +307,9 @@ def _grants() -> tuple[state.Grant, ...]:
             # More may have been added to it since, or the plan have another quota.
             until = int(use.ends.timestamp()) if use.refused_from == plan.quota + use.topped_up else 0
             refusal = _QUOTA_EXCEEDED if until else ""
-        found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until)
+        found[api, client_id] = state.Grant(
+            api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes)
+        )
     for api, client_id, application in _trying():
         refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""
         # Whoever was refused stays so.

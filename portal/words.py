@@ -139,6 +139,7 @@ def _named(data: Data) -> dict[str, Any]:
         "many": data.get("operations", 0),
         "terms": limit(now) or limit(data),
         "terms_before": limit(was),
+        "scopes": _scopes(now),
         "ended": data.get("ended", 0),
         "plan": data.get("closed_plan") or data.get("plan", ""),
         "until": _until(data),
@@ -168,6 +169,13 @@ def _until(data: Data) -> str:
         return day_and_time(datetime.fromisoformat(told)) if isinstance(told, str) else ""
     except ValueError:
         return ""
+
+
+def _scopes(terms: Any) -> str:
+    """What a plan includes of an API's scopes; "" where an event does not tell it."""
+    if not isinstance(terms, Mapping) or "scopes" not in terms:
+        return ""
+    return listed(terms["scopes"]) or _("every scope")
 
 
 def limit(terms: Any) -> str:
@@ -252,6 +260,8 @@ def _plan_changed(data: Data) -> str:
         return _("%(actor)s changed the plan %(subject)s of %(api)s from %(terms_before)s to %(terms)s, and who decides")
     if "calls" in now:
         return _("%(actor)s changed the plan %(subject)s of %(api)s from %(terms_before)s to %(terms)s")
+    if "scopes" in now and "calls" not in now:
+        return _("%(actor)s changed what the plan %(subject)s of %(api)s includes: %(scopes)s")
     if "trial_days" in now and "approval" in now:
         return _("%(actor)s changed who decides under the plan %(subject)s of %(api)s, and for how long it is tried")
     if "trial_days" in now:

@@ -138,6 +138,7 @@ def _plan(of: Plan) -> Entry:
         "seconds": of.seconds,
         "approval": str(of.approval),
         "quota": of.quota or 0,
+        "scopes": list(of.scopes),
         **({"quota_period": str(of.quota_period), "quota_time_zone": of.quota_time_zone} if of.quota else {}),
         "status": str(of.status),
         "reason": of.reason if of.status == Plan.Status.DEPRECATED else "",

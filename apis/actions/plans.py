@@ -1,6 +1,6 @@
 """The life of a plan: what it allows, who may begin with it, and its end, which ends the subscriptions under it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apis.actions import quotas
 from apis.actions.subscriptions import ends
-from apis.models import Api, OperationUse, Plan, Subscription
+from apis.models import Api, Operation, OperationUse, Plan, Subscription
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import in_words, move, step
@@ -90,11 +90,14 @@ def create(
     quota_period: str = Plan.Period.MONTH,
     quota_time_zone: str = UTC,
     trial_days: int | None = None,
+    scopes: Collection[str] = (),
     by: User | None,
 ) -> Plan:
     """
     :param quota: None for as many calls as come within the limit.
     :param trial_days: None where it is no trial.
+    :param scopes: what it includes of those that the API's operations need; none for all.
+    :raises Invalid: the API's operations need no such scope.
     """
     events.lock()
     if Plan.objects.filter(api=api, name=name).exists():
@@ -102,6 +105,7 @@ def create(
     given: dict[str, Any] = {"calls": calls, "seconds": seconds, "approval": approval}
     counted: dict[str, Any] = {"quota": quota, "quota_period": quota_period, "quota_time_zone": quota_time_zone} if quota else {}
     counted |= {"trial_days": trial_days} if trial_days else {}
+    counted |= {"scopes": _known(api, scopes)} if scopes else {}
     plan = Plan.objects.create(api=api, name=name, **given, **counted)
     events.record("plan.created", plan, by=by, api=api.slug, **given, **counted)
     return plan
@@ -127,6 +131,7 @@ def change_terms(
     quota: int | None = None,
     quota_period: str | None = None,
     quota_time_zone: str | None = None,
+    scopes: Collection[str] | None = None,
     by: User | None,
     **more: int | None,
 ) -> Event | None:
@@ -135,11 +140,12 @@ def change_terms(
     Whoever has used up another quota already is over it at once; of another period, or time zone, counting begins with this.
 
     :param quota: 0 takes it away.
+    :param scopes: none of them for all.
     :param more: `trial_days`, for who begins after that; None for no trial.
     :returns: None if nothing changed.
     """
     events.lock()
-    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval", "trial_days", *_QUOTA])
+    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval", "trial_days", "scopes", *_QUOTA])
     if plan.status == _Status.CLOSED:
         raise NotAllowed(_("The plan %(plan)s is closed, so what it allows can't be changed.") % {"plan": plan})
     given: dict[str, Any] = {
@@ -152,6 +158,8 @@ def change_terms(
     changed = {name: value for name, value in given.items() if value not in (None, getattr(plan, name))}
     if quota is not None and (quota or None) != plan.quota:
         changed["quota"] = quota or None
+    if scopes is not None and sorted(set(scopes)) != plan.scopes:
+        changed["scopes"] = _known(plan.api, scopes)
     # Of this None says something.
     changed |= {name: value for name, value in more.items() if value != getattr(plan, name)}
     # Of what is not counted neither period nor zone matters.
@@ -161,7 +169,7 @@ def change_terms(
         return None
     # A limit is told whole, with the quota where there is one.
     counted = _QUOTA if plan.quota or changed.get("quota") else []
-    told = sorted({*changed, *(["calls", "seconds", *counted] if changed.keys() - {"approval", "trial_days"} else [])})
+    told = sorted({*changed, *(["calls", "seconds", *counted] if changed.keys() - {"approval", "trial_days", "scopes"} else [])})
     was = _terms(plan, told)
     for name, value in changed.items():
         setattr(plan, name, value)
@@ -170,6 +178,21 @@ def change_terms(
     if changed.keys() & set(_QUOTA):
         quotas.apply(plan)
     return event
+
+
+def scopes_of(api: Api) -> list[str]:
+    """What the operations of its live revisions need, each once."""
+    rows = Operation.objects.filter(revision__live_in__api=api).values_list("scopes", flat=True).distinct()
+    return sorted({scope for alternatives in rows for needed in alternatives for scope in needed})
+
+
+def _known(api: Api, scopes: Collection[str]) -> list[str]:
+    """:raises Invalid: the API's operations need no such scope."""
+    there = scopes_of(api)
+    for scope in scopes:
+        if scope not in there:
+            raise Invalid({"scopes": [_("No operation of %(api)s needs the scope “%(scope)s”.") % {"api": api, "scope": scope}]})
+    return sorted(set(scopes))
 
 
 def _terms(plan: Plan, names: list[str]) -> dict[str, Any]:

@@ -407,6 +407,8 @@ class Plan(TenantModel):
     # So many days after it begins, a subscription under it ends; None where none of them ends by itself.
     trial_days = models.PositiveSmallIntegerField(null=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
+    # Of the scopes that the API's operations need, those that it includes, in order; empty for all.
+    scopes = ArrayField(models.CharField(max_length=200), default=list)
     # Who sees it, beside those who may publish; of TEAMS: see PlanTeam.
     visibility = models.CharField(max_length=5, choices=Visibility, default=Visibility.ALL)
     # Why it is deprecated or closed, in the words of who did it.
@@ -436,7 +438,8 @@ class Plan(TenantModel):
     def terms(self) -> str:
         """What it allows in words: “60 calls a minute; 5,000 calls a day (UTC)”, “60 calls a minute, a trial of 30 days”."""
         limits = limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
-        return with_trial(limits, self.trial_days)
+        terms = with_trial(limits, self.trial_days)
+        return _("%(terms)s; scopes: %(scopes)s") % {"terms": terms, "scopes": ", ".join(self.scopes)} if self.scopes else terms
 
     def approves_at_once(self, environment: str) -> bool:
         """Whether it does for an application of this environment, where no rule says otherwise."""

@@ -38,11 +38,13 @@ from gateway.envoy.names import (
     JWT,
     KEY_HEADER,
     KEY_TYPE,
+    NEEDED,
     PASSED,
     PLAN_HEADER,
     PLAN_PREFIX,
     PORTICO,
     RBAC,
+    SCOPES,
     SUBSCRIPTION_HEADER,
     TENANT_HEADER,
     TOKEN_ID,
@@ -93,23 +95,26 @@ CALL = {
     CALLER: f"%METADATA(ROUTE:{PORTICO}:{API})%/{_claim('sub')}",
     CALLED: "%PATH(NQ:PATH)%",
 }
+# And where a plan includes some scopes only.
+NEEDS = {NEEDED: f"%METADATA(ROUTE:{PORTICO}:{SCOPES})%"}
 MARK = {PASSED: "yes"}
 
 
 def chain(tenant: Tenant) -> Any:
     """`FilterChainConfigPerRoute` for the gate, as Any."""
     access = tenant.access
+    limited = any(grant.scopes for grant in access.grants)
     steps = [
         _scrub(),
         rbac.denial("TWO_CREDENTIALS", credentials.two()),
         extension("verify", credentials.verification(tenant)),
-        _remember("caller", CALL),
+        _remember("caller", CALL | NEEDS if limited else CALL),
         rbac.denial("TOKEN_WRONG_KIND", rbac.negated(credentials.of_right_kind(tenant))),
         rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(credentials.for_audience(tenant))),
         _in_force(access),
         *policies.addresses(tenant),
         *_until(access),
-        _granted(access),
+        _granted(tenant),
         rbac.denial("SCOPE_MISSING", credentials.lacks_scopes(tenant)),
         *policies.sizes(tenant),
         _planned(access),
@@ -153,16 +158,24 @@ def _until(access: Access) -> list[Extension]:
     return [extension("until", rbac.decision(rbac.table(CALLER, dates, rbac.verdict("-")), UNTIL_PREFIX))] if dates else []
 
 
-def _granted(access: Access) -> Extension:
-    verdicts = {caller(grant): _grant(grant) for grant in access.grants}
+def _granted(tenant: Tenant) -> Extension:
+    needed = credentials.requirements(tenant)
+    verdicts = {caller(grant): _grant(grant, needed) for grant in tenant.access.grants}
     matcher = rbac.table(CALLER, verdicts, rbac.verdict("SUBSCRIPTION_REQUIRED", rbac.DENY))
     return extension("granted", rbac.decision(matcher, GRANT_PREFIX))
 
 
-def _grant(grant: Grant) -> matcher_pb2.Matcher.OnMatch:
+def _grant(grant: Grant, needed: Sequence[str]) -> matcher_pb2.Matcher.OnMatch:
+    """:param needed: what the tenant's operations need, each different one."""
     if grant.refusal:
         return rbac.verdict(grant.refusal, rbac.DENY)
-    return rbac.verdict(grant.subscription)
+    granted = rbac.verdict(grant.subscription)
+    if not grant.scopes:
+        return granted
+    beyond = rbac.verdict("SCOPE_NOT_IN_PLAN", rbac.DENY)
+    verdicts = {each: granted if credentials.is_within(each, grant.scopes) else beyond for each in needed}
+    # Of what is not listed here nobody knows that the plan includes it.
+    return rbac.further(rbac.table(NEEDED, {ABSENT: granted, **verdicts}, beyond))
 
 
 def _planned(access: Access) -> Extension:

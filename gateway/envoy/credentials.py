@@ -4,7 +4,7 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filt
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
@@ -124,6 +124,11 @@ def requirement(operation: Operation) -> str:
 def requirements(tenant: Tenant) -> list[str]:
     """Each different one: it is these that a call pays for, not the operations."""
     return sorted({requirement(operation) for version in tenant.routes or () for operation in version.operations} - {""})
+
+
+def is_within(needed: str, scopes: Collection[str]) -> bool:
+    """Whether these are enough for one of the alternatives of a `requirement`."""
+    return any(set(line.split(" ")) <= set(scopes) for line in needed.split("\n"))
 
 
 def lacks_scopes(tenant: Tenant) -> rbac.Principal:

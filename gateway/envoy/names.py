@@ -13,6 +13,8 @@ BROTLI, GZIP = "brotli", "gzip"
 # Filter state.
 PASSED = "portico.passed"
 CALLER = "portico.caller"
+# The scopes that its route needs: credentials.requirement; "-" where it needs none.
+NEEDED = "portico.needed"
 # The API that its route belongs to.
 CALLED_API = "portico.api"
 CREDENTIAL = "portico.cid"

@@ -97,6 +97,7 @@ REFUSALS: tuple[Refusal, ...] = (
     _denied("SUBSCRIPTION_EXPIRED", 403, _("Your application's subscription has ended."), _("Subscribe the application again; what ends can be renewed before it does.")),
     _denied("SUBSCRIPTION_NOT_STARTED", 403, _("Your application's subscription has not started yet."), _("The application's page says from when on its calls pass.")),
     _denied("SUBSCRIPTION_REQUIRED", 403, _("Your application has no subscription to this API."), _("Subscribe the application to the API.")),
+    _denied("SCOPE_NOT_IN_PLAN", 403, _("Your subscription's plan does not include what the operation needs."), _("Ask for a plan that includes the operation's scopes; the API's page lists its plans.")),
     _denied("SCOPE_MISSING", 403, _("This token lacks a scope that the operation needs."), _("Look up the operation's scopes in the API's document and ask the token endpoint for a token with them."), 'Bearer error="insufficient_scope"'),
     Refusal("QUOTA_EXCEEDED", 429, _("Your plan's quota for this period is used up."), _("Wait until the time that Retry-After names, or ask the tenant's approvers for more calls."), _named("QUOTA_EXCEEDED"), retry=_AGAIN),
     Refusal("TOKEN_EXPIRED", 401, _("This token has expired."), _("Ask the token endpoint for a new one."), _says("Jwt_is_expired")),

@@ -354,13 +354,18 @@ def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
     for name in configs.keys() & DENIALS:
         if not _denies_by_policy(_read(configs[name], rbac_pb2.RBAC), name):
             raise FailsOpen(f"The step {name} refuses nothing.")
-    if not _denies_by_default(_read(configs["granted"], rbac_pb2.RBAC).matcher):
+    granted = _read(configs["granted"], rbac_pb2.RBAC).matcher
+    if not _denies_by_default(granted):
         raise FailsOpen("The chain lets callers without a grant through.")
+    limited = [each.matcher for each in granted.matcher_tree.exact_match_map.map.values() if each.HasField("matcher")]
+    if not all(map(_denies_by_default, limited)):
+        raise FailsOpen("The chain lets callers reach more than their plan includes.")
     if not _knows_api_keys(_read(configs["in_force"], rbac_pb2.RBAC).matcher):
         raise FailsOpen("The chain lets API keys through that the tenant does not know.")
     if "addresses" in steps and not _looks_up(_read(configs["addresses"], rbac_pb2.RBAC).matcher):
         raise FailsOpen("The step addresses refuses nobody.")
-    for name, remembered in REMEMBERED.items():
+    remembers = REMEMBERED | ({"caller": {*chain.CALL, *chain.NEEDS}} if limited else {})
+    for name, remembered in remembers.items():
         writes = {value.object_key for value in _read(configs[name], set_filter_state_pb2.Config).on_request_headers}
         if writes != remembered:
             raise FailsOpen(f"The step {name} writes {sorted(writes)}.")

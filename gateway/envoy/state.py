@@ -137,7 +137,8 @@ class Retired:
 class Grant:
     """What happens to one caller of one API: `refusal` is "" for an active subscription, else the code that its calls are answered with.
 
-    `until`: when that ends by itself, in seconds since 1970; 0 where it does not.
+    `until`: when that ends by itself, in seconds since 1970; 0 where it does not. `scopes`: what its plan includes of those that operations
+    need; () for all.
     """
 
     api: str
@@ -148,6 +149,7 @@ class Grant:
     calls: int = 0
     seconds: int = 0
     until: int = 0
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

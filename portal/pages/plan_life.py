@@ -20,7 +20,7 @@ from apis.models import Plan
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
 from portal.pages import asking
-from portal.pages.plans import OWN, PERIODS, TermsForm
+from portal.pages.plans import OWN, PERIODS, TermsForm, scopes_field
 from portal.words import listed
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid
@@ -76,6 +76,7 @@ def plan_publish(request: TenantRequest, pk: UUID) -> HttpResponse:
 class ChangeForm(TermsForm):
     """Whom another quota stops at once, it stops after a second look."""
 
+    scopes = scopes_field()
     even_over = forms.BooleanField(required=False, widget=forms.HiddenInput, label=gettext_lazy("Refuse their calls"))
 
     @property
@@ -116,6 +117,7 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
         "seconds": None if listed else plan.seconds,
         "approval": plan.approval,
         "trial_days": plan.trial_days,
+        "scopes": " ".join(plan.scopes),
         "quota": plan.quota,
         "quota_period": plan.quota_period,
         "quota_time_zone": plan.quota_time_zone,

@@ -130,7 +130,18 @@ class TermsForm(PageForm):
             "quota": data["quota"],
             "quota_period": data["quota_period"] or Plan.Period.MONTH,
             "quota_time_zone": data["quota_time_zone"] or actions.UTC,
+            **({"scopes": data["scopes"].split()} if "scopes" in data else {}),
         }
+
+
+def scopes_field() -> Text:
+    """Of a plan whose API is there already: its document says which there are."""
+    return Text(
+        most=2_000,
+        empty=True,
+        label=gettext_lazy("Scopes"),
+        help_text=gettext_lazy("What it includes of the scopes that the API's operations need, with spaces between. Empty: all of them."),
+    )
 
 
 class PlanForm(TermsForm):
@@ -159,6 +170,8 @@ class NewPlanForm(PlanForm):
     api: "forms.ModelChoiceField[Api]" = forms.ModelChoiceField(
         queryset=None, to_field_name="slug", label=gettext_lazy("API"), empty_label=gettext_lazy("Choose one")
     )
+
+    scopes = scopes_field()
 
     field_order = ["api", "name"]
 

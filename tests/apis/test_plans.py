@@ -259,3 +259,25 @@ def test_closing_over_rest_asks_for_a_reason_where_something_is_open(cast: Cast,
     with tenant_scope(cast.acme.pk):
         held.refresh_from_db()
         assert (held.status, held.reason) == ("cancelled", WHY)
+
+
+def test_a_plan_includes_what_the_api_has_of_scopes_and_nothing_else(in_acme: Cast, rest: Rest) -> None:
+    api = make.api("orders", content=make.SCOPED)
+    with pytest.raises(Invalid) as refused:
+        plans.create(api, name="gold", calls=1, seconds=1, approval="manual", scopes=["orders:delete"], by=in_acme.pam)
+    assert refused.value.problems == {"scopes": ["No operation of Orders needs the scope “orders:delete”."]}
+    plan = plans.create(
+        api, name="gold", calls=1, seconds=1, approval="manual", scopes=["orders:write", "orders:read", "orders:read"], by=in_acme.pam
+    )
+    assert plan.scopes == ["orders:read", "orders:write"]
+    assert plan.terms.endswith("; scopes: orders:read, orders:write")
+    assert plans.change_terms(plan, scopes=["orders:write", "orders:read"], by=in_acme.pam) is None
+    event = plans.change_terms(plan, scopes=["orders:read"], by=in_acme.pam)
+    assert event is not None
+    assert (event.data["was"], event.data["now"]) == ({"scopes": ["orders:read", "orders:write"]}, {"scopes": ["orders:read"]})
+    at = f"{base(in_acme.acme)}/apis/orders/plans/gold/"
+    pam = rest(in_acme.pam)
+    assert pam.get(at).json()["scopes"] == ["orders:read"]
+    wrong = pam.patch(at, {"scopes": ["nothing"]}, format="json")
+    assert (wrong.status_code, list(wrong.json()["errors"])) == (422, ["scopes"])
+    assert pam.patch(at, {"scopes": []}, format="json").json()["scopes"] == []

@@ -29,7 +29,7 @@ from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, PASSED, TOKEN_ID
+from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, NEEDED, PASSED, TOKEN_ID
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
 from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, Retired, Target, Tenant
@@ -104,6 +104,12 @@ def used_up_tenant() -> Tenant:
     return replace(small_tenant(), access=replace(access(), grants=(*access().grants, used_up)))
 
 
+def limited_tenant() -> Tenant:
+    """Acme, where one more application has a plan that includes only some scopes."""
+    reads = Grant("orders", "app-3", "subscription-3", "", "reading", 100, 60, scopes=("orders:read",))
+    return replace(whole_tenant(), access=replace(access(), grants=(*access().grants, reads)))
+
+
 def mock_tenant() -> Tenant:
     """The same, where both APIs answer from examples, and a second version of one is blocked."""
     billing, active = whole_tenant().routes or ()
@@ -175,6 +181,7 @@ def tenant_files() -> dict[str, str]:
     files["tested"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(opened_tenant()).routes)
     files["tried"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(tried_tenant()).routes)
     files["quota"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(used_up_tenant()).routes)
+    files["limited"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(limited_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -259,8 +266,11 @@ def test_the_same_bytes_whatever_the_order() -> None:
 
 
 def compiled() -> configuration_pb2.RouteConfiguration:
-    """With policies and somebody over the quota, so that it has every step of the chain."""
-    return routes.configuration(replace(used_up_tenant(), routes=(replace(orders(upstream()), policies=POLICIES),)))
+    """With policies, somebody over the quota and a plan for readers alone, so that it has every step of the chain."""
+    grants = (*used_up_tenant().access.grants, Grant("orders", "app-4", "subscription-4", "", "reading", 100, 60, scopes=("orders:read",)))
+    return routes.configuration(
+        replace(used_up_tenant(), access=replace(access(), grants=grants), routes=(replace(orders(upstream()), policies=POLICIES),))
+    )
 
 
 def without_gate(whole: configuration_pb2.RouteConfiguration) -> None:
@@ -455,6 +465,10 @@ def lets_other_kinds_pass(config: Any) -> None:
     config.matcher.on_no_match.CopyFrom(rbac.verdict("whatever"))
 
 
+def lets_pass_what_the_plan_lacks(config: Any) -> None:
+    config.matcher.matcher_tree.exact_match_map.map["orders/app-4"].matcher.on_no_match.CopyFrom(rbac.verdict("whatever"))
+
+
 def forgets(key: str) -> Callable[[configuration_pb2.RouteConfiguration], None]:
     """What a table looks up is nowhere, so nothing is found."""
 
@@ -519,10 +533,11 @@ SPOILT: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "unknown API keys pass": change_config("in_force", rbac_pb2.RBAC, lets_unknown_keys_pass),
     "no API key is looked up": change_config("in_force", rbac_pb2.RBAC, looks_no_key_up),
     "other kinds pass": change_config("in_force", rbac_pb2.RBAC, lets_other_kinds_pass),
-    **{f"{key} is not remembered": forgets(key) for key in (CALLED_API, CREDENTIAL, KEY_TYPE, TOKEN_ID)},
+    **{f"{key} is not remembered": forgets(key) for key in (CALLED_API, CREDENTIAL, KEY_TYPE, NEEDED, TOKEN_ID)},
     "wrong kind in the shadow": change_config("token_wrong_kind", rbac_pb2.RBAC, shadow_only),
     "wrong audience in the shadow": change_config("token_wrong_audience", rbac_pb2.RBAC, shadow_only),
     "anybody is granted": change_config("granted", rbac_pb2.RBAC, allows_by_default),
+    "more than a plan includes": change_config("granted", rbac_pb2.RBAC, lets_pass_what_the_plan_lacks),
     "no default": change_config("granted", rbac_pb2.RBAC, no_default),
     "another kind of step": change_config("granted", rbac_pb2.RBAC, lambda config: config.Clear()),
     "sizes in the shadow": change_config("request_too_large", rbac_pb2.RBAC, shadow_only),
