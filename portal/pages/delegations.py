@@ -72,7 +72,8 @@ def delegations(request: TenantRequest) -> HttpResponse:
         }
         for each in page.rows
     ]
-    return render(request, "requests/delegations.html", {"page": page, "rows": rows, "may": "subscriptions.decide" in request.permissions})
+    context = {"page": page, "rows": rows, "may": "subscriptions.decide" in request.permissions}
+    return render(request, "requests/delegations.html", context | {"sees_requests": "subscriptions.see_all" in request.permissions})
 
 
 def _state(delegation: Delegation, now: datetime) -> str:

@@ -95,7 +95,7 @@ class TermsForm(PageForm):
         help_text=gettext_lazy("Calls of each subscription in that period. Empty: no quota."),
     )
     quota_period = forms.ChoiceField(
-        choices=Plan.Period.choices, required=False, initial=Plan.Period.MONTH, label=gettext_lazy("Period of the quota")
+        choices=Plan.Period.choices, required=False, initial=Plan.Period.MONTH, label=gettext_lazy("Quota period")
     )
     quota_time_zone = forms.ChoiceField(
         choices=zones,
