@@ -31,7 +31,7 @@ _Kind = ChangeRequest.Kind
 class Purpose(Text):
     def __init__(self) -> None:
         told = gettext_lazy("Whoever decides reads it.")
-        super().__init__(most=500, lines=3, label=gettext_lazy("What for"), help_text=told)
+        super().__init__(most=500, lines=3, label=gettext_lazy("Purpose"), help_text=told)
 
 
 class PlanWishForm(PageForm):
