@@ -55,6 +55,8 @@ class PlacingForm(PageForm):
     def __init__(self, *args: Any, categories: dict[str, Category], teams: dict[str, Team], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["teams"].choices = [(pk, each.name) for pk, each in teams.items()]  # type: ignore[attr-defined]
+        if not teams:
+            self.fields["teams"].help_text = _("There is no team yet.")
         self.fields["category"].choices = [("", _("None")), *((pk, each.name) for pk, each in categories.items())]  # type: ignore[attr-defined]
 
 

@@ -84,7 +84,7 @@ def in_words(rule: ApprovalRule) -> str:
 @require_safe
 def rules(request: TenantRequest) -> HttpResponse:
     rows = [{"rule": each, "words": in_words(each)} for each in ApprovalRule.objects.for_list()]
-    context = {"rows": rows, "hours": request_clock.policy().answer_hours, "may": "settings.manage" in request.permissions}
+    context = {"rows": rows, "hours": request_clock.policy().answer_hours}
     return render(request, "requests/rules.html", context)
 
 
@@ -96,7 +96,6 @@ def rule(request: TenantRequest, pk: UUID) -> HttpResponse:
         "rule": found,
         "words": in_words(found),
         "replay": actions.replay(found, now=timezone.now()),
-        "may": "settings.manage" in request.permissions,
     }
     return render(request, "requests/rule.html", context)
 

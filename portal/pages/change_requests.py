@@ -31,7 +31,7 @@ _Kind = ChangeRequest.Kind
 class Purpose(Text):
     def __init__(self) -> None:
         told = gettext_lazy("Whoever decides reads it.")
-        super().__init__(most=500, lines=3, label=gettext_lazy("What for"), help_text=told)
+        super().__init__(most=500, lines=3, label=gettext_lazy("Purpose"), help_text=told)
 
 
 class PlanWishForm(PageForm):
@@ -186,7 +186,7 @@ def approve(request: TenantRequest, pk: UUID) -> HttpResponse:
     question = _question(
         request,
         asked,
-        title=_("Give %(application)s what it asks for at %(api)s?"),
+        title=_("Approve what %(application)s asks for at %(api)s?"),
         button=_("Approve"),
         done=_("The subscription of %(application)s to %(api)s is changed."),
     )
@@ -207,7 +207,7 @@ def reject(request: TenantRequest, pk: UUID) -> HttpResponse:
     question = _question(
         request,
         asked,
-        title=_("Refuse %(application)s what it asks for at %(api)s?"),
+        title=_("Reject what %(application)s asks for at %(api)s?"),
         button=_("Reject"),
         done=_("What %(application)s asked for at %(api)s is rejected; its subscription stays as it is."),
         danger=True,

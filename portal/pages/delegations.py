@@ -72,7 +72,7 @@ def delegations(request: TenantRequest) -> HttpResponse:
         }
         for each in page.rows
     ]
-    return render(request, "requests/delegations.html", {"page": page, "rows": rows, "may": "subscriptions.decide" in request.permissions})
+    return render(request, "requests/delegations.html", {"page": page, "rows": rows})
 
 
 def _state(delegation: Delegation, now: datetime) -> str:

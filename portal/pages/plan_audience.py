@@ -38,6 +38,8 @@ class AudienceForm(PageForm):
     def __init__(self, *args: Any, teams: dict[str, Team], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["teams"].choices = [(pk, each.name) for pk, each in teams.items()]  # type: ignore[attr-defined]
+        if not teams:
+            self.fields["teams"].help_text = _("There is no team yet.")
 
 
 @tenant_view("apis.publish")

@@ -92,10 +92,10 @@ class TermsForm(PageForm):
         MOST_CALLS,
         required=False,
         label=gettext_lazy("Quota"),
-        help_text=gettext_lazy("Calls of each subscription in all. Left empty, as many pass as come within the limit."),
+        help_text=gettext_lazy("Calls of each subscription in that period. Empty: no quota."),
     )
     quota_period = forms.ChoiceField(
-        choices=Plan.Period.choices, required=False, initial=Plan.Period.MONTH, label=gettext_lazy("In what time the quota is used")
+        choices=Plan.Period.choices, required=False, initial=Plan.Period.MONTH, label=gettext_lazy("Quota period")
     )
     quota_time_zone = forms.ChoiceField(
         choices=zones,
@@ -110,7 +110,7 @@ class TermsForm(PageForm):
         MAX_TRIAL_DAYS,
         required=False,
         label=gettext_lazy("Days of trial"),
-        help_text=gettext_lazy("So many days after it begins, a subscription under the plan ends. Empty where it is no trial."),
+        help_text=gettext_lazy("A subscription under the plan ends so many days after it begins. Empty: it is no trial."),
     )
 
     def clean(self) -> dict[str, Any]:

@@ -27,7 +27,10 @@ def tests_rule(in_acme: Cast) -> ApprovalRule:
 
 
 def test_from_nothing_to_a_rule_that_decides(in_acme: Cast, asked: Subscription, ada: Client) -> None:
-    assert "No rule yet" in text(ada.get(HERE))
+    begin = ada.get(HERE)
+    assert "No rule yet" in text(begin)
+    # The search stands on each page.
+    assert b"data-search" in begin.content
     typed = {"name": "Tests", "outcome": "automatic", "environment": "test", "most_per_minute": "100", "tags": "", "once": "a"}
     made = ada.post(f"{HERE}new/", typed, follow=True)
     said = text(made)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apis.actions import changes, dates, plans
 from apis.models import ChangeRequest, Plan, Subscription
+from tenants import events
 from tenants.models import Event, Role, User
 from tests import make
 from tests.conftest import Cast, queries
@@ -63,6 +64,15 @@ def asked(cast: Cast, held: Subscription) -> ChangeRequest:
 
 
 # --- dates -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_ended_by_its_time_was_not_decided_by_its_plan(in_acme: Cast, held: Subscription) -> None:
+    Subscription.objects.filter(pk=held.pk).update(ends_at=timezone.now() - timedelta(seconds=1))
+    events.lock()
+    dates.turn_subscriptions()
+    page = text(signed_in(in_acme.carl).get(tab(held)))
+    assert "Expired" in page
+    assert "by its plan" not in page
 
 
 def test_carl_subscribes_for_a_certain_time(in_acme: Cast) -> None:

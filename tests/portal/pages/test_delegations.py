@@ -39,7 +39,11 @@ def made(by: User, to: User) -> Delegation:
 
 def test_alan_hands_it_on_and_dora_decides(in_acme: Cast, alan: User, dora: User) -> None:
     client = signed_in(alan)
-    assert "Nobody decides for anybody" in text(client.get(HERE))
+    begin = client.get(HERE)
+    assert "Nobody decides for anybody" in text(begin)
+    # The search and the way back to the requests stand there, too.
+    assert b"data-search" in begin.content
+    assert 'href="/t/acme/console/requests/"' in begin.content.decode()
     done = client.post(f"{HERE}new/", typed(), follow=True)
     assert "Dora decides in your place in that time." in text(done)
     assert "Active" in text(done)
