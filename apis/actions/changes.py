@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apis.actions import approval_rules, quotas, terms, two_people
-from apis.actions.subscriptions import by_itself, four_eyes, has_to_be_offered
+from apis.actions.subscriptions import by_itself, four_eyes, has_to_be_offered, has_to_be_open
 from apis.models import ChangeRequest, Plan, Subscription
 from keys.actions.applications import check_active
 from tenants import events
@@ -25,7 +25,9 @@ SHORTEST, LONGEST = timedelta(days=1), timedelta(days=365)
 def ask_for_plan(subscription: Subscription, *, plan: Plan, purpose: str, by: User) -> tuple[ChangeRequest, Event]:
     """Ask for another plan of the same API; calls go on meanwhile. A plan or a rule that approves by itself gives it at once."""
     now = _may_be_changed(subscription)
-    has_to_be_offered(plan, subscription.api, to=by, permissions=held_now(by))
+    held = held_now(by)
+    has_to_be_open(subscription.api, to=by, permissions=held)
+    has_to_be_offered(plan, subscription.api, to=by, permissions=held)
     if plan.pk == subscription.plan_id:
         raise NotAllowed(_("The subscription has the plan %(plan)s already.") % {"plan": plan})
     terms.check_trial(subscription.application, api=subscription.api, plan=plan)
