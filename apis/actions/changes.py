@@ -32,7 +32,9 @@ def ask_for_plan(subscription: Subscription, *, plan: Plan, purpose: str, by: Us
         raise NotAllowed(_("The subscription has the plan %(plan)s already.") % {"plan": plan})
     terms.check_trial(subscription.application, api=subscription.api, plan=plan)
     asked = ChangeRequest(kind=_Kind.PLAN, plan=plan, was_plan=subscription.plan)
-    return _asked(subscription, asked, plan=plan, purpose=purpose, by=by, now=now)
+    # Who leaves a trial has no end: not by themselves where a person had said one before it.
+    said = subscription.ends_as_a_trial and _a_person_said(subscription)
+    return _asked(subscription, asked, plan=plan, by_people=said, purpose=purpose, by=by, now=now)
 
 
 @transaction.atomic
@@ -45,15 +47,25 @@ def ask_to_renew(subscription: Subscription, *, ends_at: datetime | None = None,
     now = _may_be_changed(subscription)
     if subscription.ends_at is None:
         raise NotAllowed(_("This subscription has no end, so there is nothing to renew."))
-    if subscription.ends_as_a_trial:
+    said = _a_person_said(subscription)
+    if subscription.ends_as_a_trial or (not said and _is_a_trial(subscription)):
         raise NotAllowed(_("A trial is not renewed. Ask for another plan, and calls go on under that."))
     later = ends_at or next_end(subscription)
     terms.check(starts_at=None, ends_at=later, now=now)
     if later <= subscription.ends_at:
         raise Invalid({"ends_at": [_("It ends no earlier than that now. Choose a later time.")]})
-    said = Event.objects.filter(subject_id=subscription.pk, kind="subscription.dates_changed").exists()
     asked = ChangeRequest(kind=_Kind.RENEWAL, ends_at=later, was_ends_at=subscription.ends_at)
     return _asked(subscription, asked, plan=subscription.plan, by_people=said, purpose=purpose, by=by, now=now)
+
+
+def _a_person_said(subscription: Subscription) -> bool:
+    """Whether an approver has said when it starts or ends."""
+    return Event.objects.filter(subject_id=subscription.pk, kind="subscription.dates_changed").exists()
+
+
+def _is_a_trial(subscription: Subscription) -> bool:
+    """Also one that somebody asked for until a moment before the trial's end."""
+    return subscription.trial_until is not None and subscription.plan.trial_days is not None
 
 
 def next_end(subscription: Subscription) -> datetime:
