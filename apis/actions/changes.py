@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apis.actions import approval_rules, quotas, terms, two_people
-from apis.actions.subscriptions import by_itself, four_eyes, has_to_be_offered
+from apis.actions.subscriptions import by_itself, four_eyes, has_to_be_offered, has_to_be_open
 from apis.models import ChangeRequest, Plan, Subscription
 from keys.actions.applications import check_active
 from tenants import events
@@ -25,12 +25,16 @@ SHORTEST, LONGEST = timedelta(days=1), timedelta(days=365)
 def ask_for_plan(subscription: Subscription, *, plan: Plan, purpose: str, by: User) -> tuple[ChangeRequest, Event]:
     """Ask for another plan of the same API; calls go on meanwhile. A plan or a rule that approves by itself gives it at once."""
     now = _may_be_changed(subscription)
-    has_to_be_offered(plan, subscription.api, to=by, permissions=held_now(by))
+    held = held_now(by)
+    has_to_be_open(subscription.api, to=by, permissions=held)
+    has_to_be_offered(plan, subscription.api, to=by, permissions=held)
     if plan.pk == subscription.plan_id:
         raise NotAllowed(_("The subscription has the plan %(plan)s already.") % {"plan": plan})
     terms.check_trial(subscription.application, api=subscription.api, plan=plan)
     asked = ChangeRequest(kind=_Kind.PLAN, plan=plan, was_plan=subscription.plan)
-    return _asked(subscription, asked, plan=plan, purpose=purpose, by=by, now=now)
+    # Who leaves a trial has no end: not by themselves where a person had said one before it.
+    said = subscription.ends_as_a_trial and _a_person_said(subscription)
+    return _asked(subscription, asked, plan=plan, by_people=said, purpose=purpose, by=by, now=now)
 
 
 @transaction.atomic
@@ -43,15 +47,25 @@ def ask_to_renew(subscription: Subscription, *, ends_at: datetime | None = None,
     now = _may_be_changed(subscription)
     if subscription.ends_at is None:
         raise NotAllowed(_("This subscription has no end, so there is nothing to renew."))
-    if subscription.ends_as_a_trial:
+    said = _a_person_said(subscription)
+    if subscription.ends_as_a_trial or (not said and _is_a_trial(subscription)):
         raise NotAllowed(_("A trial is not renewed. Ask for another plan, and calls go on under that."))
     later = ends_at or next_end(subscription)
     terms.check(starts_at=None, ends_at=later, now=now)
     if later <= subscription.ends_at:
         raise Invalid({"ends_at": [_("It ends no earlier than that now. Choose a later time.")]})
-    said = Event.objects.filter(subject_id=subscription.pk, kind="subscription.dates_changed").exists()
     asked = ChangeRequest(kind=_Kind.RENEWAL, ends_at=later, was_ends_at=subscription.ends_at)
     return _asked(subscription, asked, plan=subscription.plan, by_people=said, purpose=purpose, by=by, now=now)
+
+
+def _a_person_said(subscription: Subscription) -> bool:
+    """Whether an approver has said when it starts or ends."""
+    return Event.objects.filter(subject_id=subscription.pk, kind="subscription.dates_changed").exists()
+
+
+def _is_a_trial(subscription: Subscription) -> bool:
+    """Also one that somebody asked for until a moment before the trial's end."""
+    return subscription.trial_until is not None and subscription.plan.trial_days is not None
 
 
 def next_end(subscription: Subscription) -> datetime:

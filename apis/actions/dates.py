@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from apis.actions import terms
+from apis.actions import approval_rules, terms, two_people
 from apis.actions.subscriptions import approve, ends, four_eyes
 from apis.models import Subscription
 from keys.actions.expiries import next_at, reached
@@ -47,6 +47,10 @@ def change_dates(subscription: Subscription, *, by: User, **given: datetime | No
     was, now = ({name: getattr(subscription, name) for name in terms.DATES} for _each in range(2))
     now |= {name: given[name] for name in differs}
     terms.check(**now, now=lock.now, new=differs)
+    if granted and "ends_at" in differs:
+        _not_by_one(subscription, was["ends_at"], now["ends_at"])
+    elif not granted and subscription.approvals_needed > 1:
+        two_people.lapse(subscription, by=by)
     fields = {"starts_at": now["starts_at"], "undo_until": None, **terms.ending(now["ends_at"], lock.now)}
     if not granted:
         fields["warned_days"] = None
@@ -57,6 +61,15 @@ def change_dates(subscription: Subscription, *, by: User, **given: datetime | No
     _write(subscription, **fields)
     told: dict[str, Any] = {"was": terms.as_told(**was), "now": terms.as_told(**now)}
     return events.record("subscription.dates_changed", subscription, by=by, api=subscription.api.slug, **told)
+
+
+def _not_by_one(subscription: Subscription, was: datetime | None, ends_at: datetime | None) -> None:
+    """:raises NotAllowed: it would go on longer, which two people have to approve: see apis.actions.changes."""
+    if was is None or (ends_at is not None and ends_at <= was):
+        return
+    if two_people.needed(subscription.plan, approval_rules.rule_for(subscription), subscription.application.environment) > 1:
+        said = _("Two people have to approve a subscription under %(plan)s, so one alone can't put its end off; it can be renewed.")
+        raise NotAllowed(said % {"plan": subscription.plan})
 
 
 @transaction.atomic

@@ -47,8 +47,7 @@ def request(
     check_active(application)
     has_to_begin(api)
     held = held_now(by)
-    if not Api.objects.readable_by(by, held).filter(pk=api.pk).exists():
-        raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
+    has_to_be_open(api, to=by, permissions=held)
     has_to_be_offered(plan, api, to=by, permissions=held)
     terms.check(starts_at=starts_at, ends_at=ends_at, now=lock.now)
     has_to_be_free(application, api)
@@ -204,6 +203,12 @@ def has_to_begin(api: Api) -> None:
         else _("%(api)s is not published yet, so nothing can subscribe to it.")
     )
     raise NotAllowed(said % {"api": api})
+
+
+def has_to_be_open(api: Api, *, to: User, permissions: Set[str]) -> None:
+    """:raises NotAllowed: somebody does not see it, so they ask for nothing of it."""
+    if not Api.objects.readable_by(to, permissions).filter(pk=api.pk).exists():
+        raise NotAllowed(_("%(api)s is not open to you, so you can't subscribe to it.") % {"api": api})
 
 
 def has_to_be_free(application: Application, api: Api) -> None:

@@ -85,6 +85,15 @@ def undo_first(subscription: Subscription, *, by: User) -> Event:
     return events.record(FIRST_UNDONE, subscription, by=by)
 
 
+def lapse(subscription: Subscription, *, by: User) -> None:
+    """What is asked for is not any more what the first of two approved. Under the lock."""
+    subscription.refresh_from_db(fields=["first_approved_by", "first_approved_at"])
+    if subscription.first_approved_by_id is not None:
+        subscription.first_approved_by = subscription.first_approved_at = None
+        subscription.save(update_fields=["first_approved_by", "first_approved_at"])
+        events.record(FIRST_UNDONE, subscription, by=by)
+
+
 def told(subscription: Subscription) -> Data:
     """What the event of the second says of the first."""
     return {"first_approved_by": str(subscription.first_approved_by)} if subscription.first_approved_by else {}

@@ -61,7 +61,8 @@ class PlanWish(ChangesView):
         """Ask for another plan of the same API; calls go on meanwhile, and its tokens work on."""
         found, given = self.own(pk), self.read(PlanWishIn)
         # One that is over is found, so that the rule says so.
-        plan = Plan.objects.exclude(status=Plan.Status.STAGING).filter(api=found.api_id, name=given["plan"]).first()
+        plans = Plan.objects.exclude(status=Plan.Status.STAGING).visible_to(self.user, self.permissions)
+        plan = plans.filter(api=found.api_id, name=given["plan"]).first()
         if plan is None:
             raise Invalid({"plan": [f"{found.api} offers no plan “{given['plan']}”."]})
         asked, event = changes.ask_for_plan(found, plan=plan, purpose=given["purpose"], by=self.user)

@@ -11,7 +11,7 @@ from keys.models import Application
 from tenants import events
 from tenants.errors import NotAllowed
 from tenants.lifecycle import in_words, move
-from tenants.models import Event, User
+from tenants.models import Event, ServiceAccount, User
 from tenants.people import delegations
 
 _Status = Application.Status
@@ -37,11 +37,20 @@ def reject(application: Application, *, reason: str, by: User) -> Event:
 def _has_to_wait(application: Application, by: User) -> None:
     events.lock()
     read_again(application)
-    if application.is_own_of(by):
+    if _is_own(application, by):
         raise NotAllowed(_("You can't decide about an application of your own; another approver has to."))
     for person in delegations.behind(by):
-        if application.is_own_of(person):
+        if _is_own(application, person):
             raise NotAllowed(_("You decide in the place of %(person)s, whose own application this is.") % {"person": person})
     if application.status != _Status.PENDING:
         said = _("This application is %(state)s, so there is nothing to decide.")
         raise NotAllowed(said % {"state": in_words(application, application.status)})
+
+
+def _is_own(application: Application, user: User) -> bool:
+    """Whether this person has a part in it, or registered it: who gave it away may get it back."""
+    if application.is_own_of(user):
+        return True
+    person = ServiceAccount.objects.person_behind(user)
+    registered = Event.objects.filter(subject_id=application.pk, kind="application.requested").values("actor_id")
+    return any(person.pk in ServiceAccount.objects.people_behind(each) for each in User.objects.filter(pk__in=registered))

@@ -44,9 +44,10 @@ class PlanWishForm(PageForm):
     )
     purpose = Purpose()
 
-    def __init__(self, *args: Any, subscription: Subscription, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: TenantRequest, subscription: Subscription, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        others = Plan.objects.offered().filter(api=subscription.api_id).exclude(pk=subscription.plan_id).order_by("name")
+        seen = Plan.objects.offered().visible_to(request.user, request.permissions)
+        others = seen.filter(api=subscription.api_id).exclude(pk=subscription.plan_id).order_by("name")
         self.fields["plan"].queryset = others  # type: ignore[attr-defined]
         self.some = bool(others)
 
@@ -80,7 +81,7 @@ def _finished(request: TenantRequest, back: str, asked: ChangeRequest, event: Ev
 def wish_plan(request: TenantRequest, pk: UUID) -> HttpResponse:
     """Ask for another plan for a subscription of one's own application."""
     subscription = _own(request, pk)
-    form = PlanWishForm(given(request), subscription=subscription)
+    form = PlanWishForm(given(request), request=request, subscription=subscription)
     back = page_address(request, subscription.application, "subscriptions")
     question = asking.Question(
         title=_("Change the plan of %(application)s at %(api)s") % _names(subscription),

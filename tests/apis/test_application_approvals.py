@@ -8,6 +8,7 @@ from apis.actions import adding, applications, subscriptions
 from apis.models import Plan, Subscription
 from gateway import desired
 from keys.actions import application_approvals, application_life
+from keys.actions.applications import transfer
 from keys.models import Application, Credential
 from tenants.errors import NotAllowed
 from tenants.event_kinds import GATEWAY_KINDS
@@ -82,6 +83,15 @@ def test_four_eyes(in_acme: Cast, needed: Cast, waiting: Application) -> None:
                 decide(mine)
     application_approvals.approve(own, by=make.member(in_acme.acme, None, "approver"))
     assert own.status == "active"
+
+
+def test_who_gave_it_away_does_not_decide_it(in_acme: Cast, needed: Cast) -> None:
+    """Else whoever may give things away decides alone: they take it back afterwards."""
+    own = make.application(in_acme.ada)
+    transfer(own, to=in_acme.carl, by=in_acme.ada)
+    with pytest.raises(NotAllowed, match="You can't decide about an application of your own"):
+        application_approvals.approve(own, by=in_acme.ada)
+    application_approvals.approve(own, by=make.member(in_acme.acme, None, "approver"))
 
 
 def _reject(cast: Cast) -> Any:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from apis.actions import adding, audience, several, subscriptions
+from apis.actions import adding, audience, catalogue, changes, several, subscriptions
 from apis.models import Plan, PlanTeam, Subscription
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import Event, Team, User
@@ -137,6 +137,26 @@ def test_on_pages(in_acme: Cast, dora: User, gold: Plan, friends: Team) -> None:
     there = {"orders.plan": str(gold.pk), "purpose": "x"}
     assert "This plan is not offered any more." in text(carl.post(f"/t/acme/apps/{own.pk}/subscribe/plans/?api=orders", there))
     assert not Subscription.objects.exists()
+
+
+def test_a_change_leads_to_no_plan_that_one_does_not_see(in_acme: Cast, dora: User, gold: Plan, rest: Rest) -> None:
+    bronze = make.plan(gold.api, name="bronze")
+    for person, seen in ((in_acme.carl, False), (dora, True)):
+        held = make.subscription(of=make.application(person), to=bronze)
+        assert ("gold" in text(signed_in(person).get(f"/t/acme/apps/subscriptions/{held.pk}/plan/"))) is seen, person
+    mine = Subscription.objects.get(application__owner=in_acme.carl)
+    at = f"{base(in_acme.acme)}/subscriptions/{mine.pk}/change-plan/"
+    for name in ("gold", "none"):
+        refused = rest(in_acme.carl).post(at, {"plan": name, "purpose": "x"}, format="json")
+        assert (refused.status_code, refused.json()["errors"]) == (422, {"plan": [f"Orders offers no plan “{name}”."]})
+
+
+def test_nor_to_any_of_an_api_that_one_does_not_see_any_more(in_acme: Cast, gold: Plan, friends: Team) -> None:
+    held = make.subscription(of=make.application(in_acme.carl), to=Plan.objects.get(name="silver"))
+    free = make.plan(gold.api, name="free", approval="automatic")
+    catalogue.place(held.api, visibility="teams", teams=[friends], by=in_acme.pam)
+    with pytest.raises(NotAllowed, match="Orders is not open to you"):
+        changes.ask_for_plan(held, plan=free, purpose="x", by=in_acme.carl)
 
 
 def test_it_is_changed_on_its_page(in_acme: Cast, gold: Plan, friends: Team) -> None:

@@ -243,6 +243,15 @@ def test_who_goes_over_to_a_trial_ends_with_it(in_acme: Cast, gold: Plan) -> Non
     assert ahead(days=6) < after.ends_at < ahead(days=8)
 
 
+def test_no_way_by_a_trial_leads_round_an_end_that_a_person_said(in_acme: Cast) -> None:
+    found = asked(in_acme.carl, make.plan(name="free", approval="automatic"))
+    dates.change_dates(found, by=in_acme.ada, ends_at=ahead(days=60))
+    changes.ask_for_plan(read(found), plan=trial(approval="automatic", of=found.api), purpose="x", by=in_acme.carl)
+    assert read(found).ends_as_a_trial
+    back, _ = changes.ask_for_plan(read(found), plan=Plan.objects.get(name="free"), purpose="x", by=in_acme.carl)
+    assert back.status == "pending", "Ada said how long"
+
+
 # --- renewals --------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +306,20 @@ def test_what_has_no_end_is_not_renewed(in_acme: Cast, gold: Plan) -> None:
 def test_a_trial_is_not_renewed(in_acme: Cast) -> None:
     with pytest.raises(NotAllowed, match="A trial is not renewed"):
         renewal_asked(in_acme, approved(in_acme, trial()))
+
+
+def test_nor_one_that_was_asked_for_until_earlier(in_acme: Cast) -> None:
+    """Else whoever asks for a moment less than the trial has it for as long as they like."""
+    found = asked(in_acme.carl, trial(approval="automatic"), ends_at=ahead(days=1))
+    with pytest.raises(NotAllowed, match="A trial is not renewed"):
+        renewal_asked(in_acme, read(found), ends_at=ahead(days=3000))
+    assert read(found).ends_at == found.ends_at
+
+
+def test_a_trial_whose_end_a_person_said_is_renewed_by_a_person(in_acme: Cast) -> None:
+    found = asked(in_acme.carl, trial(approval="automatic"))
+    dates.change_dates(found, by=in_acme.ada, ends_at=ahead(days=2))
+    assert renewal_asked(in_acme, read(found)).status == "pending"
 
 
 def test_a_plan_that_approves_by_itself_renews_at_once(in_acme: Cast) -> None:

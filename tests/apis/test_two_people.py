@@ -1,12 +1,13 @@
 """Some requests need two people: Ada approves, and Alan has to, too."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apis.actions import approval_rules, questions, subscriptions
+from apis.actions import approval_rules, dates, questions, subscriptions
 from apis.models import Plan, Subscription
 from keys.models import Application
 from tenants.errors import NotAllowed
@@ -110,6 +111,29 @@ def test_the_first_is_taken_back_by_who_gave_it(in_acme: Cast, alan: User, asked
     subscriptions.approve(found, by=alan)
     assert again(asked).first_approved_by == alan
     assert kinds() == ["requested", "approved_first", "first_approval_undone", "approved_first"]
+
+
+@pytest.mark.parametrize("by", ["ada", "alan"])
+def test_the_first_approved_no_other_dates(in_acme: Cast, alan: User, asked: Subscription, by: str) -> None:
+    """Else one of two gives for ten years what the other gave for a week."""
+    subscriptions.approve(asked, by=in_acme.ada)
+    who = alan if by == "alan" else in_acme.ada
+    event = dates.approve_within(again(asked), by=who, ends_at=timezone.now() + timedelta(days=3000))
+    found = again(asked)
+    assert (event.kind, found.status, found.first_approved_by) == ("subscription.approved_first", "pending", who)
+    subscriptions.approve(found, by=in_acme.ada if by == "alan" else alan)
+    assert again(asked).status == "active"
+
+
+def test_what_two_gave_one_does_not_prolong(in_acme: Cast, alan: User, asked: Subscription) -> None:
+    soon, later = (timezone.now() + timedelta(days=many) for many in (7, 70))
+    dates.change_dates(asked, by=in_acme.ada, ends_at=soon)
+    subscriptions.approve(again(asked), by=in_acme.ada)
+    subscriptions.approve(again(asked), by=alan)
+    for ends_at in (later, None):
+        with pytest.raises(NotAllowed, match="Two people have to approve"):
+            dates.change_dates(again(asked), by=in_acme.ada, ends_at=ends_at)
+    assert dates.change_dates(again(asked), by=in_acme.ada, ends_at=soon - timedelta(days=1)), "earlier may be said by one"
 
 
 def test_undoing_the_second_leaves_the_first(in_acme: Cast, alan: User, asked: Subscription) -> None:
