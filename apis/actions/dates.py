@@ -67,6 +67,8 @@ def _not_by_one(subscription: Subscription, was: datetime | None, ends_at: datet
     """:raises NotAllowed: it would go on longer, which two people have to approve: see apis.actions.changes."""
     if was is None or (ends_at is not None and ends_at <= was):
         return
+    # It may be another one by now.
+    subscription.refresh_from_db(fields=["plan"])
     if two_people.needed(subscription.plan, approval_rules.rule_for(subscription), subscription.application.environment) > 1:
         said = _("Two people have to approve a subscription under %(plan)s, so one alone can't put its end off; it can be renewed.")
         raise NotAllowed(said % {"plan": subscription.plan})

@@ -255,8 +255,8 @@ def top_up(subscription: Subscription, *, calls: int, reason: str, by: User) -> 
     """Let so many calls more pass in this period, and in no other."""
     lock = events.lock()
     four_eyes(subscription, by)
-    subscription.refresh_from_db(fields=["status"])
-    subscription.plan.refresh_from_db(fields=["quota", "quota_period", "quota_time_zone"])
+    # Its plan may be another one by now.
+    subscription.refresh_from_db(fields=["status", "plan"])
     plan = subscription.plan
     if subscription.status != _ACTIVE:
         said = _("This subscription is %(state)s, so nothing can be added to its quota.")

@@ -38,7 +38,7 @@ def request(
 ) -> tuple[Subscription, Event]:
     """Ask for an application's right to call an API.
 
-    A plan or a rule that approves by itself makes it active at once, unless the last word of a person was to suspend.
+    A plan or a rule that approves by itself makes it active at once, unless the last word of a person was to suspend, or when it ends.
 
     :param answers: to what the API asks, see apis.actions.request_forms.
     :raises Invalid: one is missing, or does not fit; or it can't have these dates.
@@ -64,7 +64,7 @@ def request(
     told |= {"answers": request_forms.told(kept)} if kept else {}
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled, **told)
     terms.expect(ends_at)
-    if not needed and not _left_suspended(application, api):
+    if not needed and not _left_suspended(application, api) and not _left_limited(application, api):
         event = move(
             subscription,
             _Status.ACTIVE,
@@ -262,6 +262,16 @@ def _left_suspended(application: Application, api: Api) -> bool:
     approved = Q(kind__in=["subscription.approved", "subscription.added"], actor_id__isnull=False) & ~Exists(undone_since)
     last = Event.objects.filter(ended | approved, subject_id__in=theirs).order_by("-number").first()
     return last is not None and last.kind not in {"subscription.approved", "subscription.added"}
+
+
+def _left_limited(application: Application, api: Api) -> bool:
+    """Whether a person said when a subscription of these two ends, and none has approved one since that goes on."""
+    theirs = Subscription.objects.filter(application=application, api=api)
+    said, approved = "subscription.dates_changed", ["subscription.approved", "subscription.added"]
+    word = Q(kind=said) | Q(kind__in=approved, actor_id__isnull=False)
+    of = Event.objects.filter(word, subject_id__in=theirs.values("pk")).order_by("-number").values("subject_id")[:1]
+    last = theirs.filter(pk=of, ends_at__isnull=False)
+    return last.filter(Exists(Event.objects.filter(kind=said, subject_id=OuterRef("pk")))).exists()
 
 
 def four_eyes(asked: Subscription | ChangeRequest, by: User) -> None:

@@ -262,6 +262,27 @@ def test_what_expired_while_it_was_suspended_is_approved_by_people_alone(in_acme
     assert again.status == "pending"
 
 
+@pytest.mark.parametrize("ended", ["cancelled", "expired"])
+def test_who_asks_anew_sheds_no_end_that_a_person_said(in_acme: Cast, ended: str) -> None:
+    free = make.plan(name="free", approval="automatic")
+    found = asked(in_acme.carl, free)
+    dates.change_dates(found, by=in_acme.ada, ends_at=ahead(days=2))
+    if ended == "cancelled":
+        subscriptions.cancel(found, by=in_acme.carl)
+    else:
+        moved(found, ends_at=ahead(seconds=-1))
+        turned()
+    for _each in range(2):
+        again, _ = subscriptions.request(found.application, api=free.api, plan=free, purpose="x", by=in_acme.carl)
+        assert again.status == "pending"
+        subscriptions.cancel(again, by=in_acme.carl)
+    again, _ = subscriptions.request(found.application, api=free.api, plan=free, purpose="x", by=in_acme.carl)
+    subscriptions.approve(again, by=in_acme.ada)
+    subscriptions.cancel(again, by=in_acme.carl)
+    again, _ = subscriptions.request(found.application, api=free.api, plan=free, purpose="x", by=in_acme.carl)
+    assert again.status == "active", "Ada's last word was that it goes on"
+
+
 def test_a_request_whose_end_comes_is_withdrawn_with_a_reason(in_acme: Cast, gold: Plan) -> None:
     found = moved(asked(in_acme.carl, gold, ends_at=ahead(days=1)), ends_at=ahead(hours=-1))
     with pytest.raises(NotAllowed, match="has passed"):

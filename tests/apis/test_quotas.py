@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.db.models import F
 from django.utils import timezone
 
-from apis.actions import plans, quotas, subscriptions
+from apis.actions import changes, plans, quotas, subscriptions
 from apis.models import PERIODS_KEPT, Plan, QuotaUse, Subscription
 from apis.quotas import MOST_CALLS, span
 from gateway import desired
@@ -312,6 +312,14 @@ def test_all_together_are_bounded(held: Subscription, in_acme: Cast) -> None:
     quotas.top_up(held, calls=MOST_CALLS - 10, reason=WHY, by=in_acme.ada)
     with pytest.raises(NotAllowed, match="as many as a quota may be"):
         quotas.top_up(held, calls=1, reason=WHY, by=in_acme.ada)
+
+
+def test_calls_are_added_under_the_plan_that_it_has_by_now(in_acme: Cast, held: Subscription) -> None:
+    read_before = Subscription.objects.for_list().get(pk=held.pk)
+    monthly = make.plan(held.api, name="monthly", approval="automatic", quota=100)
+    changes.ask_for_plan(held, plan=monthly, purpose="x", by=in_acme.carl)
+    event = quotas.top_up(read_before, calls=5, reason=WHY, by=in_acme.ada)
+    assert (event.data["quota"], event.data["quota_period"], standing(held).limit) == (105, "month", 105)
 
 
 def test_nobody_adds_to_their_own(in_acme: Cast) -> None:
