@@ -1,14 +1,11 @@
-from uuid import UUID
-
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway import receipts
-from gateway.models import Deployment, GatewayNode, Refusal
-from gateway.serializers import GatewayOut, ReceiptOut, RefusalOut
-from keys.models import Application
+from gateway.models import Deployment, GatewayNode
+from gateway.serializers import GatewayOut, ReceiptOut
 from tenants.rest import TenantRestView
 
 
@@ -38,16 +35,3 @@ class Gateways(TenantRestView):
             node.alive = node.pk in alive  # type: ignore[attr-defined]
             node.deployment = deployments.get(node.pk)  # type: ignore[attr-defined]
         return Response(GatewayOut(nodes, many=True).data)
-
-
-class Refusals(TenantRestView):
-    access = {"GET": "tenant.see"}
-
-    @extend_schema(responses=RefusalOut(many=True))
-    def get(self, request: Request, pk: UUID) -> Response:
-        """An application's last 200 refused calls, newest first; `?request_id=` finds one. Told about a second after the call."""
-        application = get_object_or_404(Application.objects.visible_to(self.user, self.permissions), pk=pk)
-        rows = Refusal.objects.filter(application=application)
-        if request_id := request.query_params.get("request_id"):
-            rows = rows.filter(request_id=request_id)
-        return self.listed(rows, RefusalOut)

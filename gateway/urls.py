@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gateway import rest, rest_configuration, rest_keys
+from gateway import rest, rest_configuration, rest_keys, rest_refusals
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
@@ -23,7 +23,8 @@ urlpatterns = [
         rest_configuration.ConfiguredOperations.as_view(),
         name="gateway-configuration-operations",
     ),
-    path("applications/<uuid:pk>/refusals/", rest.Refusals.as_view(), name="refusals"),
+    path("applications/<uuid:pk>/refusals/", rest_refusals.Refusals.as_view(), name="refusals"),
+    path("refusals/<str:request_id>/", rest_refusals.Explained.as_view(), name="refusal"),
     path("signing-keys/", rest_keys.SigningKeys.as_view(), name="signing-keys"),
     path("signing-keys/rehearse/", rest_keys.Rehearse.as_view(), name="signing-keys-rehearse"),
     path("signing-keys/rotate/", rest_keys.Rotate.as_view(), name="signing-keys-rotate"),

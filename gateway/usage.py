@@ -8,27 +8,24 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import grpc
-from django.db import DatabaseError, connection
-from envoy.config.core.v3 import base_pb2
+from django.db import DatabaseError
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
-from google.protobuf import wrappers_pb2
 
 from apis.actions import operation_uses, quotas, version_days
 from apis.actions.version_days import Outcome
+from gateway import refused_calls
 from gateway.database import AWAY, first_line, fresh_connection
 from gateway.envoy.names import (
     BLOCKED_PREFIX,
     BROWN_OUT_PREFIX,
-    CALLED,
     CLAIMS,
     GRANT_PREFIX,
     JWT,
@@ -39,11 +36,9 @@ from gateway.envoy.names import (
     TEST_PREFIX,
 )
 from gateway.envoy.rbac import decided
-from gateway.models import KEPT, Refusal
+from gateway.refused_calls import VIA_UPSTREAM, Refused, called
 from keys import uses
-from keys.models import Application
 from tenants.models import Tenant
-from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -53,45 +48,10 @@ K = TypeVar("K", bound=Hashable)
 FLUSH_SECONDS = 1.0
 # What waits while PostgreSQL is away; beyond that the oldest are lost.
 MOST_WAITING = 10_000
+# Apart from those, for anybody can make them.
+MOST_OF_NOBODY = 1_000
 # Envoy sends what it has every half second or 16 KB, and no header of a call is longer than that; more is no access log.
 MAX_MESSAGE = 1024 * 1024
-# What Envoy says of an answer that the upstream gave, whatever that bears.
-VIA_UPSTREAM = "via_upstream"
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One refused call of a caller that the gateway knew."""
-
-    slug: str
-    client_id: str
-    at: datetime
-    request_id: str
-    code: str
-    status: int
-    method: str
-    path: str
-    gateway: str
-
-
-def read_entry(entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> Refused | None:
-    """The refusal in an access-log entry; None if it was none, or nobody's."""
-    code = entry.response.response_headers.get(REFUSAL_HEADER, "")
-    caller = caller_of(entry)
-    if not code or entry.response.response_code_details == VIA_UPSTREAM or caller is None:
-        return None
-    slug, client_id, _ = caller
-    return Refused(
-        slug=slug,
-        client_id=client_id,
-        at=entry.common_properties.start_time.ToDatetime(tzinfo=UTC),
-        request_id=entry.request.request_id[:64],
-        code=code[:40],
-        status=entry.response.response_code.value,
-        method=base_pb2.RequestMethod.Name(entry.request.request_method)[:10],
-        path=_path(entry)[:500],
-        gateway=gateway[:80],
-    )
 
 
 def caller_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, str, str] | None:
@@ -100,7 +60,7 @@ def caller_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, str, str] |
     The tenant is the one whose chain verified it: the path's first segment, by which the gateway chose that chain.
     """
     verified = entry.common_properties.metadata.filter_metadata.get(JWT)
-    slug = _called(entry).split("/")[1:2]
+    slug = called(entry).split("/")[1:2]
     if verified is None or CLAIMS not in verified.fields or not slug:
         return None
     claims = verified.fields[CLAIMS].struct_value.fields
@@ -115,7 +75,7 @@ def operation_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, operatio
     """
     caller, name = caller_of(entry), entry.common_properties.route_name
     prefix = next((each for each in (OPERATION_PREFIX, BLOCKED_PREFIX, BROWN_OUT_PREFIX) if name.startswith(each)), "")
-    place = _called(entry).split("/")[2:4]
+    place = called(entry).split("/")[2:4]
     refused = entry.response.response_headers.get(REFUSAL_HEADER, "") and entry.response.response_code_details != VIA_UPSTREAM
     if caller is None or not prefix or len(place) != 2 or (refused and prefix == OPERATION_PREFIX):
         return None
@@ -135,7 +95,7 @@ def outcome_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[str, version_da
     A version that answers no calls has routes of other names, and so has a revision that is tried; what the gateway answers from
     examples, or refuses for a reason of the caller's, says nothing of the version.
     """
-    caller, place = caller_of(entry), _called(entry).split("/")[2:4]
+    caller, place = caller_of(entry), called(entry).split("/")[2:4]
     if caller is None or not entry.common_properties.route_name.startswith(OPERATION_PREFIX) or len(place) != 2:
         return None
     outcome = _outcome(entry)
@@ -179,78 +139,6 @@ def _was_sent_on(entry: accesslog_pb2.HTTPAccessLogEntry) -> bool:
     if details == _IN_PLACE:
         return common.route_name.startswith((OPERATION_PREFIX, TEST_PREFIX))
     return common.HasField("upstream_remote_address") and not common.response_flags.upstream_connection_failure
-
-
-def _path(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
-    """The path as it was called: the entry's own is the upstream's once the router ran. Never the query, which may hold secrets."""
-    return (_called(entry) or entry.request.path).partition("?")[0]
-
-
-def _called(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
-    """The path that the chain remembered when it had verified the call; "" before."""
-    called = wrappers_pb2.StringValue()
-    kept = entry.common_properties.filter_state_objects.get(CALLED)
-    if kept is not None:
-        kept.Unpack(called)
-    return called.value
-
-
-def store(refusals: Sequence[Refused]) -> list[Refused]:
-    """Keep the newest of each application, one transaction per tenant; returns those that have to wait for PostgreSQL.
-
-    What PostgreSQL refuses is dropped: it would refuse it again, for ever.
-    """
-    waiting: dict[str, list[Refused]] = defaultdict(list)
-    for refusal in refusals:
-        waiting[refusal.slug].append(refusal)
-    try:
-        tenants = dict(Tenant.objects.filter(slug__in=waiting).values_list("slug", "pk"))
-        for slug in sorted(waiting.keys() - tenants.keys()):
-            del waiting[slug]
-        for slug, tenant_id in sorted(tenants.items()):
-            _store_for(tenant_id, waiting[slug])
-            del waiting[slug]
-    except AWAY as error:
-        log.warning("PostgreSQL does not answer (%s); %s refusals wait.", first_line(error), sum(map(len, waiting.values())))
-    return [refusal for refusal in refusals if refusal.slug in waiting]
-
-
-def _store_for(tenant_id: UUID, refusals: list[Refused]) -> None:
-    try:
-        with tenant_scope(tenant_id):
-            _store_here(refusals)
-    except AWAY:
-        raise
-    except (DatabaseError, ValueError) as error:
-        # An application that went meanwhile, or a text that PostgreSQL can't hold.
-        log.warning("%s refusals are lost: %s", len(refusals), first_line(error))
-
-
-def _store_here(refusals: list[Refused]) -> None:
-    applications = dict(Application.objects.filter(client_id__in={each.client_id for each in refusals}).values_list("client_id", "pk"))
-    newest: Mapping[Any, deque[Refusal]] = defaultdict(lambda: deque(maxlen=KEPT))
-    for each in refusals:
-        if (pk := applications.get(each.client_id)) is not None:
-            newest[pk].append(
-                Refusal(
-                    application_id=pk,
-                    at=each.at,
-                    request_id=each.request_id,
-                    code=each.code,
-                    status=each.status,
-                    method=each.method,
-                    path=each.path,
-                    gateway=each.gateway,
-                )
-            )
-    Refusal.objects.bulk_create(refusal for found in newest.values() for refusal in found)
-    for pk in newest:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """DELETE FROM gateway_refusal WHERE application_id = %s AND id < (
-                       SELECT id FROM gateway_refusal WHERE application_id = %s ORDER BY id DESC OFFSET %s LIMIT 1)""",
-                [pk, pk, KEPT - 1],
-            )
 
 
 # The calls of each credential: by the tenant's slug, and the credential's id as its token or API key has it.
@@ -327,6 +215,7 @@ def _uuid(text: str) -> UUID | None:
 class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
     def __init__(self) -> None:
         self._waiting: deque[Refused] = deque(maxlen=MOST_WAITING)
+        self._of_nobody: deque[Refused] = deque(maxlen=MOST_OF_NOBODY)
         self._calls: Calls = Counter()
         self._operations: Operations = Counter()
         self._outcomes: Outcomes = Counter()
@@ -354,8 +243,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
                 if (let_through := passed(entry)) is not None:
                     slug, subscription = let_through
                     self._granted[slug, (subscription, quarter)] += 1
-                if (refused := read_entry(entry, gateway)) is not None:
-                    self._waiting.append(refused)
+                if (refused := refused_calls.read(entry, gateway)) is not None:
+                    (self._waiting if refused.client_id else self._of_nobody).append(refused)
         return als_pb2.StreamAccessLogsResponse()
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
@@ -387,14 +276,17 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         if self._outcomes:
             outcomes, self._outcomes = self._outcomes, Counter()
             self._outcomes.update(await self._ask(count_outcomes, outcomes))
-        batch = list(self._waiting)
+        batch = [*self._waiting, *self._of_nobody]
         if not batch:
             return
         self._waiting.clear()
-        left = await self._ask(store, batch)
+        self._of_nobody.clear()
+        left = await self._ask(refused_calls.store, batch)
         if left:
             # Before what came in meanwhile; when that is too much, the beginning goes.
-            self._waiting = deque([*left, *self._waiting], maxlen=MOST_WAITING)
+            self._waiting = deque([*(each for each in left if each.client_id), *self._waiting], maxlen=MOST_WAITING)
+            nobodys = (each for each in left if not each.client_id)
+            self._of_nobody = deque([*nobodys, *self._of_nobody], maxlen=MOST_OF_NOBODY)
 
     async def _ask(self, work: Callable[[T], R], given: T) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, fresh_connection(work), given)

@@ -40,19 +40,23 @@ class ApiQuerySet(models.QuerySet["Api"]):
         """Those with a version that stands in the catalogue."""
         return self.filter(models.Exists(ApiVersion.objects.offered().filter(api=models.OuterRef("pk"))))
 
-    def readable_by(self, user: User | AnonymousUser, permissions: Set[str]) -> Self:
-        """Of the published ones those that somebody with these permissions here may see, and so subscribe to.
-
-        Who may publish sees all of them; who is no member what is for everybody.
-        """
+    def open_to(self, user: User | AnonymousUser, permissions: Set[str]) -> Self:
+        """Those that somebody with these permissions here may know of, published or not; who may publish knows of all."""
         if "apis.see_all" in permissions:
-            return self.published()
+            return self
         seen = models.Q(visibility=Api.Visibility.PUBLIC)
         if "tenant.see" in permissions and isinstance(user, User):
             theirs = ApiTeam.objects.filter(team__in=Team.objects.of(user))
             seen |= models.Q(visibility=Api.Visibility.TENANT)
             seen |= models.Q(visibility=Api.Visibility.TEAMS, pk__in=theirs.values("api"))
-        return self.published().filter(seen)
+        return self.filter(seen)
+
+    def readable_by(self, user: User | AnonymousUser, permissions: Set[str]) -> Self:
+        """Of the published ones those that somebody with these permissions here may see, and so subscribe to.
+
+        Who may publish sees all of them; who is no member what is for everybody.
+        """
+        return self.published().open_to(user, permissions)
 
     def with_versions(self) -> Self:
         return self._with(ApiVersion.objects.all(), Plan.objects.all()).select_related("team").prefetch_related("audience")

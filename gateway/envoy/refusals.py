@@ -149,6 +149,7 @@ def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
             "status": refusal.status,
             "code": refusal.code,
             "detail": _literal(refusal.fix),
+            "instance": f"{portal_url}/refused/%REQ(X-REQUEST-ID)%/",
             "request_id": "%REQ(X-REQUEST-ID)%",
         }
     )

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from apis import searching, words
 from apis.models import Api
+from gateway import explaining
 from gateway.models import Refusal
 from keys.models import Application
 from portal.pages import all_applications, applications, members
@@ -96,15 +97,13 @@ def _refusals(request: TenantRequest, q: str) -> Group | None:
         UUID(q)
     except ValueError:
         return None
-    visible = Application.objects.visible_to(request.user, request.permissions)
-    rows = Refusal.objects.filter(request_id=q, application__in=visible).select_related("application").order_by("-pk")[:MOST]
+    rows = explaining.visible_to(request.user, request.permissions).filter(request_id=q).order_by("-pk")[:MOST]
     return Group(_("Refused calls"), "no-symbol", [_refusal(request, each) for each in rows], "")
 
 
 def _refusal(request: TenantRequest, refusal: Refusal) -> Hit:
-    address = page_address(request, refusal.application, "refusals")
-    query = urlencode({"request_id": refusal.request_id})
-    return Hit(f"{refusal.code} · {refusal.application}", meaning(refusal), f"{address}&{query}")
+    address = reverse("refused-call", args=[request.tenant.slug, refusal.request_id])
+    return Hit(f"{refusal.code} · {refusal.application}" if refusal.application else refusal.code, meaning(refusal), address)
 
 
 def _list_of(request: TenantRequest, page: str, q: str) -> str:

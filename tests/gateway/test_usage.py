@@ -15,10 +15,11 @@ from google.protobuf import wrappers_pb2
 from apis.actions import version_days
 from apis.actions.version_days import Outcome
 from apis.models import VersionDay
-from gateway import usage
+from gateway import refused_calls, usage
 from gateway.envoy.names import CALLED, CLAIMS, JWT, KEY_HEADER, REFUSAL_HEADER, TOKEN_HEADER
 from gateway.models import Refusal
-from gateway.usage import Refused, Usage, caller_of, outcome_of, read_entry, store
+from gateway.refused_calls import Refused, read, store
+from gateway.usage import Usage, caller_of, outcome_of
 from keys import uses
 from keys.models import Application, CredentialUse
 from tenants.models import Tenant
@@ -45,7 +46,7 @@ def entry(
 
 
 def test_the_tenant_is_the_one_that_was_called_and_the_path_the_callers() -> None:
-    found = read_entry(entry(iss="http://portal.example/t/globex"), "gateway-1")
+    found = read(entry(iss="http://portal.example/t/globex"), "gateway-1")
     assert found is not None
     assert (found.slug, found.client_id, found.path, found.request_id) == ("acme", "app-1", CALLED_PATH, "r" * 64)
 
@@ -56,14 +57,14 @@ def test_the_credential_is_the_tokens_cid_or_the_api_keys_id() -> None:
 
 
 def test_a_query_is_never_kept() -> None:
-    found = read_entry(entry(called=f"{CALLED_PATH}?x=1"), "gateway-1")
+    found = read(entry(called=f"{CALLED_PATH}?x=1"), "gateway-1")
     assert found is not None
     assert found.path == CALLED_PATH
 
 
 def test_nothing_that_a_caller_sends_is_kept_at_length() -> None:
     huge = "x" * 100_000
-    found = read_entry(entry(huge, path=f"/{huge}", called=f"/{huge}", sub=huge, cid=huge), huge)
+    found = read(entry(huge, path=f"/{huge}", called=f"/{huge}", sub=huge, cid=huge), huge)
     assert found is not None
     lengths = [len(str(getattr(found, name))) for name in ("slug", "client_id", "request_id", "code", "method", "path", "gateway")]
     assert max(lengths) == 500
@@ -73,15 +74,21 @@ def test_nothing_that_a_caller_sends_is_kept_at_length() -> None:
 def test_what_the_upstream_said_is_no_refusal() -> None:
     forged = entry()
     forged.response.response_code_details = "via_upstream"
-    assert read_entry(forged, "gateway-1") is None
+    assert read(forged, "gateway-1") is None
 
 
 def test_without_a_verified_token_it_is_nobodys() -> None:
-    nobodys = entry()
+    nobodys = entry("TOKEN_MISSING", path="/acme/orders/v1/orders/7?x=1", called="")
     del nobodys.common_properties.metadata.filter_metadata[JWT]
-    for each in (nobodys, entry(called="")):
-        assert caller_of(each) is None
-        assert read_entry(each, "gateway-1") is None
+    assert caller_of(nobodys) is None
+    found = read(nobodys, "gateway-1")
+    assert found is not None
+    assert (found.slug, found.client_id, found.credential, found.path) == ("acme", "", "", CALLED_PATH)
+
+
+def test_what_was_verified_nobody_knows_where_is_in_no_list() -> None:
+    assert caller_of(entry(called="")) is None
+    assert read(entry(called=""), "gateway-1") is None
 
 
 def refused(slug: str, client_id: str = "", code: str = "RATE_LIMITED") -> Refused:
@@ -106,14 +113,14 @@ def kept(tenant: Tenant) -> int:
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, client_id: str, error: Exception) -> None:
     """PostgreSQL answers so when this application's refusals are stored."""
-    whole = usage._store_here
+    whole = refused_calls._store_here
 
     def store_here(refusals: list[Refused]) -> None:
         if refusals[0].client_id == client_id:
             raise error
         whole(refusals)
 
-    monkeypatch.setattr(usage, "_store_here", store_here)
+    monkeypatch.setattr(refused_calls, "_store_here", store_here)
 
 
 @pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
@@ -149,7 +156,7 @@ Store = Callable[[Iterable[Refused]], list[Refused]]
 
 
 def flushed(monkeypatch: pytest.MonkeyPatch, waiting: list[Refused], store: Store) -> list[Refused]:
-    monkeypatch.setattr(usage, "store", store)
+    monkeypatch.setattr(refused_calls, "store", store)
     process = Usage()
     process._waiting.extend(waiting)
     asyncio.run(process.flush())
@@ -174,7 +181,7 @@ def test_when_too_many_wait_the_oldest_are_lost(monkeypatch: pytest.MonkeyPatch)
         process._waiting.append(new)
         return list(found)
 
-    monkeypatch.setattr(usage, "store", away)
+    monkeypatch.setattr(refused_calls, "store", away)
     asyncio.run(process.flush())
     assert list(process._waiting) == [old[1], old[2], new]
 

@@ -1,0 +1,461 @@
+"""Why one call was refused: the rule that it broke, the fact behind that, who made it so and when, and how to mend it.
+
+The code is the gateway's, by Envoy's own words; the fact is looked up as it was when the call came.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.utils.formats import date_format, number_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from apis import paths
+from apis.models import Api, ApiVersion, BrownOut, Operation, QuotaUse, Subscription
+from apis.policies import Policies
+from gateway.envoy.refusals import REFUSALS
+from gateway.models import Refusal
+from gateway.receipts import Receipt, receipt
+from keys.models import Application, Credential, TokenPolicy
+from tenants.event_kinds import GATEWAY_KINDS
+from tenants.models import Event, User
+from tenants.scope import current_tenant_id
+
+# A decision is there before the refusal that it causes; their times are of two clocks.
+CLOCKS = timedelta(seconds=5)
+# As Refusal keeps it.
+MOST_OF_AN_ID = 64
+
+
+def _lazy(sentence: str) -> str:
+    """Marks a sentence for translation: who reads it may read another language than who called."""
+    return sentence
+
+
+# What the gateway asks of every call, by the code of those that don't keep to it, in the words of docs/refusals.md.
+RULES: Mapping[str, str] = {
+    "TENANT_SUSPENDED": _lazy("While a tenant is suspended, or closing, none of its APIs answers."),
+    "NOT_READY": _lazy("A gateway answers for a tenant once it has loaded it."),
+    "TOKEN_WRONG_KIND": _lazy("Only access tokens and API keys are taken: each says its own kind in its header typ."),
+    "TOKEN_WRONG_AUDIENCE": _lazy("An access token is for the gateway of one tenant, or for those APIs that it names."),
+    "TOKEN_REVOKED": _lazy("An access token is refused once it, or the credential that earned it, was revoked."),
+    "KEY_UNKNOWN": _lazy("An API key has to be in the tenant's table of keys."),
+    "KEY_REVOKED": _lazy("An API key is refused once it was revoked."),
+    "KEY_EXPIRED": _lazy("An API key is refused from its end on."),
+    "IP_DENIED": _lazy("An API may take calls from some addresses only."),
+    "APPLICATION_SUSPENDED": _lazy("While an application is suspended, none of its calls passes."),
+    "SUBSCRIPTION_PENDING": _lazy("Calls pass once an approver has approved the subscription."),
+    "SUBSCRIPTION_SUSPENDED": _lazy("While a subscription is suspended, no call passes by it."),
+    "SUBSCRIPTION_REJECTED": _lazy("Calls pass once an approver has approved the subscription."),
+    "SUBSCRIPTION_CANCELLED": _lazy("Once a subscription is cancelled, no call passes by it."),
+    "SUBSCRIPTION_EXPIRED": _lazy("From its end on, no call passes by a subscription."),
+    "SUBSCRIPTION_NOT_STARTED": _lazy("Before its start, no call passes by a subscription."),
+    "SUBSCRIPTION_REQUIRED": _lazy("An application calls the APIs that it is subscribed to."),
+    "SCOPE_NOT_IN_PLAN": _lazy("A plan may include some of an API's scopes only."),
+    "SCOPE_MISSING": _lazy("An access token has to bear the scopes that the operation needs."),
+    "QUOTA_EXCEEDED": _lazy("In each period as many calls pass as the plan's quota says."),
+    "TOKEN_EXPIRED": _lazy("An access token is refused from its end on."),
+    "TOKEN_MISSING": _lazy("Every call brings an access token or an API key."),
+    "TOKEN_INVALID": _lazy("Every call brings one access token or API key, signed by a key of the tenant that is called."),
+    "REQUEST_TOO_LARGE": _lazy("An API may limit how large the body of a call is."),
+    "LENGTH_REQUIRED": _lazy("Where an API limits the size of calls, each says how long its body is."),
+    "RATE_LIMITED": _lazy("As many calls pass at a time as the subscription's plan says."),
+    "API_RETIRED": _lazy("A retired version answers no calls."),
+    "API_BLOCKED": _lazy("While a version is blocked, it answers no calls."),
+    "BROWN_OUT": _lazy("A version that is going refuses all calls for a while, on days that were announced."),
+    "METHOD_NOT_ALLOWED": _lazy("An operation is a method on a path, as the API's document has it."),
+    "NO_SUCH_ROUTE": _lazy("What is published is the operations of the API's document, and nothing else."),
+    "HOST_UNKNOWN": _lazy("A gateway answers for its own host names."),
+    "HEADERS_TOO_LARGE": _lazy("A call has at most 100 headers of 16 KiB together."),
+    "REQUEST_TIMEOUT": _lazy("A call's headers come within 5 seconds, and its body within 30."),
+    "BODY_TOO_LARGE": _lazy("A body that the gateway has to hold back is no larger than it can."),
+    "UPGRADE_NOT_SUPPORTED": _lazy("The gateway speaks HTTP and changes to no other protocol."),
+    "REQUEST_INVALID": _lazy("A call is well-formed HTTP; what others could read in two ways is refused."),
+    "OVERLOADED": _lazy("A gateway that is short of memory takes no further calls."),
+    "UPSTREAM_TIMEOUT": _lazy("The API behind the gateway answers in the time that its publisher set."),
+    "UPSTREAM_UNAVAILABLE": _lazy("The API behind the gateway has to be reached."),
+    "GATEWAY_ERROR": _lazy("Whatever else a gateway can't answer."),
+}
+
+# What jwt_authn says of what it can't verify: https://github.com/envoyproxy/envoy, jwt_verify_lib/status.cc.
+_UNVERIFIED: Mapping[str, str] = {
+    "Jwks_doesn't_have_key_to_match_kid_or_alg_from_Jwt": _lazy("It names a signing key that this tenant does not have, or has no more."),
+    "Jwt_verification_fails": _lazy("Its signature does not belong to what it says: it was changed, or signed with another key."),
+    "Jwt_issuer_is_not_configured": _lazy("It says that another issuer than this tenant made it."),
+    "Jwt_not_yet_valid": _lazy("It says that it holds from a later time on."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`event`: the decision that made it so, None where nobody decided anything."""
+
+    says: str = ""
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`since`: what was decided about the same thing after `event`, and where that is enforced; None while it stands."""
+
+    refusal: Refusal
+    rule: str
+    fact: str
+    event: Event | None
+    since: Event | None
+    receipt: Receipt | None
+    meaning: str
+    fix: str
+
+
+@dataclass
+class _Case:
+    """What a refused call was about, as far as its path and what was verified tell."""
+
+    refusal: Refusal
+    user: User
+    permissions: Set[str]
+
+    @cached_property
+    def api(self) -> Api | None:
+        """None where the reader may not know that there is one."""
+        mine = Subscription.objects.filter(application=self.refusal.application_id).values("api")
+        known = Api.objects.open_to(self.user, self.permissions) | Api.objects.filter(pk__in=mine)
+        return known.filter(slug=self._segment(2)).first()
+
+    @cached_property
+    def version(self) -> ApiVersion | None:
+        """None while it was never published."""
+        if self.api is None:
+            return None
+        rows = ApiVersion.objects.filter(api=self.api, name=self._segment(3).partition("~")[0]).exclude(status=ApiVersion.Status.CREATED)
+        return rows.select_related("live_revision__upstream", "successor").first()
+
+    @cached_property
+    def subscription(self) -> Subscription | None:
+        """The newest that was asked for by then."""
+        if self.api is None or self.refusal.application is None:
+            return None
+        rows = Subscription.objects.filter(application=self.refusal.application, api=self.api)
+        return rows.filter(requested_at__lte=self.then).select_related("plan").order_by("-id").first()
+
+    @cached_property
+    def credential(self) -> Credential | None:
+        try:
+            named = UUID(self.refusal.credential)
+        except ValueError:
+            return None
+        return Credential.objects.filter(pk=named, application=self.refusal.application_id).first()
+
+    @cached_property
+    def operation(self) -> Operation | None:
+        """As it is in what is live now."""
+        revision = self.version.live_revision_id if self.version else None
+        return Operation.objects.filter(revision=revision, operation_id=self.refusal.operation).first() if revision else None
+
+    @property
+    def then(self) -> datetime:
+        return self.refusal.at + CLOCKS
+
+    def _segment(self, number: int) -> str:
+        return (self.refusal.path.split("/") + [""] * 4)[number]
+
+    def last(self, kinds: Iterable[str], *subjects: UUID | None) -> Event | None:
+        """The newest decision of these kinds about these, of those that there were when the call came."""
+        known = [each for each in subjects if each is not None]
+        rows = Event.objects.filter(kind__in=list(kinds), subject_id__in=known, at__lte=self.then)
+        return rows.order_by("-number").first() if known else None
+
+
+def visible_to(user: User, permissions: Set[str]) -> QuerySet[Refusal]:
+    """Those of the applications that a person sees. What was nobody's whoever knows its request id may see: it came with the answer."""
+    seen = Q(application__in=Application.objects.visible_to(user, permissions)) | Q(application=None)
+    return Refusal.objects.filter(seen).select_related("application")
+
+
+def is_an_id(text: str) -> bool:
+    return 0 < len(text) <= MOST_OF_AN_ID and "\x00" not in text
+
+
+def is_known(request_id: str) -> bool:
+    """Whether the tenant in scope was told of the call, whosever it was: that gives nothing away to who does not know its id."""
+    return is_an_id(request_id) and Refusal.objects.filter(request_id=request_id).exists()
+
+
+def find(request_id: str, *, user: User, permissions: Set[str]) -> Refusal | None:
+    """The call with this request id, if this person may see it; None while no gateway has told of it."""
+    if not is_an_id(request_id):
+        return None
+    return visible_to(user, permissions).filter(request_id=request_id).order_by("-id").first()
+
+
+def explain(refusal: Refusal, *, user: User, permissions: Set[str]) -> Explanation:
+    """In the reader's language, of a refusal that this person may see."""
+    case = _Case(refusal, user, permissions)
+    fact = _FACTS.get(refusal.code, _nothing)(case)
+    since = _since(fact.event)
+    meant = next((each for each in REFUSALS if (each.code, each.status) == (refusal.code, refusal.status)), None)
+    rule = RULES.get(refusal.code, "")
+    return Explanation(
+        refusal=refusal,
+        rule=_(rule) if rule else "",
+        fact=fact.says,
+        event=fact.event,
+        since=since,
+        receipt=receipt(since) if since else None,
+        meaning=_(meant.sentence) if meant else "",
+        fix=_(meant.fix) if meant else "",
+    )
+
+
+def _since(event: Event | None) -> Event | None:
+    if event is None or event.kind not in GATEWAY_KINDS:
+        return None
+    rows = Event.objects.filter(subject_id=event.subject_id, number__gt=event.number, kind__in=list(GATEWAY_KINDS))
+    return rows.order_by("-number").first()
+
+
+# The facts
+
+
+def _nothing(_case: _Case) -> Fact:
+    return Fact()
+
+
+def _of_subscription(*kinds: str) -> Callable[[_Case], Fact]:
+    def fact(case: _Case) -> Fact:
+        subscription = case.subscription
+        return Fact(event=case.last(kinds, subscription.pk)) if subscription else Fact()
+
+    return fact
+
+
+def _of_version(*kinds: str) -> Callable[[_Case], Fact]:
+    def fact(case: _Case) -> Fact:
+        version = case.version
+        if version is None:
+            return Fact()
+        successor = _("Its successor is %(version)s.") % {"version": version.successor.name} if version.successor else ""
+        return Fact(successor, case.last(kinds, version.pk))
+
+    return fact
+
+
+def _of_credential(case: _Case) -> Fact:
+    credential = case.credential
+    if credential is None:
+        return Fact(event=case.last(["token.revoked"], case.refusal.application_id) or _given_back(case))
+    kinds = ["credential.revoked", "credential.expired"]
+    return Fact(
+        _("It was the credential “%(name)s”.") % {"name": credential.label or credential.get_kind_display()},
+        case.last(kinds, credential.pk) or _given_back(case),
+    )
+
+
+def _given_back(case: _Case) -> Event | None:
+    """An access token that its client ended itself (RFC 7009)."""
+    rows = Event.objects.filter(kind="token.revoked", data__credential=case.refusal.credential, at__lte=case.then)
+    return rows.order_by("-number").first() if case.refusal.credential else None
+
+
+def _suspended(case: _Case) -> Fact:
+    return Fact(event=case.last(["application.suspended"], case.refusal.application_id))
+
+
+def _tenant(case: _Case) -> Fact:
+    return Fact(event=case.last(["tenant.suspended", "tenant.closing"], current_tenant_id()))
+
+
+def _not_started(case: _Case) -> Fact:
+    subscription = case.subscription
+    if subscription is None:
+        return Fact()
+    event = case.last(["subscription.approved", "subscription.dates_changed", "subscription.added"], subscription.pk)
+    says = _("It starts %(when)s.") % {"when": _moment(subscription.starts_at)} if subscription.starts_at else ""
+    return Fact(says, event)
+
+
+def _expired(case: _Case) -> Fact:
+    subscription = case.subscription
+    if subscription is None:
+        return Fact()
+    says = _("It ended %(when)s.") % {"when": _moment(subscription.ends_at)} if subscription.ends_at else ""
+    return Fact(says, case.last(["subscription.expired", "subscription.dates_changed"], subscription.pk))
+
+
+def _not_subscribed(case: _Case) -> Fact:
+    if case.api is None:
+        return Fact()
+    if case.subscription is None:
+        return Fact(_("It never asked for %(api)s.") % {"api": case.api.name})
+    kinds = ["subscription.cancelled", "subscription.rejected", "subscription.expired"]
+    return Fact(_("Its subscription to %(api)s ended a while ago.") % {"api": case.api.name}, case.last(kinds, case.subscription.pk))
+
+
+def _scopes(case: _Case) -> Fact:
+    needs, has = _needed(case), ", ".join(case.refusal.scopes)
+    if not needs:
+        return Fact()
+    if not has:
+        return Fact(_("The operation needs %(needs)s; the token bears no scope.") % {"needs": needs})
+    return Fact(_("The operation needs %(needs)s; the token bears %(has)s.") % {"needs": needs, "has": has})
+
+
+def _plans_scopes(case: _Case) -> Fact:
+    subscription, needs = case.subscription, _needed(case)
+    if subscription is None or not needs:
+        return Fact()
+    told = {"needs": needs, "plan": subscription.plan.name, "includes": ", ".join(subscription.plan.scopes)}
+    kinds = ["subscription.approved", "subscription.added", "subscription.plan_changed"]
+    event = case.last(["plan.changed"], subscription.plan_id) or case.last(kinds, subscription.pk)
+    return Fact(_("The operation needs %(needs)s; the plan %(plan)s includes %(includes)s.") % told, event)
+
+
+def _needed(case: _Case) -> str:
+    return _(" or ").join(" ".join(each) for each in case.operation.scopes if each) if case.operation else ""
+
+
+def _quota(case: _Case) -> Fact:
+    subscription = case.subscription
+    if subscription is None or subscription.plan.quota is None:
+        return Fact()
+    uses = QuotaUse.objects.at(case.refusal.at).filter(
+        application=case.refusal.application, api=case.api, period=subscription.plan.quota_period
+    )
+    use = uses.filter(time_zone=subscription.plan.quota_time_zone).first()
+    event = case.last(["quota.passed"], subscription.pk)
+    if use is None:
+        return Fact(event=event)
+    told = {
+        "limit": number_format(subscription.plan.quota + use.topped_up, force_grouping=True),
+        "plan": subscription.plan.name,
+        "ends": _moment(use.ends),
+    }
+    return Fact(_("The plan %(plan)s lets %(limit)s calls pass until %(ends)s, and they were used up.") % told, event)
+
+
+def _rate(case: _Case) -> Fact:
+    subscription = case.subscription
+    if subscription is None:
+        return Fact()
+    event = case.last(["plan.changed"], subscription.plan_id) or case.last(
+        ["subscription.plan_changed", "subscription.approved"], subscription.pk
+    )
+    return Fact(_("The plan %(plan)s: %(terms)s.") % {"plan": subscription.plan.name, "terms": subscription.plan.terms}, event)
+
+
+def _policies(says: Callable[[Policies], str]) -> Callable[[_Case], Fact]:
+    def fact(case: _Case) -> Fact:
+        if case.api is None:
+            return Fact()
+        return Fact(says(Policies.of(case.api.policies)), case.last(["api.policies_changed"], case.api.pk))
+
+    return fact
+
+
+def _addresses(_policies: Policies) -> str:
+    # Which they are is for its publishers.
+    return _("The address that the call came from is not among those that the API takes calls from.")
+
+
+def _size(policies: Policies) -> str:
+    return _("The API takes bodies of at most %(size)s KiB.") % {"size": policies.max_body_kib} if policies.max_body_kib else ""
+
+
+def _brown_out(case: _Case) -> Fact:
+    version = case.version
+    if version is None:
+        return Fact()
+    at = case.refusal.at
+    rows = BrownOut.objects.filter(version=version, starts_at__lte=at + CLOCKS, ends_at__gt=at - CLOCKS).order_by("-id")
+    found = rows.first()
+    if found is None:
+        return Fact()
+    says = _("It lasted from %(from)s until %(until)s.") % {"from": _moment(found.starts_at), "until": _moment(found.ends_at)}
+    return Fact(says, case.last(["brown_out.began"], found.pk))
+
+
+def _route(case: _Case) -> Fact:
+    if case.api is None or case.version is None:
+        return Fact(_("No API, or no version of it, has this address."))
+    event = case.last(["revision.live"], *case.version.revisions.values_list("pk", flat=True))
+    methods = _methods_at(case)
+    says = _("The path is published with %(methods)s.") % {"methods": ", ".join(methods)} if methods else ""
+    return Fact(says, event)
+
+
+def _methods_at(case: _Case) -> list[str]:
+    """What is live there now."""
+    assert case.version is not None
+    below = "/" + "/".join(case.refusal.path.split("/")[4:])
+    rows = Operation.objects.filter(revision=case.version.live_revision_id).values_list("method", "path")
+    return sorted({method for method, template in rows if _fits(template, below)})
+
+
+def _fits(template: str, path: str) -> bool:
+    whole = "/".join("".join("[^/]+" if not piece else re.escape(piece) for piece in segment) for segment in paths.pieces(template))
+    return re.fullmatch(f"/{whole}", path) is not None
+
+
+def _audience(case: _Case) -> Fact:
+    return Fact(_("It is for %(audience)s.") % {"audience": ", ".join(case.refusal.audience)}) if case.refusal.audience else Fact()
+
+
+def _lifetime(_case: _Case) -> Fact:
+    minutes = TokenPolicy.objects.values_list("token_lifetime", flat=True).get() / 60
+    return Fact(_("This tenant's access tokens live %(minutes)s minutes.") % {"minutes": number_format(minutes, decimal_pos=None)})
+
+
+def _unverified(case: _Case) -> Fact:
+    if case.refusal.status == 400:
+        return Fact(_("It brought both headers, Authorization and X-API-Key."))
+    said = next((sentence for words, sentence in _UNVERIFIED.items() if words in case.refusal.details), "")
+    return Fact(_(said) if said else _("It is no whole token or key."))
+
+
+def _timeout(case: _Case) -> Fact:
+    upstream = case.version.live_revision.upstream if case.version and case.version.live_revision else None
+    return (
+        Fact(_("It has %(ms)s ms for an answer.") % {"ms": number_format(upstream.timeout_ms, force_grouping=True)}) if upstream else Fact()
+    )
+
+
+def _moment(at: datetime) -> str:
+    return date_format(localtime(at), "DATETIME_FORMAT")
+
+
+_FACTS: Mapping[str, Callable[[_Case], Fact]] = {
+    "TENANT_SUSPENDED": _tenant,
+    "TOKEN_WRONG_AUDIENCE": _audience,
+    "TOKEN_REVOKED": _of_credential,
+    "KEY_REVOKED": _of_credential,
+    "KEY_EXPIRED": _of_credential,
+    "IP_DENIED": _policies(_addresses),
+    "APPLICATION_SUSPENDED": _suspended,
+    "SUBSCRIPTION_PENDING": _of_subscription("subscription.requested", "subscription.decision_undone"),
+    "SUBSCRIPTION_SUSPENDED": _of_subscription("subscription.suspended"),
+    "SUBSCRIPTION_REJECTED": _of_subscription("subscription.rejected"),
+    "SUBSCRIPTION_CANCELLED": _of_subscription("subscription.cancelled"),
+    "SUBSCRIPTION_EXPIRED": _expired,
+    "SUBSCRIPTION_NOT_STARTED": _not_started,
+    "SUBSCRIPTION_REQUIRED": _not_subscribed,
+    "SCOPE_NOT_IN_PLAN": _plans_scopes,
+    "SCOPE_MISSING": _scopes,
+    "QUOTA_EXCEEDED": _quota,
+    "TOKEN_EXPIRED": _lifetime,
+    "TOKEN_INVALID": _unverified,
+    "REQUEST_TOO_LARGE": _policies(_size),
+    "LENGTH_REQUIRED": _policies(_size),
+    "RATE_LIMITED": _rate,
+    "API_RETIRED": _of_version("version.retired"),
+    "API_BLOCKED": _of_version("version.blocked"),
+    "BROWN_OUT": _brown_out,
+    "METHOD_NOT_ALLOWED": _route,
+    "NO_SUCH_ROUTE": _route,
+    "UPSTREAM_TIMEOUT": _timeout,
+}
