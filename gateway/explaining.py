@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils.formats import date_format, number_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apis import paths
 from apis.models import Api, ApiVersion, BrownOut, Operation, QuotaUse, Subscription
@@ -32,62 +33,59 @@ CLOCKS = timedelta(seconds=5)
 MOST_OF_AN_ID = 64
 
 
-def _lazy(sentence: str) -> str:
-    """Marks a sentence for translation: who reads it may read another language than who called."""
-    return sentence
-
-
 # What the gateway asks of every call, by the code of those that don't keep to it, in the words of docs/refusals.md.
 RULES: Mapping[str, str] = {
-    "TENANT_SUSPENDED": _lazy("While a tenant is suspended, or closing, none of its APIs answers."),
-    "NOT_READY": _lazy("A gateway answers for a tenant once it has loaded it."),
-    "TOKEN_WRONG_KIND": _lazy("Only access tokens and API keys are taken: each says its own kind in its header typ."),
-    "TOKEN_WRONG_AUDIENCE": _lazy("An access token is for the gateway of one tenant, or for those APIs that it names."),
-    "TOKEN_REVOKED": _lazy("An access token is refused once it, or the credential that earned it, was revoked."),
-    "KEY_UNKNOWN": _lazy("An API key has to be in the tenant's table of keys."),
-    "KEY_REVOKED": _lazy("An API key is refused once it was revoked."),
-    "KEY_EXPIRED": _lazy("An API key is refused from its end on."),
-    "IP_DENIED": _lazy("An API may take calls from some addresses only."),
-    "APPLICATION_SUSPENDED": _lazy("While an application is suspended, none of its calls passes."),
-    "SUBSCRIPTION_PENDING": _lazy("Calls pass once an approver has approved the subscription."),
-    "SUBSCRIPTION_SUSPENDED": _lazy("While a subscription is suspended, no call passes by it."),
-    "SUBSCRIPTION_REJECTED": _lazy("Calls pass once an approver has approved the subscription."),
-    "SUBSCRIPTION_CANCELLED": _lazy("Once a subscription is cancelled, no call passes by it."),
-    "SUBSCRIPTION_EXPIRED": _lazy("From its end on, no call passes by a subscription."),
-    "SUBSCRIPTION_NOT_STARTED": _lazy("Before its start, no call passes by a subscription."),
-    "SUBSCRIPTION_REQUIRED": _lazy("An application calls the APIs that it is subscribed to."),
-    "SCOPE_NOT_IN_PLAN": _lazy("A plan may include some of an API's scopes only."),
-    "SCOPE_MISSING": _lazy("An access token has to bear the scopes that the operation needs."),
-    "QUOTA_EXCEEDED": _lazy("In each period as many calls pass as the plan's quota says."),
-    "TOKEN_EXPIRED": _lazy("An access token is refused from its end on."),
-    "TOKEN_MISSING": _lazy("Every call brings an access token or an API key."),
-    "TOKEN_INVALID": _lazy("Every call brings one access token or API key, signed by a key of the tenant that is called."),
-    "REQUEST_TOO_LARGE": _lazy("An API may limit how large the body of a call is."),
-    "LENGTH_REQUIRED": _lazy("Where an API limits the size of calls, each says how long its body is."),
-    "RATE_LIMITED": _lazy("As many calls pass at a time as the subscription's plan says."),
-    "API_RETIRED": _lazy("A retired version answers no calls."),
-    "API_BLOCKED": _lazy("While a version is blocked, it answers no calls."),
-    "BROWN_OUT": _lazy("A version that is going refuses all calls for a while, on days that were announced."),
-    "METHOD_NOT_ALLOWED": _lazy("An operation is a method on a path, as the API's document has it."),
-    "NO_SUCH_ROUTE": _lazy("What is published is the operations of the API's document, and nothing else."),
-    "HOST_UNKNOWN": _lazy("A gateway answers for its own host names."),
-    "HEADERS_TOO_LARGE": _lazy("A call has at most 100 headers of 16 KiB together."),
-    "REQUEST_TIMEOUT": _lazy("A call's headers come within 5 seconds, and its body within 30."),
-    "BODY_TOO_LARGE": _lazy("A body that the gateway has to hold back is no larger than it can."),
-    "UPGRADE_NOT_SUPPORTED": _lazy("The gateway speaks HTTP and changes to no other protocol."),
-    "REQUEST_INVALID": _lazy("A call is well-formed HTTP; what others could read in two ways is refused."),
-    "OVERLOADED": _lazy("A gateway that is short of memory takes no further calls."),
-    "UPSTREAM_TIMEOUT": _lazy("The API behind the gateway answers in the time that its publisher set."),
-    "UPSTREAM_UNAVAILABLE": _lazy("The API behind the gateway has to be reached."),
-    "GATEWAY_ERROR": _lazy("Whatever else a gateway can't answer."),
+    "TENANT_SUSPENDED": gettext_noop("While a tenant is suspended, or closing, none of its APIs answers."),
+    "NOT_READY": gettext_noop("A gateway answers for a tenant once it has loaded it."),
+    "TOKEN_WRONG_KIND": gettext_noop("Only access tokens and API keys are taken: each says its own kind in its header typ."),
+    "TOKEN_WRONG_AUDIENCE": gettext_noop("An access token is for the gateway of one tenant, or for those APIs that it names."),
+    "TOKEN_REVOKED": gettext_noop("An access token is refused once it, or the credential that earned it, was revoked."),
+    "KEY_UNKNOWN": gettext_noop("An API key has to be in the tenant's table of keys."),
+    "KEY_REVOKED": gettext_noop("An API key is refused once it was revoked."),
+    "KEY_EXPIRED": gettext_noop("An API key is refused from its end on."),
+    "IP_DENIED": gettext_noop("An API may take calls from some addresses only."),
+    "APPLICATION_SUSPENDED": gettext_noop("While an application is suspended, none of its calls passes."),
+    "SUBSCRIPTION_PENDING": gettext_noop("Calls pass once an approver has approved the subscription."),
+    "SUBSCRIPTION_SUSPENDED": gettext_noop("While a subscription is suspended, no call passes by it."),
+    "SUBSCRIPTION_REJECTED": gettext_noop("Calls pass once an approver has approved the subscription."),
+    "SUBSCRIPTION_CANCELLED": gettext_noop("Once a subscription is cancelled, no call passes by it."),
+    "SUBSCRIPTION_EXPIRED": gettext_noop("From its end on, no call passes by a subscription."),
+    "SUBSCRIPTION_NOT_STARTED": gettext_noop("Before its start, no call passes by a subscription."),
+    "SUBSCRIPTION_REQUIRED": gettext_noop("An application calls the APIs that it is subscribed to."),
+    "SCOPE_NOT_IN_PLAN": gettext_noop("A plan may include some of an API's scopes only."),
+    "SCOPE_MISSING": gettext_noop("An access token has to bear the scopes that the operation needs."),
+    "QUOTA_EXCEEDED": gettext_noop("In each period as many calls pass as the plan's quota says."),
+    "TOKEN_EXPIRED": gettext_noop("An access token is refused from its end on."),
+    "TOKEN_MISSING": gettext_noop("Every call brings an access token or an API key."),
+    "TOKEN_INVALID": gettext_noop("Every call brings one access token or API key, signed by a key of the tenant that is called."),
+    "REQUEST_TOO_LARGE": gettext_noop("An API may limit how large the body of a call is."),
+    "LENGTH_REQUIRED": gettext_noop("Where an API limits the size of calls, each says how long its body is."),
+    "RATE_LIMITED": gettext_noop("As many calls pass at a time as the subscription's plan says."),
+    "API_RETIRED": gettext_noop("A retired version answers no calls."),
+    "API_BLOCKED": gettext_noop("While a version is blocked, it answers no calls."),
+    "BROWN_OUT": gettext_noop("A version that is going refuses all calls for a while, on days that were announced."),
+    "METHOD_NOT_ALLOWED": gettext_noop("An operation is a method on a path, as the API's document has it."),
+    "NO_SUCH_ROUTE": gettext_noop("What is published is the operations of the API's document, and nothing else."),
+    "HOST_UNKNOWN": gettext_noop("A gateway answers for its own host names."),
+    "HEADERS_TOO_LARGE": gettext_noop("A call has at most 100 headers of 16 KiB together."),
+    "REQUEST_TIMEOUT": gettext_noop("A call's headers come within 5 seconds, and its body within 30."),
+    "BODY_TOO_LARGE": gettext_noop("A body that the gateway has to hold back is no larger than it can."),
+    "UPGRADE_NOT_SUPPORTED": gettext_noop("The gateway speaks HTTP and changes to no other protocol."),
+    "REQUEST_INVALID": gettext_noop("A call is well-formed HTTP; what others could read in two ways is refused."),
+    "OVERLOADED": gettext_noop("A gateway that is short of memory takes no further calls."),
+    "UPSTREAM_TIMEOUT": gettext_noop("The API behind the gateway answers in the time that its publisher set."),
+    "UPSTREAM_UNAVAILABLE": gettext_noop("The API behind the gateway has to be reached."),
+    "GATEWAY_ERROR": gettext_noop("Whatever else a gateway can't answer."),
 }
 
 # What jwt_authn says of what it can't verify: https://github.com/envoyproxy/envoy, jwt_verify_lib/status.cc.
 _UNVERIFIED: Mapping[str, str] = {
-    "Jwks_doesn't_have_key_to_match_kid_or_alg_from_Jwt": _lazy("It names a signing key that this tenant does not have, or has no more."),
-    "Jwt_verification_fails": _lazy("Its signature does not belong to what it says: it was changed, or signed with another key."),
-    "Jwt_issuer_is_not_configured": _lazy("It says that another issuer than this tenant made it."),
-    "Jwt_not_yet_valid": _lazy("It says that it holds from a later time on."),
+    "Jwks_doesn't_have_key_to_match_kid_or_alg_from_Jwt": gettext_noop(
+        "It names a signing key that this tenant does not have, or has no more."
+    ),
+    "Jwt_verification_fails": gettext_noop("Its signature does not belong to what it says: it was changed, or signed with another key."),
+    "Jwt_issuer_is_not_configured": gettext_noop("It says that another issuer than this tenant made it."),
+    "Jwt_not_yet_valid": gettext_noop("It says that it holds from a later time on."),
 }
 
 
@@ -408,7 +406,10 @@ def _audience(case: _Case) -> Fact:
 
 def _lifetime(_case: _Case) -> Fact:
     minutes = TokenPolicy.objects.values_list("token_lifetime", flat=True).get() / 60
-    return Fact(_("This tenant's access tokens live %(minutes)s minutes.") % {"minutes": number_format(minutes, decimal_pos=None)})
+    return Fact(
+        _("This tenant's access tokens live %(minutes)s minutes.")
+        % {"minutes": number_format(minutes, decimal_pos=0 if minutes.is_integer() else 1)}
+    )
 
 
 def _unverified(case: _Case) -> Fact:

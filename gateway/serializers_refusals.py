@@ -13,7 +13,7 @@ class WhoseOut(serializers.ModelSerializer[Application]):
         fields = ["id", "name", "client_id"]
 
 
-class DecisionOut(serializers.ModelSerializer[Event]):
+class CauseOut(serializers.ModelSerializer[Event]):
     """What was decided, by whom and when; `reason` in their words, "" where nothing was said."""
 
     event = serializers.IntegerField(source="number")
@@ -44,8 +44,8 @@ class ExplanationOut(serializers.Serializer[Explanation]):
     meaning = serializers.CharField()
     rule = serializers.CharField()
     fact = serializers.CharField()
-    decision = DecisionOut(source="event", allow_null=True)
-    since = DecisionOut(allow_null=True)
+    decision = CauseOut(source="event", allow_null=True)
+    since = CauseOut(allow_null=True)
     enforced = serializers.SerializerMethodField()
     fix = serializers.CharField()
 

@@ -98,7 +98,7 @@ def occurrence(request: HttpRequest, request_id: str) -> HttpResponse:
 
 
 urlpatterns = [
-    path("refused/<str:request_id>/", occurrence, name="refused-occurrence"),
+    path("refused/<path:request_id>/", occurrence, name="refused-occurrence"),
     path("t/<str:tenant>/refused/", ask, name="refused"),
-    path("t/<str:tenant>/refused/<str:request_id>/", refused, name="refused-call"),
+    path("t/<str:tenant>/refused/<path:request_id>/", refused, name="refused-call"),
 ]

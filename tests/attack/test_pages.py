@@ -54,7 +54,8 @@ NEEDS: dict[str, str | None] = {
     "mfa_index": "", "mfa_needed": "", "mfa_activate_totp": "", "mfa_deactivate_totp": "", "mfa_add_webauthn": "", "mfa_edit_webauthn": "",
     "mfa_remove_webauthn": "", "mfa_view_recovery_codes": "", "mfa_generate_recovery_codes": "",
     "account_reauthenticate": "", "mfa_reauthenticate": "", "mfa_reauthenticate_webauthn": "",
-    "sessions": "", "session-end": "", "sessions-end-others": "", "refusal-page": None,
+    "sessions": "", "session-end": "", "sessions-end-others": "", "refusal-page": None, "refused-occurrence": "",
+    "refused": "tenant.see", "refused-call": "tenant.see",
     "catalogue": "apis.see_published", "catalogue-api": "apis.see_published", "catalogue-document-json": "apis.see_published",
     "catalogue-document-yaml": "apis.see_published",
     "catalogue-feed": "apis.see_published",
@@ -176,7 +177,7 @@ ENDS = (
 LEADS_ON = {
     "console-settings-sign-in-test",
     "home", "profile-theme", "catalogue-document-json", "catalogue-document-yaml", "catalogue-feed", "catalogue-try", "tenant-logo",
-    "inbox-open", "quota",
+    "inbox-open", "quota", "refused-occurrence",
     "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
     "console-request-ask", "console-api-question-move", "app-subscribe-plans",
 }  # fmt: skip
@@ -346,7 +347,8 @@ def world(cast: Cast) -> World:
         digest = Tenant.objects.get(pk=cast.acme.pk).logo_digest
         role = CustomRole.objects.create(name=EVIL[:40], description=EVIL, permissions=["apis.see_published"])
         Refusal.objects.create(
-            application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id=EVIL[:30], method="GET", path="/" + EVIL,
+            application=application, at=event.at, code="SUBSCRIPTION_SUSPENDED", status=403, request_id=EVIL[:30], details=EVIL, operation=EVIL,
+            method="GET", path="/" + EVIL,
             gateway=EVIL[:40],
         )  # fmt: skip
     origin.reset(told)
@@ -356,7 +358,7 @@ def world(cast: Cast) -> World:
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,
-        "question": "why",
+        "question": "why", "request_id": EVIL[:30],
         "delegation": delegation.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip

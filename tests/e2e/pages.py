@@ -15,6 +15,7 @@ PROVIDER = "https://login.acme.example/realms/acme"
 NO_PAGES = {
     "join": "a question like others, where the settings let people join by themselves",
     "home": "it leads to a tenant, or to the choice",
+    "refused-occurrence": "it leads to the call, in whichever tenant it was",
     "profile-theme": "it leads back",
     "gallery": "in development alone",
     "catalogue-feed": "a file",
@@ -94,6 +95,7 @@ def places(world: World) -> list[Place]:
         app = applications["Storefront"]
         credentials = carl.get(f"applications/{app}/credentials/").raise_for_status().json()["results"]
         credential = next(row["id"] for row in credentials if row["status"] == "active")
+        refused = next(row for each in applications.values() for row in every(carl, f"applications/{each}/refusals/"))["request_id"]
         subscriptions = ada.get("subscriptions/?limit=200").raise_for_status().json()["results"]
         events = ada.get("events/?limit=200").raise_for_status().json()["results"]
         plans = {api["slug"]: api for api in ada.get("apis/?limit=200").raise_for_status().json()["results"]}
@@ -159,6 +161,9 @@ def places(world: World) -> list[Place]:
         Place("app", f"{t}/apps/{app}/", CARL),
         Place("app:subscriptions", f"{t}/apps/{app}/?tab=subscriptions", CARL),
         Place("app:refusals", f"{t}/apps/{app}/?tab=refusals", CARL),
+        Place("refused", f"{t}/refused/", CARL),
+        Place("refused-call", f"{t}/refused/{refused}/", CARL),
+        Place("refused-call:unknown", f"{t}/refused/unknown/?tried=5", CARL),
         Place("app:activity", f"{t}/apps/{app}/?tab=activity", CARL),
         Place("expiries", f"{t}/expiries/", CARL),
         Place("expiries-calendar", f"{t}/expiries/calendar/", CARL),

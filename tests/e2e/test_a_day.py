@@ -124,7 +124,8 @@ def suspended_and_resumed(world: World, carl: Mouse, ada: Mouse, name: str, toke
             break
         carl.page.wait_for_timeout(250)
     refusal.click()
-    expect(carl.page.get_by_role("heading", level=1)).to_contain_text("SUBSCRIPTION_SUSPENDED")
+    expect(carl.page.get_by_role("heading", level=1)).to_have_text("Your application's subscription is suspended.")
+    expect(carl.page.get_by_text("“It calls too often at night.”")).to_be_visible()
     carl.page.go_back()
     ada.press("link", "Resume…")
     ada.press("button", "Resume")

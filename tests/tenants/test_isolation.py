@@ -93,7 +93,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
     Deployment.objects.create(node=node)
     Refusal.objects.create(
-        application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id="r", method="GET", path="/",
+        application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id=f"r-{application.pk}", method="GET", path="/",
         gateway="edge",
     )  # fmt: skip
     LoggedChange.objects.create(event=event, compared_at=at)
@@ -166,6 +166,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
+        "request_id": f"r-{application.pk}",
     }
 
 
@@ -244,7 +245,8 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
 def unknown_ids() -> dict[str, Any]:
     return {
         "api": "no-such-api", "question": "no-such", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(),
-        "gateway": "no-such", "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
+        "gateway": "no-such", "request_id": "no-such", "team": uuid4(), "role": uuid4(),
+        "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
             "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "change-requests", "delegations",

@@ -291,7 +291,7 @@ def test_refused_calls_stand_with_their_meaning_and_are_found_by_their_id(cast: 
         refusal(checkout, "id-2", code="NO_LONGER_KNOWN", path=f"/{HOSTILE}")
         refusal(make.application(cast.ada), "id-3")
     html = page(carl, here)
-    assert 'href="/refusals/SUBSCRIPTION_PENDING/"' in html
+    assert 'href="/t/acme/refused/id-1/"' in html
     assert "SUBSCRIPTION_PENDING 403 Your application&#x27;s subscription waits for an approver." in text(html)
     assert "GET /acme/orders/v1/orders request id-1" in text(html)
     assert "<script>alert" not in html
