@@ -347,8 +347,8 @@ def world(cast: Cast) -> World:
         digest = Tenant.objects.get(pk=cast.acme.pk).logo_digest
         role = CustomRole.objects.create(name=EVIL[:40], description=EVIL, permissions=["apis.see_published"])
         Refusal.objects.create(
-            application=application, at=event.at, code="SUBSCRIPTION_SUSPENDED", status=403, request_id=EVIL[:30], details=EVIL, operation=EVIL,
-            method="GET", path="/" + EVIL,
+            application=application, at=event.at, code="SUBSCRIPTION_SUSPENDED", status=403, request_id=EVIL[:30], details=EVIL,
+            operation=EVIL, method="GET", path="/" + EVIL,
             gateway=EVIL[:40],
         )  # fmt: skip
     origin.reset(told)
@@ -502,6 +502,7 @@ def own_of(world: World, role: str) -> set[str]:
     of_one = {"inbox-open", "session-end", "console-api-import", "console-api-source-look", "console-api-source-remove"}
     # Who neither has the application nor sees subscriptions or plans has no page of it.
     quota = {"quota"} if role in {"developer", "auditor"} else set()
+    refused = set() if "applications.see_all" in permissions_of([role]) else {"refused-call"}
     return mine | of_one | quota | ({"receipt-page"} if role == "developer" else set())
 
 

@@ -161,7 +161,7 @@ def browned_out(carl: Caller) -> Event:
     return Event.objects.get(kind="brown_out.began", subject_id=planned.pk)
 
 
-def ruled(carl: Caller, **given: list[str]) -> Event:
+def ruled(carl: Caller, **given: list[str] | int) -> Event:
     found = policies.change_policies(carl.held.api, given=given, by=pam(carl))
     assert found is not None
     return found

@@ -91,7 +91,7 @@ def test_what_was_verified_nobody_knows_where_is_in_no_list() -> None:
     assert read(entry(called=""), "gateway-1") is None
 
 
-def refused(slug: str, client_id: str = "", code: str = "RATE_LIMITED") -> Refused:
+def refused(slug: str, client_id: str = "somebody", code: str = "RATE_LIMITED") -> Refused:
     return Refused(slug, client_id, datetime.now(UTC), "request", code, 429, "GET", "/", "gateway-1")
 
 
