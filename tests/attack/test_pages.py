@@ -503,7 +503,7 @@ def own_of(world: World, role: str) -> set[str]:
     # Who neither has the application nor sees subscriptions or plans has no page of it.
     quota = {"quota"} if role in {"developer", "auditor"} else set()
     refused = set() if "applications.see_all" in permissions_of([role]) else {"refused-call"}
-    return mine | of_one | quota | ({"receipt-page"} if role == "developer" else set())
+    return mine | of_one | quota | refused | ({"receipt-page"} if role == "developer" else set())
 
 
 @pytest.mark.parametrize("role", Role.values)
