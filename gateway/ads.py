@@ -5,12 +5,14 @@ a tenant and has a nonce of its own: a bad one among several makes Envoy apply t
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from envoy.service.discovery.v3 import discovery_pb2
 
+from gateway import measures
 from gateway.envoy.resources import Resource
 
 Request: TypeAlias = discovery_pb2.DeltaDiscoveryRequest
@@ -122,8 +124,15 @@ class Stream:
             response.nonce = str(self._serial)
             self._flights[response.nonce] = flight
             await self.write(response)
-        async with asyncio.timeout(ACK_SECONDS):
-            await flight.answered
+        began, kind = time.monotonic(), url.rpartition(".")[2]
+        try:
+            async with asyncio.timeout(ACK_SECONDS):
+                await flight.answered
+        except Refused:
+            measures.REFUSED.labels(kind).inc()
+            raise
+        finally:
+            measures.ACKNOWLEDGED.labels(kind).observe(time.monotonic() - began)
 
     def has(self, resource: Resource) -> bool:
         return self.known.get(resource.url, {}).get(resource.name) == resource.version

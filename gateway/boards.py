@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from gateway import register
+from gateway import measures, register
 from gateway.database import RETRY_SECONDS, Database, first_line
 from gateway.delivery import Newest
 
@@ -27,10 +28,13 @@ class Board:
     slug: str
     database: Database
     newest: Newest | None = None
+    # Of what `newest` is about: when that was heard of, by the clock of this process.
+    heard_at: float = 0.0
     watchers: set[asyncio.Event] = field(default_factory=set)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _later: asyncio.TimerHandle | None = None
     _task: asyncio.Task[None] | None = None
+    _noticed_at: float = 0.0
 
     def changed(self, *, soon: bool = False) -> None:
         """The tenant's desired state is new. `soon`: others of its kind may come within a moment."""
@@ -65,6 +69,8 @@ class Board:
         if self._later is not None:
             self._later.cancel()
             self._later = None
+        if not self._changed.is_set():
+            self._noticed_at = time.monotonic()
         self._changed.set()
 
     async def _keep_reading(self) -> None:
@@ -72,6 +78,7 @@ class Board:
             await self._changed.wait()
             # Before the read: whatever changes during it is read again.
             self._changed.clear()
+            noticed_at, began = self._noticed_at, time.monotonic()
             try:
                 self.newest = await self.database.ask(register.newest, self.tenant_id)
             except Exception as error:  # noqa: BLE001  (whatever it was, the next revocation must find a reader)
@@ -79,5 +86,7 @@ class Board:
                 self._changed.set()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            self.heard_at = noticed_at
+            measures.COMPILED.observe(time.monotonic() - began)
             for watcher in self.watchers:
                 watcher.set()

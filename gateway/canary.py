@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from gateway import measures
 from gateway.envoy.names import CANARY_STATUS, canary_path
 
 SECONDS = 1.0
@@ -20,9 +21,11 @@ class Canary:
 
     async def __call__(self, address: str, slug: str) -> int | None:
         try:
-            return (await self._client.get(f"{address}{canary_path(slug)}")).status_code
+            status = (await self._client.get(f"{address}{canary_path(slug)}")).status_code
         except httpx.HTTPError:
-            return None
+            status = None
+        measures.CANARIES.labels("unreachable" if status is None else "open" if stands_open(status) else "refused").inc()
+        return status
 
 
 def stands_open(status: int | None) -> bool:

@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from uuid_utils.compat import uuid7
 
-from gateway import register
+from gateway import measures, register
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
 from gateway.canary import Canary, Probe
@@ -169,11 +169,17 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
 
     async def _heartbeat(self) -> None:
         """Say that this process and its gateways live; a gateway that has joined elsewhere since is let go here."""
+        self._measure()
         streams = {node.id: node.node.pk for node in self.nodes.values()}
         kept = await self.database.ask(register.heartbeat, self.id, streams)
         for stream_id in streams.keys() - kept:
             if stream_id in self.nodes:
                 self._let_go(self.nodes[stream_id])
+
+    def _measure(self) -> None:
+        measures.GATEWAYS.set(len(self.nodes))
+        measures.TENANTS.set(len(self.boards))
+        measures.LOADED.set(sum(len(node.keepers) for node in self.nodes.values()))
 
     # Gateways
 

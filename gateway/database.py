@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -28,6 +28,16 @@ def fresh_connection(work: Callable[P, R]) -> Callable[P, R]:
             close_old_connections()
 
     return wrapped
+
+
+def answers() -> bool:
+    """Whether PostgreSQL does."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except AWAY:
+        return False
+    return True
 
 
 class Database:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 
-from gateway import register
+from gateway import measures, register
 from gateway.ads import Refused, Stream
 from gateway.boards import Board
 from gateway.canary import Probe, stands_open
@@ -124,6 +125,9 @@ class Keeper:
             register.save_outcome, self.node, self.board.tenant_id, outcome, routes=self._routes, access=self._access
         )
         self._written = offer.kind
+        measures.RECEIPTS.labels(offer.kind).inc()
+        if before < self._access:
+            measures.RECEIPT.observe(time.monotonic() - self.board.heard_at)
 
     async def _held(self, routes: RoutesRef) -> Newest:
         return await self.database.insist(register.newest, self.board.tenant_id, routes)

@@ -3,16 +3,25 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from django.conf import settings
+
+from gateway.database import answers
+from tenants import monitoring
 from tenants.checks import insist_on_row_security
 
 
 def serve(run: Callable[[str, asyncio.Event], Awaitable[None]], address: str) -> None:
     """Serve at `address` (`unix:/path` or `host:port`) until SIGTERM or SIGINT."""
     insist_on_row_security()
-    asyncio.run(_serve(run, address))
+    with monitoring.serving(settings.METRICS_ADDRESS, _ready):
+        asyncio.run(_serve(run, address))
+
+
+def _ready() -> Mapping[str, bool]:
+    return {"database": answers()}
 
 
 async def _serve(run: Callable[[str, asyncio.Event], Awaitable[None]], address: str) -> None:

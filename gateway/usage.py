@@ -21,7 +21,7 @@ from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
 from apis.actions import operation_uses, quotas, version_days
 from apis.actions.version_days import Outcome
-from gateway import refused_calls
+from gateway import measures, refused_calls
 from gateway.database import AWAY, first_line, fresh_connection
 from gateway.envoy.names import (
     BLOCKED_PREFIX,
@@ -230,6 +230,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         gateway = ""
         async for message in requests:
             gateway = message.identifier.node.id or gateway
+            measures.ENTRIES.inc(len(message.http_logs.log_entry))
             # By one clock, and not by each gateway's.
             quarter = datetime.fromtimestamp(time.time() // QUARTER * QUARTER, UTC)
             for entry in message.http_logs.log_entry:
@@ -263,6 +264,12 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._threads.shutdown(wait=True)
 
     async def flush(self) -> None:
+        began = time.monotonic()
+        await self._flush()
+        measures.FLUSHED.observe(time.monotonic() - began)
+        measures.WAITING.set(len(self._waiting))
+
+    async def _flush(self) -> None:
         # First: it may end somebody's calls.
         if self._granted:
             granted, self._granted = self._granted, Counter()

@@ -1,10 +1,11 @@
 """The worker and beat processes: `celery -A portal worker`, `celery -A portal beat`."""
 
 import os
+from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_ready
 from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -21,3 +22,17 @@ def refuse_to_see_everything(**_: Any) -> None:
 
     insist_on_row_security()
     connection.close()
+
+
+@worker_ready.connect
+def tell_of_itself(**_: Any) -> None:
+    """For as long as the process lives."""
+    from django.conf import settings  # noqa: PLC0415
+
+    from portal import answering, tracing  # noqa: PLC0415
+    from tenants import monitoring  # noqa: PLC0415
+
+    tracing.begin("worker")
+    ExitStack().enter_context(
+        monitoring.serving(settings.METRICS_ADDRESS, lambda: {"database": answering.database(), "broker": answering.broker()})
+    )

@@ -8,6 +8,8 @@ from celery.signals import task_postrun, task_prerun
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from portal import measures
+
 log = logging.getLogger(__name__)
 
 SCHEDULED = {each["task"] for each in settings.CELERY_BEAT_SCHEDULE.values()}
@@ -22,6 +24,8 @@ def _begins(task_id: str, **_: Any) -> None:
 @task_postrun.connect
 def _ended(task_id: str, task: Any, state: str, retval: Any = None, **_: Any) -> None:
     took = time.monotonic() - _began.pop(task_id, time.monotonic())
+    measures.JOBS.labels(task.name, state.lower()).inc()
+    measures.JOB_TOOK.labels(task.name).observe(took)
     if task.name not in SCHEDULED:
         return
     # The kind alone: its text may hold what a tenant sent. The log has all of it.

@@ -51,6 +51,8 @@ class ProgramsMiddleware:
         found = _ASKS.match(request.path_info)
         if found is None:
             return self.get_response(request)
+        # It has no route of Django's that could say so.
+        request.view_name = found[2]  # type: ignore[attr-defined]
         answer = FOR_CLIENTS[found[2]](request, found[1])
         for name, value in self.headers.items():
             answer[name] = value

@@ -162,6 +162,14 @@ GATEWAY_ADDRESS = env("PORTICO_GATEWAY_ADDRESS", "127.0.0.1")
 # grpc addresses of the two gateway services: unix:/path or host:port.
 CONTROL_ADDRESS = env("PORTICO_CONTROL", f"unix:{RUN / 'control.sock'}")
 USAGE_ADDRESS = env("PORTICO_USAGE", f"unix:{RUN / 'usage.sock'}")
+# Where this process tells Prometheus of itself, host:port; "" = nowhere. Each process needs its own.
+METRICS_ADDRESS = env("PORTICO_METRICS")
+# Where traces go over OTLP (http), as http://collector:4318; "" = none are made.
+OTLP_ENDPOINT = env("PORTICO_OTLP_ENDPOINT").rstrip("/")
+# line = for people, json = one object a line.
+LOG_FORMAT = env("PORTICO_LOG_FORMAT", "line")
+if LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured(f"PORTICO_LOG_FORMAT is line or json, not {LOG_FORMAT!r}.")
 # The authorities that gateways trust for https upstreams; "" = the system's.
 GATEWAY_CA_FILE = env("PORTICO_GATEWAY_CA_FILE")
 # How many callers may be connected to a gateway at once, and from 95 % of how much memory on it refuses calls; 0 = no limit.
@@ -250,6 +258,7 @@ INSTALLED_APPS = [
     "portal",
 ]
 MIDDLEWARE = [
+    "portal.measures.MeasuringMiddleware",
     "tenants.middleware.OriginMiddleware",
     "portal.middleware.ProgramsMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -498,8 +507,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "portal.logs.Line", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"where": {"()": "portal.logs.Where"}},
+    "formatters": {
+        "line": {"()": "portal.logs.Line", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "portal.logs.Json", "members": "%(levelname)s %(name)s %(message)s %(request_id)s %(tenant)s %(process)d"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["where"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {"httpx": {"level": "WARNING"}, "botocore": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

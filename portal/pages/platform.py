@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from gateway.models import ControlProcess, GatewayNode, Loaded
-from portal import health
+from portal import answering
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages.asking import Question, ask, carried_out, finished
@@ -178,8 +178,8 @@ def platform_health(request: HttpRequest) -> HttpResponse:
 
 def _parts() -> list[Part]:
     now = timezone.now()
-    database, took = _timed(health.database)
-    broker, asked = _timed(health.broker)
+    database, took = _timed(answering.database)
+    broker, asked = _timed(answering.broker)
     control = ControlProcess.objects.filter(seen_at__gt=now - timedelta(seconds=15)).count()
     last = JobRun.objects.order_by("-ended_at").first()
     quiet = last is None or last.ended_at is None or last.ended_at < now - QUIET

@@ -18,6 +18,9 @@ WEB_THREADS = 4
 # One worker has nobody to gossip with, and waiting for others' clocks takes a second of every start.
 WORKER = ["--pool", "threads", "--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 
+# Those that tell Prometheus of themselves.
+TELLING = ("web", "worker", "control", "usage")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -76,13 +79,20 @@ class Parts:
             output=output,
         )
 
+    def _environment(self, name: str) -> Mapping[str, str]:
+        """The common one; where each process tells Prometheus of itself is a port of its own, counted from the one that was given."""
+        host, _, port = self.environment.get("PORTICO_METRICS", "").rpartition(":")
+        if not port.isdecimal() or name not in TELLING:
+            return self.environment
+        return {**self.environment, "PORTICO_METRICS": f"{host}:{int(port) + TELLING.index(name)}"}
+
     def _service(self, name: str) -> Program:
         socket = self.places.run / f"{name}.sock"
         return Program(
             name=name,
             argv=[sys.executable, "manage.py", name],
             log=self.places.log(name),
-            environment=self.environment,
+            environment=self._environment(name),
             directory=self.project,
             prepare=lambda: _remove(socket),
             ready=lambda _pid: probes.accepts(socket),
@@ -109,7 +119,7 @@ class Parts:
             name=name,
             argv=[sys.executable, "-m", *arguments],
             log=self.places.log(name),
-            environment=self.environment if environment is None else environment,
+            environment=self._environment(name) if environment is None else environment,
             directory=self.project,
             prepare=prepare,
             ready=ready,
