@@ -30,6 +30,7 @@ from gateway.envoy.names import (
     BROWN_OUT_PREFIX,
     CALLED,
     CLAIMS,
+    DOOR,
     GRANT_PREFIX,
     JWT,
     KEY_HEADER,
@@ -187,12 +188,18 @@ def _path(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
 
 
 def _called(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
-    """The path that the chain remembered when it had verified the call; "" before."""
-    called = wrappers_pb2.StringValue()
-    kept = entry.common_properties.filter_state_objects.get(CALLED)
+    """The path that the chain remembered when it had verified the call, as it is under the gateway's names; "" before."""
+    called, (slug, _, host) = _kept(entry, CALLED), _kept(entry, DOOR).partition(" ")
+    # At a host of the tenant's own the path has no slug.
+    return f"/{slug}{called}" if called and host not in {"", "-"} else called
+
+
+def _kept(entry: accesslog_pb2.HTTPAccessLogEntry, name: str) -> str:
+    value = wrappers_pb2.StringValue()
+    kept = entry.common_properties.filter_state_objects.get(name)
     if kept is not None:
-        kept.Unpack(called)
-    return called.value
+        kept.Unpack(value)
+    return value.value
 
 
 def store(refusals: Sequence[Refused]) -> list[Refused]:
