@@ -42,9 +42,9 @@ def chain(text: str, *, now: datetime) -> str:
         raise CertificateRefused(_("There is a private key among the certificates; it has a field of its own."))
     found = certificates.in_force(text, now=now)
     for each, signer in pairwise(found):
-        _hold_to_signer(each, signer)
+        hold_to_signer(each, signer)
     _hold_to_use(found[0])
-    _hold_to_algorithm(found[0])
+    hold_to_algorithm(found[0])
     return certificates.written(found)
 
 
@@ -79,7 +79,7 @@ def same_key(one: str, other: str) -> bool:
     return keys[0] == keys[1]
 
 
-def _hold_to_signer(each: x509.Certificate, signer: x509.Certificate) -> None:
+def hold_to_signer(each: x509.Certificate, signer: x509.Certificate) -> None:
     try:
         each.verify_directly_issued_by(signer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
@@ -105,7 +105,7 @@ def _hold_to_use(own: x509.Certificate) -> None:
         raise CertificateRefused(said, name=certificates.name_of(own))
 
 
-def _hold_to_algorithm(own: x509.Certificate) -> None:
+def hold_to_algorithm(own: x509.Certificate) -> None:
     try:
         key = own.public_key()
         # The one spelling that every library reads: no other form of a point, no RSA for PSS alone.

@@ -19,7 +19,10 @@ from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
 from gateway.canary import Canary, Probe
 from gateway.database import AWAY, Database, forever
-from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope
+from gateway.doors import Doors
+from gateway.envoy.doors import is_host
+from gateway.envoy.names import DEFAULT_CERTIFICATE
+from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope, compile_tls_listener
 from gateway.keeper import Keeper
 from gateway.register import NodeId
 from tenants.events import CHANNEL
@@ -56,13 +59,20 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.slugs: dict[UUID, str] = {}
         self.database = Database()
         self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
+        self._tls, self._certificate = _tls()
         self._scopes: dict[str, Resource] = {}
+        self.doors = Doors(self.database)
         self._probe = probe or Canary()
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def _listeners(self) -> list[Resource]:
+        return [self._listener, *([self._tls] if self._tls is not None else [])]
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         """Serve ADS at `address` until `stopping` is set."""
         self._add_tenants(await self.database.insist(register.tenants))
+        await self._refresh_doors()
         for loop, every in ((self._listen, 1.0), (self._heartbeat, HEARTBEAT_SECONDS), (self.reconcile, RECONCILE_SECONDS)):
             self._spawn(forever(loop, every=every), self._tasks)
         sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
@@ -123,6 +133,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             return
         if tenant_id in self.slugs:
             self.boards[self.slugs[tenant_id]].changed(soon=urgency == "soon")
+            if urgency != "soon":
+                self._spawn(self._refresh_doors(tenant_id), self._tasks)
         else:
             self._spawn(self._meet(tenant_id), self._tasks)
 
@@ -137,6 +149,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         found = await self.database.ask(register.tenants)
         self._add_tenants(found)
         self._forget_tenants(known - found.keys())
+        await self._refresh_doors()
         for node in list(self.nodes.values()):
             self._offer_scopes(node)
         for board in list(self.boards.values()):
@@ -161,6 +174,22 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         for node in self.nodes.values():
             if gone := [slug for slug in erased if slug in node.stream.known.get(SCOPE, {})]:
                 self._spawn(self._talk(node, node.stream.send(SCOPE, removed=gone)), node.tasks)
+
+    async def _refresh_doors(self, tenant_id: UUID | None = None) -> None:
+        """Bring tenants' own hosts in step: the scopes by which calls find their tenant, and the certificates that gateways have.
+
+        :param tenant_id: whose alone have changed; None for whoever's.
+        """
+        for host in await self.doors.read(tenant_id):
+            self._scopes.pop(host, None)
+        self._scopes |= {host: compile_scope(self.slugs[of], host=host) for host, of in self.doors.hosts.items() if of in self.slugs}
+        for node in list(self.nodes.values()):
+            gone = [name for name in node.stream.known.get(SCOPE, {}) if is_host(name) and name not in self._scopes]
+            if gone:
+                self._spawn(self._talk(node, node.stream.send(SCOPE, removed=gone)), node.tasks)
+            self._offer_scopes(node)
+            for name in self.doors.to_look_at(node.stream, tenant_id):
+                self._spawn(self._talk(node, self.doors.answer(node.stream, name)), node.tasks)
 
     def _offer_scopes(self, node: Node) -> None:
         missing = [scope for scope in self._scopes.values() if not node.stream.has(scope)]
@@ -236,6 +265,10 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                     node.keepers[slug].wake.set()
         elif url == SECRET:
             for name in names:
+                if name == DEFAULT_CERTIFICATE and self._certificate is not None:
+                    self._send(node, SECRET, [self._certificate])
+                if is_host(name.lower()):
+                    self._spawn(self._talk(node, self.doors.answer(node.stream, name)), node.tasks)
                 keeper = node.keepers.get(name.partition("/")[0])
                 if keeper is not None:
                     self._spawn(self._talk(node, keeper.delivery.answer_secret(name)), node.tasks)
@@ -246,7 +279,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if url == LISTENER and not node.stream.known[url]:
             # It has just started and holds nothing, so whatever it had loaded is forgotten.
             self._spawn(self.database.insist(register.forget_loaded, node.node, but=[]), node.tasks)
-        wanted = {LISTENER: [self._listener], SCOPE: list(self._scopes.values())}.get(url, [])
+        wanted = {LISTENER: self._listeners, SCOPE: list(self._scopes.values())}.get(url, [])
         # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.
         self._send(node, url, [each for each in wanted if not node.stream.has(each)])
 
@@ -283,3 +316,17 @@ def _authorization(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     metadata = dict(context.invocation_metadata() or ())
     value = metadata.get("authorization", "")
     return value if isinstance(value, str) else value.decode("ascii", "replace")
+
+
+def _tls() -> tuple[Resource | None, Resource | None]:
+    """The listener that speaks TLS and the gateway's own certificate, where the operator has set them."""
+    if not settings.GATEWAY_TLS_PORT:
+        return None, None
+    return compile_tls_listener(
+        port=settings.GATEWAY_TLS_PORT,
+        address=settings.GATEWAY_ADDRESS,
+        portal_url=settings.PORTAL_URL,
+        hosts=settings.GATEWAY_HOSTS,
+        certificate_file=settings.GATEWAY_CERT_FILE,
+        key_file=settings.GATEWAY_KEY_FILE,
+    )

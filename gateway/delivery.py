@@ -153,6 +153,7 @@ class Delivery:
         await self._give_clusters(fresh)
         for secret in compiled.secrets:
             await self._give_secret(secret)
+        pushed = await self._give_doors(compiled) or pushed
         if not self.stream.has(compiled.routes):
             await self.stream.send(ROUTES, [compiled.routes])
             pushed = True
@@ -197,6 +198,13 @@ class Delivery:
                     await self.stream.send(SECRET, [secret])
                 finally:
                     self._answering.discard(name)
+
+    async def _give_doors(self, compiled: Compiled) -> bool:
+        """The certificates of the tenant's own hosts, of which a gateway has those that it was called under. Others it will ask for."""
+        stale = [each for each in compiled.doors if self.stream.wants(SECRET, each.name) and not self.stream.has(each)]
+        for each in stale:
+            await self.stream.send(SECRET, [each])
+        return bool(stale)
 
     async def _remove_leftovers(self, compiled: Compiled) -> None:
         needed = {cluster.name for cluster in compiled.clusters}

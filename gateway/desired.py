@@ -18,6 +18,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
+from gateway.models import Domain
 from keys import tokens
 from keys.envelope import unseal
 from keys.kek import kek
@@ -94,7 +95,17 @@ def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version
         suspended=tenant.status != Tenant.Status.ACTIVE,
         retired=retired,
         portal=origins.of_address(settings.PORTAL_URL),
+        own_hosts=_own_hosts(),
     )
+
+
+def _own_hosts() -> tuple[state.OwnHost, ...]:
+    return tuple(own_host(each) for each in Domain.objects.filter(verified_at__isnull=False).order_by("name"))
+
+
+def own_host(domain: Domain) -> state.OwnHost:
+    key = unseal(domain.sealed_key, domain.sealed_key_for, kek()) if domain.sealed_key else b""
+    return state.OwnHost(domain.name, tokens.own_audience(domain.name, settings.GATEWAY_TLS_PUBLIC_PORT), domain.certificate, key)
 
 
 def live() -> RoutesRef:

@@ -17,7 +17,7 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from google.protobuf import struct_pb2, wrappers_pb2
 
 from gateway.database import AWAY, first_line
-from gateway.envoy.names import BLOCKED_PREFIX, BROWN_OUT_PREFIX, CALLED, CLAIMS, JWT, KEY_HEADER, OPERATION_PREFIX, REFUSAL_HEADER
+from gateway.envoy.names import BLOCKED_PREFIX, BROWN_OUT_PREFIX, CALLED, CLAIMS, DOOR, JWT, KEY_HEADER, OPERATION_PREFIX, REFUSAL_HEADER
 from gateway.models import KEPT, Refusal
 from keys.models import Application
 from tenants.models import Tenant
@@ -120,12 +120,18 @@ def path_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
 
 
 def called(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
-    """The path that the chain remembered when it had verified the call; "" before."""
-    found = wrappers_pb2.StringValue()
-    kept = entry.common_properties.filter_state_objects.get(CALLED)
+    """The path that the chain remembered when it had verified the call, as it is under the gateway's names; "" before."""
+    found, (slug, _, host) = _kept(entry, CALLED), _kept(entry, DOOR).partition(" ")
+    # At a host of the tenant's own the path has no slug.
+    return f"/{slug}{found}" if found and host not in {"", "-"} else found
+
+
+def _kept(entry: accesslog_pb2.HTTPAccessLogEntry, name: str) -> str:
+    value = wrappers_pb2.StringValue()
+    kept = entry.common_properties.filter_state_objects.get(name)
     if kept is not None:
-        kept.Unpack(found)
-    return found.value
+        kept.Unpack(value)
+    return value.value
 
 
 def store(refusals: Sequence[Refused]) -> list[Refused]:

@@ -15,10 +15,10 @@ from gateway import desired
 from gateway.delivery import Kind, Newest, Outcome
 from gateway.desired import RoutesRef
 from gateway.envoy.paths import UnsupportedTemplate
-from gateway.envoy.resources import compile_tenant
-from gateway.models import ControlProcess, Deployment, GatewayNode, Loaded, Receipt
+from gateway.envoy.resources import Resource, compile_door, compile_tenant
+from gateway.models import ControlProcess, Deployment, Domain, GatewayNode, Loaded, Receipt
 from tenants import events
-from tenants.models import Event, EventCounter, Tenant
+from tenants.models import Event, EventCounter, HostName, Tenant
 from tenants.scope import tenant_scope
 
 
@@ -102,6 +102,19 @@ def tenants() -> dict[str, UUID]:
 
 def tenant_slug(tenant_id: UUID) -> str | None:
     return Tenant.objects.filter(pk=tenant_id).values_list("slug", flat=True).first()
+
+
+def hosts(tenant_id: UUID | None = None) -> dict[str, UUID]:
+    """The host names that are tenants' own, each with its tenant; of one tenant alone if it is given."""
+    rows = HostName.objects.all() if tenant_id is None else HostName.objects.filter(tenant_id=tenant_id)
+    return dict(rows.values_list("name", "tenant_id"))
+
+
+def door(host: str, tenant_id: UUID) -> Resource | None:
+    """The certificate that is served under a tenant's own host; None where there is none."""
+    with tenant_scope(tenant_id):
+        domain = Domain.objects.filter(name=host, verified_at__isnull=False).exclude(certificate="").first()
+        return None if domain is None else compile_door(desired.own_host(domain))
 
 
 def newest_number(tenant_id: UUID) -> int:

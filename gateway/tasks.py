@@ -1,8 +1,8 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from gateway import erasing, pruning, rotation
-from tenants import throttle
+from gateway import domain_checks, domains, erasing, pruning, rotation
+from tenants import due, throttle
 
 
 @shared_task
@@ -22,3 +22,13 @@ def advance_signing_keys() -> int:
 @shared_task
 def erase_tenants() -> int:
     return erasing.erase_all()
+
+
+@shared_task
+def check_domains() -> int:
+    return domain_checks.check_domains()
+
+
+@shared_task
+def warn_domains() -> int:
+    return due.run(domains.WARN_JOB, domains.warn)

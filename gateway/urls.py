@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gateway import rest, rest_configuration, rest_keys, rest_refusals
+from gateway import rest, rest_configuration, rest_domains, rest_keys, rest_refusals
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
@@ -25,6 +25,10 @@ urlpatterns = [
     ),
     path("applications/<uuid:pk>/refusals/", rest_refusals.Refusals.as_view(), name="refusals"),
     path("refusals/<str:request_id>/", rest_refusals.Explained.as_view(), name="refusal"),
+    path("domains/", rest_domains.Domains.as_view(), name="domains"),
+    path("domains/<uuid:pk>/", rest_domains.DomainDetail.as_view(), name="domain"),
+    path("domains/<uuid:pk>/check/", rest_domains.DomainCheck.as_view(), name="domain-check"),
+    path("domains/<uuid:pk>/certificate/", rest_domains.DomainCertificate.as_view(), name="domain-certificate"),
     path("signing-keys/", rest_keys.SigningKeys.as_view(), name="signing-keys"),
     path("signing-keys/rehearse/", rest_keys.Rehearse.as_view(), name="signing-keys-rehearse"),
     path("signing-keys/rotate/", rest_keys.Rotate.as_view(), name="signing-keys-rotate"),

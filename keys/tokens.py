@@ -99,6 +99,11 @@ def audience(gateway_url: str, slug: str) -> str:
     return f"{gateway_url}/{slug}"
 
 
+def own_audience(host: str, port: int) -> str:
+    """Where the tenant's gateway is called under a host name of the tenant's own, which tokens may name in place of the other."""
+    return f"https://{host}" if port == 443 else f"https://{host}:{port}"
+
+
 def claims(
     *,
     issuer: str,

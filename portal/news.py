@@ -174,6 +174,13 @@ GROUPS: dict[str, Group] = {
         "apis.publish",
         frozenset({"certificate.ends_soon"}),
     ),
+    "domains": Group(
+        gettext_lazy("Domains"),
+        gettext_lazy("The proof of one is gone, it was removed, or its certificate ends soon."),
+        gettext_lazy("You get this because you manage the settings of %(tenant)s."),
+        "settings.manage",
+        frozenset({"domain.ends_soon", "domain.proof_missing", "domain.removed"}),
+    ),
     "webhooks": Group(
         gettext_lazy("Webhooks"),
         gettext_lazy("Portico switched one off, as its address is gone or took nothing for days."),
@@ -195,7 +202,7 @@ KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # What a plan or a rule may do at once, as somebody just asked.
 _AS_ASKED = {"subscription.approved", "subscription.plan_changed", "subscription.renewed"}
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "certificates", "webhooks", "gateways"}
+FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "certificates", "domains", "webhooks", "gateways"}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:

@@ -261,6 +261,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(thing)s: a certificate of its upstream ends soon"),
         gettext_lazy("Once it has ended, calls of %(thing)s may fail. Put the next one into a new revision, and make that live before."),
     ),
+    "domain.ends_soon": (
+        gettext_lazy("%(thing)s: its certificate ends soon"),
+        gettext_lazy("Once it has ended, callers turn away from %(thing)s. Put the next one before."),
+    ),
+    "domain.proof_missing": (
+        gettext_lazy("%(thing)s: the proof that it is yours is gone"),
+        gettext_lazy("DNS says no more that %(thing)s is yours. Put the record back within two weeks, or the domain is removed."),
+    ),
+    "domain.removed": (
+        gettext_lazy("%(thing)s: gateways answer under it no more"),
+        gettext_lazy("The domain %(thing)s was removed from %(tenant)s. Whoever proves that it is theirs can have it now."),
+    ),
     "gateway.rejected_config": (
         gettext_lazy("%(thing)s refused a configuration of %(tenant)s"),
         gettext_lazy("The gateway %(thing)s works on with what it had before."),
@@ -378,6 +390,9 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
                     when,
                 ],
             )
+        case "domain":
+            ends = [(_("Ends"), datetime.fromisoformat(event.data["until"]))] if "until" in event.data else []
+            return reverse("console-settings-domains", args=[tenant.slug]), _("Look at the domains"), [*ends, when]
         case "gateway":
             return reverse("console-gateway", args=[tenant.slug, event.subject_name]), _("Look at the gateway"), [when]
         case _:

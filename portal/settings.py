@@ -159,6 +159,11 @@ RUN = Path(env("PORTICO_RUN", str(VAR / "run")))
 UPSTREAM_URL = env("PORTICO_UPSTREAM_URL", f"http://127.0.0.1:{env('PORTICO_UPSTREAM_PORT', '8090')}")
 # The interface that gateways listen on.
 GATEWAY_ADDRESS = env("PORTICO_GATEWAY_ADDRESS", "127.0.0.1")
+# The port on which gateways speak TLS, 0 = not at all, and the one that callers see; a certificate and its key, as paths at the gateway.
+GATEWAY_TLS_PORT = int(env("PORTICO_GATEWAY_TLS_PORT", "0"))
+GATEWAY_TLS_PUBLIC_PORT = int(env("PORTICO_GATEWAY_TLS_PUBLIC_PORT", str(GATEWAY_TLS_PORT or 443)))
+GATEWAY_CERT_FILE = env("PORTICO_GATEWAY_CERT_FILE")
+GATEWAY_KEY_FILE = env("PORTICO_GATEWAY_KEY_FILE")
 # grpc addresses of the two gateway services: unix:/path or host:port.
 CONTROL_ADDRESS = env("PORTICO_CONTROL", f"unix:{RUN / 'control.sock'}")
 USAGE_ADDRESS = env("PORTICO_USAGE", f"unix:{RUN / 'usage.sock'}")
@@ -494,6 +499,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},
     # Each chain is due once a day, since it first was.
     "sign-heads": {"task": "keys.tasks.sign_heads", "schedule": 3600.0},
+    # Whoever has just put the proof there waits for it.
+    "check-domains": {"task": "gateway.tasks.check_domains", "schedule": 10.0, "options": {"expires": 20.0}},
+    "warn-domains": {"task": "gateway.tasks.warn_domains", "schedule": 60.0},
     "erase-tenants": {"task": "gateway.tasks.erase_tenants", "schedule": 3600.0},
     "prune-browsers": {"task": "portal.tasks.prune_browsers", "schedule": 3600.0},
     "send-digests": {"task": "portal.tasks.send_digests", "schedule": 60.0},

@@ -369,6 +369,14 @@ def _certificate_ends_soon(data: Data) -> str:
     )
 
 
+def _domain_ends_soon(data: Data) -> str:
+    return ngettext(
+        "The certificate of %(subject)s ends in %(days)s day",
+        "The certificate of %(subject)s ends in %(days)s days",
+        data.get("days", 0),
+    )
+
+
 def _signed_in(data: Data) -> str:
     if "provider" in data:
         return _("%(subject)s signed in to %(tenant)s, by %(provider)s")
@@ -456,6 +464,12 @@ SENTENCES: dict[str, Promise | Say] = {
         "The document of %(subject)s is not looked for at %(host)s any more, as who set it up may not publish"
     ),
     "certificate.ends_soon": _certificate_ends_soon,
+    "domain.added": gettext_lazy("%(actor)s added the domain %(subject)s"),
+    "domain.verified": gettext_lazy("The domain %(subject)s is proven to be the tenant's"),
+    "domain.certificate_changed": gettext_lazy("%(actor)s put a certificate for %(subject)s"),
+    "domain.ends_soon": _domain_ends_soon,
+    "domain.proof_missing": gettext_lazy("DNS says no more that %(subject)s is the tenant's"),
+    "domain.removed": gettext_lazy("%(actor)s removed the domain %(subject)s"),
     "revision.created": _revision_created,
     "revision.live": _revision_live,
     "api.request_form_changed": gettext_lazy("%(actor)s changed what %(subject)s asks of those who request it"),

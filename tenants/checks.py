@@ -29,6 +29,7 @@ SHARED = {
     "tenants.Attempt": "sign-ins are counted before a tenant is known",
     "tenants.PlatformEvent": "what happens outside any tenant",
     "tenants.PlatformCounter": "the head of the platform's chain",
+    "tenants.HostName": "a handshake names a host before any tenant is known",
     "keys.AuditKey": "the platform's own, for every tenant's chain",
     "keys.PlatformHead": "of the platform's chain",
     "gateway.GatewayNode": "a gateway serves many tenants",

@@ -32,3 +32,5 @@ REQUESTS_AT_ONCE = 20
 WEBHOOKS = 20
 # Deliveries of one webhook that wait; of further events it is told once there is room.
 WAITING_DELIVERIES = 1_000
+# Of the gateway, with a certificate each.
+DOMAINS = 20

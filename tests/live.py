@@ -189,6 +189,9 @@ class Gateway:
             **os.environ,
             "PORTICO_RUN": str(folder),
             "PORTICO_GATEWAY_PORT": str(self.port),
+            # Of several gateways on one machine the first alone has the port.
+            "PORTICO_GATEWAY_TLS_PORT": str(settings.GATEWAY_TLS_PORT if self.port == settings.GATEWAY_PORT else 0),
+            "PORTICO_GATEWAY_TLS_PUBLIC_PORT": str(settings.GATEWAY_TLS_PUBLIC_PORT),
             "PORTICO_GATEWAY_URL": settings.GATEWAY_URL,
             "PYTHONWARNINGS": "default",
         }

@@ -11,6 +11,8 @@ from django.utils import timezone
 from apis import lint, openapi
 from apis.actions import dates, drafts, plans, publishing, subscriptions, versions
 from apis.models import Api, ApiVersion, Draft, Plan, Subscription
+from gateway import domains
+from gateway.models import Domain
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing, webhooks
 from keys.models import Application, Credential, Webhook
@@ -233,6 +235,14 @@ def service_account(*permissions: str, by: User | None = None, **fields: Any) ->
     """One that may all this, made by an admin if nobody else is named; and its secret."""
     fields = {"name": f"Service {next(_numbers)}", **fields}
     return service_accounts.create(permissions=permissions, by=by or somebody(Role.ADMIN), **fields)
+
+
+def domain(name: str = "api.acme.example", *, verified: bool = True, by: User | None = None) -> Domain:
+    found = domains.add(name=name, by=by)
+    if verified:
+        domains.confirm(found, by=by)
+        found.refresh_from_db()
+    return found
 
 
 def webhook(url: str = "http://127.0.0.1:9/hooks", *, by: User | None = None, **fields: Any) -> tuple[Webhook, str]:

@@ -28,11 +28,14 @@ from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packe
 from gateway.envoy.names import (
     API,
     APPLICATION_HEADER,
+    ATTEMPT_HEADERS,
     CALLED,
     CALLED_API,
     CALLER,
     CLAIMS,
     CREDENTIAL,
+    DOOR,
+    DOOR_HEADER,
     GRANT_PREFIX,
     IDENTITY_HEADERS,
     JWT,
@@ -97,6 +100,8 @@ CALL = {
 }
 # And where a plan includes some scopes only.
 NEEDS = {NEEDED: f"%METADATA(ROUTE:{PORTICO}:{SCOPES})%"}
+# And where the tenant has hosts of its own: whose call it is, which its path does not say there.
+AT_OWN_HOST = f"%REQ({DOOR_HEADER})%"
 MARK = {PASSED: "yes"}
 
 
@@ -108,7 +113,7 @@ def chain(tenant: Tenant) -> Any:
         _scrub(),
         rbac.denial("TWO_CREDENTIALS", credentials.two()),
         extension("verify", credentials.verification(tenant)),
-        _remember("caller", CALL | NEEDS if limited else CALL),
+        _remember("caller", CALL | (NEEDS if limited else {}) | ({DOOR: f"{tenant.slug} {AT_OWN_HOST}"} if tenant.own_hosts else {})),
         rbac.denial("TOKEN_WRONG_KIND", rbac.negated(credentials.of_right_kind(tenant))),
         rbac.denial("TOKEN_WRONG_AUDIENCE", rbac.negated(credentials.for_audience(tenant))),
         _in_force(access),
@@ -133,7 +138,7 @@ def caller(grant: Grant) -> str:
 
 
 def _scrub() -> Extension:
-    return _headers("scrub", [mutation_rules_pb2.HeaderMutation(remove=name) for name in IDENTITY_HEADERS])
+    return _headers("scrub", [mutation_rules_pb2.HeaderMutation(remove=name) for name in (*IDENTITY_HEADERS, *ATTEMPT_HEADERS)])
 
 
 def _in_force(access: Access) -> Extension:

@@ -101,10 +101,10 @@ def _kind(header: str, typ: str, jwks: Jwks) -> rbac.Principal:
 def for_audience(tenant: Tenant) -> rbac.Principal:
     """For the tenant's gateway, or narrowed to the API that is called (RFC 8707). API keys have no audience."""
     narrowed = (
-        rbac.every(rbac.route_says(API, rbac.exactly(api)), _names(f"{tenant.audience}/{api}"))
+        rbac.every(rbac.route_says(API, rbac.exactly(api)), rbac.either(*(_names(f"{each}/{api}") for each in tenant.audiences)))
         for api in sorted({version.api for version in tenant.routes or ()})
     )
-    return rbac.either(is_api_key(), _names(tenant.audience), *narrowed)
+    return rbac.either(is_api_key(), *map(_names, tenant.audiences), *narrowed)
 
 
 def _names(audience: str) -> rbac.Principal:

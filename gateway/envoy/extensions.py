@@ -2,7 +2,7 @@
 
 from typing import Any, TypeAlias
 
-from envoy.config.core.v3 import extension_pb2
+from envoy.config.core.v3 import config_source_pb2, extension_pb2  # noqa: F401  (what is declared below refers to both)
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
@@ -68,3 +68,33 @@ def _filter_chain_messages() -> tuple[type[Message], type[Message]]:
 FilterChainConfig: Any
 FilterChainConfigPerRoute: Any
 FilterChainConfig, FilterChainConfigPerRoute = _filter_chain_messages()
+
+
+def _secret_messages() -> tuple[type[Message], type[Message]]:
+    """`envoy/extensions/transport_sockets/tls/cert_selectors/on_demand_secret/v3/config.proto` and `…/cert_mappers/sni/v3/config.proto`,
+    what we use of them, which xds-protos lacks as well.
+    """
+    field, pool = descriptor_pb2.FieldDescriptorProto, descriptor_pool.Default()
+    tls = "envoy.extensions.transport_sockets.tls"
+    mapper = descriptor_pb2.FileDescriptorProto(name="portico/envoy_sni.proto", package=f"{tls}.cert_mappers.sni.v3", syntax="proto3")
+    mapper.message_type.add(name="SNI").field.add(name="default_value", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    selector = descriptor_pb2.FileDescriptorProto(
+        name="portico/envoy_on_demand_secret.proto",
+        package=f"{tls}.cert_selectors.on_demand_secret.v3",
+        syntax="proto3",
+        dependency=["envoy/config/core/v3/config_source.proto", "envoy/config/core/v3/extension.proto"],
+    )
+    config = selector.message_type.add(name="Config")
+    for number, (name, kind) in enumerate((("config_source", "ConfigSource"), ("certificate_mapper", "TypedExtensionConfig")), 1):
+        config.field.add(
+            name=name, number=number, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=f".envoy.config.core.v3.{kind}"
+        )
+    for file in (mapper, selector):
+        pool.Add(file)
+    found = [pool.FindMessageTypeByName(f"{mapper.package}.SNI"), pool.FindMessageTypeByName(f"{selector.package}.Config")]
+    return message_factory.GetMessageClass(found[0]), message_factory.GetMessageClass(found[1])
+
+
+Sni: Any
+OnDemandSecret: Any
+Sni, OnDemandSecret = _secret_messages()

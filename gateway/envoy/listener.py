@@ -15,28 +15,32 @@ from google.protobuf import duration_pb2, wrappers_pb2
 from gateway.envoy import compression, rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
-from gateway.envoy.names import BUFFER, CALLED, CORS, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
+from gateway.envoy.hosts import early, same_host
+from gateway.envoy.names import BUFFER, CALLED, CORS, DOOR, DOOR_HEADER, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
 from gateway.envoy.refusals import mappers
 
 NAME = "gateway"
 # A call whose tenant does not load within this is answered 503: without a route nothing else ends it.
 LOAD_TIMEOUT_MS = 900
+# Then a connection is closed, so that long-lived ones spread anew over the gateways that there are.
+MAX_REQUESTS = 1_000
+BUFFER_BYTES = 32 * 1024
 _Hcm = hcm_pb2.HttpConnectionManager
 
 
 def listener(*, port: int, address: str, portal_url: str) -> listener_pb2.Listener:
     """:param address: the interface to listen on."""
-    manager = _manager(portal_url)
-    network_filter = listener_components_pb2.Filter(name="http", typed_config=packed(manager))
+    network_filter = listener_components_pb2.Filter(name="http", typed_config=packed(manager(portal_url)))
     return listener_pb2.Listener(
         name=NAME,
         address=address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port)),
-        per_connection_buffer_limit_bytes=wrappers_pb2.UInt32Value(value=32 * 1024),
+        per_connection_buffer_limit_bytes=wrappers_pb2.UInt32Value(value=BUFFER_BYTES),
         filter_chains=[listener_components_pb2.FilterChain(filters=[network_filter])],
     )
 
 
-def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
+def manager(portal_url: str, *, own: bool = False) -> hcm_pb2.HttpConnectionManager:
+    """:param own: of the door of tenants' own hosts, where the handshake's name stands for the slug."""
     return _Hcm(
         stat_prefix="gateway",
         use_remote_address=wrappers_pb2.BoolValue(value=True),
@@ -48,6 +52,7 @@ def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
             headers_with_underscores_action=protocol_pb2.HttpProtocolOptions.REJECT_REQUEST,
             max_headers_count=wrappers_pb2.UInt32Value(value=100),
             idle_timeout=duration_pb2.Duration(seconds=60),
+            max_requests_per_connection=wrappers_pb2.UInt32Value(value=MAX_REQUESTS),
         ),
         http2_protocol_options=protocol_pb2.Http2ProtocolOptions(
             max_concurrent_streams=wrappers_pb2.UInt32Value(value=100),
@@ -60,8 +65,10 @@ def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
         stream_idle_timeout=duration_pb2.Duration(nanos=LOAD_TIMEOUT_MS * 1_000_000),
         server_header_transformation=_Hcm.PASS_THROUGH,
         always_set_request_id_in_response=True,
-        scoped_routes=_tenants(),
+        early_header_mutation_extensions=[early(own=own)],
+        scoped_routes=_tenants(own=own),
         http_filters=[
+            *([same_host()] if own else []),
             http_filter("on_demand", on_demand_pb2.OnDemand()),
             # Before the gate: a preflight has no token, and a page has to be able to read what the chain refuses.
             http_filter(CORS, cors_pb2.Cors()),
@@ -76,9 +83,10 @@ def _manager(portal_url: str) -> hcm_pb2.HttpConnectionManager:
     )
 
 
-def _tenants() -> hcm_pb2.ScopedRoutes:
-    """The scope is the first segment of the path: the tenant's slug."""
-    segment = hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor(name=":path", element_separator="/", index=1)
+def _tenants(*, own: bool) -> hcm_pb2.ScopedRoutes:
+    """The scope is the first segment of the path: the tenant's slug. At tenants' own hosts it is the host."""
+    extractor = hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor
+    segment = extractor(name=DOOR_HEADER, index=0) if own else extractor(name=":path", element_separator="/", index=1)
     builder = hcm_pb2.ScopedRoutes.ScopeKeyBuilder(
         fragments=[hcm_pb2.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder(header_value_extractor=segment)]
     )
@@ -111,7 +119,7 @@ def _access_log() -> accesslog_pb2.AccessLog:
             grpc_service=usage,
             transport_api_version=2,
             buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000),
-            filter_state_objects_to_log=[CALLED],
+            filter_state_objects_to_log=[CALLED, DOOR],
         ),
         additional_response_headers_to_log=[REFUSAL_HEADER],
     )

@@ -23,6 +23,8 @@ TOKEN_ID = "portico.jti"  # nosec B105  (a name)
 KEY_TYPE = "portico.key"
 # The path as the caller sent it, for the access log: the router rewrites it.
 CALLED = "portico.path"
+# At a tenant's own host, whose it is and its name; the path has no slug there. "<slug> -" elsewhere.
+DOOR = "portico.door"
 # Route metadata, and what it says.
 PORTICO = "portico"
 API = "api"
@@ -48,9 +50,13 @@ TENANT_HEADER = "x-portico-tenant"
 APPLICATION_HEADER = "x-portico-application"
 SUBSCRIPTION_HEADER = "x-portico-subscription"
 PLAN_HEADER = "x-portico-plan"
+# At a tenant's own host, the name that the handshake asked for: put there by the listener, and taken off behind the chain.
+DOOR_HEADER = "x-portico-door"
 # Claims that only the API can read: a JWE (RFC 7516) for its key.
 CLAIMS_HEADER = "x-portico-claims"
 IDENTITY_HEADERS = (APPLICATION_HEADER, CLAIMS_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
+# What Envoy says of calls that it repeats: taken off each call, too, for it takes off the others itself.
+ATTEMPT_HEADERS = ("x-envoy-attempt-count", "x-envoy-is-timeout-retry")
 REFUSAL_HEADER = "x-portico-refusal"
 # "true" on what the gateway answers from examples, in place of an upstream.
 MOCK_HEADER = "x-portico-mock"
@@ -80,6 +86,8 @@ USAGE_CLUSTER = "portico-usage"
 # No cluster has this name: a tenant's has a slash in it.
 NOWHERE = "nowhere"
 CA_SECRET = "portico-ca"  # nosec B105  (a name)
+# What a gateway proves itself with under its own names.
+DEFAULT_CERTIFICATE = "portico-gateway"
 
 
 def canary_path(slug: str) -> str:

@@ -1,7 +1,7 @@
 """A tenant, compiled: the resources that a gateway gets, each with the digest of its bytes as version."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -11,9 +11,10 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
-from gateway.envoy import clusters, listener, routes
+from gateway.envoy import clusters, doors, listener, routes
 from gateway.envoy.extensions import TYPES, packed
-from gateway.envoy.state import Tenant, Upstream, Version
+from gateway.envoy.names import DEFAULT_CERTIFICATE
+from gateway.envoy.state import OwnHost, Tenant, Upstream, Version
 
 CLUSTER = TYPES + cluster_pb2.Cluster.DESCRIPTOR.full_name
 LISTENER = TYPES + listener_pb2.Listener.DESCRIPTOR.full_name
@@ -40,6 +41,8 @@ class Resource:
 class Compiled:
     """What one tenant needs: clusters and secrets first, routes once those are acknowledged.
 
+    `doors`: the certificates of the tenant's own hosts, which a gateway asks for with the first handshake.
+
     `parts`: of each version that has routes in it, the digest of what they were made from, by "<api>/<segment>".
     """
 
@@ -48,11 +51,12 @@ class Compiled:
     secrets: tuple[Resource, ...]
     # By the order in which it was read, which is always the same; messages are the same in any.
     parts: Mapping[str, str] = field(compare=False)
+    doors: tuple[Resource, ...] = ()
 
     @property
     def digest(self) -> str:
         """One version for the whole."""
-        versions = [resource.version for resource in (self.routes, *self.clusters, *self.secrets)]
+        versions = [resource.version for resource in (self.routes, *self.clusters, *self.secrets, *self.doors)]
         return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
@@ -71,6 +75,7 @@ def compile_tenant(tenant: Tenant) -> Compiled:
         routes=resource(tenant.slug, routes.configuration(tenant)),
         clusters=tuple(_cluster(tenant.slug, each) for each in upstreams),
         secrets=tuple(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
+        doors=tuple(compile_door(each) for each in tenant.own_hosts if each.certificate),
         parts={part_name(each): part_digest(each, portal=tenant.portal) for each in routed},
     )
 
@@ -93,12 +98,26 @@ def part_digest(version: Version, *, portal: str) -> str:
     return hashlib.sha256(f"{portal} {version!r}".encode()).hexdigest()
 
 
-def compile_scope(slug: str) -> Resource:
-    return resource(slug, routes.scope(slug))
+def compile_scope(slug: str, *, host: str = "") -> Resource:
+    return resource(host or slug, routes.scope(slug, host=host))
 
 
 def compile_listener(*, port: int, address: str, portal_url: str) -> Resource:
     return resource(listener.NAME, listener.listener(port=port, address=address, portal_url=portal_url))
+
+
+def compile_tls_listener(
+    *, port: int, address: str, portal_url: str, hosts: Sequence[str], certificate_file: str, key_file: str
+) -> tuple[Resource, Resource | None]:
+    """The listener, and the gateway's own certificate where it has one in these files of its own."""
+    default = bool(certificate_file and key_file)
+    made = doors.tls_listener(port=port, address=address, portal_url=portal_url, hosts=hosts, default=default)
+    secret = resource(DEFAULT_CERTIFICATE, doors.default_certificate(certificate_file, key_file)) if default else None
+    return resource(doors.NAME, made), secret
+
+
+def compile_door(host: OwnHost) -> Resource:
+    return resource(host.name, doors.certificate(host))
 
 
 def _upstreams(tenant: Tenant) -> list[Upstream]:

@@ -36,6 +36,8 @@ from gateway.envoy.names import (
     CLAIMS,
     CLOSED,
     CORS,
+    DOOR,
+    DOOR_HEADER,
     GATE,
     GUARD,
     GZIP,
@@ -78,11 +80,14 @@ class FailsOpen(AssertionError):  # noqa: N818  (reads as the sentence it is)
     """The compiler was about to emit a configuration that lets calls pass unchecked."""
 
 
-def scope(slug: str) -> scoped_route_pb2.ScopedRouteConfiguration:
-    """Calls whose path begins with the slug find the tenant's routes, which a gateway loads with the first of them."""
-    fragment = scoped_route_pb2.ScopedRouteConfiguration.Key.Fragment(string_key=slug)
+def scope(slug: str, *, host: str = "") -> scoped_route_pb2.ScopedRouteConfiguration:
+    """Calls whose path begins with the slug find the tenant's routes, which a gateway loads with the first of them.
+
+    :param host: a host of the tenant's own, whose calls do so as well. No slug has a dot, and every host has one.
+    """
+    fragment = scoped_route_pb2.ScopedRouteConfiguration.Key.Fragment(string_key=host or slug)
     return scoped_route_pb2.ScopedRouteConfiguration(
-        name=slug,
+        name=host or slug,
         route_configuration_name=slug,
         on_demand=True,
         key=scoped_route_pb2.ScopedRouteConfiguration.Key(fragments=[fragment]),
@@ -101,17 +106,14 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     """
     closed = is_closed(tenant)
     gated = not (closed or tenant.suspended)
-    host = route_pb2.VirtualHost(name=tenant.slug, domains=[form for name in tenant.hosts for form in (name, f"{name}:*")])
-    if tenant.suspended:
-        host.routes.extend(_suspended(tenant))
-    elif closed:
-        host.routes.append(_answer(CLOSED, 503, match=EVERYTHING))
-    else:
-        host.matcher.CopyFrom(_matcher(tenant))
+    hosts = [_host(tenant, tenant.slug, tenant.hosts, before=f"/{tenant.slug}", closed=closed)]
+    if tenant.own_hosts:
+        hosts.append(_host(tenant, f"{tenant.slug}/own", [each.name for each in tenant.own_hosts], before="", closed=closed))
     # Local replies are mapped after this, so what the gateway itself says stays.
     whole = configuration_pb2.RouteConfiguration(
         name=tenant.slug,
-        virtual_hosts=[host, _other_hosts()],
+        virtual_hosts=[*hosts, _other_hosts()],
+        request_headers_to_remove=[DOOR_HEADER] if tenant.own_hosts else [],
         response_headers_to_remove=RESPONSE_HEADERS,
         # What is removed from answers goes first, then come the route's own: some speak in one of these headers.
         most_specific_header_mutations_wins=True,
@@ -126,52 +128,68 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
     return whole
 
 
+def _host(tenant: Tenant, name: str, names: Sequence[str], *, before: str, closed: bool) -> route_pb2.VirtualHost:
+    """:param before: what every path begins with: "/<slug>" under the gateway's names, nothing under the tenant's own."""
+    host = route_pb2.VirtualHost(name=name, domains=[form for each in names for form in (each, f"{each}:*")])
+    if tenant.suspended:
+        host.routes.extend(_suspended(tenant, before))
+    elif closed:
+        host.routes.append(_answer(CLOSED, 503, match=EVERYTHING))
+    else:
+        host.matcher.CopyFrom(_matcher(tenant, before))
+    return host
+
+
 def _other_hosts() -> route_pb2.VirtualHost:
     """Every host that is not ours; 421 says that it was the wrong door (RFC 9110 §15.5.20)."""
     answer = _answer(OTHER_HOST, 421, match=EVERYTHING)
     return route_pb2.VirtualHost(name=OTHER_HOST, domains=["*"], routes=[answer])
 
 
-def _suspended(tenant: Tenant) -> Iterator[route_pb2.Route]:
+def _suspended(tenant: Tenant, before: str) -> Iterator[route_pb2.Route]:
     """One refusal for every call, whatever it brings; pages of other origins may read it where they may call."""
     for version in tenant.routes or ():
         if version.cors:
-            match = route_pb2.RouteMatch(prefix=f"{_base(tenant, version)}/")
+            match = route_pb2.RouteMatch(prefix=f"{_base(before, version)}/")
             yield _refusal(SUSPENDED, _policy(tenant, version), match=match)
     yield _answer(SUSPENDED, 403, match=EVERYTHING)
 
 
-def _matcher(tenant: Tenant) -> matcher_pb2.Matcher:
+def _matcher(tenant: Tenant, before: str) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
-    shared = {_base(tenant, version): _policy(tenant, version) for version in tenant.routes if version.cors}
+    shared = {_base(before, version): _policy(tenant, version) for version in tenant.routes if version.cors}
     entries = [
-        paths.Entry(operation.method, f"{base}{operation.path}", _route(tenant, version, operation, shared.get(base)), base)
+        paths.Entry(operation.method, f"{base}{operation.path}", _route(tenant, version, operation, shared.get(base), base), base)
         for version in tenant.routes
-        for base in (_base(tenant, version),)
+        for base in (_base(before, version),)
         for operation in version.operations
         if not _hides_preflights(version, operation)
     ]
     # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
     below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in shared.items()]
-    below += [(f"{_base(tenant, version)}/", _gone(tenant, version)) for version in tenant.retired]
+    below += [(f"{_base(before, version)}/", _gone(tenant, version)) for version in tenant.retired]
+
+    segments = 3 + before.count("/")
 
     def wrong_method(template: str, methods: Sequence[str]) -> route_pb2.Route:
-        return _wrong_method(methods, shared.get("/".join(template.split("/")[:4])), preflights=bool(tenant.portal))
+        return _wrong_method(methods, shared.get("/".join(template.split("/")[:segments])), preflights=bool(tenant.portal))
 
     # Under the chain like every operation: what answers here without a token shows a gate that stands open.
     canary = route_pb2.Route(name=CANARY, direct_response=route_pb2.DirectResponseAction(status=CANARY_STATUS))
     no_route = _answer(NO_ROUTE, 404)
     for route in (canary, no_route, *(route for _, route in below), *(entry.route for entry in entries)):
         guard_route(route, gated=True)
-    fixed = [(canary_path(tenant.slug), canary)]
+    # Control calls it under the gateway's own names.
+    fixed = [(canary_path(tenant.slug), canary)] if before else []
     return paths.matcher(entries, fixed=fixed, wrong_method=wrong_method, no_route=no_route, below=below)
 
 
 def of_operations(tenant: Tenant, version: Version, operations: Iterable[Operation]) -> Iterator[tuple[Operation, route_pb2.Route | None]]:
     """What the tenant's routes have of these operations of the version, one by one; None where there is none."""
     policy = _policy(tenant, version) if version.cors else None
+    base = _base(f"/{tenant.slug}", version)
     for each in operations:
-        yield each, None if _hides_preflights(version, each) else _route(tenant, version, each, policy)
+        yield each, None if _hides_preflights(version, each) else _route(tenant, version, each, policy, base)
 
 
 def _hides_preflights(version: Version, operation: Operation) -> bool:
@@ -187,8 +205,8 @@ def _gone(tenant: Tenant, version: Retired) -> route_pb2.Route:
     return route
 
 
-def _base(tenant: Tenant, version: Version | Retired) -> str:
-    return f"/{tenant.slug}/{version.api}/{version.segment}"
+def _base(before: str, version: Version | Retired) -> str:
+    return f"{before}/{version.api}/{version.segment}"
 
 
 def _policy(tenant: Tenant, version: Version) -> cors_pb2.CorsPolicy:
@@ -201,7 +219,7 @@ def _origins(tenant: Tenant, version: Version) -> tuple[str, ...]:
     return version.cors if "*" in version.cors or not tenant.portal else tuple(sorted({*version.cors, tenant.portal}))
 
 
-def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None) -> route_pb2.Route:
+def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None, base: str) -> route_pb2.Route:
     said = struct_pb2.Struct()
     said.update({API: version.api, "version": version.segment, "operation": operation.operation_id})
     if needed := credentials.requirement(operation):
@@ -214,7 +232,6 @@ def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_
     if version.refusal:
         route.route.CopyFrom(LEADS_NOWHERE)
     elif version.upstream is not None:
-        base = _base(tenant, version)
         route.route.CopyFrom(_action(version.upstream, base, operation.path, cluster_name(tenant.slug, version.upstream)))
     else:
         assert operation.answer is not None, "neither upstream nor answer"
@@ -367,7 +384,7 @@ def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
     remembers = REMEMBERED | ({"caller": {*chain.CALL, *chain.NEEDS}} if limited else {})
     for name, remembered in remembers.items():
         writes = {value.object_key for value in _read(configs[name], set_filter_state_pb2.Config).on_request_headers}
-        if writes != remembered:
+        if writes - {DOOR} != remembered:
             raise FailsOpen(f"The step {name} writes {sorted(writes)}.")
 
 

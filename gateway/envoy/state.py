@@ -177,6 +177,19 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnHost:
+    """A host name of the tenant's own at the gateway, and what is served under it; `certificate` and `key` are "" while there is none.
+
+    `audience`: what tokens for the tenant's gateway may say in its place.
+    """
+
+    name: str
+    audience: str
+    certificate: str = ""
+    key: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """`routes` is empty when nothing is published; None asks for the closed configuration, which lets nothing through.
 
@@ -193,3 +206,8 @@ class Tenant:
     suspended: bool = False
     retired: tuple[Retired, ...] = ()
     portal: str = ""
+    own_hosts: tuple[OwnHost, ...] = ()
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        return (self.audience, *(host.audience for host in self.own_hosts))

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from keys.oauth.clients import MOST_SCOPES, Found, authenticate
 from keys.oauth.errors import OAuthError, endpoint
 from keys.oauth.forms import Form
 from tenants.access import open_to_all
+from tenants.models import HostName
 from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ def token(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, str | i
     _check_grant(form)
     asked = _asked_scopes(form.get("scope"))
     audience = tokens.audience(settings.GATEWAY_URL, slug)
-    resources = _asked_resources(form.resources, audience)
+    here = _here(tenant_id, audience, form.resources)
+    resources = _asked_resources(form.resources, here)
     client_id, found = authenticate(request, form, tenant_id, slug, scopes=asked)
     if not found.active:
         # The client is who it says it is, and may not use the grant (RFC 6749 §5.2).
@@ -39,7 +41,7 @@ def token(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, str | i
     if found.suspended:
         raise OAuthError("unauthorized_client", "This application is suspended, and gets no tokens until it is resumed.")
     scope = _granted_scope(asked, found)
-    confidential = "" if resources == [audience] else _check_apis(tenant_id, client_id, resources, audience)
+    confidential = "" if set(resources) <= set(here) else _check_apis(tenant_id, client_id, resources, here)
     lifetime = _lifetime(found)
     claims = tokens.claims(
         issuer=tokens.issuer(settings.PORTAL_URL, slug),
@@ -93,19 +95,27 @@ def _granted_scope(asked: list[str], found: Found) -> str:
     return " ".join(found.scopes)
 
 
-def _asked_resources(resources: Collection[str], audience: str) -> list[str]:
+def _here(tenant_id: UUID, audience: str, resources: Collection[str]) -> list[str]:
+    """The addresses of the tenant's gateway: `audience`, then those under host names of its own, where one may be meant."""
+    if all(each == audience or each.startswith(f"{audience}/") for each in resources):
+        return [audience]
+    names = HostName.objects.filter(tenant_id=tenant_id).order_by("name").values_list("name", flat=True)
+    return [audience, *(tokens.own_audience(name, settings.GATEWAY_TLS_PUBLIC_PORT) for name in names)]
+
+
+def _asked_resources(resources: Collection[str], here: Sequence[str]) -> list[str]:
     """Each once: the tenant's gateway, which is also meant where none is named, or what stands below it."""
     if len(set(resources)) > MOST_RESOURCES:
         raise OAuthError("invalid_target", f"A token can be for {MOST_RESOURCES} resources at most.")
-    if not all(each == audience or each.startswith(f"{audience}/") for each in resources):
+    if not all(any(each == base or each.startswith(f"{base}/") for base in here) for each in resources):
         said = "Resources are the tenant's address at the gateway, or that address, a slash and the name of an API."
         raise OAuthError("invalid_target", said)
-    return list(dict.fromkeys(resources)) or [audience]
+    return list(dict.fromkeys(resources)) or [here[0]]
 
 
-def _check_apis(tenant_id: UUID, client_id: str, resources: list[str], audience: str) -> str:
+def _check_apis(tenant_id: UUID, client_id: str, resources: list[str], here: Sequence[str]) -> str:
     """The claim `enc`, for a token that is for one API alone which registered a key; else ""."""
-    names = {each.removeprefix(f"{audience}/") for each in resources if each != audience}
+    names = {each.removeprefix(f"{base}/") for each in resources for base in here if each.startswith(f"{base}/")}
     with tenant_scope(tenant_id):
         known = list(ProtectedResource.objects.filter(published=True, name__in=names))
         if len(known) != len(names):

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from apis import origins, reference
 from apis.examples import is_json
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
+from gateway import domains
 from keys import tokens
 from keys.models import Application
 from portal import samples
@@ -87,13 +88,13 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         held = {each.plan for each in mine if each.status in Subscription.OPEN}
         context["going"] = sorted((each for each in held if each.status == Plan.Status.DEPRECATED), key=lambda each: each.pk)
     else:
-        context |= _told(request, found, version, mine, all_of_it=tab == "reference")
+        context |= _told(request, found, version, mine, address=context["address"], all_of_it=tab == "reference")
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)
     answer = render(request, f"catalogue/{tab}.html", context)
     if context.get("trying"):
         # This page calls the gateway, and no other does.
-        csp_update({"connect-src": [origins.of_address(settings.GATEWAY_URL)]})(lambda _: answer)(request)
+        csp_update({"connect-src": [origins.of_address(context["address"])]})(lambda _: answer)(request)
     # Programs find the document by it (RFC 8631).
     answer["Link"] = f'<{context["documents"]}>; rel="service-desc"; type="application/json"'
     return answer
@@ -115,7 +116,7 @@ def chosen_version(request: TenantRequest, versions: list[ApiVersion]) -> ApiVer
 
 def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
     """Where gateways answer."""
-    return f"{settings.GATEWAY_URL}/{request.tenant.slug}/{api.slug}/{quote(version.name)}"
+    return f"{domains.address(request.tenant.slug)}/{api.slug}/{quote(version.name)}"
 
 
 def token_url(request: TenantRequest) -> str:
@@ -123,7 +124,9 @@ def token_url(request: TenantRequest) -> str:
     return f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token"
 
 
-def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
+def _told(
+    request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, address: str, all_of_it: bool
+) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
     revision = Revision.objects.defer(*LARGE).get(live_in=version)
     # As rows: there may be thousands, and of most of them only a line is shown.
@@ -143,7 +146,7 @@ def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subs
         "caller": caller,
     }
     if described is not None:
-        told["samples"] = samples.samples(_call(request, address_of(request, api, version), described, caller))
+        told["samples"] = samples.samples(_call(request, address, described, caller))
     if all_of_it:
         q = sought(request)
         line = Concat("method", Value(" "), "path", Value(" "), "summary")

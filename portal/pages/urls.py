@@ -22,6 +22,7 @@ from portal.pages import (
     credentials,
     delegations,
     designing,
+    domains,
     erased,
     expiries,
     gallery,
@@ -85,7 +86,7 @@ MODULES = (
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, plan_audience,
     all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
-    settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, refused,
+    settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, refused,
     inbox, platform_mails, policies, sources, approval_rules, webhooks,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

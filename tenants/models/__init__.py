@@ -5,6 +5,7 @@ from tenants.models.delegation import Delegation
 from tenants.models.due import Due
 from tenants.models.erased_tenant import ErasedTenant
 from tenants.models.event import Event, EventCounter, EventFields, PlatformCounter, PlatformEvent
+from tenants.models.host_name import HostName
 from tenants.models.invitation import Invitation
 from tenants.models.job_run import JobRun
 from tenants.models.membership import CustomRole, Membership, Role
@@ -33,6 +34,7 @@ __all__ = [
     "Event",
     "EventCounter",
     "EventFields",
+    "HostName",
     "Invitation",
     "JobRun",
     "Membership",

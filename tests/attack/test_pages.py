@@ -132,6 +132,9 @@ NEEDS: dict[str, str | None] = {
     "console-webhook-delivery-redeliver": "webhooks.manage", "console-webhook-delivery-give-up": "webhooks.manage",
     "console-settings": "settings.manage", "console-settings-categories": "settings.manage",
     "console-api-placing": "apis.publish", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
+    "console-settings-domains": "settings.manage", "console-settings-domain": "settings.manage",
+    "console-settings-domain-new": "settings.manage", "console-settings-domain-certificate": "settings.manage",
+    "console-settings-domain-check": "settings.manage", "console-settings-domain-remove": "settings.manage",
     "console-settings-sign-in": "settings.manage", "console-settings-sign-in-remove": "settings.manage",
     "console-settings-sign-in-test": "settings.manage", "console-settings-sign-in-linked": "settings.manage",
     "console-settings-sign-in-undo": "settings.manage",
@@ -164,14 +167,14 @@ FIELDS = (
     "since",
     "quota", "quota_period", "quota_time_zone", "even_over",
     "answer_hours", "what", "id", "delegate", "first_day",
-    "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
+    "certificate", "key", "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
 # A POST to one of these ends what it is about.
 ENDS = (
     "invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule",
-    "console-webhook", "console-api-question",
+    "console-webhook", "console-api-question", "console-settings-domain",
 )  # fmt: skip
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
@@ -210,7 +213,7 @@ class World:
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
             "mfa_": "number", "session-": "number", "console-api-version-brown-out": "brown_out",
-            "console-webhook": "webhook",
+            "console-webhook": "webhook", "console-settings-domain": "domain",
         }  # fmt: skip
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
         known: dict[str, Any] = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
@@ -327,6 +330,7 @@ def world(cast: Cast) -> World:
         notification = Notification.objects.create(user=cast.ada, event=event)
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
         webhook, _ = make.webhook("http://127.0.0.1:9/hook-hunter2", by=cast.ada, name=EVIL[:80])
+        domain = make.domain("api.orders.example", verified=False, by=cast.ada)
         delivery = WebhookDelivery.objects.create(
             webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=event.at, created_at=event.at
         )
@@ -357,7 +361,7 @@ def world(cast: Cast) -> World:
         "application": application.pk, "subscription": subscription.pk, "plan": plan.pk, "change": change.pk,
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
-        "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,
+        "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "domain": domain.pk, "delivery": delivery.pk,
         "question": "why", "request_id": EVIL[:30],
         "delegation": delegation.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,

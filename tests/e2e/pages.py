@@ -112,6 +112,9 @@ def places(world: World) -> list[Place]:
         ada.patch(f"webhooks/{hook}/", json={"enabled": False}).raise_for_status()
         sent = ada.get(f"webhooks/{hook}/deliveries/").raise_for_status().json()["results"]
         delivery = (sent or [ada.post(f"webhooks/{hook}/test/").raise_for_status().json()])[0]["id"]
+        named = "api.acme-shop.example"
+        owned = {row["name"]: row["id"] for row in ada.get("domains/").raise_for_status().json()["results"]}
+        domain = owned.get(named) or ada.post("domains/", json={"name": named}).raise_for_status().json()["id"]
         change = ada.get("change-requests/?status=pending").raise_for_status().json()["results"][0]
         rule = ada.get("approval-rules/").raise_for_status().json()["results"][0]["id"]
         # Nobody is there: who goes on to it is told so.
@@ -318,6 +321,13 @@ def places(world: World) -> list[Place]:
         Place("console-settings-sign-in", f"{c}/settings/sign-in/", ADA),
         Place("console-settings-sign-in-linked", f"{c}/settings/sign-in/linked/", ADA),
         Place("console-settings-sign-in-remove", f"{c}/settings/sign-in/remove/", ADA),
+        Place("console-settings-domains", f"{c}/settings/domains/", ADA),
+        Place("console-settings-domain-new", f"{c}/settings/domains/new/", ADA),
+        Place("console-settings-domain", f"{c}/settings/domains/{domain}/", ADA),
+        *(
+            Place(f"console-settings-domain-{step}", f"{c}/settings/domains/{domain}/{step}/", ADA)
+            for step in ("certificate", "check", "remove")
+        ),
         Place("console-settings-categories", f"{c}/settings/categories/", ADA),
         Place("console-settings-lint", f"{c}/settings/api-rules/", ADA),
         Place("console-settings-export", f"{c}/settings/export/", ADA),

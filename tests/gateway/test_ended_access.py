@@ -343,6 +343,7 @@ def test_every_decision_that_takes_access_away_is_walked() -> None:
     elsewhere = {
         "subscription.requested": "nothing was there before",
         "quota.passed": "until the period ends: tests/gateway/test_quotas.py",
+        "domain.removed": "tests/gateway/test_own_hosts.py",
         "revision.test_closed": "tests/gateway/test_testing.py",
         "signing_key.removed": "nothing that it signed is alive: tests/gateway/test_rotation.py",
     }

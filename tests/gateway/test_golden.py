@@ -30,9 +30,9 @@ from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, NEEDED, PASSED, TOKEN_ID
-from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
+from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant, compile_tls_listener
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, Retired, Target, Tenant
+from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, OwnHost, Retired, Target, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -164,6 +164,12 @@ def tried_tenant() -> Tenant:
     return replace(whole_tenant(), routes=(billing, active, replace(mocked, name="v2", goodbye=None)), portal=PORTAL)
 
 
+def own_tenant() -> Tenant:
+    """The small one under two hosts of its own, one of which has its certificate."""
+    served = OwnHost("api.acme.example", "https://api.acme.example", "-----BEGIN CERTIFICATE-----\n", CLIENT_KEY)
+    return replace(small_tenant(), own_hosts=(served, OwnHost("new.acme.example", "https://new.acme.example")))
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -182,6 +188,11 @@ def tenant_files() -> dict[str, str]:
     files["tried"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(tried_tenant()).routes)
     files["quota"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(used_up_tenant()).routes)
     files["limited"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(limited_tenant()).routes)
+    own = compile_tenant(own_tenant())
+    files["own"] = readable(configuration_pb2.RouteConfiguration, own.routes)
+    (door,) = own.doors
+    files["secret-own"] = readable(secret_pb2.Secret, door)
+    files["scope-own"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme", host=door.name))
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -203,7 +214,17 @@ def files() -> dict[str, str]:
         connections=10_000,
         address="http://gateway.example",
     )
-    texts = {**tenant_files(), "listener": readable(listener_pb2.Listener, made)}
+    tls, own = compile_tls_listener(
+        port=8443,
+        address="127.0.0.1",
+        portal_url="http://portal.example",
+        hosts=["gateway.example", "127.0.0.1"],
+        certificate_file="/etc/portico/gateway.crt",
+        key_file="/etc/portico/gateway.key",
+    )
+    assert own is not None
+    texts = {**tenant_files(), "listener": readable(listener_pb2.Listener, made), "listener-tls": readable(listener_pb2.Listener, tls)}
+    texts["secret-gateway"] = readable(secret_pb2.Secret, own)
     return {
         **{f"{name}.textproto": text for name, text in texts.items()},
         "bootstrap.json": json.dumps(started, indent=2) + "\n",

@@ -11,9 +11,10 @@ from django.conf import settings
 from joserfc import jwe
 from joserfc.jwk import ECKey, OKPKey
 
+from keys import tokens
 from keys.encryption import read_encryption_key
 from keys.models import ProtectedResource, TokenPolicy
-from tenants.models import Tenant
+from tenants.models import HostName, Tenant
 from tenants.scope import tenant_scope
 from tests.conftest import Cast
 from tests.keys.test_token_endpoint import GRANT, Shop, ask, refused
@@ -146,6 +147,22 @@ def test_what_is_no_published_api_is_an_invalid_target(cast: Cast, shop: Shop, w
     asked = wrong.replace("here", HERE).replace("gateway", settings.GATEWAY_URL)
     refused(asking(shop, asked), 400, "invalid_target")
     refused(asking(shop, f"{HERE}/orders", asked), 400, "invalid_target")
+
+
+def test_a_token_may_be_for_the_tenants_own_address(cast: Cast, shop: Shop) -> None:
+    own = tokens.own_audience("api.acme.example", settings.GATEWAY_TLS_PUBLIC_PORT)
+    resource(cast.acme, "orders")
+    refused(asking(shop, own), 400, "invalid_target")
+    HostName.objects.create(name="api.acme.example", tenant=cast.acme)
+    HostName.objects.create(name="api.globex.example", tenant=cast.globex)
+    assert claims_of(asking(shop, own))["aud"] == own
+    assert claims_of(asking(shop, f"{own}/orders"))["aud"] == f"{own}/orders"
+    assert claims_of(asking(shop, HERE, f"{own}/orders"))["aud"] == [HERE, f"{own}/orders"]
+    # Where none is named it is the gateway's, as ever.
+    assert claims_of(asking(shop))["aud"] == HERE
+    theirs = tokens.own_audience("api.globex.example", settings.GATEWAY_TLS_PUBLIC_PORT)
+    for wrong in (theirs, f"{theirs}/orders", f"{own}.evil.example", f"{own}/", f"{own}/draft", f"{own}0", own.replace("https", "http")):
+        refused(asking(shop, wrong), 400, "invalid_target")
 
 
 # --- what only the API may read

@@ -129,6 +129,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     invitation = make.invitation(by=owner)
     service, _ = make.service_account(by=admin)
     webhook, _ = make.webhook(by=admin)
+    domain = make.domain(f"api.{owner.name.lower()}.example")
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
     notification = Notification.objects.create(user=owner, event=event)
@@ -159,6 +160,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "reviews": review.pk,
             "approval-rules": approval_rule.pk,
             "webhooks": webhook.pk,
+            "domains": domain.pk,
             "change-requests": change.pk,
             "delegations": delegation.pk,
         },
@@ -237,6 +239,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "imports/": "imports",
         "reviews/": "reviews",
         "webhooks/": "webhooks",
+        "domains/": "domains",
     }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
@@ -249,7 +252,7 @@ def unknown_ids() -> dict[str, Any]:
         "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "change-requests", "delegations",
+            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "domains", "change-requests", "delegations",
         )},
     }  # fmt: skip
 

@@ -1,0 +1,46 @@
+"""What control knows of tenants' own host names: whose each is, and which certificate a gateway is given when a handshake names it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from gateway import register
+from gateway.ads import Stream
+from gateway.database import Database
+from gateway.envoy.doors import is_host
+from gateway.envoy.resources import SECRET
+
+
+@dataclass(slots=True)
+class Doors:
+    """`hosts`: all that there are, so that a name which nobody has costs no question to PostgreSQL."""
+
+    database: Database
+    hosts: dict[str, UUID] = field(default_factory=dict)
+
+    async def read(self, tenant_id: UUID | None = None) -> Iterable[str]:
+        """Look which there are, of one tenant or of all; returns those that are gone, or another tenant's."""
+        found, before = await self.database.ask(register.hosts, tenant_id), self.hosts
+        others = {host: of for host, of in before.items() if tenant_id is not None and of != tenant_id}
+        self.hosts = others | found
+        return [host for host, of in before.items() if self.hosts.get(host) != of]
+
+    def to_look_at(self, stream: Stream, tenant_id: UUID | None) -> Iterator[str]:
+        """What a gateway has, or waits for: of one tenant, or of all. What is nobody's any more is always among them."""
+        for name in stream.subscribed.get(SECRET, set()).copy():
+            if is_host(name) and (tenant_id is None or self.hosts.get(name) in {None, tenant_id}):
+                yield name
+
+    async def answer(self, stream: Stream, name: str) -> None:
+        """Its certificate, if there is one that the gateway has not; else that there is none, which ends the handshake.
+
+        Of a name in capitals there is none: a gateway would keep it once more for each spelling.
+
+        :raises gateway.ads.Refused: the gateway does not take it. :raises TimeoutError: it says nothing.
+        """
+        tenant_id = self.hosts.get(name)
+        found = await self.database.ask(register.door, name, tenant_id) if tenant_id is not None else None
+        if found is None:
+            await stream.send(SECRET, removed=[name])
+        elif not stream.has(found):
+            await stream.send(SECRET, [found])
