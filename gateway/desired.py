@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
+from gateway.views import USUAL, Shown, View, shown
 from keys import tokens
 from keys.envelope import unseal
 from keys.kek import kek
@@ -59,17 +60,20 @@ class Desired:
     routes_ref: RoutesRef
 
 
-def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
+def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL) -> Desired:
     """The tenant's desired state now.
 
     :param routes: an earlier `routes_ref` whose routes to serve, instead of the live revisions, with today's access.
+    :param view: the gateways' that are asked about: nothing of an API is there that they don't serve.
     :raises Tenant.DoesNotExist: no such tenant.
     """
     with tenant_scope(tenant_id, snapshot=True):
         tenant = Tenant.objects.get(pk=tenant_id)
         number = EventCounter.objects.values_list("number", flat=True).get()
-        ref = live() if routes is None else routes
-        whole = _tenant(tenant, access=_access(), routes=_routes(ref), retired=_retired())
+        there = shown(view)
+        ref = live(there) if routes is None else routes
+        found = _routes(ref, there)
+        whole = _tenant(tenant, access=_access(there), routes=found, retired=_retired(there), hosts=view.hosts)
     return Desired(whole, number, ref)
 
 
@@ -78,17 +82,24 @@ def part(tenant: Tenant, item: dict[str, Any]) -> state.Tenant | None:
 
     None where nobody may call it any more.
     """
-    routes = _routes([item], secrets=False)
+    routes = _routes([item], None, secrets=False)
     access = state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
     return _tenant(tenant, access=access, routes=routes, retired=()) if routes else None
 
 
-def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version, ...], retired: tuple[state.Retired, ...]) -> state.Tenant:
+def _tenant(
+    tenant: Tenant,
+    *,
+    access: state.Access,
+    routes: tuple[state.Version, ...],
+    retired: tuple[state.Retired, ...],
+    hosts: tuple[str, ...] = (),
+) -> state.Tenant:
     return state.Tenant(
         slug=tenant.slug,
         issuer=tokens.issuer(settings.PORTAL_URL, tenant.slug),
         audience=tokens.audience(settings.GATEWAY_URL, tenant.slug),
-        hosts=tuple(settings.GATEWAY_HOSTS),
+        hosts=tuple(sorted({*settings.GATEWAY_HOSTS, *hosts})),
         access=access,
         routes=routes,
         suspended=tenant.status != Tenant.Status.ACTIVE,
@@ -97,24 +108,28 @@ def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version
     )
 
 
-def live() -> RoutesRef:
-    """The live revisions, then those that are tried."""
+def live(there: Shown) -> RoutesRef:
+    """The live revisions, then those that are tried; of the APIs that are there."""
     live = (
         ApiVersion.objects.offered()
         .filter(live_revision__isnull=False)
         .order_by("id")
-        .values_list("pk", "live_revision_id", "live_revision__upstream_id", *_addresses("live_revision__"), *_OF_API)
+        .values_list("api", "pk", "live_revision_id", "live_revision__upstream_id", *_addresses("live_revision__"), *_OF_API)
     )
     of_api = (f"version__{name}" for name in _OF_API)
-    tested = Revision.objects.open_for_tests().order_by("id").values_list("version", "pk", "upstream", *_addresses(), *of_api)
-    return [*(_ref(each) for each in live), *({**_ref(each), "tested": True} for each in tested)]
+    open_ones = Revision.objects.open_for_tests().order_by("id")
+    tested = open_ones.values_list("version__api", "version", "pk", "upstream", *_addresses(), *of_api)
+    return [
+        *(_ref(row) for api, *row in live if there.has(api)),
+        *({**_ref(row), "tested": True} for api, *row in tested if there.has(api)),
+    ]
 
 
 def _addresses(of: str = "") -> tuple[str, str]:
     return f"{of}upstream__addresses", f"{of}upstream__further_addresses"
 
 
-def _ref(row: tuple[Any, ...]) -> dict[str, Any]:
+def _ref(row: Sequence[Any]) -> dict[str, Any]:
     version, revision, upstream, addresses, further, cors, policies = row
     return {
         "version": str(version),
@@ -126,9 +141,10 @@ def _ref(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def _routes(ref: RoutesRef, *, secrets: bool = True) -> tuple[state.Version, ...]:
+def _routes(ref: RoutesRef, there: Shown | None, *, secrets: bool = True) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back.
 
+    :param there: None for all that `ref` names.
     :param secrets: whether to open what upstreams are told.
     """
     found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref])
@@ -146,6 +162,8 @@ def _routes(ref: RoutesRef, *, secrets: bool = True) -> tuple[state.Version, ...
     for item in ref:
         revision, tested = revisions.get(item["revision"]), item.get("tested", False)
         if revision is None or not (revision.pk in open_ones if tested else revision.version.status in ApiVersion.OFFERED):
+            continue
+        if there is not None and not there.has(revision.version.api_id):
             continue
         place, policies = revision.upstream, _policies(item.get("policies", {}), revision.version.api)
         percent = policies.retry_percent if policies.retries else 0
@@ -192,10 +210,14 @@ def _goodbye(version: ApiVersion) -> state.Goodbye | None:
     return state.Goodbye(int(version.deprecated_at.timestamp()), sunset, version.successor.name if version.successor else "")
 
 
-def _retired() -> tuple[state.Retired, ...]:
+def _retired(there: Shown) -> tuple[state.Retired, ...]:
     """Those that callers have known; one that was thrown away before has no revision."""
     rows = ApiVersion.objects.filter(status=ApiVersion.Status.RETIRED, live_revision__isnull=False).select_related("api", "successor")
-    found = (state.Retired(each.api.slug, each.name, tuple(sorted(each.api.cors_origins)), _goodbye(each)) for each in rows)
+    found = (
+        state.Retired(each.api.slug, each.name, tuple(sorted(each.api.cors_origins)), _goodbye(each))
+        for each in rows
+        if there.has(each.api_id)
+    )
     return tuple(sorted(found, key=lambda each: (each.api, each.name)))
 
 
@@ -239,12 +261,15 @@ def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS)))
 
 
-def _access() -> state.Access:
+def _access(there: Shown) -> state.Access:
+    if there.nothing:
+        # Nobody calls the tenant there, so it is not told who could.
+        return state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
     ended = Credential.objects.filter(status__in=[Credential.Status.REVOKED, Credential.Status.EXPIRED], ended_at__gt=Now() - TOKENS_LIVE)
     revoked = RevokedToken.objects.filter(expires_at__gt=Now() - TOKEN_ENDS)
     return state.Access(
         **_jwks(),
-        grants=_grants(),
+        grants=_grants(there),
         api_keys=_api_keys(),
         revoked_credentials=tuple(sorted(str(pk) for pk in ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True))),
         revoked_tokens=tuple(sorted(revoked.values_list("jti", flat=True))),
@@ -274,12 +299,13 @@ def _key_refusal(status: str, application: str) -> str:
     return _SUSPENDED if application == Application.Status.SUSPENDED else ""
 
 
-def _trying() -> Iterable[tuple[str, str, str]]:
+def _trying(there: Shown) -> Iterable[tuple[str, str, str]]:
     """Of APIs of which nothing is open, the applications that may try a revision, each with its state: that is all they reach."""
     opened = ApiVersion.objects.offered().values("api")
     tested = Revision.objects.open_for_tests().filter(tester__isnull=False).exclude(tester__status=Application.Status.DELETED)
     tested = tested.exclude(version__api__in=opened)
-    return tested.values_list("version__api__slug", "tester__client_id", "tester__status")
+    rows = tested.values_list("version__api", "version__api__slug", "tester__client_id", "tester__status")
+    return [(slug, client_id, status) for api, slug, client_id, status in rows if there.has(api)]
 
 
 def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
@@ -288,7 +314,7 @@ def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
     return {(each.application_id, each.api_id, each.period, each.time_zone): each for each in rows}
 
 
-def _grants() -> tuple[state.Grant, ...]:
+def _grants(there: Shown) -> tuple[state.Grant, ...]:
     told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id")
     now = Now()
     dated = Case(When(ends_at__lte=now, then=Value(_OVER)), When(starts_at__gt=now, then=Value(_TO_START)), default=Value(""))
@@ -297,6 +323,8 @@ def _grants() -> tuple[state.Grant, ...]:
     used_up = _used_up()
     found: dict[tuple[str, str], state.Grant] = {}
     for pk, status, api, client_id, application, plan_id, api_id, application_id, dated in rows:
+        if not there.has(api_id):
+            continue
         # Open ones come last, so one that stands wins over what was closed before it.
         stopped = application == Application.Status.SUSPENDED and status in Subscription.OPEN
         # The job that moves it may come a moment later than its second.
@@ -310,7 +338,7 @@ def _grants() -> tuple[state.Grant, ...]:
         found[api, client_id] = state.Grant(
             api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes)
         )
-    for api, client_id, application in _trying():
+    for api, client_id, application in _trying(there):
         refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""
         # Whoever was refused stays so.
         found.setdefault((api, client_id), state.Grant(api, client_id, _TRYING, refusal, _TRYING, testing.CALLS, testing.SECONDS))

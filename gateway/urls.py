@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gateway import rest, rest_configuration, rest_keys
+from gateway import rest, rest_configuration, rest_groups, rest_keys
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
@@ -23,6 +23,7 @@ urlpatterns = [
         rest_configuration.ConfiguredOperations.as_view(),
         name="gateway-configuration-operations",
     ),
+    *rest_groups.urlpatterns,
     path("applications/<uuid:pk>/refusals/", rest.Refusals.as_view(), name="refusals"),
     path("signing-keys/", rest_keys.SigningKeys.as_view(), name="signing-keys"),
     path("signing-keys/rehearse/", rest_keys.Rehearse.as_view(), name="signing-keys-rehearse"),

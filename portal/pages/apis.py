@@ -22,7 +22,7 @@ from apis.actions.teams import give_api
 from apis.lint.standing import Choices
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Draft, LintRule, Operation, Plan, Review
 from apis.serializers import VersionIn
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from keys import encryption, tokens
 from keys.models import ProtectedResource
 from portal import markdown
@@ -315,7 +315,7 @@ def version_publish(request: TenantRequest, api: str, version: str) -> HttpRespo
 
 
 def _what_publishing_does(request: TenantRequest, version: ApiVersion) -> str:
-    gateways = GatewayNode.objects.connected().count()
+    gateways = GatewayNode.objects.connected().filter(serving()).count()
     answers = ngettext(
         "%(many)s gateway answers at %(address)s within a second.", "%(many)s gateways answer at %(address)s within a second.", gateways
     )

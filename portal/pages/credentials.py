@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from apis.models import ApiVersion, Operation, Subscription
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from keys import revocable, tokens
 from keys.actions import credentials
 from keys.actions.credentials import ROLLABLE
@@ -209,7 +209,7 @@ def revoke(request: TenantRequest, pk: UUID, credential: UUID) -> HttpResponse:
 def _what_revoking_does(credential: Credential, application: Application) -> str:
     if credential.status not in {Status.ACTIVE, Status.EXPIRING}:
         return _("This credential has ended already.")
-    many = GatewayNode.objects.connected().count()
+    many = GatewayNode.objects.connected().filter(serving()).count()
     said = ngettext(
         "%(application)s's calls with it are refused on %(many)s gateway within a second.",
         "%(application)s's calls with it are refused on %(many)s gateways within a second.",
