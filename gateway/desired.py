@@ -18,7 +18,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
-from gateway.views import USUAL, Shown, View, shown
+from gateway.views import ALL, USUAL, Shown, View, shown
 from keys import tokens
 from keys.envelope import unseal
 from keys.kek import kek
@@ -82,7 +82,7 @@ def part(tenant: Tenant, item: dict[str, Any]) -> state.Tenant | None:
 
     None where nobody may call it any more.
     """
-    routes = _routes([item], None, secrets=False)
+    routes = _routes([item], secrets=False)
     access = state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
     return _tenant(tenant, access=access, routes=routes, retired=()) if routes else None
 
@@ -108,7 +108,7 @@ def _tenant(
     )
 
 
-def live(there: Shown) -> RoutesRef:
+def live(there: Shown = ALL) -> RoutesRef:
     """The live revisions, then those that are tried; of the APIs that are there."""
     live = (
         ApiVersion.objects.offered()
@@ -141,10 +141,9 @@ def _ref(row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _routes(ref: RoutesRef, there: Shown | None, *, secrets: bool = True) -> tuple[state.Version, ...]:
+def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back.
 
-    :param there: None for all that `ref` names.
     :param secrets: whether to open what upstreams are told.
     """
     found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref])
@@ -163,7 +162,7 @@ def _routes(ref: RoutesRef, there: Shown | None, *, secrets: bool = True) -> tup
         revision, tested = revisions.get(item["revision"]), item.get("tested", False)
         if revision is None or not (revision.pk in open_ones if tested else revision.version.status in ApiVersion.OFFERED):
             continue
-        if there is not None and not there.has(revision.version.api_id):
+        if not there.has(revision.version.api_id):
             continue
         place, policies = revision.upstream, _policies(item.get("policies", {}), revision.version.api)
         percent = policies.retry_percent if policies.retries else 0
@@ -210,7 +209,7 @@ def _goodbye(version: ApiVersion) -> state.Goodbye | None:
     return state.Goodbye(int(version.deprecated_at.timestamp()), sunset, version.successor.name if version.successor else "")
 
 
-def _retired(there: Shown) -> tuple[state.Retired, ...]:
+def _retired(there: Shown = ALL) -> tuple[state.Retired, ...]:
     """Those that callers have known; one that was thrown away before has no revision."""
     rows = ApiVersion.objects.filter(status=ApiVersion.Status.RETIRED, live_revision__isnull=False).select_related("api", "successor")
     found = (
@@ -261,7 +260,7 @@ def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS)))
 
 
-def _access(there: Shown) -> state.Access:
+def _access(there: Shown = ALL) -> state.Access:
     if there.nothing:
         # Nobody calls the tenant there, so it is not told who could.
         return state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
@@ -299,7 +298,7 @@ def _key_refusal(status: str, application: str) -> str:
     return _SUSPENDED if application == Application.Status.SUSPENDED else ""
 
 
-def _trying(there: Shown) -> Iterable[tuple[str, str, str]]:
+def _trying(there: Shown = ALL) -> Iterable[tuple[str, str, str]]:
     """Of APIs of which nothing is open, the applications that may try a revision, each with its state: that is all they reach."""
     opened = ApiVersion.objects.offered().values("api")
     tested = Revision.objects.open_for_tests().filter(tester__isnull=False).exclude(tester__status=Application.Status.DELETED)
@@ -314,7 +313,7 @@ def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
     return {(each.application_id, each.api_id, each.period, each.time_zone): each for each in rows}
 
 
-def _grants(there: Shown) -> tuple[state.Grant, ...]:
+def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
     told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id")
     now = Now()
     dated = Case(When(ends_at__lte=now, then=Value(_OVER)), When(starts_at__gt=now, then=Value(_TO_START)), default=Value(""))

@@ -77,6 +77,8 @@ class Shown:
 
 
 _UNLESS_SAID = frozenset({DEFAULT})
+# Where nobody said anything of any.
+ALL = Shown(_UNLESS_SAID, {})
 
 
 def shown(view: View) -> Shown:
