@@ -14,13 +14,15 @@ from django.db import DatabaseError
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from uuid_utils.compat import uuid7
 
-from gateway import register, views
+from gateway import register, tls, views
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
+from gateway.callers import authorization
 from gateway.canary import Canary, Probe
 from gateway.database import AWAY, Database, forever
 from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope
 from gateway.keeper import Keeper
+from gateway.listening import listen
 from gateway.register import NodeId
 from gateway.views import Groups, View
 from tenants.events import CHANNEL
@@ -76,7 +78,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
         server = grpc.aio.server(options=[*sizes, *silence, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
-        server.add_insecure_port(address)
+        listen(server, address)
         await server.start()
         log.info("Serving gateways at %s.", address)
         await stopping.wait()
@@ -236,9 +238,11 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         facts = node_facts(first)
         stream_id = uuid7()
         try:
-            node_id = await self.database.ask(register.authenticate, _authorization(context), facts.name)
+            node_id = await self.database.ask(register.authenticate, authorization(context), facts.name)
             if node_id is None:
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts.name}”.")
+            if said := tls.refusal(context.auth_context(), facts.name):
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, said)
             async with self._grouping:
                 self.groups = await self.database.ask(views.read)
             await self.database.ask(register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version)
@@ -326,9 +330,3 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             log.error("Gateway %s refused %s %s: %s", node.node.name, refusal.url, refusal.name, refusal)
         except TimeoutError:
             log.warning("Gateway %s does not answer.", node.node.name)
-
-
-def _authorization(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    metadata = dict(context.invocation_metadata() or ())
-    value = metadata.get("authorization", "")
-    return value if isinstance(value, str) else value.decode("ascii", "replace")

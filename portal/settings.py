@@ -159,9 +159,18 @@ RUN = Path(env("PORTICO_RUN", str(VAR / "run")))
 UPSTREAM_URL = env("PORTICO_UPSTREAM_URL", f"http://127.0.0.1:{env('PORTICO_UPSTREAM_PORT', '8090')}")
 # The interface that gateways listen on.
 GATEWAY_ADDRESS = env("PORTICO_GATEWAY_ADDRESS", "127.0.0.1")
-# grpc addresses of the two gateway services: unix:/path or host:port.
+# grpc addresses of the two gateway services, as gateways know them: unix:/path or host:port, several separated by spaces.
 CONTROL_ADDRESS = env("PORTICO_CONTROL", f"unix:{RUN / 'control.sock'}")
 USAGE_ADDRESS = env("PORTICO_USAGE", f"unix:{RUN / 'usage.sock'}")
+# Where this process listens, when gateways know several addresses of the kind.
+CONTROL_LISTEN = env("PORTICO_CONTROL_LISTEN") or CONTROL_ADDRESS
+USAGE_LISTEN = env("PORTICO_USAGE_LISTEN") or USAGE_ADDRESS
+# TLS of both, in PEM files that may be renewed at any time; with a client CA gateways have to show a certificate of their name.
+CONTROL_CERT_FILE = env("PORTICO_CONTROL_CERT_FILE")
+CONTROL_KEY_FILE = env("PORTICO_CONTROL_KEY_FILE")
+CONTROL_CLIENT_CA_FILE = env("PORTICO_CONTROL_CLIENT_CA_FILE")
+# Without TLS they listen on this machine alone, unless the operator says that nobody else is on that network.
+CONTROL_PLAINTEXT = env("PORTICO_CONTROL_PLAINTEXT", "0") == "1"
 # The authorities that gateways trust for https upstreams; "" = the system's.
 GATEWAY_CA_FILE = env("PORTICO_GATEWAY_CA_FILE")
 # How many callers may be connected to a gateway at once, and from 95 % of how much memory on it refuses calls; 0 = no limit.
