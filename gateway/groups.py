@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apis import origins
@@ -166,8 +166,9 @@ def groups_of_api(api: Api) -> list[str]:
 
 def addresses(api: Api) -> list[tuple[str, str]]:
     """Where gateways that serve an API of the tenant in scope are reached: names of groups, each with its URL."""
-    found = list(ApiGroup.objects.filter(api=api).order_by("group__name").values_list("group__name", "group__url"))
-    found = found or list(GatewayGroup.objects.filter(pk=DEFAULT).values_list("name", "url"))
+    placed = ApiGroup.objects.filter(api=api)
+    there = Q(Exists(placed.filter(group=OuterRef("pk")))) | Q(~Exists(placed), pk=DEFAULT)
+    found = GatewayGroup.objects.filter(there).order_by("name").values_list("name", "url")
     return [(name, url or settings.GATEWAY_URL) for name, url in found] or [(DEFAULT_NAME, settings.GATEWAY_URL)]
 
 

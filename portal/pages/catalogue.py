@@ -17,6 +17,8 @@ from django.views.decorators.http import require_safe
 from apis import origins, reference
 from apis.examples import is_json
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
+from gateway import groups
+from gateway.models import DEFAULT_NAME
 from keys import tokens
 from keys.models import Application
 from portal import samples
@@ -67,6 +69,7 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     tab = chosen(request, "tab", [*TABS]) or "overview"
     plans = list(plans_of(request, found))
     owns = "applications.own" in request.permissions
+    addresses = addresses_of(request, found, version)
     mine = own_subscriptions(found, request.user) if owns else []
     context: dict[str, Any] = {
         "api": found,
@@ -77,7 +80,8 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         "begins": any(each.status in ApiVersion.BEGINNING for each in versions),
         "owns": owns,
         "mine": mine,
-        "address": address_of(request, found, version),
+        "address": addresses[0][1],
+        "addresses": addresses,
         "documents": settings.PORTAL_URL + reverse("catalogue-document-json", args=[request.tenant.slug, found.slug, version.name]),
     }
     if tab == "changes":
@@ -87,13 +91,13 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         held = {each.plan for each in mine if each.status in Subscription.OPEN}
         context["going"] = sorted((each for each in held if each.status == Plan.Status.DEPRECATED), key=lambda each: each.pk)
     else:
-        context |= _told(request, found, version, mine, all_of_it=tab == "reference")
+        context |= _told(request, found, version, mine, at=addresses[0][1], all_of_it=tab == "reference")
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)
     answer = render(request, f"catalogue/{tab}.html", context)
     if context.get("trying"):
         # This page calls the gateway, and no other does.
-        csp_update({"connect-src": [origins.of_address(settings.GATEWAY_URL)]})(lambda _: answer)(request)
+        csp_update({"connect-src": [origins.of_address(context["address"])]})(lambda _: answer)(request)
     # Programs find the document by it (RFC 8631).
     answer["Link"] = f'<{context["documents"]}>; rel="service-desc"; type="application/json"'
     return answer
@@ -115,7 +119,13 @@ def chosen_version(request: TenantRequest, versions: list[ApiVersion]) -> ApiVer
 
 def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
     """Where gateways answer."""
-    return f"{settings.GATEWAY_URL}/{request.tenant.slug}/{api.slug}/{quote(version.name)}"
+    return addresses_of(request, api, version)[0][1]
+
+
+def addresses_of(request: TenantRequest, api: Api, version: ApiVersion) -> list[tuple[str, str]]:
+    """Where the gateways of each of its groups do, the group's name before; the default one's before others."""
+    found = sorted(groups.addresses(api), key=lambda each: (each[0] != DEFAULT_NAME, each[0]))
+    return [(name, f"{url}/{request.tenant.slug}/{api.slug}/{quote(version.name)}") for name, url in found]
 
 
 def token_url(request: TenantRequest) -> str:
@@ -123,7 +133,7 @@ def token_url(request: TenantRequest) -> str:
     return f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token"
 
 
-def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, all_of_it: bool) -> dict[str, Any]:
+def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, at: str, all_of_it: bool) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
     revision = Revision.objects.defer(*LARGE).get(live_in=version)
     # As rows: there may be thousands, and of most of them only a line is shown.
@@ -143,7 +153,7 @@ def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subs
         "caller": caller,
     }
     if described is not None:
-        told["samples"] = samples.samples(_call(request, address_of(request, api, version), described, caller))
+        told["samples"] = samples.samples(_call(request, at, described, caller))
     if all_of_it:
         q = sought(request)
         line = Concat("method", Value(" "), "path", Value(" "), "summary")

@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from apis.models import ApiVersion, Operation, Subscription
+from gateway import groups
 from gateway.models import GatewayNode, serving
 from keys import revocable, tokens
 from keys.actions import credentials
@@ -169,7 +170,7 @@ def _call(request: TenantRequest, application: Application, operation: Operation
     token_url, url = f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token", ""
     if operation is not None:
         version = operation.revision.version
-        base = f"{tokens.audience(settings.GATEWAY_URL, request.tenant.slug)}/{version.api.slug}/{version.name}"
+        base = f"{groups.base_of(version.api)}/{request.tenant.slug}/{version.api.slug}/{version.name}"
         url = samples.address(base, operation.path, path_values={})
     return samples.Call(token_url=token_url, client_id=application.client_id, method="GET", url=url)
 

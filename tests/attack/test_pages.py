@@ -130,6 +130,7 @@ NEEDS: dict[str, str | None] = {
     "console-webhook-redeliver-failed": "webhooks.manage", "console-webhook-delivery": "webhooks.manage",
     "console-webhook-delivery-redeliver": "webhooks.manage", "console-webhook-delivery-give-up": "webhooks.manage",
     "console-settings": "settings.manage", "console-settings-categories": "settings.manage",
+    "console-api-gateways": "apis.publish",
     "console-api-placing": "apis.publish", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
     "console-settings-sign-in": "settings.manage", "console-settings-sign-in-remove": "settings.manage",
     "console-settings-sign-in-test": "settings.manage", "console-settings-sign-in-linked": "settings.manage",

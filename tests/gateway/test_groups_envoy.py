@@ -8,10 +8,12 @@ import pytest
 from django.utils import timezone
 
 from apis.actions import subscriptions
+from apis.models import Api
 from gateway import groups
 from gateway.models import DEFAULT, GatewayGroup, GatewayNode, GroupedNode, GroupUse, Loaded
 from portal.stack import Ports
 from portal.stack.ports import choose
+from tenants.models import Event
 from tests import live
 from tests.gateway.test_three_gateways import CONTROL, Further
 from tests.live import Gateway, Shop, Upstream
@@ -49,6 +51,12 @@ def shop(two: tuple[Gateway, Gateway], upstream: Upstream) -> Iterator[Shop]:
         made.does(groups.place_api, each, ["default"], by=None)
 
 
+def placed(shop: Shop, api: Api, names: list[str]) -> Event:
+    event = shop.does(groups.place_api, api, names, by=None)
+    assert event is not None
+    return event
+
+
 def test_each_gateway_answers_for_the_apis_of_its_groups(two: tuple[Gateway, Gateway], shop: Shop) -> None:
     first, second = two
     carl = shop.client()
@@ -56,7 +64,7 @@ def test_each_gateway_answers_for_the_apis_of_its_groups(two: tuple[Gateway, Gat
     first.settles(200, "", shop.path(), carl.token())
     # The tenant has nothing there: it is no tenant of that gateway, as one that nobody knows.
     second.settles(503, "NOT_READY", shop.path(), carl.token())
-    moved = shop.does(groups.place_api, shop.apis["stock"], ["eu"], by=None)
+    moved = placed(shop, shop.apis["stock"], ["eu"])
     receipt = shop.enforced(moved)
     assert [each.gateway for each in receipt.gateways] == ["gateway-1", "gateway-2"]
     stock = shop.path(api="stock")
@@ -80,19 +88,19 @@ def test_each_gateway_answers_for_the_apis_of_its_groups(two: tuple[Gateway, Gat
 def test_a_move_out_takes_the_routes_away(two: tuple[Gateway, Gateway], shop: Shop) -> None:
     first, second = two
     carl = shop.client()
-    both = shop.does(groups.place_api, shop.apis["orders"], ["default", "eu"], by=None)
+    both = placed(shop, shop.apis["orders"], ["default", "eu"])
     shop.enforced(both)
     for gateway in two:
         gateway.settles(200, "", shop.path(), carl.token())
-    shop.does(groups.place_api, shop.apis["stock"], ["default", "eu"], by=None)
-    moved = shop.does(groups.place_api, shop.apis["orders"], ["default"], by=None)
+    placed(shop, shop.apis["stock"], ["default", "eu"])
+    moved = placed(shop, shop.apis["orders"], ["default"])
     receipt = shop.enforced(moved)
     assert {each.gateway: each.ms is not None for each in receipt.gateways} == {"gateway-1": True, "gateway-2": True}
     answer = second.call(shop.path(), carl.token())
     assert (answer.status, answer.code) == (404, "NO_SUCH_ROUTE")
     assert first.call(shop.path(), carl.token()).status == 200
     # With its last API the tenant goes, scope and all.
-    last = shop.does(groups.place_api, shop.apis["stock"], ["default"], by=None)
+    last = placed(shop, shop.apis["stock"], ["default"])
     shop.enforced(last)
     live.eventually(lambda: not Loaded.objects.filter(node__name="gateway-2", tenant_id=shop.pk).exists())
     assert not GroupUse.objects.filter(tenant_id=shop.pk).exists()
@@ -103,7 +111,7 @@ def test_a_move_out_takes_the_routes_away(two: tuple[Gateway, Gateway], shop: Sh
 def test_a_gateway_that_is_moved_gets_and_loses_at_once_and_stays_connected(two: tuple[Gateway, Gateway], shop: Shop) -> None:
     first, second = two
     carl = shop.client()
-    shop.enforced(shop.does(groups.place_api, shop.apis["orders"], ["eu"], by=None))
+    shop.enforced(placed(shop, shop.apis["orders"], ["eu"]))
     second.settles(200, "", shop.path(), carl.token())
     first.settles(404, "NO_SUCH_ROUTE", shop.path(), carl.token())
     node = GatewayNode.objects.get(name="gateway-2")
