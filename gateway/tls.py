@@ -89,7 +89,7 @@ def check_pair(chain: bytes, key: bytes, cert_file: str, key_file: str) -> None:
         raise WrongCertificate(f"The key in {key_file} is not the one of the certificate in {cert_file}.")
 
 
-def channel(address: str, *, ca_file: str, cert_file: str = "", key_file: str = "", name: str = "") -> grpc.aio.Channel:
+def channel(address: str, ca_file: str, cert_file: str = "", key_file: str = "", *, name: str = "") -> grpc.aio.Channel:
     """To a server whose certificate one of `ca_file`'s authorities signed; with `cert_file`, as whom that certificate names.
 
     The files are read now: a caller whose certificate is renewed makes another channel.
@@ -118,7 +118,8 @@ def refusal(peer: Mapping[str, Iterable[bytes]], name: str) -> str:
     names = names_in(peer)
     if names is None or name in names:
         return ""
-    return f"The certificate is for {', '.join(sorted(names))[:200]}, and not for the gateway “{name}”."
+    # It travels in a header, where other quotation marks would be escaped.
+    return f"The certificate is for {', '.join(sorted(names))[:200]}, and not for the gateway {name}."
 
 
 def is_here(address: str) -> bool:

@@ -8,9 +8,10 @@ from django.db import IntegrityError, connection, transaction
 
 from apis.models import Api
 from gateway import desired, groups, receipts, views
+from gateway.control import Control
 from gateway.envoy.state import Access
 from gateway.models import DEFAULT, ApiGroup, GatewayGroup, GatewayNode, GroupedNode, GroupUse, Loaded
-from gateway.views import USUAL, View
+from gateway.views import USUAL, Groups, View
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import Event, PlatformEvent
 from tenants.scope import tenant_scope
@@ -209,6 +210,27 @@ def test_tenants_see_only_gateways_of_groups_in_which_they_have_something(in_acm
     assert [each["name"] for each in told[in_acme.ada]] == ["gateway-2"]
     assert told[in_acme.eve] == []
     assert rest(in_acme.eve).get(f"{base(in_acme.globex)}/gateways/gateway-2/configuration/").status_code == 404
+
+
+def test_gateways_of_a_view_share_what_is_read_for_them(in_acme: Cast) -> None:
+    """With one group all of them do."""
+    control = Control()
+    control._add_tenants({"acme": in_acme.acme.pk})
+    there = View((uuid4(),))
+    assert control._board("acme", View()) is control._board("acme", Groups().view(uuid4()))
+    assert control._board("acme", there) is not control._board("acme", View())
+    assert control._board("acme", there).view == there
+    control._forget_views()
+    assert control.boards == {"acme": {}}, "no gateway is there, so nobody needs them"
+
+
+def test_a_gateway_is_told_of_tenants_that_have_something_there(in_acme: Cast, orders: Api) -> None:
+    eu = group()
+    there, acme = View((eu.pk,)), in_acme.acme.pk
+    assert (views.read().serves(USUAL, acme), views.read().serves(there, acme)) == (True, False)
+    groups.place_api(orders, ["eu"], by=None)
+    assert views.read().serves(there, acme)
+    assert not views.read().serves(there, in_acme.globex.pk)
 
 
 # REST
