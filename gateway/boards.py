@@ -1,4 +1,4 @@
-"""What control knows of each tenant: its newest state, read and compiled once for all gateways that have it."""
+"""What control knows of each tenant: its newest state, read and compiled once for all gateways of a view that have it."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from uuid import UUID
 from gateway import measures, register
 from gateway.database import RETRY_SECONDS, Database, first_line
 from gateway.delivery import Newest
+from gateway.views import USUAL, View
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ GATHER_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Board:
-    """One tenant. `watchers` are set whenever `newest` is new; without any, nothing is read.
+    """One tenant as the gateways of one view see it. `watchers` are set whenever `newest` is new; without any, nothing is read.
 
     One task reads, and nobody who waits for it can end it: were it a gateway's own, a gateway that leaves could take the
     others' revocations with it.
@@ -27,6 +28,7 @@ class Board:
     tenant_id: UUID
     slug: str
     database: Database
+    view: View = USUAL
     newest: Newest | None = None
     # Of what `newest` is about: when that was heard of, by the clock of this process.
     heard_at: float = 0.0
@@ -80,7 +82,7 @@ class Board:
             self._changed.clear()
             noticed_at, began = self._noticed_at, time.monotonic()
             try:
-                self.newest = await self.database.ask(register.newest, self.tenant_id)
+                self.newest = await self.database.ask(register.newest, self.tenant_id, view=self.view)
             except Exception as error:  # noqa: BLE001  (whatever it was, the next revocation must find a reader)
                 log.warning("Reading %s failed (%s); trying again.", self.slug, first_line(error))
                 self._changed.set()

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 
 from apis.models import ApiVersion, Operation, Revision
-from gateway import desired
+from gateway import desired, views
 from gateway.desired import RoutesRef
 from gateway.envoy import chain, routes, state
 from gateway.envoy.clusters import cluster, cluster_name, secrets
@@ -131,7 +131,7 @@ def standing(node: GatewayNode) -> Standing:
         receipt=Receipt.objects.filter(node=node, tenant_id=current_tenant_id()).order_by("-id").first(),
         routes=decided[Part.ROUTES],
         access=decided[Part.ACCESS],
-        ref=desired.live() if ref is None else ref,
+        ref=desired.live(views.shown(views.read().view(node.pk))) if ref is None else ref,
     )
 
 

@@ -14,9 +14,10 @@ from django.db import DatabaseError
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from uuid_utils.compat import uuid7
 
-from gateway import measures, register
+from gateway import measures, register, tls, views
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
+from gateway.callers import authorization
 from gateway.canary import Canary, Probe
 from gateway.database import AWAY, Database, forever
 from gateway.doors import Doors
@@ -24,7 +25,9 @@ from gateway.envoy.doors import is_host
 from gateway.envoy.names import DEFAULT_CERTIFICATE
 from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope, compile_tls_listener
 from gateway.keeper import Keeper
+from gateway.listening import listen
 from gateway.register import NodeId
+from gateway.views import Groups, View
 from tenants.events import CHANNEL
 
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ class Node:
     id: UUID
     node: NodeId
     address: str
+    view: View
     stream: Stream
     task: asyncio.Task[Any]
     keepers: dict[str, Keeper] = field(default_factory=dict)
@@ -55,7 +59,10 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
     def __init__(self, probe: Probe | None = None) -> None:
         self.id = uuid7()
         self.nodes: dict[UUID, Node] = {}
-        self.boards: dict[str, Board] = {}
+        self.tenants: dict[str, UUID] = {}
+        # By slug, and by how gateways see the tenant.
+        self.boards: dict[str, dict[View, Board]] = {}
+        self.groups = Groups()
         self.slugs: dict[UUID, str] = {}
         self.database = Database()
         self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
@@ -63,6 +70,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self._scopes: dict[str, Resource] = {}
         self.doors = Doors(self.database)
         self._probe = probe or Canary()
+        self._grouping = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -80,7 +88,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
         server = grpc.aio.server(options=[*sizes, *silence, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
-        server.add_insecure_port(address)
+        listen(server, address)
         await server.start()
         log.info("Serving gateways at %s.", address)
         await stopping.wait()
@@ -88,7 +96,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
 
     async def _stop(self, server: grpc.aio.Server) -> None:
         await server.stop(0.2)
-        for board in self.boards.values():
+        for board in self._all_boards():
             board.close()
         for task in self._tasks:
             task.cancel()
@@ -125,6 +133,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             log.warning("Not hearing decisions (%s); trying again.", str(error).strip().splitlines()[0])
 
     async def _heard(self, payload: str) -> None:
+        if payload == views.NOTICE:
+            self._spawn(self._regroup(), self._tasks)
+            return
         tenant, _, urgency = payload.partition(" ")
         try:
             tenant_id = UUID(tenant)
@@ -132,7 +143,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             log.warning("A notice that names no tenant: %.80s", payload)
             return
         if tenant_id in self.slugs:
-            self.boards[self.slugs[tenant_id]].changed(soon=urgency == "soon")
+            for board in self.boards[self.slugs[tenant_id]].values():
+                board.changed(soon=urgency == "soon")
             if urgency != "soon":
                 self._spawn(self._refresh_doors(tenant_id), self._tasks)
         else:
@@ -149,17 +161,46 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         found = await self.database.ask(register.tenants)
         self._add_tenants(found)
         self._forget_tenants(known - found.keys())
+        await self._regroup()
         await self._refresh_doors()
-        for node in list(self.nodes.values()):
-            self._offer_scopes(node)
-        for board in list(self.boards.values()):
+        for board in self._all_boards():
             if await board.is_behind():
                 board.changed()
+
+    def _all_boards(self) -> list[Board]:
+        return [board for boards in self.boards.values() for board in boards.values()]
+
+    async def _regroup(self) -> None:
+        """Look up which gateway is in which groups, and whose APIs are there, and let each gateway see what it should from now on."""
+        async with self._grouping:
+            self.groups = await self.database.insist(views.read)
+        for node in list(self.nodes.values()):
+            view = self.groups.view(node.node.pk)
+            if view != node.view:
+                node.view = view
+                for slug, keeper in node.keepers.items():
+                    if slug in self.tenants:
+                        keeper.turn_to(self._board(slug, view))
+            self._offer_scopes(node)
+        self._forget_views()
+
+    def _board(self, slug: str, view: View) -> Board:
+        boards = self.boards[slug]
+        if view not in boards:
+            boards[view] = Board(self.tenants[slug], slug, self.database, view)
+        return boards[view]
+
+    def _forget_views(self) -> None:
+        """Boards of views that no gateway has any more."""
+        needed = {node.view for node in self.nodes.values()}
+        for boards in self.boards.values():
+            for view in [view for view, board in boards.items() if view not in needed and not board.watchers]:
+                boards.pop(view).close()
 
     def _add_tenants(self, found: dict[str, UUID]) -> None:
         new = [slug for slug in found if slug not in self.boards]
         for slug in new:
-            self.boards[slug] = Board(found[slug], slug, self.database)
+            self.tenants[slug], self.boards[slug] = found[slug], {}
             self.slugs[found[slug]] = slug
             self._scopes[slug] = compile_scope(slug)
         for node in self.nodes.values() if new else ():
@@ -168,12 +209,21 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
     def _forget_tenants(self, erased: Collection[str]) -> None:
         """A gateway that hears that the scope is gone drops the routes by itself, and its keeper ends."""
         for slug in erased:
-            board = self.boards.pop(slug)
-            board.close()
-            del self.slugs[board.tenant_id], self._scopes[slug]
-        for node in self.nodes.values():
-            if gone := [slug for slug in erased if slug in node.stream.known.get(SCOPE, {})]:
-                self._spawn(self._talk(node, node.stream.send(SCOPE, removed=gone)), node.tasks)
+            for board in self.boards.pop(slug).values():
+                board.close()
+            del self.slugs[self.tenants.pop(slug)], self._scopes[slug]
+        for node in self.nodes.values() if erased else ():
+            self._offer_scopes(node)
+
+    def _scopes_of(self, node: Node) -> dict[str, Resource]:
+        """Of the tenants that have something there."""
+        if node.view.serves_all:
+            return self._scopes
+        return {name: scope for name, scope in self._scopes.items() if self.groups.serves(node.view, self._whose(name))}
+
+    def _whose(self, scope: str) -> UUID:
+        """Of a slug, or of a tenant's own host."""
+        return self.tenants[scope] if scope in self.tenants else self.doors.hosts[scope]
 
     async def _refresh_doors(self, tenant_id: UUID | None = None) -> None:
         """Bring tenants' own hosts in step: the scopes by which calls find their tenant, and the certificates that gateways have.
@@ -184,17 +234,19 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             self._scopes.pop(host, None)
         self._scopes |= {host: compile_scope(self.slugs[of], host=host) for host, of in self.doors.hosts.items() if of in self.slugs}
         for node in list(self.nodes.values()):
-            gone = [name for name in node.stream.known.get(SCOPE, {}) if is_host(name) and name not in self._scopes]
-            if gone:
-                self._spawn(self._talk(node, node.stream.send(SCOPE, removed=gone)), node.tasks)
             self._offer_scopes(node)
             for name in self.doors.to_look_at(node.stream, tenant_id):
                 self._spawn(self._talk(node, self.doors.answer(node.stream, name)), node.tasks)
 
     def _offer_scopes(self, node: Node) -> None:
-        missing = [scope for scope in self._scopes.values() if not node.stream.has(scope)]
-        if missing and SCOPE in node.stream.subscribed:
-            self._send(node, SCOPE, missing)
+        """What it misses, and away with what it should not have: then it lets go of the routes, too."""
+        if SCOPE not in node.stream.subscribed:
+            return
+        wanted = self._scopes_of(node)
+        missing = [scope for scope in wanted.values() if not node.stream.has(scope)]
+        gone = [slug for slug in node.stream.known[SCOPE] if slug not in wanted]
+        if missing or gone:
+            self._send(node, SCOPE, missing, removed=gone)
 
     async def _heartbeat(self) -> None:
         """Say that this process and its gateways live; a gateway that has joined elsewhere since is let go here."""
@@ -222,9 +274,13 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         facts = node_facts(first)
         stream_id = uuid7()
         try:
-            node_id = await self.database.ask(register.authenticate, _authorization(context), facts.name)
+            node_id = await self.database.ask(register.authenticate, authorization(context), facts.name)
             if node_id is None:
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts.name}”.")
+            if said := tls.refusal(context.auth_context(), facts.name):
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, said)
+            async with self._grouping:
+                self.groups = await self.database.ask(views.read)
             await self.database.ask(register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version)
         except AWAY:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "PostgreSQL does not answer.")
@@ -233,7 +289,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         task = asyncio.current_task()
         assert task is not None
         stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[stream_id], *asked))
-        await self._serve(Node(stream_id, node_id, facts.address, stream, task), first, requests)
+        view = self.groups.view(node_id.pk)
+        await self._serve(Node(stream_id, node_id, facts.address, view, stream, task), first, requests)
 
     def _let_go(self, node: Node) -> None:
         """One stream per gateway, the newest: receipts count gateways by name, and could speak for one of two only."""
@@ -279,9 +336,11 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if url == LISTENER and not node.stream.known[url]:
             # It has just started and holds nothing, so whatever it had loaded is forgotten.
             self._spawn(self.database.insist(register.forget_loaded, node.node, but=[]), node.tasks)
-        wanted = {LISTENER: self._listeners, SCOPE: list(self._scopes.values())}.get(url, [])
+        wanted = {LISTENER: self._listeners, SCOPE: list(self._scopes_of(node).values())}.get(url, [])
+        names = {each.name for each in wanted}
+        gone = [name for name in node.stream.known[url] if name not in names] if url == SCOPE else []
         # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.
-        self._send(node, url, [each for each in wanted if not node.stream.has(each)])
+        self._send(node, url, [each for each in wanted if not node.stream.has(each)], removed=gone)
 
     def _want(self, node: Node, slug: str) -> None:
         keeper = node.keepers.get(slug)
@@ -289,7 +348,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             keeper.wanted = True
             keeper.wake.set()
         elif slug in self.boards:
-            keeper = Keeper(node.node, node.address, node.stream, self.boards[slug], self.database, self._probe)
+            keeper = Keeper(node.node, node.address, node.stream, self._board(slug, node.view), self.database, self._probe)
             node.keepers[slug] = keeper
             self._spawn(self._keep(node, slug, keeper), node.tasks)
 
@@ -297,10 +356,11 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         try:
             await keeper.keep()
         finally:
+            keeper.board.leave(keeper.wake)
             del node.keepers[slug]
 
-    def _send(self, node: Node, url: str, resources: Sequence[Resource]) -> None:
-        self._spawn(self._talk(node, node.stream.send(url, resources)), node.tasks)
+    def _send(self, node: Node, url: str, resources: Sequence[Resource], removed: Sequence[str] = ()) -> None:
+        self._spawn(self._talk(node, node.stream.send(url, resources, removed)), node.tasks)
 
     async def _talk(self, node: Node, sending: Awaitable[Any]) -> None:
         """Send what belongs to no tenant's delivery; a refusal is a fault of ours, and said loudly."""
@@ -310,12 +370,6 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             log.error("Gateway %s refused %s %s: %s", node.node.name, refusal.url, refusal.name, refusal)
         except TimeoutError:
             log.warning("Gateway %s does not answer.", node.node.name)
-
-
-def _authorization(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    metadata = dict(context.invocation_metadata() or ())
-    value = metadata.get("authorization", "")
-    return value if isinstance(value, str) else value.decode("ascii", "replace")
 
 
 def _tls() -> tuple[Resource | None, Resource | None]:

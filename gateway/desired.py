@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Re
 from apis.policies import Policies
 from gateway.envoy import state
 from gateway.models import Domain
+from gateway.views import ALL, USUAL, Shown, View, shown
 from keys import tokens
 from keys.envelope import unseal
 from keys.kek import kek
@@ -60,17 +61,20 @@ class Desired:
     routes_ref: RoutesRef
 
 
-def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
+def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL) -> Desired:
     """The tenant's desired state now.
 
     :param routes: an earlier `routes_ref` whose routes to serve, instead of the live revisions, with today's access.
+    :param view: the gateways' that are asked about: nothing of an API is there that they don't serve.
     :raises Tenant.DoesNotExist: no such tenant.
     """
     with tenant_scope(tenant_id, snapshot=True):
         tenant = Tenant.objects.get(pk=tenant_id)
         number = EventCounter.objects.values_list("number", flat=True).get()
-        ref = live() if routes is None else routes
-        whole = _tenant(tenant, access=_access(), routes=_routes(ref), retired=_retired())
+        there = shown(view)
+        ref = live(there) if routes is None else routes
+        found = _routes(ref, there)
+        whole = _tenant(tenant, access=_access(there), routes=found, retired=_retired(there), hosts=view.hosts)
     return Desired(whole, number, ref)
 
 
@@ -84,12 +88,19 @@ def part(tenant: Tenant, item: dict[str, Any]) -> state.Tenant | None:
     return _tenant(tenant, access=access, routes=routes, retired=()) if routes else None
 
 
-def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version, ...], retired: tuple[state.Retired, ...]) -> state.Tenant:
+def _tenant(
+    tenant: Tenant,
+    *,
+    access: state.Access,
+    routes: tuple[state.Version, ...],
+    retired: tuple[state.Retired, ...],
+    hosts: tuple[str, ...] = (),
+) -> state.Tenant:
     return state.Tenant(
         slug=tenant.slug,
         issuer=tokens.issuer(settings.PORTAL_URL, tenant.slug),
         audience=tokens.audience(settings.GATEWAY_URL, tenant.slug),
-        hosts=tuple(settings.GATEWAY_HOSTS),
+        hosts=tuple(sorted({*settings.GATEWAY_HOSTS, *hosts})),
         access=access,
         routes=routes,
         suspended=tenant.status != Tenant.Status.ACTIVE,
@@ -108,24 +119,28 @@ def own_host(domain: Domain) -> state.OwnHost:
     return state.OwnHost(domain.name, tokens.own_audience(domain.name, settings.GATEWAY_TLS_PUBLIC_PORT), domain.certificate, key)
 
 
-def live() -> RoutesRef:
-    """The live revisions, then those that are tried."""
+def live(there: Shown = ALL) -> RoutesRef:
+    """The live revisions, then those that are tried; of the APIs that are there."""
     live = (
         ApiVersion.objects.offered()
         .filter(live_revision__isnull=False)
         .order_by("id")
-        .values_list("pk", "live_revision_id", "live_revision__upstream_id", *_addresses("live_revision__"), *_OF_API)
+        .values_list("api", "pk", "live_revision_id", "live_revision__upstream_id", *_addresses("live_revision__"), *_OF_API)
     )
     of_api = (f"version__{name}" for name in _OF_API)
-    tested = Revision.objects.open_for_tests().order_by("id").values_list("version", "pk", "upstream", *_addresses(), *of_api)
-    return [*(_ref(each) for each in live), *({**_ref(each), "tested": True} for each in tested)]
+    open_ones = Revision.objects.open_for_tests().order_by("id")
+    tested = open_ones.values_list("version__api", "version", "pk", "upstream", *_addresses(), *of_api)
+    return [
+        *(_ref(row) for api, *row in live if there.has(api)),
+        *({**_ref(row), "tested": True} for api, *row in tested if there.has(api)),
+    ]
 
 
 def _addresses(of: str = "") -> tuple[str, str]:
     return f"{of}upstream__addresses", f"{of}upstream__further_addresses"
 
 
-def _ref(row: tuple[Any, ...]) -> dict[str, Any]:
+def _ref(row: Sequence[Any]) -> dict[str, Any]:
     version, revision, upstream, addresses, further, cors, policies = row
     return {
         "version": str(version),
@@ -137,7 +152,7 @@ def _ref(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def _routes(ref: RoutesRef, *, secrets: bool = True) -> tuple[state.Version, ...]:
+def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back.
 
     :param secrets: whether to open what upstreams are told.
@@ -157,6 +172,8 @@ def _routes(ref: RoutesRef, *, secrets: bool = True) -> tuple[state.Version, ...
     for item in ref:
         revision, tested = revisions.get(item["revision"]), item.get("tested", False)
         if revision is None or not (revision.pk in open_ones if tested else revision.version.status in ApiVersion.OFFERED):
+            continue
+        if not there.has(revision.version.api_id):
             continue
         place, policies = revision.upstream, _policies(item.get("policies", {}), revision.version.api)
         percent = policies.retry_percent if policies.retries else 0
@@ -203,10 +220,14 @@ def _goodbye(version: ApiVersion) -> state.Goodbye | None:
     return state.Goodbye(int(version.deprecated_at.timestamp()), sunset, version.successor.name if version.successor else "")
 
 
-def _retired() -> tuple[state.Retired, ...]:
+def _retired(there: Shown = ALL) -> tuple[state.Retired, ...]:
     """Those that callers have known; one that was thrown away before has no revision."""
     rows = ApiVersion.objects.filter(status=ApiVersion.Status.RETIRED, live_revision__isnull=False).select_related("api", "successor")
-    found = (state.Retired(each.api.slug, each.name, tuple(sorted(each.api.cors_origins)), _goodbye(each)) for each in rows)
+    found = (
+        state.Retired(each.api.slug, each.name, tuple(sorted(each.api.cors_origins)), _goodbye(each))
+        for each in rows
+        if there.has(each.api_id)
+    )
     return tuple(sorted(found, key=lambda each: (each.api, each.name)))
 
 
@@ -250,12 +271,15 @@ def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS)))
 
 
-def _access() -> state.Access:
+def _access(there: Shown = ALL) -> state.Access:
+    if there.nothing:
+        # Nobody calls the tenant there, so it is not told who could.
+        return state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
     ended = Credential.objects.filter(status__in=[Credential.Status.REVOKED, Credential.Status.EXPIRED], ended_at__gt=Now() - TOKENS_LIVE)
     revoked = RevokedToken.objects.filter(expires_at__gt=Now() - TOKEN_ENDS)
     return state.Access(
         **_jwks(),
-        grants=_grants(),
+        grants=_grants(there),
         api_keys=_api_keys(),
         revoked_credentials=tuple(sorted(str(pk) for pk in ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True))),
         revoked_tokens=tuple(sorted(revoked.values_list("jti", flat=True))),
@@ -285,12 +309,13 @@ def _key_refusal(status: str, application: str) -> str:
     return _SUSPENDED if application == Application.Status.SUSPENDED else ""
 
 
-def _trying() -> Iterable[tuple[str, str, str]]:
+def _trying(there: Shown = ALL) -> Iterable[tuple[str, str, str]]:
     """Of APIs of which nothing is open, the applications that may try a revision, each with its state: that is all they reach."""
     opened = ApiVersion.objects.offered().values("api")
     tested = Revision.objects.open_for_tests().filter(tester__isnull=False).exclude(tester__status=Application.Status.DELETED)
     tested = tested.exclude(version__api__in=opened)
-    return tested.values_list("version__api__slug", "tester__client_id", "tester__status")
+    rows = tested.values_list("version__api", "version__api__slug", "tester__client_id", "tester__status")
+    return [(slug, client_id, status) for api, slug, client_id, status in rows if there.has(api)]
 
 
 def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
@@ -299,7 +324,7 @@ def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
     return {(each.application_id, each.api_id, each.period, each.time_zone): each for each in rows}
 
 
-def _grants() -> tuple[state.Grant, ...]:
+def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
     told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id")
     now = Now()
     dated = Case(When(ends_at__lte=now, then=Value(_OVER)), When(starts_at__gt=now, then=Value(_TO_START)), default=Value(""))
@@ -308,6 +333,8 @@ def _grants() -> tuple[state.Grant, ...]:
     used_up = _used_up()
     found: dict[tuple[str, str], state.Grant] = {}
     for pk, status, api, client_id, application, plan_id, api_id, application_id, dated in rows:
+        if not there.has(api_id):
+            continue
         # Open ones come last, so one that stands wins over what was closed before it.
         stopped = application == Application.Status.SUSPENDED and status in Subscription.OPEN
         # The job that moves it may come a moment later than its second.
@@ -321,7 +348,7 @@ def _grants() -> tuple[state.Grant, ...]:
         found[api, client_id] = state.Grant(
             api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes)
         )
-    for api, client_id, application in _trying():
+    for api, client_id, application in _trying(there):
         refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""
         # Whoever was refused stays so.
         found.setdefault((api, client_id), state.Grant(api, client_id, _TRYING, refusal, _TRYING, testing.CALLS, testing.SECONDS))

@@ -56,13 +56,13 @@ def _ours() -> list[str]:
     return sorted(name.lower().lstrip(".") for name in names if name and name != "*")
 
 
-def address(slug: str) -> str:
-    """Where callers reach the tenant in scope: under the first domain of its own that is served, else under the gateway's name."""
+def own_address() -> str:
+    """Where callers reach the tenant in scope under the first domain of its own that is served; "" where none is."""
+    if not settings.GATEWAY_TLS_PORT:
+        return ""
     served = Domain.objects.filter(verified_at__isnull=False).exclude(certificate="")
-    name = served.order_by("name").values_list("name", flat=True).first() if settings.GATEWAY_TLS_PORT else None
-    if name is None:
-        return tokens.audience(settings.GATEWAY_URL, slug)
-    return tokens.own_audience(name, settings.GATEWAY_TLS_PUBLIC_PORT)
+    name = served.order_by("name").values_list("name", flat=True).first()
+    return tokens.own_audience(name, settings.GATEWAY_TLS_PUBLIC_PORT) if name else ""
 
 
 @transaction.atomic

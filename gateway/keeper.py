@@ -55,6 +55,12 @@ class Keeper:
             await self.database.insist(register.tenant_unloaded, self.node, self.board.tenant_id)
             await self.delivery.forget()
 
+    def turn_to(self, board: Board) -> None:
+        """The gateway sees the tenant otherwise from now on: another board says what it should have."""
+        self.board.leave(self.wake)
+        self.board = board
+        board.watch(self.wake)
+
     async def _load(self) -> None:
         standing = await self.database.insist(register.tenant_loaded, self.node, self.board.tenant_id)
         self.delivery.good_routes = standing.good_routes
@@ -130,4 +136,4 @@ class Keeper:
             measures.RECEIPT.observe(time.monotonic() - self.board.heard_at)
 
     async def _held(self, routes: RoutesRef) -> Newest:
-        return await self.database.insist(register.newest, self.board.tenant_id, routes)
+        return await self.database.insist(register.newest, self.board.tenant_id, routes, view=self.board.view)

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apis.models import Subscription
-from gateway.models import Deployment, GatewayNode, Loaded
+from gateway.models import Deployment, GatewayNode, Loaded, serving
 from keys.models import Application, Credential, owned_by
 from tenants.event_kinds import GATEWAY_KINDS, Change, Part
 from tenants.models import Event, User
@@ -38,7 +38,8 @@ class NodeReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`concerns_gateways` is false for events that change nothing there. Gateways that are not connected are named, not counted."""
+    """`concerns_gateways` is false for events that change nothing there. Gateways that are not connected are named, not counted;
+    those of groups in which the tenant has nothing are no matter of it."""
 
     event: int
     kind: str
@@ -124,8 +125,8 @@ def receipts_of(events: Sequence[Event]) -> dict[int, Receipt]:
     """By the events' numbers, in as many queries for fifty as for one. All of the tenant in scope."""
     changes = {event.number: GATEWAY_KINDS.get(event.kind) for event in events}
     concerning = {number: change for number, change in changes.items() if change is not None}
-    connected = list(GatewayNode.objects.connected().order_by("name")) if concerning else []
-    away = GatewayNode.objects.filter(revoked_at=None).exclude(pk__in=[node.pk for node in connected]).order_by("name")
+    connected = list(GatewayNode.objects.connected().filter(serving()).order_by("name")) if concerning else []
+    away = GatewayNode.objects.filter(serving(), revoked_at=None).exclude(pk__in=[node.pk for node in connected]).order_by("name")
     names = tuple(away.values_list("name", flat=True)) if concerning else ()
     standings = _standings(connected)
     first = _first_covering(concerning, connected)

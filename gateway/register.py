@@ -17,6 +17,7 @@ from gateway.desired import RoutesRef
 from gateway.envoy.paths import UnsupportedTemplate
 from gateway.envoy.resources import Resource, compile_door, compile_tenant
 from gateway.models import ControlProcess, Deployment, Domain, GatewayNode, Loaded, Receipt
+from gateway.views import USUAL, View
 from tenants import events
 from tenants.models import Event, EventCounter, HostName, Tenant
 from tenants.scope import tenant_scope
@@ -122,13 +123,13 @@ def newest_number(tenant_id: UUID) -> int:
         return EventCounter.objects.values_list("number", flat=True).get()
 
 
-def newest(tenant_id: UUID, routes: RoutesRef | None = None) -> Newest:
+def newest(tenant_id: UUID, routes: RoutesRef | None = None, view: View = USUAL) -> Newest:
     """Read and compile a tenant. Routes that can't be read or compiled are an answer like any other: access goes on without them.
 
     :raises DatabaseError: PostgreSQL does not answer. :raises Tenant.DoesNotExist: no such tenant.
     """
     try:
-        wanted = desired.read(tenant_id, routes=routes)
+        wanted = desired.read(tenant_id, routes=routes, view=view)
         return Newest(wanted, compile_tenant(wanted.tenant))
     except (DatabaseError, Tenant.DoesNotExist):
         raise
@@ -138,7 +139,7 @@ def newest(tenant_id: UUID, routes: RoutesRef | None = None) -> Newest:
         # An unreadable secret, say. What it says may name things that are not the tenant's to read.
         log.exception("The routes of tenant %s can't be compiled.", tenant_id)
         problem = f"Portico can't compile these routes ({type(error).__name__}); its operator finds more in control's log."
-    return Newest(desired.read(tenant_id, routes=[]), None, problem)
+    return Newest(desired.read(tenant_id, routes=[], view=view), None, problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from gateway import rotation
 from gateway.envoy.names import REFUSAL_HEADER, canary_path
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from gateway.rotation import BlastRadius
 from keys import keyring, tokens
 from keys.actions import signing
@@ -62,8 +62,8 @@ def rehearse(tenant_id: UUID, purpose: str, *, by: User | None) -> Rehearsal:
     rotation.wait_for(tenant_id, key)
     with tenant_scope(tenant_id):
         slug = Tenant.objects.values_list("slug", flat=True).get(pk=tenant_id)
-        connected = list(GatewayNode.objects.connected().order_by("name"))
-        away = GatewayNode.objects.filter(revoked_at=None).exclude(pk__in=[node.pk for node in connected])
+        connected = list(GatewayNode.objects.connected().filter(serving()).order_by("name"))
+        away = GatewayNode.objects.filter(serving(), revoked_at=None).exclude(pk__in=[node.pk for node in connected])
         names = list(away.order_by("name").values_list("name", flat=True))
     sample = _sample(tenant_id, slug, key)
     tried = _try(connected, slug, sample, wanted=_VERIFIED[SigningKey.Use(purpose)])

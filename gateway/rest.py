@@ -4,7 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway import receipts
-from gateway.models import Deployment, GatewayNode
+from gateway.models import Deployment, GatewayNode, serving
 from gateway.serializers import GatewayOut, ReceiptOut
 from tenants.rest import TenantRestView
 
@@ -30,7 +30,7 @@ class Gateways(TenantRestView):
         """The gateways, and how each stands to this tenant: in step, on older routes, or closed, with what it refused."""
         alive = set(GatewayNode.objects.connected().values_list("pk", flat=True))
         deployments = {row.node_id: row for row in Deployment.objects.all()}
-        nodes = list(GatewayNode.objects.filter(revoked_at=None).order_by("name"))
+        nodes = list(GatewayNode.objects.filter(serving(), revoked_at=None).order_by("name"))
         for node in nodes:
             node.alive = node.pk in alive  # type: ignore[attr-defined]
             node.deployment = deployments.get(node.pk)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from gateway import configuration
 from gateway.configuration import Configured, Standing
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from gateway.serializers_configuration import ConfigurationOut, ConfiguredOperationOut, ConfiguredOut, ConfiguredVersionOut
 from tenants.rest import TenantRestView
 
@@ -19,7 +19,7 @@ class _OfGateway(TenantRestView):
     access = {"GET": "apis.see_all"}
 
     def standing(self, gateway: str) -> Standing:
-        return configuration.standing(get_object_or_404(GatewayNode, name=gateway, revoked_at=None))
+        return configuration.standing(get_object_or_404(GatewayNode.objects.filter(serving()), name=gateway, revoked_at=None))
 
     def configured(self, gateway: str, api: str, version: str) -> tuple[Standing, Configured]:
         at = self.standing(gateway)

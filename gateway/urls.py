@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gateway import rest, rest_configuration, rest_domains, rest_keys, rest_refusals
+from gateway import rest, rest_configuration, rest_domains, rest_groups, rest_keys, rest_refusals
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
@@ -23,6 +23,7 @@ urlpatterns = [
         rest_configuration.ConfiguredOperations.as_view(),
         name="gateway-configuration-operations",
     ),
+    *rest_groups.urlpatterns,
     path("applications/<uuid:pk>/refusals/", rest_refusals.Refusals.as_view(), name="refusals"),
     path("refusals/<str:request_id>/", rest_refusals.Explained.as_view(), name="refusal"),
     path("domains/", rest_domains.Domains.as_view(), name="domains"),

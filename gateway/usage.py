@@ -22,6 +22,7 @@ from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from apis.actions import operation_uses, quotas, version_days
 from apis.actions.version_days import Outcome
 from gateway import measures, refused_calls
+from gateway.callers import Caller
 from gateway.database import AWAY, first_line, fresh_connection
 from gateway.envoy.names import (
     BLOCKED_PREFIX,
@@ -36,6 +37,7 @@ from gateway.envoy.names import (
     TEST_PREFIX,
 )
 from gateway.envoy.rbac import decided
+from gateway.listening import listen
 from gateway.refused_calls import VIA_UPSTREAM, Refused, called
 from keys import uses
 from tenants.models import Tenant
@@ -220,22 +222,25 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._operations: Operations = Counter()
         self._outcomes: Outcomes = Counter()
         self._granted: Granted = Counter()
+        # At a unix socket who may connect is this user, whose gateways may have begun before they sent a token.
+        self._needs_token = False
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     async def StreamAccessLogs(  # noqa: N802  (the service's name for it)
         self,
         requests: AsyncIterator[als_pb2.StreamAccessLogsMessage],
-        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> als_pb2.StreamAccessLogsResponse:
-        gateway = ""
+        gateway, caller = "", Caller(context, needs_token=self._needs_token)
         async for message in requests:
             gateway = message.identifier.node.id or gateway
+            await caller.insist(gateway, self._ask)
             measures.ENTRIES.inc(len(message.http_logs.log_entry))
             # By one clock, and not by each gateway's.
             quarter = datetime.fromtimestamp(time.time() // QUARTER * QUARTER, UTC)
             for entry in message.http_logs.log_entry:
-                if (caller := caller_of(entry)) is not None:
-                    slug, _, credential = caller
+                if (found := caller_of(entry)) is not None:
+                    slug, _, credential = found
                     self._calls[slug, credential] += 1
                 if (called := operation_of(entry)) is not None:
                     self._operations[called] += 1
@@ -251,7 +256,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE)])
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
-        server.add_insecure_port(address)
+        self._needs_token = not address.startswith("unix:")
+        listen(server, address)
         await server.start()
         log.info("Serving access logs at %s.", address)
         while not stopping.is_set():

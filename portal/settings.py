@@ -164,9 +164,18 @@ GATEWAY_TLS_PORT = int(env("PORTICO_GATEWAY_TLS_PORT", "0"))
 GATEWAY_TLS_PUBLIC_PORT = int(env("PORTICO_GATEWAY_TLS_PUBLIC_PORT", str(GATEWAY_TLS_PORT or 443)))
 GATEWAY_CERT_FILE = env("PORTICO_GATEWAY_CERT_FILE")
 GATEWAY_KEY_FILE = env("PORTICO_GATEWAY_KEY_FILE")
-# grpc addresses of the two gateway services: unix:/path or host:port.
+# grpc addresses of the two gateway services, as gateways know them: unix:/path or host:port, several separated by spaces.
 CONTROL_ADDRESS = env("PORTICO_CONTROL", f"unix:{RUN / 'control.sock'}")
 USAGE_ADDRESS = env("PORTICO_USAGE", f"unix:{RUN / 'usage.sock'}")
+# Where this process listens, when gateways know several addresses of the kind.
+CONTROL_LISTEN = env("PORTICO_CONTROL_LISTEN") or CONTROL_ADDRESS
+USAGE_LISTEN = env("PORTICO_USAGE_LISTEN") or USAGE_ADDRESS
+# TLS of both, in PEM files that may be renewed at any time; with a client CA gateways have to show a certificate of their name.
+CONTROL_CERT_FILE = env("PORTICO_CONTROL_CERT_FILE")
+CONTROL_KEY_FILE = env("PORTICO_CONTROL_KEY_FILE")
+CONTROL_CLIENT_CA_FILE = env("PORTICO_CONTROL_CLIENT_CA_FILE")
+# Without TLS they listen on this machine alone, unless the operator says that nobody else is on that network.
+CONTROL_PLAINTEXT = env("PORTICO_CONTROL_PLAINTEXT", "0") == "1"
 # Where this process tells Prometheus of itself, host:port; "" = nowhere. Each process needs its own.
 METRICS_ADDRESS = env("PORTICO_METRICS")
 # Where traces go over OTLP (http), as http://collector:4318; "" = none are made.

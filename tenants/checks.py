@@ -34,6 +34,10 @@ SHARED = {
     "keys.PlatformHead": "of the platform's chain",
     "gateway.GatewayNode": "a gateway serves many tenants",
     "gateway.ControlProcess": "a control process serves every tenant",
+    "gateway.GatewayGroup": "a group of gateways serves many tenants",
+    "gateway.GroupedNode": "ids only: which gateway is in which group",
+    "gateway.GroupTenant": "ids only: which tenant may use which group",
+    "gateway.GroupUse": "ids only: which tenant has APIs in which group",
     "gateway.Loaded": "ids only: which gateway has asked for which tenant",
     "gateway.Receipt": "numbers only: what a gateway acknowledged",
 }

@@ -29,6 +29,8 @@ GATEWAY_KINDS: dict[str, Change] = {
     "api.cors_changed": Change(Part.ROUTES, gives=True),
     # Some of them give and some take; where nothing passes, it is not said that they are enforced.
     "api.policies_changed": Change(Part.ROUTES, gives=True),
+    # What moves from group to group is given in one place and taken in another.
+    "api.gateways_changed": Change(Part.ROUTES, gives=True),
     "version.prereleased": Change(Part.ROUTES, gives=True),
     "version.published": Change(Part.ROUTES, gives=True),
     "version.deprecated": Change(Part.ROUTES, gives=True),
@@ -277,6 +279,10 @@ PLATFORM_KINDS: frozenset[str] = frozenset(
         "gateway.token_issued",
         "gateway.node_joined",
         "gateway.node_lost",
+        "gateway.groups_changed",
+        "gateway_group.created",
+        "gateway_group.changed",
+        "gateway_group.deleted",
         "login.succeeded",
         "login.refused",
         "login.refresh_reused",

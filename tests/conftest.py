@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from apis.models import api
+from gateway.models import DEFAULT, DEFAULT_NAME
 from keys import oidc, throttle
 from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
 from tenants import middleware, sessions
@@ -75,6 +76,10 @@ def empty_tables() -> None:
         tables = [name for name in connection.introspection.table_names(cursor) if name not in kept]
         cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
         cursor.execute("INSERT INTO tenants_platformcounter (number, digest) VALUES (0, repeat('0', 64))")
+        cursor.execute(
+            "INSERT INTO gateway_gatewaygroup (id, name, description, url, for_all, created_at) VALUES (%s, %s, '', '', true, now())",
+            [DEFAULT, DEFAULT_NAME],
+        )
 
 
 @pytest.fixture(autouse=True)

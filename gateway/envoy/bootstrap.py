@@ -1,13 +1,88 @@
 """What a gateway starts with: who it is, where control and usage are, and the flag without which on-demand loading fails open."""
 
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.envoy.names import CA_SECRET, CONTROL_CLUSTER, USAGE_CLUSTER
+
+# By these names a gateway's own certificate for control, and the authorities of control's, are told in files.
+CLIENT_SECRET, CONTROL_CA_SECRET = "portico_client", "portico_control_ca"  # nosec B105
 
 # Without it Envoy skips the tenant's chain on the very call that loads the tenant (Envoy 1.40; tests/attack proves the cure).
 RUNTIME = {"envoy.reloadable_features.on_demand_vhds_no_recreate_stream": False}
 FIXED_HEAP = "envoy.resource_monitors.fixed_heap"
 TOKEN_METADATA = "authorization"  # nosec B105  (the name of a header)
+
+
+class WrongAddresses(ValueError):  # noqa: N818  (reads as the sentence it is)
+    """Of control or usage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport:
+    """TLS to control and usage. All files lie on the gateway's machine.
+
+    `name` is the one in their certificates, "" for the addresses' own. With `cert_file` the gateway proves itself. `sds_dir` holds the
+    two files that `sds_file` makes: with it certificates and authorities are renewed without a restart, by moving new files there.
+    """
+
+    ca_file: str
+    name: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    sds_dir: str = ""
+
+    def socket(self, addresses: Sequence[str]) -> dict[str, Any]:
+        names = [self.name] if self.name else [host for host in map(_host, addresses) if host]
+        sni = next((each for each in names if not _is_ip(each)), "")
+        matches = [{"san_type": "IP_ADDRESS" if _is_ip(each) else "DNS", "matcher": {"exact": each}} for each in names]
+        common: dict[str, Any] = {
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+            "alpn_protocols": ["h2"],
+        }
+        default = {"match_typed_subject_alt_names": matches} if matches else {}
+        if self.sds_dir:
+            known = {"name": CONTROL_CA_SECRET, "sds_config": self._watched(CONTROL_CA_SECRET)}
+            common["combined_validation_context"] = {"default_validation_context": default, "validation_context_sds_secret_config": known}
+        else:
+            common["validation_context"] = {"trusted_ca": {"filename": self.ca_file}, **default}
+        if self.cert_file and self.sds_dir:
+            own = {"name": CLIENT_SECRET, "sds_config": self._watched(CLIENT_SECRET)}
+            common["tls_certificate_sds_secret_configs"] = [own]
+        elif self.cert_file:
+            common["tls_certificates"] = [_certificate(self.cert_file, self.key_file)]
+        kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+        typed = {"@type": kind, "common_tls_context": common, **({"sni": sni} if sni else {})}
+        return {"name": "envoy.transport_sockets.tls", "typed_config": typed}
+
+    def _watched(self, secret: str) -> dict[str, Any]:
+        return {"path_config_source": {"path": f"{self.sds_dir}/{secret}.json"}, "resource_api_version": "V3"}
+
+    def sds_file(self, secret: str) -> dict[str, Any]:
+        """What lies in `sds_dir` as `<secret>.json` (envoy.service.discovery.v3.DiscoveryResponse)."""
+        if secret == CLIENT_SECRET:
+            told: dict[str, Any] = {"tls_certificate": _certificate(self.cert_file, self.key_file)}
+        else:
+            told = {"validation_context": {"trusted_ca": {"filename": self.ca_file}}}
+        return {"resources": [{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name": secret, **told}]}
+
+
+def _certificate(cert_file: str, key_file: str) -> dict[str, Any]:
+    return {"certificate_chain": {"filename": cert_file}, "private_key": {"filename": key_file}}
+
+
+def _host(address: str) -> str:
+    return "" if address.startswith("unix:") else address.rpartition(":")[0].strip("[]")
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def bootstrap(
@@ -21,15 +96,18 @@ def bootstrap(
     connections: int,
     heap_mb: int = 0,
     address: str = "",
+    transport: Transport | None = None,
 ) -> dict[str, Any]:
     """Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap) as JSON.
 
     :param token: the node's bearer token, sent as gRPC metadata with each stream.
-    :param control: `unix:/path` or `host:port`; usage likewise.
+    :param control: `unix:/path` or `host:port`, several separated by spaces; usage likewise.
     :param admin: the path of a unix socket, for this machine's operator alone.
     :param connections: how many callers may be connected at once; each further one is turned away.
     :param heap_mb: from 95 % of so much memory on, calls are refused; 0 sets no limit.
     :param address: where control may call the gateway to see for itself, `http://host:port`; "" tells it not to.
+    :param transport: TLS of both; None for plain text.
+    :raises WrongAddresses: they can't stand side by side.
     """
     # Envoy's own pauses grow to 30 s, in which a control that is back could revoke nothing.
     again = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"}}
@@ -49,7 +127,7 @@ def bootstrap(
             "cds_config": ads,
         },
         "static_resources": {
-            "clusters": [_cluster(CONTROL_CLUSTER, control), _cluster(USAGE_CLUSTER, usage)],
+            "clusters": [_cluster(CONTROL_CLUSTER, control, transport), _cluster(USAGE_CLUSTER, usage, transport, filters=_sends(token))],
             "secrets": [{"name": CA_SECRET, "validation_context": {"trusted_ca": {"filename": ca_file}}}],
         },
     }
@@ -84,24 +162,66 @@ def _overload(connections: int, heap_mb: int) -> dict[str, Any]:
     }
 
 
-def _cluster(name: str, address: str) -> dict[str, Any]:
+def _cluster(name: str, addresses: str, transport: Transport | None, *, filters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     keepalive = {"interval": "5s", "timeout": "5s"}
-    return {
+    found = addresses.split()
+    options = {"@type": kind, "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": keepalive}}}
+    cluster = {
         "name": name,
-        "type": "STATIC" if address.startswith("unix:") else "STRICT_DNS",
+        "type": _discovery(found),
         "connect_timeout": "1s",
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(address)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(each)}} for each in found]}],
         },
         "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": kind,
-                "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": keepalive}},
-            }
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {**options, **({"http_filters": filters} if filters else {})}
         },
     }
+    if len(found) > 1:
+        cluster |= _SEVERAL
+    if transport is not None:
+        cluster["transport_socket"] = transport.socket(found)
+    return cluster
+
+
+# One that does not answer is left out for a while, so that the next try reaches another; never all of them.
+_SEVERAL = {
+    "lb_policy": "ROUND_ROBIN",
+    "outlier_detection": {
+        "consecutive_5xx": 3,
+        "consecutive_gateway_failure": 2,
+        "enforcing_consecutive_gateway_failure": 100,
+        "interval": "1s",
+        "base_ejection_time": "2s",
+        "max_ejection_time": "10s",
+        "max_ejection_percent": 50,
+    },
+}
+
+
+def _discovery(addresses: Sequence[str]) -> str:
+    """
+    :raises WrongAddresses: none, or sockets beside names.
+    """
+    if not addresses:
+        raise WrongAddresses("No address is given; name one such as control.example:9001.")
+    names = [each for each in addresses if not each.startswith("unix:")]
+    if names and len(names) < len(addresses):
+        raise WrongAddresses("A unix socket can't stand beside a host's name; give addresses of one kind.")
+    return "STRICT_DNS" if names else "STATIC"
+
+
+def _sends(token: str) -> list[dict[str, Any]]:
+    """The token with each access log: the listener, which names the log, comes from control and is every gateway's."""
+    kind = "type.googleapis.com/envoy.extensions.filters.http"
+    header = {"header": {"key": TOKEN_METADATA, "value": f"Bearer {token}"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    mutation = {"@type": f"{kind}.header_mutation.v3.HeaderMutation", "mutations": {"request_mutations": [{"append": header}]}}
+    return [
+        {"name": "envoy.filters.http.header_mutation", "typed_config": mutation},
+        {"name": "envoy.filters.http.upstream_codec", "typed_config": {"@type": f"{kind}.upstream_codec.v3.UpstreamCodec"}},
+    ]
 
 
 def _address(text: str) -> dict[str, Any]:

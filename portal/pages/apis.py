@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -22,8 +21,9 @@ from apis.actions.teams import give_api
 from apis.lint.standing import Choices
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Draft, LintRule, Operation, Plan, Review
 from apis.serializers import VersionIn
-from gateway.models import GatewayNode
-from keys import encryption, tokens
+from gateway import groups
+from gateway.models import GatewayNode, serving
+from keys import encryption
 from keys.models import ProtectedResource
 from portal import markdown
 from portal.forms import PageForm, Text
@@ -60,7 +60,7 @@ def api_page(request: TenantRequest, api: Api, version: str = "") -> str:
 
 
 def address_of(request: TenantRequest, version: ApiVersion) -> str:
-    return f"{tokens.audience(settings.GATEWAY_URL, request.tenant.slug)}/{version.api.slug}/{version.name}"
+    return f"{groups.base_of(version.api)}/{request.tenant.slug}/{version.api.slug}/{version.name}"
 
 
 @tenant_view("apis.see_all")
@@ -315,7 +315,7 @@ def version_publish(request: TenantRequest, api: str, version: str) -> HttpRespo
 
 
 def _what_publishing_does(request: TenantRequest, version: ApiVersion) -> str:
-    gateways = GatewayNode.objects.connected().count()
+    gateways = GatewayNode.objects.connected().filter(serving()).count()
     answers = ngettext(
         "%(many)s gateway answers at %(address)s within a second.", "%(many)s gateways answer at %(address)s within a second.", gateways
     )

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from apis.actions import applications as endings
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from keys.actions import application_life
 from keys.models import Application
 from portal import words
@@ -148,7 +148,7 @@ def _what_deleting_does(application: Application, stops: endings.Stops) -> str:
 
 
 def _at_gateways(application: Application) -> str:
-    many = GatewayNode.objects.connected().count()
+    many = GatewayNode.objects.connected().filter(serving()).count()
     said = ngettext(
         "All calls of %(application)s are refused on %(many)s gateway within a second.",
         "All calls of %(application)s are refused on %(many)s gateways within a second.",

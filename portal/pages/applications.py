@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import questions, subscriptions, versions
 from apis.models import ApiVersion, Subscription
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from keys.actions import applications
 from keys.models import Application, Credential, owned_by
 from portal import words
@@ -215,7 +215,7 @@ def _what_cancelling_does(subscription: Subscription, names: dict[str, Any]) -> 
         case Subscription.Status.SUSPENDED:
             return _("Its calls stay refused. If %(application)s asks for %(api)s again, an approver decides.") % names
         case Subscription.Status.ACTIVE:
-            many = GatewayNode.objects.connected().count()
+            many = GatewayNode.objects.connected().filter(serving()).count()
             said = ngettext(
                 "%(application)s's calls to %(api)s are refused on %(many)s gateway within a second.",
                 "%(application)s's calls to %(api)s are refused on %(many)s gateways within a second.",

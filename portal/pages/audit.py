@@ -90,6 +90,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "api.changed": gettext_lazy("API changed"),
         "api.transferred": gettext_lazy("API's team changed"),
         "api.cors_changed": gettext_lazy("Browser pages that may call it changed"),
+        "api.gateways_changed": gettext_lazy("Gateways of an API changed"),
         "api.policies_changed": gettext_lazy("Policies of an API changed"),
         "api.encryption_key_changed": gettext_lazy("Encryption key changed"),
         "version.created": gettext_lazy("Version begun"),

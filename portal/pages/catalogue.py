@@ -17,7 +17,8 @@ from django.views.decorators.http import require_safe
 from apis import origins, reference
 from apis.examples import is_json
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
-from gateway import domains
+from gateway import domains, groups
+from gateway.models import DEFAULT_NAME
 from keys import tokens
 from keys.models import Application
 from portal import samples
@@ -68,6 +69,7 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
     tab = chosen(request, "tab", [*TABS]) or "overview"
     plans = list(plans_of(request, found))
     owns = "applications.own" in request.permissions
+    addresses = addresses_of(request, found, version)
     mine = own_subscriptions(found, request.user) if owns else []
     context: dict[str, Any] = {
         "api": found,
@@ -78,7 +80,8 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         "begins": any(each.status in ApiVersion.BEGINNING for each in versions),
         "owns": owns,
         "mine": mine,
-        "address": address_of(request, found, version),
+        "address": addresses[0][1],
+        "addresses": addresses,
         "documents": settings.PORTAL_URL + reverse("catalogue-document-json", args=[request.tenant.slug, found.slug, version.name]),
     }
     if tab == "changes":
@@ -88,7 +91,7 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         held = {each.plan for each in mine if each.status in Subscription.OPEN}
         context["going"] = sorted((each for each in held if each.status == Plan.Status.DEPRECATED), key=lambda each: each.pk)
     else:
-        context |= _told(request, found, version, mine, address=context["address"], all_of_it=tab == "reference")
+        context |= _told(request, found, version, mine, at=addresses[0][1], all_of_it=tab == "reference")
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)
     answer = render(request, f"catalogue/{tab}.html", context)
@@ -116,7 +119,17 @@ def chosen_version(request: TenantRequest, versions: list[ApiVersion]) -> ApiVer
 
 def address_of(request: TenantRequest, api: Api, version: ApiVersion) -> str:
     """Where gateways answer."""
-    return f"{domains.address(request.tenant.slug)}/{api.slug}/{quote(version.name)}"
+    return addresses_of(request, api, version)[0][1]
+
+
+def addresses_of(request: TenantRequest, api: Api, version: ApiVersion) -> list[tuple[str, str]]:
+    """Under the tenant's own host first, where it has one; then where the gateways of each of its groups answer, the default one's before
+    others. Each with the host's name, or the group's, before it."""
+    found = sorted(groups.addresses(api), key=lambda each: (each[0] != DEFAULT_NAME, each[0]))
+    bases = [(name, f"{url}/{request.tenant.slug}") for name, url in found]
+    if own := domains.own_address():
+        bases = [(urlsplit(own).hostname or "", own), *bases]
+    return [(name, f"{base}/{api.slug}/{quote(version.name)}") for name, base in bases]
 
 
 def token_url(request: TenantRequest) -> str:
@@ -124,9 +137,7 @@ def token_url(request: TenantRequest) -> str:
     return f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token"
 
 
-def _told(
-    request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, address: str, all_of_it: bool
-) -> dict[str, Any]:
+def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subscription], *, at: str, all_of_it: bool) -> dict[str, Any]:
     """What a version's document says: the operations, the one that was chosen, and a call of it."""
     revision = Revision.objects.defer(*LARGE).get(live_in=version)
     # As rows: there may be thousands, and of most of them only a line is shown.
@@ -146,7 +157,7 @@ def _told(
         "caller": caller,
     }
     if described is not None:
-        told["samples"] = samples.samples(_call(request, address, described, caller))
+        told["samples"] = samples.samples(_call(request, at, described, caller))
     if all_of_it:
         q = sought(request)
         line = Concat("method", Value(" "), "path", Value(" "), "summary")

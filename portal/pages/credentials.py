@@ -21,8 +21,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from apis.models import ApiVersion, Operation, Subscription
-from gateway import domains
-from gateway.models import GatewayNode
+from gateway import domains, groups
+from gateway.models import GatewayNode, serving
 from keys import revocable, tokens
 from keys.actions import credentials
 from keys.actions.credentials import ROLLABLE
@@ -170,7 +170,8 @@ def _call(request: TenantRequest, application: Application, operation: Operation
     token_url, url = f"{tokens.issuer(settings.PORTAL_URL, request.tenant.slug)}/oauth/token", ""
     if operation is not None:
         version = operation.revision.version
-        base = f"{domains.address(request.tenant.slug)}/{version.api.slug}/{version.name}"
+        base = domains.own_address() or f"{groups.base_of(version.api)}/{request.tenant.slug}"
+        base = f"{base}/{version.api.slug}/{version.name}"
         url = samples.address(base, operation.path, path_values={})
     return samples.Call(token_url=token_url, client_id=application.client_id, method="GET", url=url)
 
@@ -210,7 +211,7 @@ def revoke(request: TenantRequest, pk: UUID, credential: UUID) -> HttpResponse:
 def _what_revoking_does(credential: Credential, application: Application) -> str:
     if credential.status not in {Status.ACTIVE, Status.EXPIRING}:
         return _("This credential has ended already.")
-    many = GatewayNode.objects.connected().count()
+    many = GatewayNode.objects.connected().filter(serving()).count()
     said = ngettext(
         "%(application)s's calls with it are refused on %(many)s gateway within a second.",
         "%(application)s's calls with it are refused on %(many)s gateways within a second.",

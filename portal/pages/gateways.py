@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from gateway import receipts
 from gateway.acknowledged import Acknowledged, history_of, newest_of
-from gateway.models import Deployment, GatewayNode, Loaded
+from gateway.models import Deployment, GatewayNode, Loaded, serving
 from portal.words import duration, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.event_kinds import GATEWAY_KINDS
@@ -48,8 +48,8 @@ class Row:
 
 
 def nodes() -> QuerySet[GatewayNode]:
-    """Those that may ask for configuration. They are few, and serve all tenants."""
-    return GatewayNode.objects.filter(revoked_at=None).order_by("name")
+    """Those that serve the tenant in scope. They are few."""
+    return GatewayNode.objects.filter(serving(), revoked_at=None).order_by("name")
 
 
 def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:

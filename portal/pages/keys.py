@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.models.api import time_in_words
 from gateway import receipts, rehearsal, rotation
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from gateway.receipts import Receipt
 from gateway.rotation import BlastRadius
 from keys import tokens
@@ -376,8 +376,8 @@ def _at_stake(key: SigningKey) -> dict[str, Any]:
     """What a page says before a key is given up."""
     policy = TokenPolicy.objects.get()
     behind = rotation.blast_radius(key)
-    connected = list(GatewayNode.objects.connected().values_list("pk", flat=True))
-    away = GatewayNode.objects.filter(revoked_at=None).exclude(pk__in=connected).order_by("name")
+    connected = list(GatewayNode.objects.connected().filter(serving()).values_list("pk", flat=True))
+    away = GatewayNode.objects.filter(serving(), revoked_at=None).exclude(pk__in=connected).order_by("name")
     return {
         "key": key,
         "short": short(key),

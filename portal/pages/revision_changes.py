@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 from apis.differences import Change, Differences, Level, Operation
 from apis.models import ApiVersion, Revision
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 
 # So many operations are named in a question.
 NAMED = 3
@@ -95,7 +95,7 @@ def what_it_does(revision: Revision, found: Differences) -> str:
 def _disappear(found: Differences, revision: Revision) -> str:
     if not found.removed:
         return ""
-    gateways = GatewayNode.objects.connected().count()
+    gateways = GatewayNode.objects.connected().filter(serving()).count()
     many = len(found.removed)
     where = ngettext("on %(gateways)s gateway within a second", "on %(gateways)s gateways within a second", gateways)
     if not gateways:

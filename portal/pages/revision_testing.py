@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.http import HttpResponse
 from django.urls import path
 from django.utils.translation import gettext as _
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from apis.actions import testing
 from apis.models import ApiVersion, Operation, Revision, Subscription
 from apis.models.api import time_in_words
-from keys import tokens
+from gateway import groups
 from keys.models import Application
 from portal import samples
 from portal.forms import PageForm
@@ -48,7 +47,7 @@ def tests_of(request: TenantRequest, version: ApiVersion, revisions: Sequence[Re
         return {}
     reads = Operation.objects.filter(revision__in=open_ones, method="GET").order_by("revision", "path").distinct("revision")
     paths = dict(reads.values_list("revision", "path"))
-    base = f"{tokens.audience(settings.GATEWAY_URL, request.tenant.slug)}/{version.api.slug}"
+    base = f"{groups.base_of(version.api)}/{request.tenant.slug}/{version.api.slug}"
     return {each.pk: _test(each, f"{base}/{each.test_segment}", paths.get(each.pk, "/")) for each in open_ones}
 
 

@@ -17,7 +17,7 @@ from apis.actions import quotas
 from apis.actions import subscriptions as actions
 from apis.models import ChangeRequest, Subscription
 from gateway import receipts
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from gateway.receipts import Receipt
 from portal.forms import OptionalReasonForm, PageForm, ReasonForm
 from portal.kept import given
@@ -242,7 +242,7 @@ def _what_cancelling_does(subscription: Subscription) -> str:
 
 
 def _at_gateways(nowhere: str, somewhere: Callable[[int], str], subscription: Subscription) -> str:
-    many = GatewayNode.objects.connected().count()
+    many = GatewayNode.objects.connected().filter(serving()).count()
     return (somewhere(many) if many else nowhere) % {**_names(subscription), "n": many}
 
 

@@ -27,6 +27,7 @@ from portal.pages import (
     expiries,
     gallery,
     gateway_configuration,
+    gateway_groups,
     gateways,
     identity_provider,
     imports,
@@ -87,6 +88,9 @@ MODULES = (
     all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
     settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, refused,
+    gateway_configuration, gateway_groups,
+    gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
+    settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,
     inbox, platform_mails, policies, sources, approval_rules, webhooks,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

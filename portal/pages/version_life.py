@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.actions import publishing, versions
 from apis.models import LIVE_LARGE, ApiVersion, BrownOut
-from gateway.models import GatewayNode
+from gateway.models import GatewayNode, serving
 from portal import words
 from portal.forms import PageForm, ReasonForm, Text
 from portal.kept import given
@@ -153,7 +153,7 @@ def version_block(request: TenantRequest, api: str, version: str) -> HttpRespons
 
 
 def _within_a_second() -> str:
-    many = GatewayNode.objects.connected().count()
+    many = GatewayNode.objects.connected().filter(serving()).count()
     if not many:
         return _("No gateway is connected; each learns it when it connects.")
     said = ngettext("%(many)s gateway obeys within a second.", "%(many)s gateways obey within a second.", many)

@@ -131,6 +131,7 @@ NEEDS: dict[str, str | None] = {
     "console-webhook-redeliver-failed": "webhooks.manage", "console-webhook-delivery": "webhooks.manage",
     "console-webhook-delivery-redeliver": "webhooks.manage", "console-webhook-delivery-give-up": "webhooks.manage",
     "console-settings": "settings.manage", "console-settings-categories": "settings.manage",
+    "console-api-gateways": "apis.publish",
     "console-api-placing": "apis.publish", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
     "console-settings-domains": "settings.manage", "console-settings-domain": "settings.manage",
     "console-settings-domain-new": "settings.manage", "console-settings-domain-certificate": "settings.manage",

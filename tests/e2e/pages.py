@@ -67,6 +67,8 @@ NO_PAGES = {
     "platform-tenants-resume": "a question like others, of a tenant that is suspended",
     "platform-person-close": "a question like others, of a person whom only the page names",
     "platform-person-open": "likewise",
+    "platform-gateway-group-delete": "a question like others, of a group that somebody made",
+    "platform-gateway-place": "a form like the one of an API's groups, of a gateway that only the page names",
 }
 
 
@@ -227,6 +229,7 @@ def places(world: World) -> list[Place]:
         Place("console-api-question-new", f"{c}/apis/payments/questions/new/", PAM),
         Place("console-api-question-edit", f"{c}/apis/payments/questions/cards/edit/", PAM),
         Place("console-api-question-remove", f"{c}/apis/payments/questions/cards/remove/", PAM),
+        Place("console-api-gateways", f"{c}/apis/orders/gateways/", PAM),
         Place("console-api-policies", f"{c}/apis/orders/policies/", PAM),
         Place("console-api-version-new", f"{c}/apis/orders/add-version/", PAM),
         Place("console-api-version-publish", f"{c}/apis/customers/v1/publish/", PAM),
@@ -338,6 +341,9 @@ def places(world: World) -> list[Place]:
         Place("platform-tenants-erased", "/platform/erased/", OLGA),
         Place("platform-people", "/platform/people/", OLGA),
         Place("platform-gateways", "/platform/gateways/", OLGA),
+        Place("platform-gateway-groups", "/platform/gateway-groups/", OLGA),
+        Place("platform-gateway-group-new", "/platform/gateway-groups/new/", OLGA),
+        Place("platform-gateway-group-edit", "/platform/gateway-groups/00000000-0000-0000-0000-000000000001/", OLGA),
         Place("platform-mails", "/platform/mails/", OLGA),
         Place("platform-health", "/platform/health/", OLGA),
         Place("platform-jobs", "/platform/jobs/", OLGA),

@@ -27,7 +27,7 @@ from apis.balancing import HealthCheck
 from apis.openapi import METHODS
 from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, rbac, routes
-from gateway.envoy.bootstrap import bootstrap
+from gateway.envoy.bootstrap import Transport, bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, NEEDED, PASSED, TOKEN_ID
 from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant, compile_tls_listener
@@ -214,6 +214,18 @@ def files() -> dict[str, str]:
         connections=10_000,
         address="http://gateway.example",
     )
+    secure = bootstrap(
+        node="gateway-1",
+        token="a-token",
+        control="control-1.example:9001 control-2.example:9001",
+        usage="192.0.2.7:9002",
+        admin="/run/portico/admin.sock",
+        ca_file="/etc/ssl/ca.pem",
+        connections=10_000,
+        transport=Transport(
+            ca_file="/etc/portico/ca.pem", cert_file="/etc/portico/own.pem", key_file="/etc/portico/own.key", sds_dir="/etc/portico"
+        ),
+    )
     tls, own = compile_tls_listener(
         port=8443,
         address="127.0.0.1",
@@ -228,6 +240,7 @@ def files() -> dict[str, str]:
     return {
         **{f"{name}.textproto": text for name, text in texts.items()},
         "bootstrap.json": json.dumps(started, indent=2) + "\n",
+        "bootstrap-tls.json": json.dumps(secure, indent=2) + "\n",
     }
 
 

@@ -36,7 +36,7 @@ from apis.models import (
     Subscription,
     VersionDay,
 )
-from gateway.models import Deployment, GatewayNode, Refusal
+from gateway.models import DEFAULT, ApiGroup, Deployment, GatewayNode, Refusal
 from keys.actions.identity_providers import change_provider
 from keys.models import (
     Application,
@@ -123,6 +123,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     identity = Identity.objects.create(issuer=issuer, subject="1", user=owner)
     team = make.team(owner)
     ApiTeam.objects.create(api=api, team=team)
+    ApiGroup.objects.create(api=api, group_id=DEFAULT)
     PlanTeam.objects.create(plan=plan, team=team)
     request_forms.set_form(api, [FormQuestion("why-" + owner.name.lower(), "Why?", required=False)], by=admin)
     role = CustomRole.objects.create(name="Readers", permissions=["apis.see_published"])

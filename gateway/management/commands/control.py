@@ -12,4 +12,4 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_: Any, **__: Any) -> None:
-        serve(lambda address, stopping: Control().run(address, stopping), settings.CONTROL_ADDRESS)
+        serve(lambda address, stopping: Control().run(address, stopping), settings.CONTROL_LISTEN)

@@ -1,14 +1,15 @@
 import json
 import ssl
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from gateway.envoy.bootstrap import bootstrap
+from gateway.envoy.bootstrap import CLIENT_SECRET, CONTROL_CA_SECRET, Transport, WrongAddresses, bootstrap
 from gateway.register import issue_node_token
 
 
@@ -22,19 +23,50 @@ class Command(BaseCommand):
         parser.add_argument("--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin")
         parser.add_argument("--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams")
 
-    def handle(self, *_: Any, node: str, address: str, admin: str, ca_file: str, **__: Any) -> None:
-        whole = bootstrap(
-            node=node,
-            token=issue_node_token(node, address=address),
+        tls = parser.add_argument_group("TLS to control and usage; all files lie on the gateway's machine")
+        tls.add_argument("--control-ca-file", default="", help="authorities of their certificates; with it TLS is used")
+        tls.add_argument("--control-name", default="", help="the name in their certificates, where it is not the addresses'")
+        tls.add_argument("--cert-file", default="", help="the gateway's own certificate, which names it")
+        tls.add_argument("--key-file", default="", help="and its key")
+        tls.add_argument("--sds-dir", default="", help="where --sds-file's output lies; then certificates are renewed without a restart")
+        tls.add_argument("--sds-file", choices=[CLIENT_SECRET, CONTROL_CA_SECRET], help="print this file of --sds-dir, and no bootstrap")
+
+    def handle(self, *_: Any, node: str, address: str, admin: str, ca_file: str, sds_file: str | None, **given: Any) -> None:
+        transport = _transport(given)
+        if sds_file:
+            if transport is None or (sds_file == CLIENT_SECRET and not transport.cert_file):
+                raise CommandError("Name the files that it leads to, with --control-ca-file, --cert-file and --key-file.")
+            self.stdout.write(json.dumps(transport.sds_file(sds_file), indent=2))
+            return
+        try:
+            # Before a token is issued: the one from before would end for nothing.
+            whole = self._bootstrap("", node=node, address=address, admin=admin, ca_file=ca_file, transport=transport)
+        except WrongAddresses as wrong:
+            raise CommandError(str(wrong)) from None
+        token = issue_node_token(node, address=address)
+        whole = self._bootstrap(token, node=node, address=address, admin=admin, ca_file=ca_file, transport=transport)
+        self.stdout.write(json.dumps(whole, indent=2))
+
+    def _bootstrap(self, token: str, **given: Any) -> dict[str, Any]:
+        return bootstrap(
+            token=token,
             control=settings.CONTROL_ADDRESS,
             usage=settings.USAGE_ADDRESS,
-            admin=admin,
-            ca_file=ca_file,
             connections=settings.GATEWAY_CONNECTIONS,
             heap_mb=settings.GATEWAY_HEAP_MB,
-            address=address,
+            **given,
         )
-        self.stdout.write(json.dumps(whole, indent=2))
+
+
+def _transport(given: Mapping[str, str]) -> Transport | None:
+    names = ("cert_file", "key_file", "sds_dir")
+    if not given["control_ca_file"]:
+        if any(given[name] for name in (*names, "control_name")):
+            raise CommandError("TLS begins with --control-ca-file: without it nobody knows whom the gateway talks to.")
+        return None
+    if bool(given["cert_file"]) != bool(given["key_file"]):
+        raise CommandError("A certificate and its key go together: name both --cert-file and --key-file.")
+    return Transport(ca_file=given["control_ca_file"], name=given["control_name"], **{name: given[name] for name in names})
 
 
 def own_address() -> str:
