@@ -35,6 +35,7 @@ SHARED = {
     "gateway.ControlProcess": "a control process serves every tenant",
     "gateway.Loaded": "ids only: which gateway has asked for which tenant",
     "gateway.Receipt": "numbers only: what a gateway acknowledged",
+    "gateway.UsageFreshness": "numbers only: how far a usage process has written",
 }
 
 
