@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import Sum
 from envoy.service.accesslog.v3 import als_pb2
 
+from apis import origins
 from gateway.envoy.names import RBAC
 from gateway.latency import BUCKETS
 from gateway.models import OTHER_OPERATIONS, UsageFreshness, UsageMinute, UsageOpenHour
@@ -306,6 +308,9 @@ def test_all_calls_are_in_the_tables_within_five_seconds(gateway: Gateway, upstr
         gateway.call(shop.path(), method="PATCH"),
         gateway.call(f"/{shop.slug}/nothing/at/all"),
     ]
+    preflight = [("origin", origins.of_address(settings.PORTAL_URL)), ("access-control-request-method", "GET")]
+    answer = gateway.call(shop.path(), method="OPTIONS", headers=preflight)
+    assert (answer.status, answer.code) == (200, "")
     assert [each.code for each in answers] == [
         "SUBSCRIPTION_REQUIRED", "TOKEN_MISSING", "TOKEN_INVALID", "", "RATE_LIMITED",
         "NO_SUCH_ROUTE", "METHOD_NOT_ALLOWED", "NO_SUCH_ROUTE",
