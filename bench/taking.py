@@ -41,7 +41,7 @@ def take() -> int:
     figures: dict[str, Any] = {"reading and counting, µs of a core a call": reading, **streamed(messages)}
     figures["goal, µs of a core a call"] = GOAL_US
     report("intake", figures)
-    return figures["the process, µs of a core a call"] > GOAL_US or figures["calls"] != figures["counted"]
+    return int(figures["the process, µs of a core a call"] > GOAL_US or figures["calls"] != figures["counted"])
 
 
 def streamed(messages: list[als_pb2.StreamAccessLogsMessage]) -> dict[str, Any]:

@@ -255,6 +255,14 @@ def test_what_postgresql_will_not_have_is_lost_and_keeps_nobody_waiting(cast: Ca
     assert (written.lost, written.waiting, total(cast.globex)) == (2, {}, 1)
 
 
+def test_a_tenant_that_goes_meanwhile_leaves_no_counts_behind(cast: Cast, now: int) -> None:
+    """Between its being looked up and its counts being written it was erased; no foreign key would say so."""
+    gone = UUID(int=9)
+    assert writing._write_for(gone, counted(told(), minute=now).kinds) == set()
+    with tenant_scope(gone):
+        assert not UsageMinute.objects.exists()
+
+
 def test_how_far_a_process_has_written_and_what_it_lost(db: None) -> None:
     process, at = UUID(int=1), datetime(2026, 11, 29, tzinfo=UTC)
     freshness.tell(process, started_at=at, written_until=at, waiting=0, lost=2)
