@@ -14,10 +14,10 @@ from gateway.latency import percentile
 from gateway.models import UsageDay, UsageHour, UsageMinute, UsageOpenHour
 from gateway.usage import days, rolling
 from tenants import due
-from tenants.models import Due, Tenant, TenantSettings
+from tenants.models import Due, Event, Tenant, TenantSettings
 from tenants.scope import tenant_scope
 from tests import make
-from tests.conftest import Cast
+from tests.conftest import Cast, Rest, base
 from tests.live import stays
 
 HOUR = timedelta(hours=1)
@@ -173,6 +173,22 @@ def test_a_tenant_without_rows_is_asked_no_more(cast: Cast) -> None:
         due.expect(rolling.PRUNE_JOB, NOON)
     assert rolling.prune_all() == 1
     assert not Due.objects.filter(job=rolling.PRUNE_JOB).exists()
+
+
+def test_ada_says_over_rest_how_long(in_acme: Cast, rest: Rest, settings: Any) -> None:
+    address = f"{base(in_acme.acme)}/settings/"
+    assert rest(in_acme.ada).get(address).json()["usage_minutes_days"] == 30
+    assert rest(in_acme.ada).patch(address, {"usage_minutes_days": 2, "usage_days": 800}, format="json").status_code == 200
+    kept = TenantSettings.objects.get()
+    assert (kept.usage_minutes_days, kept.usage_days) == (2, 800)
+    assert Event.objects.get(kind="tenant.changed").data["was"] == {"usage_minutes_days": 30, "usage_days": 400}
+    for wrong in (0, 1, 91, -1, 99_999, "long", None):
+        response = rest(in_acme.ada).patch(address, {"usage_minutes_days": wrong}, format="json")
+        assert (response.status_code, set(response.json()["errors"])) == (422, {"usage_minutes_days"}), wrong
+    # The operator allows less by now: nobody who changes something else is asked.
+    settings.USAGE_MOST_DAYS = 100
+    assert rest(in_acme.ada).patch(address, {"mfa_required": False, "usage_minutes_days": 3}, format="json").status_code == 200
+    assert rest(in_acme.ada).patch(address, {"usage_days": 101}, format="json").status_code == 422
 
 
 def test_nobody_keeps_more_than_the_platform_does(cast: Cast, settings: Any) -> None:
