@@ -2,14 +2,16 @@ from celery import shared_task
 from django.core.management import call_command
 
 from gateway import domain_checks, domains, erasing, pruning, rotation
+from gateway.usage import days, freshness, rolling
 from tenants import due, throttle
 
 
 @shared_task
 def prune() -> None:
-    """What has had its time: sign-in counts, sessions that ended, receipts that newer ones cover."""
+    """What has had its time: sign-in counts, sessions that ended, receipts that newer ones cover, usage processes that ended."""
     throttle.prune()
     pruning.prune_receipts()
+    freshness.prune()
     call_command("flushexpiredtokens")
     call_command("clearsessions")
 
@@ -32,3 +34,18 @@ def check_domains() -> int:
 @shared_task
 def warn_domains() -> int:
     return due.run(domains.WARN_JOB, domains.warn)
+
+
+@shared_task
+def turn_usage_days() -> int:
+    return days.turn()
+
+
+@shared_task
+def roll_up_usage() -> int:
+    return rolling.roll_up_all()
+
+
+@shared_task
+def prune_usage() -> int:
+    return rolling.prune_all()

@@ -10,17 +10,21 @@ _HERS = "tenant_id = NULLIF(current_setting('portico.tenant_id', true), '')::uui
 _MINE = "user_id = (SELECT NULLIF(current_setting('portico.user_id', true), '')::uuid)"
 
 
-def enable_rls(table: str) -> RunSQL:
-    """Force row security on a tenant table, with one policy for reading and writing, and make it a possible parent of `same_tenant`."""
+def enable_rls(table: str, *, parent: bool = True) -> RunSQL:
+    """Force row security on a tenant table, with one policy for reading and writing.
+
+    :param parent: make it a possible parent of `same_tenant`; a partitioned table can be none.
+    """
+    constraint = f"{table}_tenant_id_id"
     return RunSQL(
         f"""
         ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
         ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
         CREATE POLICY tenant_only ON {table} USING ({_HERS}) WITH CHECK ({_HERS});
-        ALTER TABLE {table} ADD CONSTRAINT {table}_tenant_id_id UNIQUE (tenant_id, id);
+        {f"ALTER TABLE {table} ADD CONSTRAINT {constraint} UNIQUE (tenant_id, id);" if parent else ""}
         """,
         f"""
-        ALTER TABLE {table} DROP CONSTRAINT {table}_tenant_id_id;
+        {f"ALTER TABLE {table} DROP CONSTRAINT {constraint};" if parent else ""}
         DROP POLICY tenant_only ON {table};
         ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY;
         ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;

@@ -1,10 +1,11 @@
 """Factories: functions with sensible silence, through the product's own actions. `make.subscription(status="active")` builds the rest."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -12,7 +13,8 @@ from apis import lint, openapi
 from apis.actions import dates, drafts, plans, publishing, subscriptions, versions
 from apis.models import Api, ApiVersion, Draft, Plan, Subscription
 from gateway import domains
-from gateway.models import Domain
+from gateway.latency import BUCKETS, LATENCY_BOUNDS_MS
+from gateway.models import Domain, UsageHour, UsageMinute
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing, webhooks
 from keys.models import Application, Credential, Webhook
@@ -249,3 +251,19 @@ def webhook(url: str = "http://127.0.0.1:9/hooks", *, by: User | None = None, **
     """One of every kind there is; and its secret."""
     fields = {"name": f"Webhook {next(_numbers)}", "kinds": FAMILIES, **fields}
     return webhooks.create(url=url, by=by or somebody(Role.ADMIN), **fields)
+
+
+def usage(calls: int = 1, *, at: datetime | None = None, ms: int = 40, of: Any = UsageMinute, **key: Any) -> Any:
+    """Calls that were answered within as many milliseconds each; what else tells them apart is named as the model's fields are.
+
+    :param at: in the minute, hour or day, now by default. :param of: UsageMinute, UsageHour or UsageDay.
+    """
+    start = (at or timezone.now()).astimezone(UTC).replace(second=0, microsecond=0)
+    if of is not UsageMinute:
+        start = start.replace(minute=0) if of is UsageHour else start.replace(hour=0, minute=0)
+    histogram = [0] * BUCKETS
+    histogram[sum(bound <= ms for bound in LATENCY_BOUNDS_MS)] = calls
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gateway_usage_day(%s)", [start.date()])
+    measured = {"calls": calls, "bytes_in": 100 * calls, "bytes_out": 1_000 * calls, "duration_ms_sum": ms * calls, "histogram": histogram}
+    return of.objects.create(at=start, **{"status_class": 2, **measured, **key})

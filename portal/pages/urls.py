@@ -86,11 +86,9 @@ MODULES = (
     subscriptions, quotas, subscription_dates, change_requests, apis,
     api_placing, version_life, wizard, designing, revisions, revision_testing, reviews, imports, lint, plans, plan_life, plan_audience,
     all_applications,
-    gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
-    settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals, refused,
-    gateway_configuration, gateway_groups,
-    gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
-    settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,
+    gateway_configuration, gateway_groups, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers,
+    service_accounts, settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
+    receipts, refusals, refused,
     inbox, platform_mails, policies, sources, approval_rules, webhooks,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

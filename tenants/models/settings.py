@@ -34,6 +34,9 @@ class TenantSettings(TenantModel):
     approval_by_people = models.BooleanField(default=True)
     # Whether people approve new applications before these get anything.
     applications_need_approval = models.BooleanField(default=False)
+    # For how many days counts of calls are kept: those of minutes, and those of hours and days.
+    usage_minutes_days = models.PositiveSmallIntegerField(default=30)
+    usage_days = models.PositiveSmallIntegerField(default=400)
 
     class Meta:
         verbose_name = "tenant settings"

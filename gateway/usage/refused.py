@@ -1,4 +1,4 @@
-"""The calls that gateways refused: read from their access logs, and kept so that each can be explained.
+"""The calls that gateways refused, kept so that each can be explained.
 
 Of each application the last 200, and as many of those that were nobody's: of which nothing that came with them was verified.
 """
@@ -14,22 +14,20 @@ from uuid import UUID
 from django.db import DatabaseError, connection
 from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
-from google.protobuf import struct_pb2, wrappers_pb2
+from google.protobuf import struct_pb2
 
 from gateway.database import AWAY, first_line
-from gateway.envoy.names import BLOCKED_PREFIX, BROWN_OUT_PREFIX, CALLED, CLAIMS, DOOR, JWT, KEY_HEADER, OPERATION_PREFIX, REFUSAL_HEADER
+from gateway.envoy.names import CLAIMS, JWT
 from gateway.models import KEPT, Refusal
+from gateway.usage.calls import Call, operation_name
 from keys.models import Application
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
 
-# What Envoy says of an answer that the upstream gave, whatever that bears.
-VIA_UPSTREAM = "via_upstream"
 # Of what a token lists, so much is kept: who signs tokens wrote it, but who asked for one chose.
 _MOST_LISTED = 50
-_OPERATIONS = (OPERATION_PREFIX, BLOCKED_PREFIX, BROWN_OUT_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,56 +50,28 @@ class Refused:
     details: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What a verified access token or API key says: whose it is, of which credential, and for what."""
-
-    client_id: str
-    credential: str
-    scopes: tuple[str, ...]
-    audience: tuple[str, ...]
-
-
-def read(entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> Refused | None:
-    """The refusal in an access-log entry; None if it was none, or names no tenant."""
-    code = entry.response.response_headers.get(REFUSAL_HEADER, "")
-    if not code or entry.response.response_code_details == VIA_UPSTREAM:
-        return None
-    path, common, said = path_of(entry), entry.common_properties, verified(entry)
-    slug = path.split("/")[1:2]
+def refusal_of(call: Call, entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> Refused | None:
+    """The refusal of a call; None if it was none, or names no tenant."""
+    metadata = entry.common_properties.metadata.filter_metadata
     # What was verified is its tenant's whose chain did so, and that is told by the path that the chain remembered alone.
-    if not slug or not slug[0] or (said is not None and not called(entry)):
+    if not call.code or not call.slug or (not call.verified and JWT in metadata and CLAIMS in metadata[JWT].fields):
         return None
-    prefix = next((each for each in _OPERATIONS if common.route_name.startswith(each)), None)
+    claims = metadata[JWT].fields[CLAIMS].struct_value.fields if call.verified else {}
     return Refused(
-        slug=slug[0][:40],
-        client_id=said.client_id if said else "",
-        at=common.start_time.ToDatetime(tzinfo=UTC),
+        slug=call.slug,
+        client_id=call.client_id,
+        at=entry.common_properties.start_time.ToDatetime(tzinfo=UTC),
         request_id=entry.request.request_id[:64],
-        code=code[:40],
-        status=entry.response.response_code.value,
+        code=call.code,
+        status=call.status,
         method=base_pb2.RequestMethod.Name(entry.request.request_method)[:10],
-        path=path[:500],
+        path=call.path,
         gateway=gateway[:80],
-        operation=common.route_name.removeprefix(prefix)[:200] if prefix else "",
-        credential=said.credential if said else "",
-        scopes=said.scopes if said else (),
-        audience=said.audience if said else (),
-        details=entry.response.response_code_details[:300],
-    )
-
-
-def verified(entry: accesslog_pb2.HTTPAccessLogEntry) -> Verified | None:
-    """None where no access token and no API key was verified."""
-    metadata = entry.common_properties.metadata.filter_metadata.get(JWT)
-    if metadata is None or CLAIMS not in metadata.fields:
-        return None
-    claims = metadata.fields[CLAIMS].struct_value.fields
-    return Verified(
-        client_id=claims["sub"].string_value[:40],
-        credential=claims["jti" if KEY_HEADER in metadata.fields else "cid"].string_value[:40],
+        operation=operation_name(call.route),
+        credential=call.credential,
         scopes=_texts(claims, "scope"),
         audience=_texts(claims, "aud"),
+        details=call.details[:300],
     )
 
 
@@ -112,26 +82,6 @@ def _texts(claims: Mapping[str, struct_pb2.Value], name: str) -> tuple[str, ...]
         return ()
     found = [each.string_value for each in value.list_value.values] if value.HasField("list_value") else [value.string_value]
     return tuple(each[:200] for each in found[:_MOST_LISTED] if each)
-
-
-def path_of(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
-    """The path as it was called: the entry's own is the upstream's once the router ran. Never the query, which may hold secrets."""
-    return (called(entry) or entry.request.path).partition("?")[0]
-
-
-def called(entry: accesslog_pb2.HTTPAccessLogEntry) -> str:
-    """The path that the chain remembered when it had verified the call, as it is under the gateway's names; "" before."""
-    found, (slug, _, host) = _kept(entry, CALLED), _kept(entry, DOOR).partition(" ")
-    # At a host of the tenant's own the path has no slug.
-    return f"/{slug}{found}" if found and host not in {"", "-"} else found
-
-
-def _kept(entry: accesslog_pb2.HTTPAccessLogEntry, name: str) -> str:
-    value = wrappers_pb2.StringValue()
-    kept = entry.common_properties.filter_state_objects.get(name)
-    if kept is not None:
-        kept.Unpack(value)
-    return value.value
 
 
 def store(refusals: Sequence[Refused]) -> list[Refused]:
