@@ -18,9 +18,23 @@ from gateway import register
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
 from gateway.canary import Canary, Probe
+from gateway.clocks import Clocks
 from gateway.database import AWAY, Database, forever
-from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope
+from gateway.draining import Doors
+from gateway.envoy import versions
+from gateway.envoy.names import OWN
+from gateway.envoy.resources import (
+    LISTENER,
+    ROUTES,
+    SCOPE,
+    SECRET,
+    Resource,
+    compile_listener,
+    compile_ready_scope,
+    compile_scope,
+)
 from gateway.keeper import Keeper
+from gateway.nodes import NOTICE
 from gateway.register import NodeId
 from tenants.events import CHANNEL
 
@@ -28,6 +42,7 @@ log = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
+CLOCK_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 10.0
 # What a gateway says of itself and asks for; what it is sent may be larger.
 MAX_REQUEST = 8 * 1024 * 1024
@@ -42,8 +57,12 @@ class Node:
     address: str
     stream: Stream
     task: asyncio.Task[Any]
+    doors: Doors
     keepers: dict[str, Keeper] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    # Tenants that were behind at the last heartbeat, and those that the database knows of.
+    lagging: set[UUID] = field(default_factory=set)
+    noted: set[UUID] = field(default_factory=set)
 
 
 class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
@@ -56,14 +75,20 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.slugs: dict[UUID, str] = {}
         self.database = Database()
         self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
-        self._scopes: dict[str, Resource] = {}
+        self._scopes: dict[str, Resource] = {OWN: compile_ready_scope()}
         self._probe = probe or Canary()
+        self._clocks = Clocks()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         """Serve ADS at `address` until `stopping` is set."""
         self._add_tenants(await self.database.insist(register.tenants))
-        for loop, every in ((self._listen, 1.0), (self._heartbeat, HEARTBEAT_SECONDS), (self.reconcile, RECONCILE_SECONDS)):
+        for loop, every in (
+            (self._listen, 1.0),
+            (self._heartbeat, HEARTBEAT_SECONDS),
+            (self.reconcile, RECONCILE_SECONDS),
+            (self._read_clocks, CLOCK_SECONDS),
+        ):
             self._spawn(forever(loop, every=every), self._tasks)
         sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
         # A gateway that vanished without a word is noticed by its silence.
@@ -116,6 +141,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
 
     async def _heard(self, payload: str) -> None:
         tenant, _, urgency = payload.partition(" ")
+        if tenant == NOTICE:
+            self._spawn(self._look_after_nodes(), self._tasks)
+            return
         try:
             tenant_id = UUID(tenant)
         except ValueError:
@@ -168,12 +196,35 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             self._send(node, SCOPE, missing)
 
     async def _heartbeat(self) -> None:
-        """Say that this process and its gateways live; a gateway that has joined elsewhere since is let go here."""
+        await self._look_after_nodes()
+        for node in list(self.nodes.values()):
+            await self._note_behind(node)
+
+    async def _look_after_nodes(self) -> None:
+        """Say that this process and its gateways live. One that has joined elsewhere since, or whose credential has ended, is let go here;
+        one that drains, or does so no more, is told."""
         streams = {node.id: node.node.pk for node in self.nodes.values()}
         kept = await self.database.ask(register.heartbeat, self.id, streams)
         for stream_id in streams.keys() - kept:
             if stream_id in self.nodes:
                 self._let_go(self.nodes[stream_id])
+        for stream_id, closes_in in (await self.database.ask(register.draining, kept)).items():
+            if stream_id in self.nodes:
+                self.nodes[stream_id].doors.set(closes_in)
+
+    async def _note_behind(self, node: Node) -> None:
+        """What was behind at the last heartbeat, too: a push that is under way is no drift."""
+        behind = {keeper.board.tenant_id for keeper in node.keepers.values() if keeper.is_behind}
+        drift, node.lagging = behind & node.lagging, behind
+        if drift != node.noted:
+            await self.database.ask(register.note_behind, node.node, drift)
+            node.noted = drift
+
+    async def _read_clocks(self) -> None:
+        for node in list(self.nodes.values()):
+            ahead = await self._clocks(node.address) if node.address else None
+            if ahead is not None:
+                await self.database.ask(register.note_clock, node.node.pk, ahead)
 
     # Gateways
 
@@ -190,7 +241,14 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             node_id = await self.database.ask(register.authenticate, _authorization(context), facts.name)
             if node_id is None:
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts.name}”.")
-            await self.database.ask(register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version)
+            if not versions.is_supported(facts.version):
+                await self.database.ask(register.version_refused, node_id, facts.version)
+                log.warning("Gateway %s is refused: Envoy %s; supported %s.", facts.name, facts.version, versions.supported())
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, versions.refusal(facts.version))
+            await self.database.ask(
+                register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version, control=self.id
+            )
+            closes_in = (await self.database.ask(register.draining, [stream_id])).get(stream_id)
         except AWAY:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "PostgreSQL does not answer.")
         for other in [other for other in self.nodes.values() if other.node == node_id]:
@@ -198,16 +256,18 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         task = asyncio.current_task()
         assert task is not None
         stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[stream_id], *asked))
-        await self._serve(Node(stream_id, node_id, facts.address, stream, task), first, requests)
+        doors = Doors(node_id, stream, stream_id, self.database, closes_in)
+        await self._serve(Node(stream_id, node_id, facts.address, stream, task, doors), first, requests)
 
     def _let_go(self, node: Node) -> None:
         """One stream per gateway, the newest: receipts count gateways by name, and could speak for one of two only."""
-        log.warning("Gateway %s has joined again; its older stream ends. Each gateway needs a name of its own.", node.node.name)
+        log.warning("A stream of gateway %s ends: a newer one has begun, or its credential has ended.", node.node.name)
         node.task.cancel()
 
     async def _serve(self, node: Node, first: Request, requests: AsyncIterator[Request]) -> None:
         self.nodes[node.id] = node
         log.info("Gateway %s joined.", node.node.name)
+        self._spawn(node.doors.keep(), node.tasks)
         try:
             node.stream.take(first)
             await node.stream.read(requests)
@@ -222,6 +282,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if url == ROUTES:
             if first:
                 self._spawn(self.database.insist(register.forget_loaded, node.node, but=list(names)), node.tasks)
+            if OWN in names:
+                self._send(node, url, [each for each in [node.doors.ready] if not node.stream.has(each)])
             for slug in names:
                 self._want(node, slug)
             for slug in dropped:
@@ -240,7 +302,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if url == LISTENER and not node.stream.known[url]:
             # It has just started and holds nothing, so whatever it had loaded is forgotten.
             self._spawn(self.database.insist(register.forget_loaded, node.node, but=[]), node.tasks)
-        wanted = {LISTENER: [self._listener], SCOPE: list(self._scopes.values())}.get(url, [])
+        if url == LISTENER:
+            node.doors.listener = self._listener
+        wanted = {LISTENER: node.doors.wanted, SCOPE: list(self._scopes.values())}.get(url, [])
         # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.
         self._send(node, url, [each for each in wanted if not node.stream.has(each)])
 

@@ -32,8 +32,11 @@ SHARED = {
     "keys.AuditKey": "the platform's own, for every tenant's chain",
     "keys.PlatformHead": "of the platform's chain",
     "gateway.GatewayNode": "a gateway serves many tenants",
+    "gateway.NodeCredential": "a gateway's own",
+    "gateway.JoinToken": "what a machine becomes a gateway with",
     "gateway.ControlProcess": "a control process serves every tenant",
     "gateway.Loaded": "ids only: which gateway has asked for which tenant",
+    "gateway.Nack": "numbers only: how often a gateway refused what of which tenant",
     "gateway.Receipt": "numbers only: what a gateway acknowledged",
 }
 

@@ -72,6 +72,8 @@ SUSPENDED = "suspended"
 RETIRED = "retired"
 CANARY = "canary"
 OTHER_HOST = "other_host"
+READY = "ready"
+DRAINING = "draining"
 CANARY_STATUS = 204
 
 # Static in each gateway's bootstrap.
@@ -80,6 +82,10 @@ USAGE_CLUSTER = "portico-usage"
 # No cluster has this name: a tenant's has a slash in it.
 NOWHERE = "nowhere"
 CA_SECRET = "portico-ca"  # nosec B105  (a name)
+NODE_SECRET = "portico-node"  # nosec B105  (a name)
+# Below this stands what a gateway says of itself. No tenant has the name: theirs have no dot.
+OWN = ".portico"
+READY_PATH = f"/{OWN}/ready"
 
 
 def canary_path(slug: str) -> str:

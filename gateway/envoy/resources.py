@@ -11,8 +11,9 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
-from gateway.envoy import clusters, listener, routes
+from gateway.envoy import clusters, listener, ready, routes
 from gateway.envoy.extensions import TYPES, packed
+from gateway.envoy.names import OWN
 from gateway.envoy.state import Tenant, Upstream, Version
 
 CLUSTER = TYPES + cluster_pb2.Cluster.DESCRIPTOR.full_name
@@ -99,6 +100,14 @@ def compile_scope(slug: str) -> Resource:
 
 def compile_listener(*, port: int, address: str, portal_url: str) -> Resource:
     return resource(listener.NAME, listener.listener(port=port, address=address, portal_url=portal_url))
+
+
+def compile_ready(*, draining: bool) -> Resource:
+    return resource(OWN, ready.configuration(draining=draining))
+
+
+def compile_ready_scope() -> Resource:
+    return resource(OWN, ready.scope())
 
 
 def _upstreams(tenant: Tenant) -> list[Upstream]:

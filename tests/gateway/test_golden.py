@@ -30,7 +30,14 @@ from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, NEEDED, PASSED, TOKEN_ID
-from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant
+from gateway.envoy.resources import (
+    Resource,
+    compile_listener,
+    compile_ready,
+    compile_ready_scope,
+    compile_scope,
+    compile_tenant,
+)
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
 from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, Retired, Target, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
@@ -195,7 +202,7 @@ def files() -> dict[str, str]:
     made = compile_listener(port=8080, address="127.0.0.1", portal_url="http://portal.example")
     started = bootstrap(
         node="gateway-1",
-        token="a-token",
+        credential="a-credential",
         control="unix:/run/portico/control.sock",
         usage="usage.example:8003",
         admin="/run/portico/admin.sock",
@@ -204,6 +211,10 @@ def files() -> dict[str, str]:
         address="http://gateway.example",
     )
     texts = {**tenant_files(), "listener": readable(listener_pb2.Listener, made)}
+    for draining in (False, True):
+        ready = compile_ready(draining=draining)
+        texts["draining" if draining else "ready"] = readable(configuration_pb2.RouteConfiguration, ready)
+    texts["ready-scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_ready_scope())
     return {
         **{f"{name}.textproto": text for name, text in texts.items()},
         "bootstrap.json": json.dumps(started, indent=2) + "\n",

@@ -9,23 +9,28 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from gateway.envoy.bootstrap import bootstrap
-from gateway.register import issue_node_token
+from gateway.nodes import issue_credential
 
 
 class Command(BaseCommand):
-    help = "Print what an Envoy starts with to become a gateway. It holds a new token of that gateway; the one before ends."
+    help = (
+        "Print what an Envoy starts with to become a gateway. It holds a new credential of that gateway, and those before end; "
+        "with --credential-file none is made, and the gateway reads the one that it joined with from there."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--node", default="gateway-1", help="the gateway's name")
         parser.add_argument("--address", default=own_address(), help="where control may call it; '' = not at all")
         parser.add_argument("--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin")
+        parser.add_argument("--credential-file", default="", help="the file at the gateway that “python -m gateway.joining” wrote")
         parser.add_argument("--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams")
 
-    def handle(self, *_: Any, node: str, address: str, admin: str, ca_file: str, **__: Any) -> None:
+    def handle(self, *_: Any, node: str, address: str, admin: str, credential_file: str, ca_file: str, **__: Any) -> None:
         whole = bootstrap(
             node=node,
-            token=issue_node_token(node, address=address),
+            credential="" if credential_file else issue_credential(node, address=address),
+            credential_file=credential_file,
             control=settings.CONTROL_ADDRESS,
             usage=settings.USAGE_ADDRESS,
             admin=admin,
