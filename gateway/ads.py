@@ -77,6 +77,7 @@ class Stream:
         asked = [name for name in request.resource_names_subscribe if name != "*"]
         dropped = list(request.resource_names_unsubscribe)
         if "*" in dropped:
+            import sys; print("UNSUB STAR", url, file=sys.stderr, flush=True)
             # It wants nothing of the kind any more, as when its listener went. Asked again it begins anew, and needs an answer.
             del self.subscribed[url], self.known[url]
             return

@@ -93,6 +93,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
         # A gateway that vanished without a word is noticed by its silence.
         silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
+        # By default two pings are all that go out while nothing else does.
+        silence.append(("grpc.http2.max_pings_without_data", 0))
         server = grpc.aio.server(options=[*sizes, *silence, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
         server.add_insecure_port(address)
@@ -195,6 +197,12 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if missing and SCOPE in node.stream.subscribed:
             self._send(node, SCOPE, missing)
 
+    def _reopened(self, node: Node) -> None:
+        """A new listener needs every scope, which Envoy holds no more."""
+        if SCOPE in node.stream.subscribed:
+            node.stream.known[SCOPE].clear()
+            self._offer_scopes(node)
+
     async def _heartbeat(self) -> None:
         await self._look_after_nodes()
         for node in list(self.nodes.values()):
@@ -256,7 +264,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         task = asyncio.current_task()
         assert task is not None
         stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[stream_id], *asked))
-        doors = Doors(node_id, stream, stream_id, self.database, closes_in)
+        doors = Doors(node_id, stream, stream_id, self.database, closes_in, lambda: self._reopened(self.nodes[stream_id]))
         await self._serve(Node(stream_id, node_id, facts.address, stream, task, doors), first, requests)
 
     def _let_go(self, node: Node) -> None:

@@ -31,6 +31,8 @@ class Doors:
     stream_id: UUID
     database: Database
     closes_in: float | None = None
+    # Told when the listener is back: what Envoy asked for as a whole, for the one before, it does not ask for again.
+    reopened: Callable[[], None] = lambda: None
     # What it listens with, once it has asked.
     listener: Resource | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,6 +75,7 @@ class Doors:
         await self._insist(self._tell_ready)
         if self.wanted and not self.stream.has(self.wanted[0]):
             await self._insist(lambda: self.stream.send(LISTENER, self.wanted))
+            self.reopened()
 
     async def _close(self) -> None:
         """Load balancers see it first. When the listener goes, Envoy takes no new connection, and lets those that there are end."""

@@ -128,6 +128,8 @@ class JoinTokenRevoke(OperatorsView):
 
 
 class MachineView(RestView):
+    # Transactions of its own, so that what was written of a refusal stays.
+    opens_its_own_scope = True
     authentication_classes = ()
     permission_classes = ()
     max_body = 4 * 1024

@@ -10,7 +10,7 @@ STATES = ("connected", "gone", "draining", "drained", "refused", "revoked")
 TOKEN_STATES = ("waiting", "used", "revoked", "expired")
 
 
-class CredentialOut(serializers.ModelSerializer[NodeCredential]):
+class NodeCredentialOut(serializers.ModelSerializer[NodeCredential]):
     """`ends_at`: of one that was rolled, until when it works beside its successor."""
 
     class Meta:
@@ -40,7 +40,7 @@ class NodeOut(serializers.Serializer[Any]):
     nacked_at = serializers.DateTimeField(allow_null=True)
     acknowledged_at = serializers.DateTimeField(source="last.at", default=None, allow_null=True)
     acknowledged_tenant = serializers.CharField(source="last.tenant", default="")
-    credentials = CredentialOut(many=True)
+    credentials = NodeCredentialOut(many=True)
 
 
 class LoadedOut(serializers.Serializer[Any]):

@@ -66,6 +66,9 @@ NO_PAGES = {
     "platform-tenants-resume": "a question like others, of a tenant that is suspended",
     "platform-person-close": "a question like others, of a person whom only the page names",
     "platform-person-open": "likewise",
+    "platform-gateway-undrain": "a question like others, of a gateway that drains",
+    "platform-gateway-forget": "a question like others, of a gateway that is gone",
+    "platform-gateway-join-token-revoke": "a question like others, of a join token that only the list knows",
 }
 
 
@@ -116,6 +119,8 @@ def places(world: World) -> list[Place]:
         provider = {"issuer": PROVIDER, "client_id": "portico", "client_secret": "as good as any", "enabled": True}
         ada.put("settings/identity-provider/", json=provider).raise_for_status()
         keys = {(row["purpose"], row["status"]): row["id"] for row in ada.get("signing-keys/").raise_for_status().json()["results"]}
+    with world.rest(OLGA) as olga:
+        gateway = olga.get(f"{world.stack.portal_url}/api/v1/platform/gateways/").raise_for_status().json()[0]["id"]
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
     orders = next(row["id"] for row in subscriptions if row["status"] == "active" and row["api"] == "orders")
@@ -323,6 +328,11 @@ def places(world: World) -> list[Place]:
         Place("platform-tenants-erased", "/platform/erased/", OLGA),
         Place("platform-people", "/platform/people/", OLGA),
         Place("platform-gateways", "/platform/gateways/", OLGA),
+        Place("platform-gateway", f"/platform/gateways/{gateway}/", OLGA),
+        Place("platform-gateway-drain", f"/platform/gateways/{gateway}/drain/", OLGA),
+        Place("platform-gateway-revoke", f"/platform/gateways/{gateway}/revoke/", OLGA),
+        Place("platform-gateway-join-tokens", "/platform/gateways/join-tokens/", OLGA),
+        Place("platform-gateway-join-token-new", "/platform/gateways/join-tokens/new/", OLGA),
         Place("platform-mails", "/platform/mails/", OLGA),
         Place("platform-health", "/platform/health/", OLGA),
         Place("platform-jobs", "/platform/jobs/", OLGA),
