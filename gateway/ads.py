@@ -76,11 +76,6 @@ class Stream:
             self.known[url] = dict(request.initial_resource_versions)
         asked = [name for name in request.resource_names_subscribe if name != "*"]
         dropped = list(request.resource_names_unsubscribe)
-        if "*" in dropped:
-            import sys; print("UNSUB STAR", url, file=sys.stderr, flush=True)
-            # It wants nothing of the kind any more, as when its listener went. Asked again it begins anew, and needs an answer.
-            del self.subscribed[url], self.known[url]
-            return
         self.subscribed[url] |= set(asked)
         self.subscribed[url] -= set(dropped)
         # What is asked for again is sent again: the gateway may have let go of it. A first request says by itself what it has.

@@ -63,6 +63,8 @@ class Node:
     # Tenants that were behind at the last heartbeat, and those that the database knows of.
     lagging: set[UUID] = field(default_factory=set)
     noted: set[UUID] = field(default_factory=set)
+    # Whether control ends the stream.
+    let_go: bool = False
 
 
 class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
@@ -93,8 +95,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
         # A gateway that vanished without a word is noticed by its silence.
         silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
-        # By default two pings are all that go out while nothing else does.
-        silence.append(("grpc.http2.max_pings_without_data", 0))
+        # By default two pings are all that go out while nothing else does, and their answers have a minute.
+        silence += [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.ping_timeout_ms", 5_000)]
         server = grpc.aio.server(options=[*sizes, *silence, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
         server.add_insecure_port(address)
@@ -248,6 +250,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         try:
             node_id = await self.database.ask(register.authenticate, _authorization(context), facts.name)
             if node_id is None:
+                log.info("A stream that says it is the gateway %r shows no credential of it.", facts.name)
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts.name}”.")
             if not versions.is_supported(facts.version):
                 await self.database.ask(register.version_refused, node_id, facts.version)
@@ -265,11 +268,20 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         assert task is not None
         stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[stream_id], *asked))
         doors = Doors(node_id, stream, stream_id, self.database, closes_in, lambda: self._reopened(self.nodes[stream_id]))
-        await self._serve(Node(stream_id, node_id, facts.address, stream, task, doors), first, requests)
+        node = Node(stream_id, node_id, facts.address, stream, task, doors)
+        try:
+            await self._serve(node, first, requests)
+        except asyncio.CancelledError:
+            if not node.let_go:
+                raise
+            task.uncancel()
+            # A handler that is only cancelled tells its gateway nothing, and Envoy would wait for ever.
+            await context.abort(grpc.StatusCode.ABORTED, "A newer stream of this gateway has begun, or its credential has ended.")
 
     def _let_go(self, node: Node) -> None:
         """One stream per gateway, the newest: receipts count gateways by name, and could speak for one of two only."""
         log.warning("A stream of gateway %s ends: a newer one has begun, or its credential has ended.", node.node.name)
+        node.let_go = True
         node.task.cancel()
 
     async def _serve(self, node: Node, first: Request, requests: AsyncIterator[Request]) -> None:

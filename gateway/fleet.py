@@ -46,8 +46,13 @@ class Standing:
         return self.node.clock_ms is not None and abs(self.node.clock_ms) > MOST_MS
 
     @property
+    def clock_lags(self) -> bool:
+        return (self.node.clock_ms or 0) < 0
+
+    @property
     def clock_seconds(self) -> float:
-        return round((self.node.clock_ms or 0) / 1000, 1)
+        """By how much it is off."""
+        return round(abs(self.node.clock_ms or 0) / 1000, 1)
 
 
 def nodes() -> QuerySet[GatewayNode]:

@@ -29,11 +29,13 @@ GRACE, DRAIN = 1.5, 3
 
 
 @pytest.fixture(autouse=True)
-def _quickly(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def _quickly(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of every control and Envoy that `three` starts; asked for before it."""
     monkeypatch.setitem(gateway.environment, "PORTICO_GATEWAY_DRAIN_GRACE", str(GRACE))
     monkeypatch.setitem(gateway.environment, "PORTICO_GATEWAY_DRAIN_TIME", str(DRAIN))
     monkeypatch.setattr(Further, "drain_seconds", DRAIN)
+    yield
+    GatewayNode.objects.update(draining_at=None, drained_at=None)
 
 
 def node(name: str) -> GatewayNode:
@@ -92,11 +94,13 @@ class Caller:
                 answer.read()
             except (OSError, http.client.HTTPException):
                 self.seen.append((port, 0))
-                del kept[port]
+                kept.pop(port).close()
                 continue
             self.seen.append((port, answer.status))
             if answer.will_close:
                 kept.pop(port).close()
+        for each in kept.values():
+            each.close()
 
 
 @pytest.fixture
@@ -134,18 +138,20 @@ def test_a_gateway_drains_under_calls_and_comes_back(three: list[Gateway], shop:
     assert standing(going.node).state == "draining"
     waits.start()
     live.eventually(lambda: not listens(going.port), within=GRACE + 3)
+    # Each kept connection is asked to go elsewhere with its next answer.
+    time.sleep(0.5)
     before = calls_at(callers, going.port)
     waits.join()
     assert slow == [200], "a call under way ends as it would"
     live.eventually(lambda: standing(going.node).state == "drained", within=DRAIN + 5)
-    assert calls_at(callers, going.port) - before <= len(callers), "each kept connection was asked to go elsewhere with its next answer"
+    assert calls_at(callers, going.port) == before
     assert [ready(each.port) for each in three] == [200, 0, 200]
     # Nobody waits for it any more.
     event = suspend(shop, shop.client())
     receipt = shop.enforced(event)
     assert (receipt.total, receipt.not_connected) == (2, ())
     nodes.undrain(node(going.node), by=None)
-    live.eventually(lambda: ready(going.port) == 200, within=5)
+    live.eventually(lambda: ready(going.port) == 200, within=10)
     already = calls_at(callers, going.port)
     live.eventually(lambda: calls_at(callers, going.port) > already + 20)
     assert standing(going.node).state == "connected"
@@ -257,12 +263,7 @@ def test_a_machine_joins_is_called_and_rolls_its_credential(three: list[Gateway]
     assert node("gateway-4").stream == stream
     # When the overlap is over, control ends the stream, and Envoy comes back with what it read meanwhile.
     NodeCredential.objects.filter(sha256=nodes.digest(first)).update(ends_at=timezone.now())
-    try:
-        live.eventually(lambda: node("gateway-4").connected and node("gateway-4").stream not in {stream, None}, within=15)
-    except AssertionError:
-        print("NODE", vars(node("gateway-4")), stream, list(NodeCredential.objects.filter(node__name="gateway-4").values()))
-        print("ENVOY", joining_one.log("envoy")[-3000:], "CONTROL", three[0].log("control")[-3000:])
-        raise
+    live.eventually(lambda: node("gateway-4").connected and node("gateway-4").stream not in {stream, None})
     used = node("gateway-4").credential
     assert used is not None
     assert used.sha256 == nodes.digest(second)
