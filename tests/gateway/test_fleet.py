@@ -193,6 +193,7 @@ def test_a_gateway_that_drains_stays_closed_when_control_starts_again(three: lis
     live.stays(lambda: not listens(going.port), seconds=1)
     live.eventually(lambda: standing(going.node).state == "drained", within=DRAIN + 5)
     nodes.undrain(node(going.node), by=None)
+    live.eventually(lambda: listens(going.port))
     going.settles(200, "", shop.path(), carl.token())
 
 
