@@ -94,9 +94,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             self._spawn(forever(loop, every=every), self._tasks)
         sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
         # A gateway that vanished without a word is noticed by its silence.
-        silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
+        silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 10_000), ("grpc.keepalive_permit_without_calls", 1)]
         # By default two pings are all that go out while nothing else does, and their answers have a minute.
-        silence += [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.ping_timeout_ms", 5_000)]
+        silence += [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.ping_timeout_ms", 10_000)]
         server = grpc.aio.server(options=[*sizes, *silence, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
         server.add_insecure_port(address)
