@@ -19,13 +19,27 @@ from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
 from gateway.callers import authorization
 from gateway.canary import Canary, Probe
+from gateway.clocks import Clocks
 from gateway.database import AWAY, Database, forever
 from gateway.doors import Doors
+from gateway.draining import Entrance
+from gateway.envoy import versions
 from gateway.envoy.doors import is_host
-from gateway.envoy.names import DEFAULT_CERTIFICATE
-from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope, compile_tls_listener
+from gateway.envoy.names import DEFAULT_CERTIFICATE, OWN
+from gateway.envoy.resources import (
+    LISTENER,
+    ROUTES,
+    SCOPE,
+    SECRET,
+    Resource,
+    compile_listener,
+    compile_ready_scope,
+    compile_scope,
+    compile_tls_listener,
+)
 from gateway.keeper import Keeper
 from gateway.listening import listen
+from gateway.nodes import NOTICE
 from gateway.register import NodeId
 from gateway.views import Groups, View
 from tenants.events import CHANNEL
@@ -34,6 +48,7 @@ log = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
+CLOCK_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 10.0
 # What a gateway says of itself and asks for; what it is sent may be larger.
 MAX_REQUEST = 8 * 1024 * 1024
@@ -49,8 +64,14 @@ class Node:
     view: View
     stream: Stream
     task: asyncio.Task[Any]
+    entrance: Entrance
     keepers: dict[str, Keeper] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    # Tenants that were behind at the last heartbeat, and those that the database knows of.
+    lagging: set[UUID] = field(default_factory=set)
+    noted: set[UUID] = field(default_factory=set)
+    # Whether control ends the stream.
+    let_go: bool = False
 
 
 class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
@@ -67,9 +88,10 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.database = Database()
         self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
         self._tls, self._certificate = _tls()
-        self._scopes: dict[str, Resource] = {}
+        self._scopes: dict[str, Resource] = {OWN: compile_ready_scope()}
         self.doors = Doors(self.database)
         self._probe = probe or Canary()
+        self._clocks = Clocks()
         self._grouping = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -81,11 +103,18 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         """Serve ADS at `address` until `stopping` is set."""
         self._add_tenants(await self.database.insist(register.tenants))
         await self._refresh_doors()
-        for loop, every in ((self._listen, 1.0), (self._heartbeat, HEARTBEAT_SECONDS), (self.reconcile, RECONCILE_SECONDS)):
+        for loop, every in (
+            (self._listen, 1.0),
+            (self._heartbeat, HEARTBEAT_SECONDS),
+            (self.reconcile, RECONCILE_SECONDS),
+            (self._read_clocks, CLOCK_SECONDS),
+        ):
             self._spawn(forever(loop, every=every), self._tasks)
         sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
         # A gateway that vanished without a word is noticed by its silence.
-        silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
+        silence = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 10_000), ("grpc.keepalive_permit_without_calls", 1)]
+        # By default two pings are all that go out while nothing else does, and their answers have a minute.
+        silence += [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.ping_timeout_ms", 10_000)]
         server = grpc.aio.server(options=[*sizes, *silence, ("grpc.http2.min_ping_interval_without_data_ms", 2_000)])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
         listen(server, address)
@@ -137,6 +166,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             self._spawn(self._regroup(), self._tasks)
             return
         tenant, _, urgency = payload.partition(" ")
+        if tenant == NOTICE:
+            self._spawn(self._look_after_nodes(), self._tasks)
+            return
         try:
             tenant_id = UUID(tenant)
         except ValueError:
@@ -219,7 +251,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         """Of the tenants that have something there."""
         if node.view.serves_all:
             return self._scopes
-        return {name: scope for name, scope in self._scopes.items() if self.groups.serves(node.view, self._whose(name))}
+        return {name: scope for name, scope in self._scopes.items() if name == OWN or self.groups.serves(node.view, self._whose(name))}
 
     def _whose(self, scope: str) -> UUID:
         """Of a slug, or of a tenant's own host."""
@@ -248,14 +280,43 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if missing or gone:
             self._send(node, SCOPE, missing, removed=gone)
 
+    def _reopened(self, node: Node) -> None:
+        """A new listener needs every scope, which Envoy holds no more."""
+        if SCOPE in node.stream.subscribed:
+            node.stream.known[SCOPE].clear()
+            self._offer_scopes(node)
+
     async def _heartbeat(self) -> None:
-        """Say that this process and its gateways live; a gateway that has joined elsewhere since is let go here."""
         self._measure()
+        await self._look_after_nodes()
+        for node in list(self.nodes.values()):
+            await self._note_behind(node)
+
+    async def _look_after_nodes(self) -> None:
+        """Say that this process and its gateways live. One that has joined elsewhere since, or whose credential has ended, is let go here;
+        one that drains, or does so no more, is told."""
         streams = {node.id: node.node.pk for node in self.nodes.values()}
         kept = await self.database.ask(register.heartbeat, self.id, streams)
         for stream_id in streams.keys() - kept:
             if stream_id in self.nodes:
                 self._let_go(self.nodes[stream_id])
+        for stream_id, closes_in in (await self.database.ask(register.draining, kept)).items():
+            if stream_id in self.nodes:
+                self.nodes[stream_id].entrance.set(closes_in)
+
+    async def _note_behind(self, node: Node) -> None:
+        """What was behind at the last heartbeat, too: a push that is under way is no drift."""
+        behind = {keeper.board.tenant_id for keeper in node.keepers.values() if keeper.is_behind}
+        drift, node.lagging = behind & node.lagging, behind
+        if drift != node.noted:
+            await self.database.ask(register.note_behind, node.node, drift)
+            node.noted = drift
+
+    async def _read_clocks(self) -> None:
+        for node in list(self.nodes.values()):
+            ahead = await self._clocks(node.address) if node.address else None
+            if ahead is not None:
+                await self.database.ask(register.note_clock, node.node.pk, ahead)
 
     def _measure(self) -> None:
         measures.GATEWAYS.set(len(self.nodes))
@@ -276,12 +337,20 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         try:
             node_id = await self.database.ask(register.authenticate, authorization(context), facts.name)
             if node_id is None:
+                log.info("A stream that says it is the gateway %r shows no credential of it.", facts.name)
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts.name}”.")
             if said := tls.refusal(context.auth_context(), facts.name):
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, said)
+            if not versions.is_supported(facts.version):
+                await self.database.ask(register.version_refused, node_id, facts.version)
+                log.warning("Gateway %s is refused: Envoy %s; supported %s.", facts.name, facts.version, versions.supported())
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, versions.refusal(facts.version))
             async with self._grouping:
                 self.groups = await self.database.ask(views.read)
-            await self.database.ask(register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version)
+            await self.database.ask(
+                register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version, control=self.id
+            )
+            closes_in = (await self.database.ask(register.draining, [stream_id])).get(stream_id)
         except AWAY:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "PostgreSQL does not answer.")
         for other in [other for other in self.nodes.values() if other.node == node_id]:
@@ -290,16 +359,27 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         assert task is not None
         stream = Stream(context.write, asked=lambda *asked: self._asked(self.nodes[stream_id], *asked))
         view = self.groups.view(node_id.pk)
-        await self._serve(Node(stream_id, node_id, facts.address, view, stream, task), first, requests)
+        entrance = Entrance(node_id, stream, stream_id, self.database, closes_in, lambda: self._reopened(self.nodes[stream_id]))
+        node = Node(stream_id, node_id, facts.address, view, stream, task, entrance)
+        try:
+            await self._serve(node, first, requests)
+        except asyncio.CancelledError:
+            if not node.let_go:
+                raise
+            task.uncancel()
+            # A handler that is only cancelled tells its gateway nothing, and Envoy would wait for ever.
+            await context.abort(grpc.StatusCode.ABORTED, "A newer stream of this gateway has begun, or its credential has ended.")
 
     def _let_go(self, node: Node) -> None:
         """One stream per gateway, the newest: receipts count gateways by name, and could speak for one of two only."""
-        log.warning("Gateway %s has joined again; its older stream ends. Each gateway needs a name of its own.", node.node.name)
+        log.warning("A stream of gateway %s ends: a newer one has begun, or its credential has ended.", node.node.name)
+        node.let_go = True
         node.task.cancel()
 
     async def _serve(self, node: Node, first: Request, requests: AsyncIterator[Request]) -> None:
         self.nodes[node.id] = node
         log.info("Gateway %s joined.", node.node.name)
+        self._spawn(node.entrance.keep(), node.tasks)
         try:
             node.stream.take(first)
             await node.stream.read(requests)
@@ -314,6 +394,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if url == ROUTES:
             if first:
                 self._spawn(self.database.insist(register.forget_loaded, node.node, but=list(names)), node.tasks)
+            if OWN in names:
+                self._send(node, url, [each for each in [node.entrance.ready] if not node.stream.has(each)])
             for slug in names:
                 self._want(node, slug)
             for slug in dropped:
@@ -336,7 +418,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if url == LISTENER and not node.stream.known[url]:
             # It has just started and holds nothing, so whatever it had loaded is forgotten.
             self._spawn(self.database.insist(register.forget_loaded, node.node, but=[]), node.tasks)
-        wanted = {LISTENER: self._listeners, SCOPE: list(self._scopes_of(node).values())}.get(url, [])
+        if url == LISTENER:
+            node.entrance.listeners = self._listeners
+        wanted = {LISTENER: node.entrance.wanted, SCOPE: list(self._scopes_of(node).values())}.get(url, [])
         names = {each.name for each in wanted}
         gone = [name for name in node.stream.known[url] if name not in names] if url == SCOPE else []
         # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.

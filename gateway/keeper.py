@@ -43,6 +43,11 @@ class Keeper:
     def __post_init__(self) -> None:
         self.delivery = Delivery(self.stream, self.board.slug, self._held)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is something newer than what the gateway has acknowledged."""
+        return self.board.newest is None or self.board.newest.desired.number > self._access
+
     async def keep(self) -> None:
         """Until the gateway no longer wants the tenant; loading and unloading happen here one after the other, never side by side."""
         while self.wanted:

@@ -125,8 +125,9 @@ def receipts_of(events: Sequence[Event]) -> dict[int, Receipt]:
     """By the events' numbers, in as many queries for fifty as for one. All of the tenant in scope."""
     changes = {event.number: GATEWAY_KINDS.get(event.kind) for event in events}
     concerning = {number: change for number, change in changes.items() if change is not None}
-    connected = list(GatewayNode.objects.connected().filter(serving()).order_by("name")) if concerning else []
-    away = GatewayNode.objects.filter(serving(), revoked_at=None).exclude(pk__in=[node.pk for node in connected]).order_by("name")
+    connected = list(GatewayNode.objects.serving().filter(serving()).order_by("name")) if concerning else []
+    others = GatewayNode.objects.filter(serving(), revoked_at=None, drained_at=None)
+    away = others.exclude(pk__in=[node.pk for node in connected]).order_by("name")
     names = tuple(away.values_list("name", flat=True)) if concerning else ()
     standings = _standings(connected)
     first = _first_covering(concerning, connected)

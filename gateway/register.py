@@ -1,17 +1,17 @@
 """What control writes down: nodes, what they loaded, acknowledged and refused. Plain functions on the database, called from threads."""
 
 import hashlib
-import hmac
 import logging
-import secrets
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import DatabaseError, transaction
-from django.db.models import DateTimeField, Func, QuerySet
-from django.db.models.functions import Now
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.models import DateTimeField, F, Func, Q, QuerySet
+from django.db.models.functions import Extract, Now
 
-from gateway import desired
+from gateway import desired, nodes
 from gateway.delivery import Kind, Newest, Outcome
 from gateway.desired import RoutesRef
 from gateway.envoy.paths import UnsupportedTemplate
@@ -20,7 +20,7 @@ from gateway.models import ControlProcess, Deployment, Domain, GatewayNode, Load
 from gateway.views import USUAL, View
 from tenants import events
 from tenants.models import Event, EventCounter, HostName, Tenant
-from tenants.scope import tenant_scope
+from tenants.scope import current_tenant_id, tenant_scope
 
 
 class ClockTimestamp(Func):
@@ -33,48 +33,87 @@ class ClockTimestamp(Func):
 log = logging.getLogger(__name__)
 
 
-def issue_node_token(name: str, *, address: str) -> str:
-    """A new token for the gateway `name`, registering it if need be. Shown once; only its digest is kept, and the one before ends."""
-    token = f"ptc_node_{secrets.token_urlsafe(32)}"
-    with transaction.atomic():
-        node, created = GatewayNode.objects.update_or_create(
-            name=name, defaults={"token_sha256": _digest(token), "address": address, "revoked_at": None}
-        )
-        if created:
-            events.record_platform("gateway.registered", node, by=None)
-        events.record_platform("gateway.token_issued", node, by=None)
-    return token
-
-
 @dataclass(frozen=True, slots=True)
 class NodeId:
+    """`credential`: what it showed; its stream ends with it."""
+
     pk: UUID
     name: str
+    credential: UUID | None = field(default=None, compare=False)
 
 
 def authenticate(authorization: str, name: str) -> NodeId | None:
-    """The node whose token this is, if it bears that name."""
+    """The node whose credential this is, if it bears that name."""
     scheme, _, token = authorization.partition(" ")
-    node = GatewayNode.objects.filter(name=name, revoked_at=None).first()
-    if scheme.lower() != "bearer" or node is None or not hmac.compare_digest(node.token_sha256, _digest(token)):
-        return None
-    return NodeId(node.pk, node.name)
+    found = nodes.authenticate(token, name)
+    return NodeId(found[0], name, found[1]) if found is not None and scheme.lower() == "bearer" else None
 
 
 @transaction.atomic
-def node_joined(node: NodeId, *, stream: UUID, address: str, version: str) -> None:
-    """The gateway has a new stream, which is the one that counts from now on."""
+def version_refused(node: NodeId, version: str) -> None:
+    """The node's Envoy is of a version that is not supported; told once for each."""
+    nodes.lock()
+    row = GatewayNode.objects.select_for_update().get(pk=node.pk)
+    if row.refused_version != version:
+        events.record_platform("gateway.version_refused", row, by=None, version=version)
+    row.refused_version, row.refused_at = version, Now()
+    row.save(update_fields=["refused_version", "refused_at"])
+
+
+@transaction.atomic
+def node_joined(node: NodeId, *, stream: UUID, address: str, version: str, control: UUID | None = None) -> None:
+    """The gateway has a new stream, which is the one that counts from now on.
+
+    :param control: the process that it has it with.
+    """
+    nodes.lock()
     row = GatewayNode.objects.select_for_update().get(pk=node.pk)
     row.connected, row.stream, row.address, row.version, row.seen_at = True, stream, address, version, Now()
-    row.save(update_fields=["connected", "stream", "address", "version", "seen_at"])
+    row.connected_at, row.control, row.credential_id = Now(), control, node.credential
+    row.refused_version, row.refused_at = "", None
+    row.save(
+        update_fields=[
+            "connected", "stream", "address", "version", "seen_at", "connected_at", "control", "credential",
+            "refused_version", "refused_at",
+        ]
+    )  # fmt: skip
     events.record_platform("gateway.node_joined", row, by=None, version=version)
 
 
 @transaction.atomic
 def node_lost(node: NodeId, *, stream: UUID) -> None:
     """The stream has ended; if it was still the gateway's, the gateway is gone."""
+    nodes.lock()
     if GatewayNode.objects.filter(pk=node.pk, stream=stream).update(connected=False, stream=None):
+        Loaded.objects.filter(node_id=node.pk).exclude(behind_since=None).update(behind_since=None)
         events.record_platform("gateway.node_lost", GatewayNode.objects.get(pk=node.pk), by=None)
+
+
+def draining(streams: Collection[UUID]) -> dict[UUID, float | None]:
+    """By stream, in how many seconds its gateway stops listening, less than none if that is past; None if it takes calls."""
+    since = Extract(ClockTimestamp() - F("draining_at"), "epoch")
+    rows = GatewayNode.objects.filter(stream__in=streams).annotate(since=since).values_list("stream", "since")
+    return {stream: None if gone is None else settings.GATEWAY_DRAIN_GRACE - float(gone) for stream, gone in rows if stream is not None}
+
+
+@transaction.atomic
+def drained(node: NodeId, *, stream: UUID) -> None:
+    """It has no connection left; receipts wait for it no more."""
+    nodes.lock()
+    due = GatewayNode.objects.filter(pk=node.pk, stream=stream, drained_at=None).exclude(draining_at=None)
+    if due.update(drained_at=Now()):
+        events.record_platform("gateway.drained", GatewayNode.objects.get(pk=node.pk), by=None)
+
+
+def note_behind(node: NodeId, tenant_ids: Collection[UUID]) -> None:
+    """These are the tenants of which the node has not acknowledged the newest, and no others."""
+    rows = Loaded.objects.filter(node_id=node.pk)
+    rows.filter(tenant_id__in=tenant_ids, behind_since=None).update(behind_since=Now())
+    rows.exclude(tenant_id__in=tenant_ids).exclude(behind_since=None).update(behind_since=None)
+
+
+def note_clock(node: UUID, ahead_ms: int) -> None:
+    GatewayNode.objects.filter(pk=node).update(clock_ms=ahead_ms, clock_at=Now())
 
 
 def forget_loaded(node: NodeId, *, but: list[str]) -> None:
@@ -84,9 +123,10 @@ def forget_loaded(node: NodeId, *, but: list[str]) -> None:
 
 @transaction.atomic
 def heartbeat(process: UUID, streams: dict[UUID, UUID]) -> set[UUID]:
-    """Streams by id, each with its gateway: returns those that are still their gateway's."""
+    """Streams by id, each with its gateway: returns those that are still their gateway's, and whose credential still works."""
     ControlProcess.objects.update_or_create(pk=process, defaults={"seen_at": Now()})
-    mine = GatewayNode.objects.filter(stream__in=streams, revoked_at=None)
+    working = Q(credential__ends_at=None) | Q(credential__ends_at__gt=Now())
+    mine = GatewayNode.objects.filter(working, stream__in=streams, revoked_at=None)
     mine.update(seen_at=Now(), connected=True)
     return {stream for stream in mine.values_list("stream", flat=True) if stream is not None}
 
@@ -212,16 +252,23 @@ def _refused(node: NodeId, row: Deployment, digest: str, text: str) -> None:
     """One event per gateway and digest, however often it is refused."""
     short = hashlib.sha256(digest.encode()).hexdigest() if len(digest) > 64 else digest
     row.refused_digest, row.refused_text, row.refused_at = short, text[:4000], events.now()
+    _count_nack(node)
     if Event.objects.filter(kind="gateway.rejected_config", subject_id=node.pk, data__digest=short).exists():
         return
     subject = GatewayNode(pk=node.pk, name=node.name)
     events.record("gateway.rejected_config", subject, by=None, digest=short, text=text[:1000])
 
 
+def _count_nack(node: NodeId) -> None:
+    """For operators, who read no words of a tenant's."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO gateway_nack (node_id, tenant_id, many, at) VALUES (%s, %s, 1, %s)
+               ON CONFLICT (tenant_id, node_id) DO UPDATE SET many = gateway_nack.many + 1, at = EXCLUDED.at""",
+            [node.pk, current_tenant_id(), events.now()],
+        )
+
+
 def _rejections(node: NodeId) -> QuerySet[Event]:
     """What the node refused of the tenant in scope, newest first; older ones may be tried again."""
     return Event.objects.filter(kind="gateway.rejected_config", subject_id=node.pk).order_by("-number")[:50]
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

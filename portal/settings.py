@@ -191,6 +191,11 @@ GATEWAY_CONNECTIONS = int(env("PORTICO_GATEWAY_CONNECTIONS", "10000"))
 GATEWAY_HEAP_MB = int(env("PORTICO_GATEWAY_HEAP_MB", "0"))
 # A gateway that was lost for longer does not hold up a rotation of signing keys any more.
 GATEWAY_MAX_STALE = timedelta(hours=int(env("PORTICO_GATEWAY_MAX_STALE_HOURS", "24")))
+# How long a gateway that drains goes on listening once load balancers can see it, and then lets connections end (its --drain-time-s).
+GATEWAY_DRAIN_GRACE = float(env("PORTICO_GATEWAY_DRAIN_GRACE", "15"))
+GATEWAY_DRAIN_TIME = int(env("PORTICO_GATEWAY_DRAIN_TIME", "30"))
+# How long a gateway's credential goes on beside the one that it was rolled to.
+NODE_OVERLAP = timedelta(minutes=float(env("PORTICO_NODE_OVERLAP_MINUTES", "10")))
 # Networks in which upstreams may lie although they are private: the operator's word. The embedded stack allows loopback.
 UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 # Token requests per minute that one client may make from one address, counted in each web process.

@@ -22,7 +22,8 @@ HIDDEN = {
     "tenants_user": {"password"},
     "tenants_accountmail": {"data"},
     "keys_auditkey": {"sealed"},
-    "gateway_gatewaynode": {"token_sha256"},
+    "gateway_nodecredential": {"sha256"},
+    "gateway_jointoken": {"sha256"},
 }
 # What is sought by, where a table has it.
 NAMES = {"slug", "name", "email", "kind", "job", "key", "subject_name", "actor_name"}

@@ -8,7 +8,7 @@ import gateway.urls
 import keys.urls
 import portal.pages.urls
 import tenants.urls
-from gateway import rest_groups
+from gateway import rest_fleet, rest_groups
 from keys.rest_tenants import Tenants
 from portal import accounts, accounts_reset, accounts_sign_up, feeds, health, rest_inbox, shared_tables, stopping
 from portal.pages import provider_sign_in, second_factors
@@ -50,6 +50,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/platform/", include(rest_platform.urlpatterns)),
     path("api/v1/platform/", include(rest_groups.for_operators)),
     path("api/v1/platform/tenants/", include(rest_tenants.for_operators)),
+    path("api/v1/platform/", include(rest_fleet.for_operators)),
+    path("api/v1/gateways/", include(rest_fleet.for_machines)),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     # Swagger UI writes styles into its page as it goes.
     path(

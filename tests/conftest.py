@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from apis.models import api
+from gateway import nodes
 from gateway.models import DEFAULT, DEFAULT_NAME
 from keys import oidc, throttle
 from portal.settings import DATABASE_OWNER_URL, DATABASE_URL, database
@@ -161,5 +162,6 @@ def base(tenant: Tenant) -> str:
     return f"/api/v1/tenants/{tenant.slug}"
 
 
+secrets_search.note_made(nodes, "new_secret", "a gateway's secret")
 secrets_search.note_signed(sessions.Signed, "encode", "a token of a session over REST")
 assert settings.configured

@@ -183,6 +183,8 @@ class Answer:
 class Gateway:
     """control, usage and one Envoy. Another Gateway with a port of its own is another node of the same Portico."""
 
+    drain_seconds = envoy.DRAIN_SECONDS
+
     def __init__(self, folder: Path, *, node: str, port: int = 0, ca_file: str = "") -> None:
         self.folder, self.node, self.port, self.ca_file = folder, node, port or settings.GATEWAY_PORT, ca_file
         self.environment = {
@@ -258,7 +260,9 @@ class Gateway:
 
     def _run_envoy(self, bootstrap: Path) -> None:
         binary = envoy.executable(os.environ.get("PORTICO_ENVOY", ""))
-        self.parts["envoy"] = self.supervisor.start(envoy.gateway(binary, bootstrap, log=self.folder / "envoy.log"))
+        self.parts["envoy"] = self.supervisor.start(
+            envoy.gateway(binary, bootstrap, log=self.folder / "envoy.log", drain_seconds=self.drain_seconds)
+        )
         self.parts["envoy"].wait_ready()
         self.wait_joined()
 

@@ -35,6 +35,8 @@ LOOKS = {
     "a client secret": re.compile(r"ptc_secret_[0-9A-Za-z]{43}_"),
     "an API key": re.compile(r"ptc_(?:live|test)_eyJ[\w-]+\.[\w-]+\.[\w-]{20}"),
     "a service key": re.compile(r"ptc_svc_[0-9A-Za-z]{22}_[0-9A-Za-z]{43}_"),
+    "a gateway's credential": re.compile(r"ptc_node_[\w-]{43}"),
+    "a join token": re.compile(r"ptc_join_[\w-]{43}"),
     "the address of a calendar": re.compile(r"ptc_feed_[0-9A-Za-z]{43}"),
     "the secret of a webhook": re.compile(r"whsec_[A-Za-z0-9+/]{43}="),
     "a private key (PEM)": re.compile(r"BEGIN (?:\w+ )?PRIVATE KEY"),
@@ -46,6 +48,8 @@ LOOKS = {
 SHORTEST, FEWEST_CHARACTERS = 12, 8
 # Of a folder of Portico's: what is there to hold secrets, and PostgreSQL's own files, of which there is a dump.
 LEFT_OUT = {"secrets", "postgres"}
+# Files that are there to hold one: what an Envoy starts with, and the credential that it reads.
+HOLDERS = {"bootstrap.json", "credential.json"}
 # Of a job, as Celery queues it and MONITOR shows it: base64 in JSON in quotation marks.
 BODY = re.compile(r'\\"body\\": \\"([A-Za-z0-9+/=]+)')
 
@@ -96,6 +100,11 @@ def _noting(make: Callable[..., Any], note: Callable[[Any], None]) -> Callable[.
 def note_signed(owner: Any, name: str, kind: str) -> None:
     """Of what this makes, a JWS, the signature is the secret; the rest stands in rows."""
     setattr(owner, name, _noting(getattr(owner, name), lambda found: remember(found.rpartition(".")[2], kind)))
+
+
+def note_made(owner: Any, name: str, kind: str) -> None:
+    """What this makes is secret behind its prefix."""
+    setattr(owner, name, _noting(getattr(owner, name), lambda found: remember(found.split("_", 2)[2], kind)))
 
 
 def _plant() -> None:
@@ -156,7 +165,7 @@ def _files(folder: Path) -> Iterator[Path]:
         if entry.is_dir() and not entry.is_symlink():
             if entry.name not in LEFT_OUT:
                 yield from _files(entry)
-        elif entry.is_file() and not entry.is_symlink():
+        elif entry.is_file() and not entry.is_symlink() and entry.name not in HOLDERS:
             yield entry
 
 

@@ -3,9 +3,10 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
-from gateway.envoy.names import CA_SECRET, CONTROL_CLUSTER, USAGE_CLUSTER
+from gateway.envoy.names import CA_SECRET, CONTROL_CLUSTER, NODE_SECRET, USAGE_CLUSTER
 
 # By these names a gateway's own certificate for control, and the authorities of control's, are told in files.
 CLIENT_SECRET, CONTROL_CA_SECRET = "portico_client", "portico_control_ca"  # nosec B105
@@ -13,7 +14,8 @@ CLIENT_SECRET, CONTROL_CA_SECRET = "portico_client", "portico_control_ca"  # nos
 # Without it Envoy skips the tenant's chain on the very call that loads the tenant (Envoy 1.40; tests/attack proves the cure).
 RUNTIME = {"envoy.reloadable_features.on_demand_vhds_no_recreate_stream": False}
 FIXED_HEAP = "envoy.resource_monitors.fixed_heap"
-TOKEN_METADATA = "authorization"  # nosec B105  (the name of a header)
+CREDENTIAL_HEADER = "authorization"
+TYPE = "type.googleapis.com"
 
 
 class WrongAddresses(ValueError):  # noqa: N818  (reads as the sentence it is)
@@ -88,7 +90,8 @@ def _is_ip(text: str) -> bool:
 def bootstrap(
     *,
     node: str,
-    token: str,
+    credential: str = "",
+    credential_file: str = "",
     control: str,
     usage: str,
     admin: str,
@@ -100,7 +103,10 @@ def bootstrap(
 ) -> dict[str, Any]:
     """Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap) as JSON.
 
-    :param token: the node's bearer token, sent as gRPC metadata with each stream.
+    :param credential: what the node shows to control and usage with each stream, to stand in the bootstrap.
+    :param credential_file: in its place the path of a file that holds it as gateway.joining writes it; Envoy reads it again when
+        another is moved into its place. gRPC's own metadata can be read from no file, and stands unhidden in Envoy's config_dump; a
+        secret of the upstream filter `credential_injector` can, and does not.
     :param control: `unix:/path` or `host:port`, several separated by spaces; usage likewise.
     :param admin: the path of a unix socket, for this machine's operator alone.
     :param connections: how many callers may be connected at once; each further one is turned away.
@@ -111,10 +117,10 @@ def bootstrap(
     """
     # Envoy's own pauses grow to 30 s, in which a control that is back could revoke nothing.
     again = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"}}
-    service = {
-        "envoy_grpc": {"cluster_name": CONTROL_CLUSTER, "retry_policy": again},
-        "initial_metadata": [{"key": TOKEN_METADATA, "value": f"Bearer {token}"}],
-    }
+    service = {"envoy_grpc": {"cluster_name": CONTROL_CLUSTER, "retry_policy": again}}
+    secrets: list[dict[str, Any]] = [{"name": CA_SECRET, "validation_context": {"trusted_ca": {"filename": ca_file}}}]
+    if not credential_file:
+        secrets.append({"name": NODE_SECRET, "generic_secret": {"secret": {"inline_string": bearer(credential)}}})
     ads = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": node, "cluster": "portico", "metadata": {"address": address}},
@@ -127,8 +133,11 @@ def bootstrap(
             "cds_config": ads,
         },
         "static_resources": {
-            "clusters": [_cluster(CONTROL_CLUSTER, control, transport), _cluster(USAGE_CLUSTER, usage, transport, filters=_sends(token))],
-            "secrets": [{"name": CA_SECRET, "validation_context": {"trusted_ca": {"filename": ca_file}}}],
+            "clusters": [
+                _cluster(name, addresses, transport, filters=_shows(credential_file))
+                for name, addresses in ((CONTROL_CLUSTER, control), (USAGE_CLUSTER, usage))
+            ],
+            "secrets": secrets,
         },
     }
 
@@ -162,7 +171,34 @@ def _overload(connections: int, heap_mb: int) -> dict[str, Any]:
     }
 
 
-def _cluster(name: str, addresses: str, transport: Transport | None, *, filters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def bearer(credential: str) -> str:
+    return f"Bearer {credential}"
+
+
+def _shows(credential_file: str) -> list[dict[str, Any]]:
+    """Filters of the cluster that put the credential to each of its streams."""
+    secret: dict[str, Any] = {"name": NODE_SECRET}
+    if credential_file:
+        watched = {"path": str(PurePosixPath(credential_file).parent)}
+        secret["sds_config"] = {"path_config_source": {"path": credential_file, "watched_directory": watched}}
+    generic = {
+        "@type": f"{TYPE}/envoy.extensions.http.injected_credentials.generic.v3.Generic",
+        "credential": secret,
+        "header": CREDENTIAL_HEADER,
+    }
+    injector = {
+        "@type": f"{TYPE}/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
+        "overwrite": True,
+        "credential": {"name": "generic", "typed_config": generic},
+    }
+    codec = {"@type": f"{TYPE}/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"}
+    return [
+        {"name": "envoy.filters.http.credential_injector", "typed_config": injector},
+        {"name": "envoy.filters.http.upstream_codec", "typed_config": codec},
+    ]
+
+
+def _cluster(name: str, addresses: str, transport: Transport | None, *, filters: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     keepalive = {"interval": "5s", "timeout": "5s"}
     found = addresses.split()
@@ -211,17 +247,6 @@ def _discovery(addresses: Sequence[str]) -> str:
     if names and len(names) < len(addresses):
         raise WrongAddresses("A unix socket can't stand beside a host's name; give addresses of one kind.")
     return "STRICT_DNS" if names else "STATIC"
-
-
-def _sends(token: str) -> list[dict[str, Any]]:
-    """The token with each access log: the listener, which names the log, comes from control and is every gateway's."""
-    kind = "type.googleapis.com/envoy.extensions.filters.http"
-    header = {"header": {"key": TOKEN_METADATA, "value": f"Bearer {token}"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    mutation = {"@type": f"{kind}.header_mutation.v3.HeaderMutation", "mutations": {"request_mutations": [{"append": header}]}}
-    return [
-        {"name": "envoy.filters.http.header_mutation", "typed_config": mutation},
-        {"name": "envoy.filters.http.upstream_codec", "typed_config": {"@type": f"{kind}.upstream_codec.v3.UpstreamCodec"}},
-    ]
 
 
 def _address(text: str) -> dict[str, Any]:

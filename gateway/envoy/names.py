@@ -78,6 +78,8 @@ SUSPENDED = "suspended"
 RETIRED = "retired"
 CANARY = "canary"
 OTHER_HOST = "other_host"
+READY = "ready"
+DRAINING = "draining"
 CANARY_STATUS = 204
 
 # Static in each gateway's bootstrap.
@@ -88,6 +90,10 @@ NOWHERE = "nowhere"
 CA_SECRET = "portico-ca"  # nosec B105  (a name)
 # What a gateway proves itself with under its own names.
 DEFAULT_CERTIFICATE = "portico-gateway"
+NODE_SECRET = "portico-node"  # nosec B105  (a name)
+# Below this stands what a gateway says of itself. No tenant has the name: theirs have no dot.
+OWN = ".portico"
+READY_PATH = f"/{OWN}/ready"
 
 
 def canary_path(slug: str) -> str:

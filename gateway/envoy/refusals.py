@@ -15,6 +15,7 @@ from gateway.envoy.names import (
     BLOCKED_PREFIX,
     BROWN_OUT_PREFIX,
     CLOSED,
+    DRAINING,
     NO_ROUTE,
     OTHER_HOST,
     RBAC,
@@ -81,6 +82,7 @@ _AGAIN = f"%DYNAMIC_METADATA({RBAC}:{decided(UNTIL_PREFIX)})%"
 # The first that fits answers.
 REFUSALS: tuple[Refusal, ...] = (
     _denied("HOST_UNKNOWN", 421, _("This gateway does not answer for the host that the call names."), _("Call the address that the portal shows for the API.")),
+    Refusal("DRAINING", 503, _("This gateway takes no more calls."), _("Call another gateway; load balancers ask here whether they may send calls."), _on(DRAINING)),
     Refusal("TENANT_SUSPENDED", 403, _("This tenant is suspended, or is closing."), _("Nothing of it can be called meanwhile; its admins see the reason in the portal."), _on(SUSPENDED)),
     _denied("NOT_READY", 503, _("This gateway does not know this tenant, or has not loaded it yet."), _("Check the address. If it is right, try again in a second.")),
     _denied("TOKEN_WRONG_KIND", 401, _("This is not an access token for calling APIs."), _("Ask the tenant's token endpoint for an access token and send that.")),

@@ -11,9 +11,9 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
-from gateway.envoy import clusters, doors, listener, routes
+from gateway.envoy import clusters, doors, listener, ready, routes
 from gateway.envoy.extensions import TYPES, packed
-from gateway.envoy.names import DEFAULT_CERTIFICATE
+from gateway.envoy.names import DEFAULT_CERTIFICATE, OWN
 from gateway.envoy.state import OwnHost, Tenant, Upstream, Version
 
 CLUSTER = TYPES + cluster_pb2.Cluster.DESCRIPTOR.full_name
@@ -118,6 +118,14 @@ def compile_tls_listener(
 
 def compile_door(host: OwnHost) -> Resource:
     return resource(host.name, doors.certificate(host))
+
+
+def compile_ready(*, draining: bool) -> Resource:
+    return resource(OWN, ready.configuration(draining=draining))
+
+
+def compile_ready_scope() -> Resource:
+    return resource(OWN, ready.scope())
 
 
 def _upstreams(tenant: Tenant) -> list[Upstream]:

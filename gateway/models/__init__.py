@@ -1,12 +1,12 @@
 from gateway.models.domain import Domain
 from gateway.models.group import DEFAULT, DEFAULT_NAME, MOST_GROUPS, ApiGroup, GatewayGroup, GroupedNode, GroupTenant, GroupUse, serving
-from gateway.models.node import ALIVE, ControlProcess, GatewayNode
-from gateway.models.receipt import Deployment, Loaded, Receipt
+from gateway.models.node import ALIVE, ControlProcess, GatewayNode, JoinToken, NodeCredential
+from gateway.models.receipt import Deployment, Loaded, Nack, Receipt
 from gateway.models.refusal import KEPT, Refusal
 from gateway.models.usage import OTHER_OPERATIONS, UsageDay, UsageFreshness, UsageHour, UsageMinute, UsageOpenHour
 
 __all__ = [
     "ALIVE", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup", "ControlProcess", "Deployment", "Domain",
-    "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "Loaded", "Receipt", "Refusal", "UsageDay", "UsageFreshness",
-    "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
+    "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded", "Nack", "NodeCredential", "Receipt",
+    "Refusal", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
 ]  # fmt: skip

@@ -8,7 +8,8 @@ from tenants.models import TenantModel
 class Receipt(models.Model):
     """A gateway acknowledged a configuration of a tenant that covers its events up to these numbers. Numbers only, so it is shared."""
 
-    node = models.ForeignKey(GatewayNode, models.CASCADE, related_name="receipts")
+    # Without an index of its own: the second of those below begins with it.
+    node = models.ForeignKey(GatewayNode, models.CASCADE, related_name="receipts", db_index=False)
     tenant = models.ForeignKey("tenants.Tenant", models.CASCADE, related_name="+")
     # The highest event covered, for each half of the configuration.
     routes = models.PositiveBigIntegerField()
@@ -18,7 +19,10 @@ class Receipt(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "node", "id"], name="receipts_of_a_tenant")]
+        indexes = [
+            models.Index(fields=["tenant", "node", "id"], name="receipts_of_a_tenant"),
+            models.Index(fields=["node", "id"], name="receipts_of_a_gateway"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.node_id}: {self.routes}/{self.access}"
@@ -30,12 +34,29 @@ class Loaded(models.Model):
     node = models.ForeignKey(GatewayNode, models.CASCADE, related_name="+")
     tenant = models.ForeignKey("tenants.Tenant", models.CASCADE, related_name="+")
     at = models.DateTimeField()
+    # Since when the gateway has not acknowledged the newest, as its control process sees it; None while it is in step.
+    behind_since = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "node"], name="loaded_once_per_node")]
 
     def __str__(self) -> str:
         return f"{self.node_id}: {self.tenant_id}"
+
+
+class Nack(models.Model):
+    """How often a gateway refused configurations of a tenant, and when last. Their words are the tenant's, see Deployment."""
+
+    node = models.ForeignKey(GatewayNode, models.CASCADE, related_name="+")
+    tenant = models.ForeignKey("tenants.Tenant", models.CASCADE, related_name="+")
+    many = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "node"], name="nacks_counted_once")]
+
+    def __str__(self) -> str:
+        return f"{self.node_id}: {self.many}"
 
 
 class Deployment(TenantModel):

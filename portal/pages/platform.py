@@ -1,4 +1,4 @@
-"""The platform, for its operators: tenants, people, gateways, health, jobs, and what happened outside any tenant. Shared tables alone."""
+"""The platform, for its operators: tenants, people, health, jobs, and what happened outside any tenant. Shared tables alone."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gateway.models import ControlProcess, GatewayNode, Loaded
+from gateway.models import ControlProcess, GatewayNode
 from portal import answering
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -150,16 +150,6 @@ def _ask(request: HttpRequest, question: Question, about: User, act: Callable[..
     return ask(request, question, PageForm(given(request)), done)
 
 
-@operator_view
-@require_safe
-def gateways(request: HttpRequest) -> HttpResponse:
-    """Every gateway, and how many tenants each has loaded."""
-    connected = set(GatewayNode.objects.connected().values_list("pk", flat=True))
-    loaded = dict(Loaded.objects.values("node_id").annotate(many=Count("tenant_id")).values_list("node_id", "many"))
-    rows = [(node, node.pk in connected, loaded.get(node.pk, 0)) for node in GatewayNode.objects.order_by("name")]
-    return render(request, "platform/gateways.html", {"rows": rows})
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A component: `told` says what was seen, just now or by others."""
@@ -279,7 +269,6 @@ urlpatterns = [
     path("platform/people/", people, name="platform-people"),
     path("platform/people/<uuid:pk>/close/", close_account, name="platform-person-close"),
     path("platform/people/<uuid:pk>/open/", open_account, name="platform-person-open"),
-    path("platform/gateways/", gateways, name="platform-gateways"),
     path("platform/health/", platform_health, name="platform-health"),
     path("platform/jobs/", jobs, name="platform-jobs"),
     path("platform/events/", platform_events, name="platform-events"),

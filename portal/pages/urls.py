@@ -25,6 +25,7 @@ from portal.pages import (
     domains,
     erased,
     expiries,
+    fleet,
     gallery,
     gateway_configuration,
     gateway_groups,
@@ -80,7 +81,7 @@ from portal.pages import (
 
 # The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
 MODULES = (
-    start, new_tenant, platform, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
+    start, new_tenant, platform, fleet, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
     catalogue_document, change_feed, trying, request_forms, subscribing, subscribing_several, adding,
     applications, application_life, credentials, expiries, request_list, request_clock, delegations, requests, request_applications,
     subscriptions, quotas, subscription_dates, change_requests, apis,

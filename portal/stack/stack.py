@@ -245,7 +245,8 @@ class Stack:
         # An Envoy that finds nobody pauses before it asks again, which takes longer than waiting here.
         control.wait_ready()
         binary = envoy.executable(self._given.get("PORTICO_ENVOY", ""))
-        self._supervisor.start(envoy.gateway(binary, bootstrap, log=self.places.log("envoy"))).wait_ready()
+        seconds = int(self._given.get("PORTICO_GATEWAY_DRAIN_TIME") or envoy.DRAIN_SECONDS)
+        self._supervisor.start(envoy.gateway(binary, bootstrap, log=self.places.log("envoy"), drain_seconds=seconds)).wait_ready()
 
     def _together(self, *steps: Callable[[], object]) -> None:
         """Do steps side by side. When one fails the others give up, and its error is raised."""

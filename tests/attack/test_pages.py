@@ -321,7 +321,7 @@ def world(cast: Cast) -> World:
         drafts.describe(draft, name=EVIL, slug="later", description=EVIL)
         aimed = make.target(header="x-key", secret="upstream-hunter2")
         drafts.aim(draft, url="http://127.0.0.1:9", target=aimed)
-        gateway = GatewayNode.objects.create(name=EVIL[:40], token_sha256="0" * 64, connected=True, seen_at=event.at)
+        gateway = GatewayNode.objects.create(name=EVIL[:40], connected=True, seen_at=event.at)
         Deployment.objects.create(node=gateway)
         signing_key = SigningKey.objects.get(purpose="access_token")
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")

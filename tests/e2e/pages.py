@@ -69,6 +69,9 @@ NO_PAGES = {
     "platform-person-open": "likewise",
     "platform-gateway-group-delete": "a question like others, of a group that somebody made",
     "platform-gateway-place": "a form like the one of an API's groups, of a gateway that only the page names",
+    "platform-gateway-undrain": "a question like others, of a gateway that drains",
+    "platform-gateway-forget": "a question like others, of a gateway that is gone",
+    "platform-gateway-join-token-revoke": "a question like others, of a join token that only the list knows",
 }
 
 
@@ -123,6 +126,8 @@ def places(world: World) -> list[Place]:
         provider = {"issuer": PROVIDER, "client_id": "portico", "client_secret": "as good as any", "enabled": True}
         ada.put("settings/identity-provider/", json=provider).raise_for_status()
         keys = {(row["purpose"], row["status"]): row["id"] for row in ada.get("signing-keys/").raise_for_status().json()["results"]}
+    with world.rest(OLGA) as olga:
+        gateway = olga.get(f"{world.stack.portal_url}/api/v1/platform/gateways/").raise_for_status().json()[0]["id"]
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
     orders = next(row["id"] for row in subscriptions if row["status"] == "active" and row["api"] == "orders")
@@ -344,6 +349,11 @@ def places(world: World) -> list[Place]:
         Place("platform-gateway-groups", "/platform/gateway-groups/", OLGA),
         Place("platform-gateway-group-new", "/platform/gateway-groups/new/", OLGA),
         Place("platform-gateway-group-edit", "/platform/gateway-groups/00000000-0000-0000-0000-000000000001/", OLGA),
+        Place("platform-gateway", f"/platform/gateways/{gateway}/", OLGA),
+        Place("platform-gateway-drain", f"/platform/gateways/{gateway}/drain/", OLGA),
+        Place("platform-gateway-revoke", f"/platform/gateways/{gateway}/revoke/", OLGA),
+        Place("platform-gateway-join-tokens", "/platform/gateways/join-tokens/", OLGA),
+        Place("platform-gateway-join-token-new", "/platform/gateways/join-tokens/new/", OLGA),
         Place("platform-mails", "/platform/mails/", OLGA),
         Place("platform-health", "/platform/health/", OLGA),
         Place("platform-jobs", "/platform/jobs/", OLGA),

@@ -28,7 +28,7 @@ FIRST = 8
 # What ends the walk, here or for those who walk later, or leaves Portico's pages.
 APART = re.compile(
     r"/accounts/logout/|/api/docs/|/platform/tables/|/profile/theme/|/members/[^/]+/remove/|/leave/|/settings/close/|/people/[^/]+/close/|"
-    r"/apps/[^/]+/delete/"
+    r"/apps/[^/]+/delete/|/platform/gateways/[^/]+/(?:drain|undrain|revoke|forget)/"
 )
 
 

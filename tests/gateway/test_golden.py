@@ -30,7 +30,15 @@ from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import Transport, bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, NEEDED, PASSED, TOKEN_ID
-from gateway.envoy.resources import Resource, compile_listener, compile_scope, compile_tenant, compile_tls_listener
+from gateway.envoy.resources import (
+    Resource,
+    compile_listener,
+    compile_ready,
+    compile_ready_scope,
+    compile_scope,
+    compile_tenant,
+    compile_tls_listener,
+)
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
 from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, OwnHost, Retired, Target, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
@@ -206,7 +214,7 @@ def files() -> dict[str, str]:
     made = compile_listener(port=8080, address="127.0.0.1", portal_url="http://portal.example")
     started = bootstrap(
         node="gateway-1",
-        token="a-token",
+        credential="a-credential",
         control="unix:/run/portico/control.sock",
         usage="usage.example:8003",
         admin="/run/portico/admin.sock",
@@ -216,7 +224,7 @@ def files() -> dict[str, str]:
     )
     secure = bootstrap(
         node="gateway-1",
-        token="a-token",
+        credential="a-token",
         control="control-1.example:9001 control-2.example:9001",
         usage="192.0.2.7:9002",
         admin="/run/portico/admin.sock",
@@ -237,6 +245,10 @@ def files() -> dict[str, str]:
     assert own is not None
     texts = {**tenant_files(), "listener": readable(listener_pb2.Listener, made), "listener-tls": readable(listener_pb2.Listener, tls)}
     texts["secret-gateway"] = readable(secret_pb2.Secret, own)
+    for draining in (False, True):
+        ready = compile_ready(draining=draining)
+        texts["draining" if draining else "ready"] = readable(configuration_pb2.RouteConfiguration, ready)
+    texts["ready-scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_ready_scope())
     return {
         **{f"{name}.textproto": text for name, text in texts.items()},
         "bootstrap.json": json.dumps(started, indent=2) + "\n",

@@ -27,7 +27,9 @@ def group(name: str = "eu", **fields: Any) -> GatewayGroup:
 
 
 def node(name: str = "gateway-1") -> GatewayNode:
-    return GatewayNode.objects.create(name=name, token_sha256="")
+    return GatewayNode.objects.create(
+        name=name,
+    )
 
 
 def routes(view: View = USUAL) -> list[str]:

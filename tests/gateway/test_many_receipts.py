@@ -23,7 +23,7 @@ from tests.conftest import Cast
 
 
 def node(name: str, *, connected: bool = True, loaded: bool = True) -> GatewayNode:
-    found = GatewayNode.objects.create(name=name, token_sha256="0" * 64, connected=connected, seen_at=timezone.now())
+    found = GatewayNode.objects.create(name=name, connected=connected, seen_at=timezone.now())
     if loaded:
         Loaded.objects.create(node=found, tenant_id=current_tenant_id(), at=timezone.now())
     return found

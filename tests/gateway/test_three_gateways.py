@@ -323,6 +323,8 @@ def test_the_receipt_and_the_page_say_which_gateway_is_missing(three: list[Gatew
     loaded(three, shop, dora)
     missing = three[2]
     assert isinstance(missing, Further)
+    # The first page of a process takes its time, and a gateway that is silent for ten seconds is gone.
+    page(shop, suspend(shop, shop.client()))
     with missing.paused("envoy"):
         event = suspend(shop, carl)
         live.eventually(lambda: shop.receipt(event).enforced == 2)

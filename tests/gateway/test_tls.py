@@ -22,7 +22,7 @@ from gateway import tls
 from gateway.envoy.bootstrap import CLIENT_SECRET, CONTROL_CA_SECRET
 from gateway.listening import listen
 from gateway.models import GatewayNode, Refusal
-from gateway.register import issue_node_token
+from gateway.nodes import issue_credential
 from portal.stack import Ports, envoy, probes
 from portal.stack.ports import choose
 from portal.stack.processes import Program
@@ -229,7 +229,7 @@ WRITERS = {
 
 
 def test_only_gateways_write_access_logs(secure: Secure) -> None:
-    tokens = {"own": issue_node_token("tls-3", address=""), "wrong": "ptc_node_of-nobody"}
+    tokens = {"own": issue_credential("tls-3", address=""), "wrong": "ptc_node_of-nobody"}
     (secure.folder / "ca.pem").write_text(secure.server.certificate)
 
     async def answered(certificate: str, token: str, name: str) -> grpc.StatusCode:

@@ -52,7 +52,7 @@ def read_entry(entry: Any, gateway: str) -> Refused | None:
 
 
 def test_the_tenant_is_the_one_that_was_called_and_the_path_the_callers() -> None:
-    found = read(entry(iss="http://portal.example/t/globex"), "gateway-1")
+    found = read_entry(entry(iss="http://portal.example/t/globex"), "gateway-1")
     assert found is not None
     assert (found.slug, found.client_id, found.path, found.request_id) == ("acme", "app-1", CALLED_PATH, "r" * 64)
 
@@ -63,14 +63,14 @@ def test_the_credential_is_the_tokens_cid_or_the_api_keys_id() -> None:
 
 
 def test_a_query_is_never_kept() -> None:
-    found = read(entry(called=f"{CALLED_PATH}?x=1"), "gateway-1")
+    found = read_entry(entry(called=f"{CALLED_PATH}?x=1"), "gateway-1")
     assert found is not None
     assert found.path == CALLED_PATH
 
 
 def test_nothing_that_a_caller_sends_is_kept_at_length() -> None:
     huge = "x" * 100_000
-    found = read(entry(huge, path=f"/{huge}", called=f"/{huge}", sub=huge, cid=huge), huge)
+    found = read_entry(entry(huge, path=f"/{huge}", called=f"/{huge}", sub=huge, cid=huge), huge)
     assert found is not None
     lengths = [len(str(getattr(found, name))) for name in ("slug", "client_id", "request_id", "code", "method", "path", "gateway")]
     assert max(lengths) == 500
@@ -80,7 +80,7 @@ def test_nothing_that_a_caller_sends_is_kept_at_length() -> None:
 def test_what_the_upstream_said_is_no_refusal() -> None:
     forged = entry()
     forged.response.response_code_details = "via_upstream"
-    assert read(forged, "gateway-1") is None
+    assert read_entry(forged, "gateway-1") is None
 
 
 def test_without_a_verified_token_it_is_nobodys() -> None:

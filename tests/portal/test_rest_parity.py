@@ -21,6 +21,12 @@ SAME: dict[str, str] = {
     "platform-gateway-group-edit": "platform_gateway_groups_partial_update",
     "platform-gateway-group-delete": "platform_gateway_groups_destroy",
     "platform-gateway-place": "platform_gateways_groups_update",
+    "platform-gateway-join-token-new": "platform_gateways_join_tokens_create",
+    "platform-gateway-join-token-revoke": "platform_gateways_join_tokens_revoke_create",
+    "platform-gateway-drain": "platform_gateways_drain_create",
+    "platform-gateway-undrain": "platform_gateways_undrain_create",
+    "platform-gateway-revoke": "platform_gateways_revoke_create",
+    "platform-gateway-forget": "platform_gateways_forget_create",
     "platform-settings": "platform_settings_partial_update",
     "catalogue-subscribe": "tenants_subscriptions_create",
     "app-new": "tenants_applications_create",
@@ -224,10 +230,11 @@ def test_the_operations_exist(operations: set[str]) -> None:
 
 
 def test_what_changes_something_and_has_no_page_is_few(operations: set[str]) -> None:
-    """To sign in, and to describe a whole tenant in one document."""
+    """To sign in, to describe a whole tenant in one document, and what machines do by themselves."""
     named = {operation for each in SAME.values() for operation in each.split()}
     changing = {each for each in operations if not each.endswith(("_retrieve", "_list"))}
     assert changing - named == {
         "session_create", "session_refresh_create", "session_destroy",
         "tenants_description_plan_create", "tenants_description_apply_create",
+        "gateways_join_create", "gateways_roll_create",
     }  # fmt: skip

@@ -77,6 +77,7 @@ WHOLE = {
     "/api/v1/tenants/{tenant}/apis/{api}/versions/{version}/callers/": "who called lately",
     "/api/v1/tenants/{tenant}/apis/{api}/versions/{version}/revisions/{number}/callers/": "whom the revision concerns",
     "/api/v1/tenants/{tenant}/gateways/": "as many as the operator runs",
+    "/api/v1/platform/gateways/": "likewise",
 }
 
 

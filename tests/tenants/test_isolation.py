@@ -90,7 +90,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     change_rules({"info-contact": "off"}, by=admin)
     begun = importing.begin(document="document of " + owner.name, by=owner)
     change_categories({}, new=["Of " + owner.name], by=admin)
-    node, _ = GatewayNode.objects.get_or_create(name="edge", defaults={"token_sha256": "0" * 64})
+    node, _ = GatewayNode.objects.get_or_create(name="edge")
     Deployment.objects.create(node=node)
     Refusal.objects.create(
         application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id=f"r-{application.pk}", method="GET", path="/",

@@ -130,7 +130,7 @@ def test_pages_offer_what_this_person_may(cast: Cast, state: str, owner: set[str
 
 def test_a_suspension_needs_a_reason_and_says_before_what_it_does(cast: Cast, carl: Client, ada: Client) -> None:
     found = carls(cast)
-    GatewayNode.objects.create(name="edge", token_sha256="0" * 64, connected=True, seen_at=timezone.now())
+    GatewayNode.objects.create(name="edge", connected=True, seen_at=timezone.now())
     page = text(ada.get(at(found, "suspend")))
     for said in ("All calls of Shop are refused on", "403 APPLICATION_SUSPENDED", "Its own people can't resume it then"):
         assert said in page

@@ -226,7 +226,7 @@ def test_each_tab_shows_its_own_in_as_many_queries_for_many_as_for_one(cast: Cas
 
 
 def test_a_subscription_says_how_it_stands_and_why(cast: Cast, carl: Client, checkout: Application) -> None:
-    GatewayNode.objects.create(name="edge", token_sha256="0" * 64, connected=True, seen_at=timezone.now())
+    GatewayNode.objects.create(name="edge", connected=True, seen_at=timezone.now())
     with tenant_scope(cast.acme.pk):
         plan = make.plan(make.api("orders"), name="gold", calls=60, seconds=60)
         held = make.subscription(of=checkout, to=plan)
@@ -259,7 +259,7 @@ def test_a_closed_subscription_can_be_asked_for_again_unless_it_was(cast: Cast, 
     ],
 )
 def test_carl_cancels_after_he_was_told_what_happens(cast: Cast, carl: Client, checkout: Application, status: str, says: str) -> None:
-    GatewayNode.objects.create(name="edge", token_sha256="0" * 64, connected=True, seen_at=timezone.now())
+    GatewayNode.objects.create(name="edge", connected=True, seen_at=timezone.now())
     with tenant_scope(cast.acme.pk):
         held = make.subscription(status=status, of=checkout, to=make.plan(make.api("orders")))
     path = f"{APPS}subscriptions/{held.pk}/cancel/"

@@ -463,7 +463,7 @@ def test_a_page_that_grew_old_changes_nothing(cast: Cast, carl: Client, checkout
 
 
 def test_revoking_names_what_stops_and_brings_the_receipt(cast: Cast, carl: Client, checkout: Application, credential: Credential) -> None:
-    GatewayNode.objects.create(name="edge", token_sha256="0" * 64, connected=True, seen_at=timezone.now())
+    GatewayNode.objects.create(name="edge", connected=True, seen_at=timezone.now())
     path = at(checkout, credential, "revoke")
     says = "Checkout's calls with it are refused on 1 gateway within a second. It has no other credential"
     assert says in text(carl.get(path).content.decode())

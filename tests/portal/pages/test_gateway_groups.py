@@ -65,7 +65,9 @@ def test_olga_makes_changes_and_deletes_a_group(olga: Client) -> None:
 
 
 def test_olga_places_a_gateway(olga: Client, eu: GatewayGroup) -> None:
-    node = GatewayNode.objects.create(name="gateway-1", token_sha256="")
+    node = GatewayNode.objects.create(
+        name="gateway-1",
+    )
     page = f"/platform/gateways/{node.pk}/groups/"
     assert f'href="{page}"' in olga.get(LIST).content.decode()
     assert "eu: In Europe" in text(olga.get(page))
@@ -79,7 +81,9 @@ def test_olga_places_a_gateway(olga: Client, eu: GatewayGroup) -> None:
 
 
 def test_operators_alone_find_them(cast: Cast, eu: GatewayGroup) -> None:
-    node = GatewayNode.objects.create(name="gateway-1", token_sha256="")
+    node = GatewayNode.objects.create(
+        name="gateway-1",
+    )
     for page in (LIST, f"{LIST}new/", f"{LIST}{eu.pk}/", f"{LIST}{eu.pk}/delete/", f"/platform/gateways/{node.pk}/groups/"):
         for person in (cast.ada, cast.eve):
             assert [signed_in(person).get(page).status_code, signed_in(person).post(page).status_code] == [404, 404]
@@ -89,7 +93,11 @@ def test_operators_alone_find_them(cast: Cast, eu: GatewayGroup) -> None:
 def test_a_list_of_many_takes_as_many_queries(olga: Client) -> None:
     for number in range(3):
         groups.place_gateway(
-            GatewayNode.objects.create(name=f"gateway-{number}", token_sha256=""), [groups.create(name=f"g{number}", by=None)], by=None
+            GatewayNode.objects.create(
+                name=f"gateway-{number}",
+            ),
+            [groups.create(name=f"g{number}", by=None)],
+            by=None,
         )
     with queries("page:platform-gateway-groups"):
         olga.get(LIST)

@@ -76,7 +76,7 @@ def test_pam_adds_a_revision_sees_what_it_changes_makes_it_live_and_goes_back(ca
     assert "2 operations disappear; callers of POST /orders, GET /orders/{id} get 404 or 405 once a gateway is connected." in question
     assert "1 operation is new. 1 operation changes." in question
     for name in ("edge-1", "edge-2"):
-        GatewayNode.objects.create(name=name, token_sha256="0" * 64, connected=True, seen_at=timezone.now())
+        GatewayNode.objects.create(name=name, connected=True, seen_at=timezone.now())
     assert "get 404 or 405 on 2 gateways within a second." in text(pam.get(f"{REVISIONS}2/live/"))
     assert pam.post(f"{REVISIONS}2/live/", {"instead_of": "1", "override": "on", "once": "b" * 32})["Location"] == f"{REVISIONS}2/"
     assert live_number(cast) == 2
