@@ -535,6 +535,8 @@ SENTENCES: dict[str, Promise | Say] = {
     "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new token; the one before ended"),
     "gateway.node_joined": gettext_lazy("The gateway %(subject)s connected"),
     "gateway.node_lost": gettext_lazy("The gateway %(subject)s is not connected any more"),
+    "gateway.served_from_snapshot": gettext_lazy("The gateway %(subject)s served from its snapshot while control was away"),
+    "gateway.snapshot_failed": gettext_lazy("The gateway %(subject)s has a problem with its snapshot"),
     "login.succeeded": _signed_in,
     "login.refused": gettext_lazy("Somebody tried to sign in as %(subject)s, and was refused"),
     "login.refresh_reused": gettext_lazy("A refresh token of %(subject)s was used twice; the sign-in that it came from ended"),

@@ -268,6 +268,8 @@ PLATFORM_KINDS: frozenset[str] = frozenset(
         "gateway.token_issued",
         "gateway.node_joined",
         "gateway.node_lost",
+        "gateway.served_from_snapshot",
+        "gateway.snapshot_failed",
         "login.succeeded",
         "login.refused",
         "login.refresh_reused",

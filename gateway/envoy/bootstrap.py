@@ -24,7 +24,8 @@ def bootstrap(
 ) -> dict[str, Any]:
     """Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap) as JSON.
 
-    :param token: the node's bearer token, sent as gRPC metadata with each stream.
+    :param token: the node's bearer token, sent as gRPC metadata with each stream; "" where `control` is the agent beside this Envoy,
+        which alone holds it.
     :param control: `unix:/path` or `host:port`; usage likewise.
     :param admin: the path of a unix socket, for this machine's operator alone.
     :param connections: how many callers may be connected at once; each further one is turned away.
@@ -33,10 +34,9 @@ def bootstrap(
     """
     # Envoy's own pauses grow to 30 s, in which a control that is back could revoke nothing.
     again = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"}}
-    service = {
-        "envoy_grpc": {"cluster_name": CONTROL_CLUSTER, "retry_policy": again},
-        "initial_metadata": [{"key": TOKEN_METADATA, "value": f"Bearer {token}"}],
-    }
+    service: dict[str, Any] = {"envoy_grpc": {"cluster_name": CONTROL_CLUSTER, "retry_policy": again}}
+    if token:
+        service["initial_metadata"] = [{"key": TOKEN_METADATA, "value": f"Bearer {token}"}]
     ads = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": node, "cluster": "portico", "metadata": {"address": address}},

@@ -1,32 +1,46 @@
 import json
 import ssl
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from gateway.agent.sealing import write_whole
 from gateway.envoy.bootstrap import bootstrap
 from gateway.register import issue_node_token
 
 
 class Command(BaseCommand):
-    help = "Print what an Envoy starts with to become a gateway. It holds a new token of that gateway; the one before ends."
+    help = (
+        "Print what an Envoy starts with to become a gateway. It holds a new token of that gateway, or with --agent a file for the agent "
+        "does; the token before ends."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--node", default="gateway-1", help="the gateway's name")
         parser.add_argument("--address", default=own_address(), help="where control may call it; '' = not at all")
         parser.add_argument("--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin")
+        parser.add_argument("--agent", default="", help="unix:/path of the agent beside this Envoy, which then holds the token")
+        parser.add_argument("--credential-file", type=Path, help="where the token goes, for the agent")
         parser.add_argument("--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams")
 
-    def handle(self, *_: Any, node: str, address: str, admin: str, ca_file: str, **__: Any) -> None:
+    def handle(
+        self, *_: Any, node: str, address: str, admin: str, ca_file: str, agent: str, credential_file: Path | None, **__: Any
+    ) -> None:
+        if bool(agent) is not bool(credential_file):
+            raise CommandError("--agent and --credential-file go together: an Envoy beside an agent holds no token, and the agent does.")
+        token = issue_node_token(node, address=address)
+        if credential_file is not None:
+            write_whole(credential_file, token.encode())
         whole = bootstrap(
             node=node,
-            token=issue_node_token(node, address=address),
-            control=settings.CONTROL_ADDRESS,
+            token="" if agent else token,
+            control=agent or settings.CONTROL_ADDRESS,
             usage=settings.USAGE_ADDRESS,
             admin=admin,
             ca_file=ca_file,
