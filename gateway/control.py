@@ -190,8 +190,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             node_id = await self.database.ask(register.authenticate, _authorization(context), facts.name)
             if node_id is None:
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"No token of the gateway “{facts.name}”.")
-            await self.database.ask(register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version)
             await self.database.ask(snapshots.note, node_id, snapshots.told(first))
+            await self.database.ask(register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version)
         except AWAY:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "PostgreSQL does not answer.")
         for other in [other for other in self.nodes.values() if other.node == node_id]:

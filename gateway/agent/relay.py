@@ -16,7 +16,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from gateway.agent.clocks import Away, ClockError, Moment, this_moment
 from gateway.agent.kinds import LISTENER, MAX_MESSAGE, MAX_REQUEST
-from gateway.agent.session import Request, Response, Session
+from gateway.agent.session import Request, Session
 from gateway.agent.snapshot import Served, Snapshot
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ CLOCK_SECONDS = 5.0
 TELL_SECONDS = 60.0
 FIRST_REQUEST_SECONDS = 10.0
 # Control is there, and will have none of this gateway.
+EOF = grpc.aio.EOF  # type: ignore[attr-defined]
 REFUSALS = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.FAILED_PRECONDITION}
 _SIZES = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
 # A control that vanished without a word is noticed by its silence.
@@ -221,11 +222,11 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await call.write(first)
                     response = await call.read()
-                if not isinstance(response, Response):
+                if response is EOF:
                     raise await _ended(call)
                 await self._connected(session, call, first)
                 try:
-                    while isinstance(response, Response):
+                    while response is not EOF:
                         await session.relay(call, response)
                         response = await call.read()
                 except grpc.aio.AioRpcError as error:
@@ -284,17 +285,20 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
             silent += CLOCK_SECONDS
+            if silent >= TELL_SECONDS or self._problem() != self._told_problem:
+                silent = 0.0
+                await self._tell()
             mended = await self.snapshot.note(self.away())
-            session = self.session
-            if session is None or session.call is None:
-                continue
-            if mended:
+            if mended and self.session is not None and self.session.call is not None:
                 # A new stream begins with what is missing in the snapshot.
-                session.call.cancel()
-            elif silent >= TELL_SECONDS or self._problem() != self._told_problem:
-                silent, self._told_problem = 0.0, self._problem()
-                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                    await session.tell(self._node(session))
+                self.session.call.cancel()
+
+    async def _tell(self) -> None:
+        session = self.session
+        if session is not None and session.call is not None:
+            self._told_problem = self._problem()
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await session.tell(self._node(session))
 
     async def _watch_age(self) -> None:
         """A gateway that is cut off must not honour for ever what has been revoked."""
@@ -314,9 +318,8 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
 
 
 async def _ended(call: Any) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(
-        await call.code(), await call.initial_metadata(), await call.trailing_metadata(), details=await call.details() or "it ended"
-    )
+    details = await call.details() or "it ended"
+    return grpc.aio.AioRpcError(await call.code(), await call.initial_metadata(), await call.trailing_metadata(), details, "")
 
 
 def _is_ending() -> bool:

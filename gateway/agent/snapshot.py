@@ -33,8 +33,13 @@ R = TypeVar("R")
 
 # An acknowledgement waits for the disk, and a revocation with it: not for longer than this.
 PATIENCE_SECONDS = 1.0
+# Envoy waits for what is read.
+READ_SECONDS = 20.0
 # A journal that has grown beyond both is written anew.
 _LARGE, _TIMES = 1_000_000, 4
+# In notes, see Snapshot.note: after a minute without a failure the next one is a first one.
+_HEALTHY, _LONGEST_PAUSE = 12, 60
+_PROBE = 1_000_000
 _HEAD = b"PORTICO-BUNDLE 1\n"
 
 
@@ -70,6 +75,10 @@ class Snapshot:
     _sealer: Sealer | None = None
     _journal: Journal | None = None
     _small: int = 0
+    # So many notes pass until a disk that failed is tried again, more each time that it fails; and so many of them are left.
+    _pause: int = 0
+    _left: int = 0
+    _healthy: int = 0
     # How many entries lie in each bundle.
     _uses: Counter[str] = field(default_factory=Counter)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -222,8 +231,13 @@ class Snapshot:
 
     def discard(self, prepared: "asyncio.Future[str] | None") -> None:
         """Envoy refused them."""
+
+        def remove(done: "asyncio.Future[str]") -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._unlink([done.result()])
+
         if prepared is not None:
-            prepared.add_done_callback(lambda done: done.cancelled() or done.exception() or self._unlink([done.result()]))
+            prepared.add_done_callback(remove)
 
     async def drop(self, url: str, names: Collection[str]) -> None:
         """Envoy no longer has these."""
@@ -266,7 +280,7 @@ class Snapshot:
         found: dict[str, discovery_pb2.Resource] = {}
         for bundle, within in wanted.items():
             try:
-                content = await self._do(self._read_bundle, url, bundle)
+                content = await self._within(self._begun(self._read_bundle, url, bundle), READ_SECONDS)
             except (UnreadableError, OSError) as error:
                 self.problem = f"The snapshot can't be read: {', '.join(within[:3])} {_reason(error)}."
                 log.error(self.problem)
@@ -284,7 +298,11 @@ class Snapshot:
         """How long control has been away. Returns whether a disk that took nothing takes all again."""
         self.away = away
         if self._journal is None:
-            return await self._mend()
+            self._left -= 1
+            return self._left <= 0 and await self._mend()
+        self._healthy += 1
+        if self._healthy > _HEALTHY:
+            self._pause = 0
         try:
             await self._append(_clock(away, self.served))
             if self._journal is not None and self._journal.size > max(_LARGE, self._small * _TIMES):
@@ -297,8 +315,10 @@ class Snapshot:
     async def _mend(self) -> bool:
         try:
             async with self._writing:
+                await self._do(self._probe)
                 await self._do(self._begin_journal, [*self._records()])
         except OSError as error:
+            self._left = self._pause
             self._failed("written", error)
             return False
         self.problem = ""
@@ -343,7 +363,9 @@ class Snapshot:
 
     def _failed(self, what: str, error: OSError) -> None:
         """What lies there may be older than what Envoy acknowledged: away with it, if that much is possible."""
-        self._journal = None
+        if self._journal is not None:
+            self._journal, self._healthy = None, 0
+            self._pause = self._left = min(max(1, self._pause * 2), _LONGEST_PAUSE)
         self._say(what, error)
         if not self._is_stuck:
             self._disk.submit(_try_unlink, self._path)
@@ -356,17 +378,25 @@ class Snapshot:
                 await self._do(self._journal.append, record)
 
     async def _do(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._within(self._begun(work, *args, **kwargs))
+
+    def _begun(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[R]":
         if self._is_stuck:
             raise OSError(errno.ETIMEDOUT, "the disk does not answer")
-        return await self._within(asyncio.get_running_loop().run_in_executor(self._disk, lambda: work(*args, **kwargs)))
+        return asyncio.get_running_loop().run_in_executor(self._disk, lambda: work(*args, **kwargs))
 
-    async def _within(self, future: "asyncio.Future[R]") -> R:
-        done, _ = await asyncio.wait([future], timeout=PATIENCE_SECONDS)
+    async def _within(self, future: "asyncio.Future[R]", seconds: float | None = None) -> R:
+        done, _ = await asyncio.wait([future], timeout=PATIENCE_SECONDS if seconds is None else seconds)
         if not done:
             self._stuck = future  # type: ignore[assignment]
             future.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise OSError(errno.ETIMEDOUT, "the disk does not answer")
         return future.result()
+
+    def _probe(self) -> None:
+        probe = self._bundles / "probe"
+        write_whole(probe, bytes(_PROBE))
+        probe.unlink()
 
     def _write_bundle(self, sealer: Sealer, url: str, resources: Sequence[discovery_pb2.Resource]) -> str:
         bundle = secrets.token_hex(16)
