@@ -251,7 +251,7 @@ class Gateway:
         argv += ["--address", f"http://{HOST}:{self.port}", "--admin", str(self.folder / "admin.sock")]
         argv += ["--ca-file", self.ca_file] if self.ca_file else []
         if self.agent:
-            argv += ["--agent", f"unix:{self.folder / 'agent.sock'}", "--credential-file", str(self.folder / "credential")]
+            argv += ["--agent", f"unix:{self.folder / 'agent.sock'}", "--agent-credential-file", str(self.folder / "credential")]
         done = subprocess.run(argv, cwd=PROJECT, env=self.environment, capture_output=True, check=False, text=True)
         assert done.returncode == 0, done.stderr
         bootstrap.write_text(done.stdout)

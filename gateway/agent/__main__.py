@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--node", default="gateway-1", help="the gateway's name, as in Envoy's bootstrap")
     parser.add_argument("--listen", required=True, help="unix:/path for its Envoy")
     parser.add_argument("--control", default=os.environ.get("PORTICO_CONTROL"), help="unix:/path or host:port; PORTICO_CONTROL")
+    parser.add_argument("--usage", default="", help="where access logs go on to, if Envoy sends them here; host:port")
     parser.add_argument("--credential-file", required=True, type=Path, help="the gateway's token; read anew for each connection")
     parser.add_argument("--snapshot", required=True, type=Path, help="the folder of the last-known-good snapshot")
     hours = os.environ.get("PORTICO_GATEWAY_MAX_STALE_HOURS", "24")
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         credential_file=given.credential_file,
         snapshot=given.snapshot,
         max_stale=given.max_stale_hours * 3600,
+        usage=given.usage,
         tls=Tls(given.tls_ca, given.tls_certificate, given.tls_key, given.tls_name) if given.tls_ca else None,
     )
     try:

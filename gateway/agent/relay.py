@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import uuid
@@ -14,6 +15,7 @@ import grpc
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import ads_pb2_grpc
 
+from gateway.agent import logs
 from gateway.agent.clocks import Away, ClockError, Moment, this_moment
 from gateway.agent.kinds import LISTENER, MAX_MESSAGE, MAX_REQUEST
 from gateway.agent.session import Request, Session
@@ -51,7 +53,11 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this agent stands. `max_stale` in seconds: without control for so long, its Envoy serves nobody any more."""
+    """Where this agent stands. `max_stale` in seconds: without control for so long, its Envoy serves nobody any more.
+
+    `control` may be several addresses, separated by spaces: one that does not answer is followed by the next. `usage` is where access logs
+    go on to, "" where Envoy sends them there itself.
+    """
 
     node: str
     listen: str
@@ -60,6 +66,7 @@ class Place:
     snapshot: Path
     max_stale: float
     tls: Tls | None = None
+    usage: str = ""
 
 
 class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
@@ -73,6 +80,7 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         # Control's own words, while it will have none of this gateway.
         self.refused = ""
         self._boot = ""
+        self._tries = -1
         self._expired = False
         self._serving: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
@@ -80,7 +88,7 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
 
     def credential(self) -> str:
         """Read anew for each connection: whoever replaces the file replaces the credential."""
-        return self.place.credential_file.read_text().strip()
+        return credential_in(self.place.credential_file.read_text())
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping` is set."""
@@ -92,6 +100,8 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
             Path(address.removeprefix("unix:")).unlink(missing_ok=True)
             # Only this user may connect: who may is the gateway.
             os.umask(0o077)
+        if self.place.usage:
+            logs.add(server, lambda: self._channel(self.place.usage), self.credential)
         server.add_insecure_port(address)
         await server.start()
         log.info("Relaying from %s to %s.", address, self.place.control)
@@ -213,7 +223,9 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         """One stream to control, until it ends."""
         credential = self.credential()
         await self.snapshot.sealed_under(credential)
-        async with self._channel() as channel:
+        addresses = self.place.control.split()
+        self._tries += 1
+        async with self._channel(addresses[self._tries % len(addresses)]) as channel:
             stub = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel)
             call = stub.DeltaAggregatedResources(metadata=(("authorization", f"Bearer {credential}"),))
             try:
@@ -246,21 +258,21 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         log.info("Connected to control.")
         self.contact, self.refused, self._expired = True, "", False
         # It has been told by now.
-        self.snapshot.served, self.snapshot.refused = None, ""
+        self.snapshot.served = None
         self._told_problem = self._problem()
         await self.snapshot.note(self.away())
         await session.connected(call, first)
 
-    def _channel(self) -> grpc.aio.Channel:
+    def _channel(self, address: str) -> grpc.aio.Channel:
         tls = self.place.tls
         options: list[tuple[str, Any]] = [*_SIZES, *_SILENCE]
         if tls is None:
-            return grpc.aio.insecure_channel(self.place.control, options=options)
+            return grpc.aio.insecure_channel(address, options=options)
         if tls.name:
             options.append(("grpc.ssl_target_name_override", tls.name))
         pair = [Path(each).read_bytes() if each else None for each in (tls.key, tls.certificate)]
         credentials = grpc.ssl_channel_credentials(Path(tls.ca).read_bytes() if tls.ca else None, *pair)
-        return grpc.aio.secure_channel(self.place.control, credentials, options=options)
+        return grpc.aio.secure_channel(address, credentials, options=options)
 
     def _problem(self) -> str:
         return " ".join(each for each in (self.snapshot.refused, self.snapshot.problem) if each)
@@ -285,8 +297,11 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
             silent += CLOCK_SECONDS
-            if silent >= TELL_SECONDS or self._problem() != self._told_problem:
-                silent = 0.0
+            if silent >= TELL_SECONDS:
+                # What was refused at the start has been told, and there is a new one by now.
+                silent, self.snapshot.refused = 0.0, "" if self.contact else self.snapshot.refused
+                await self._tell()
+            elif self._problem() != self._told_problem:
                 await self._tell()
             mended = await self.snapshot.note(self.away())
             if mended and self.session is not None and self.session.call is not None:
@@ -315,6 +330,18 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
             session = self.session
             if session is not None and not session.drained and session.known.get(LISTENER):
                 await session.drain()
+
+
+def credential_in(content: str) -> str:
+    """A token by itself, or as a gateway that joined has it in its file: a secret as Envoy reads it."""
+    content = content.strip()
+    if not content.startswith("{"):
+        return content
+    try:
+        held = json.loads(content)["resources"][0]["generic_secret"]["secret"]["inline_string"]
+        return str(held).removeprefix("Bearer ")
+    except (ValueError, LookupError, TypeError) as error:
+        raise OSError("The credential's file can't be understood.") from error
 
 
 async def _ended(call: Any) -> grpc.aio.AioRpcError:

@@ -89,6 +89,12 @@ class Session:
         if first:
             self.known[url] = dict(request.initial_resource_versions)
             self.fresh = self.fresh or (url == LISTENER and not self.known[url])
+        if "*" in dropped:
+            # It wants nothing of the kind any more, as when its listener went. Asked again it begins anew.
+            await self._pass_on(request, flight)
+            del self.subscribed[url], self.known[url]
+            self._opened.discard(url)
+            return
         wanted = self.subscribed.setdefault(url, {})
         wanted |= dict.fromkeys(request.resource_names_subscribe)
         for name in dropped:
@@ -99,7 +105,7 @@ class Session:
         if dropped and self.call is not None and url in ON_DEMAND:
             await self.snapshot.drop(url, dropped)
         await self._pass_on(request, flight)
-        if self.away and (first or asked):
+        if self.away and url in self.subscribed and (first or asked):
             self._serve(url, asked, first=first)
 
     async def _answered(self, flight: Flight, request: Request) -> None:
@@ -125,7 +131,7 @@ class Session:
         versions = {name: version for name, version in flight.versions.items() if url not in ON_DEMAND or name in wanted}
         await self.snapshot.commit(url, versions, flight.removed, flight.prepared)
         if url == SCOPE and versions:
-            await self.snapshot.drop(SCOPE, [name for name in self.snapshot.names(SCOPE) if name not in self.known[SCOPE]])
+            await self.snapshot.drop(SCOPE, [name for name in self.snapshot.names(SCOPE) if name not in self.known.get(SCOPE, {})])
 
     # To control
 
