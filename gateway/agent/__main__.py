@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -17,19 +16,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--node", default="gateway-1", help="the gateway's name, as in Envoy's bootstrap")
     parser.add_argument("--listen", required=True, help="unix:/path for its Envoy")
-    parser.add_argument("--control", default=os.environ.get("PORTICO_CONTROL"), help="unix:/path or host:port; PORTICO_CONTROL")
+    parser.add_argument("--control", required=True, help="unix:/path or host:port, several separated by spaces")
     parser.add_argument("--usage", default="", help="where access logs go on to, if Envoy sends them here; host:port")
     parser.add_argument("--credential-file", required=True, type=Path, help="the gateway's token; read anew for each connection")
     parser.add_argument("--snapshot", required=True, type=Path, help="the folder of the last-known-good snapshot")
-    hours = os.environ.get("PORTICO_GATEWAY_MAX_STALE_HOURS", "24")
-    parser.add_argument("--max-stale-hours", type=_hours, default=hours, help="without control for so long it serves nobody")
+    parser.add_argument("--max-stale-hours", type=_hours, default=24.0, help="without control for so long it serves nobody")
     parser.add_argument("--tls-ca", default="", help="the authorities of control's certificate; with it, control is spoken to over TLS")
     parser.add_argument("--tls-certificate", default="", help="the gateway's own certificate")
     parser.add_argument("--tls-key", default="", help="and its key")
     parser.add_argument("--tls-name", default="", help="the name in control's certificate, where it is not that of --control")
     given = parser.parse_args(arguments)
-    if not given.control:
-        parser.error("--control, or PORTICO_CONTROL, says where control is")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     place = Place(
         node=given.node,

@@ -16,7 +16,7 @@ def add(server: grpc.aio.Server, channel: Callable[[], grpc.aio.Channel], creden
 
     async def relay(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
         async with channel() as to:
-            call = to.stream_unary(f"/{SERVICE}/{METHOD}")(metadata=(("authorization", f"Bearer {credential()}"),))
+            call = to.stream_unary(f"/{SERVICE}/{METHOD}", None, None)(None, metadata=(("authorization", f"Bearer {credential()}"),))
             try:
                 async for message in requests:
                     await call.write(message)

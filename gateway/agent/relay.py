@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         self._serving: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
         self._told_problem = ""
+        self._silent = 0.0
 
     def credential(self) -> str:
         """Read anew for each connection: whoever replaces the file replaces the credential."""
@@ -93,7 +94,10 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping` is set."""
         self._load()
-        server = grpc.aio.server(options=[*_SIZES, ("grpc.max_receive_message_length", MAX_REQUEST)])
+        # Envoy asks every few seconds whether anybody is there.
+        asked = [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.min_ping_interval_without_data_ms", 2_000)]
+        sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
+        server = grpc.aio.server(options=[*sizes, *asked])
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, server)
         address = self.place.listen
         if address.startswith("unix:"):
@@ -105,7 +109,8 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         server.add_insecure_port(address)
         await server.start()
         log.info("Relaying from %s to %s.", address, self.place.control)
-        tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._watch_age())]
+        loops = ((self._keep_time, CLOCK_SECONDS), (self._watch_age, min(1.0, self.place.max_stale / 4)))
+        tasks = [asyncio.create_task(_forever(work, every)) for work, every in loops]
         await stopping.wait()
         for task in tasks:
             task.cancel()
@@ -293,20 +298,17 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
     # Time
 
     async def _keep_time(self) -> None:
-        silent = 0.0
-        while True:
-            await asyncio.sleep(CLOCK_SECONDS)
-            silent += CLOCK_SECONDS
-            if silent >= TELL_SECONDS:
-                # What was refused at the start has been told, and there is a new one by now.
-                silent, self.snapshot.refused = 0.0, "" if self.contact else self.snapshot.refused
-                await self._tell()
-            elif self._problem() != self._told_problem:
-                await self._tell()
-            mended = await self.snapshot.note(self.away())
-            if mended and self.session is not None and self.session.call is not None:
-                # A new stream begins with what is missing in the snapshot.
-                self.session.call.cancel()
+        self._silent += CLOCK_SECONDS
+        if self._silent >= TELL_SECONDS:
+            # What was refused at the start has been told, and there is a new one by now.
+            self._silent, self.snapshot.refused = 0.0, "" if self.contact else self.snapshot.refused
+            await self._tell()
+        elif self._problem() != self._told_problem:
+            await self._tell()
+        mended = await self.snapshot.note(self.away())
+        if mended and self.session is not None and self.session.call is not None:
+            # A new stream begins with what is missing in the snapshot.
+            self.session.call.cancel()
 
     async def _tell(self) -> None:
         session = self.session
@@ -317,19 +319,25 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
 
     async def _watch_age(self) -> None:
         """A gateway that is cut off must not honour for ever what has been revoked."""
-        while True:
-            await asyncio.sleep(min(1.0, self.place.max_stale / 4))
-            if self.contact or not self._is_stale():
-                continue
-            if not self._expired:
-                self._expired = True
-                log.error(
-                    "No word from control for %d s, which is longer than it may be: no call is served until it is back.",
-                    self.away().seconds,
-                )
-            session = self.session
-            if session is not None and not session.drained and session.known.get(LISTENER):
-                await session.drain()
+        if self.contact or not self._is_stale():
+            return
+        if not self._expired:
+            self._expired = True
+            log.error(
+                "No word from control for %d s, which is longer than it may be: no call is served until it is back.", self.away().seconds
+            )
+        session = self.session
+        if session is not None and not session.drained and session.known.get(LISTENER):
+            await session.drain()
+
+
+async def _forever(work: Callable[[], Awaitable[None]], every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await work()
+        except Exception:
+            log.exception("Something failed; trying again.")
 
 
 def credential_in(content: str) -> str:

@@ -70,18 +70,20 @@ class Parts:
         arguments = ["gateway.agent", "--listen", f"unix:{socket}", "--control", control]
         arguments += [] if usage.startswith("unix:") else ["--usage", usage]
         arguments += ["--credential-file", str(folder / "credential"), "--snapshot", str(folder / "snapshot")]
+        if hours := self.environment.get("PORTICO_GATEWAY_MAX_STALE_HOURS"):
+            arguments += ["--max-stale-hours", hours]
         return self._python(
             "agent",
             arguments,
             stage=1,
-            environment=self._bare("PORTICO_GATEWAY_MAX_STALE_HOURS"),
+            environment=self._bare(),
             prepare=lambda: _remove(socket),
             ready=lambda _pid: probes.accepts(socket),
         )
 
-    def _bare(self, *further: str) -> dict[str, str]:
+    def _bare(self) -> dict[str, str]:
         """The environment without anything that is a secret."""
-        names = ("PATH", "PYTHONPATH", "MALLOC_ARENA_MAX", *further)
+        names = ("PATH", "PYTHONPATH", "MALLOC_ARENA_MAX")
         return {name: self.environment[name] for name in names if name in self.environment}
 
     def manage(self, name: str, *options: str, further: Mapping[str, str] | None = None, output: Path | None = None) -> Program:

@@ -14,6 +14,8 @@ from django.db import connection
 from django.utils import timezone
 
 from apis.actions import subscriptions
+from gateway.agent import journal, sealing
+from gateway.agent.kinds import ROUTES
 from gateway.models import GatewayNode
 from gateway.receipts import Receipt, State
 from portal.stack import probes
@@ -55,6 +57,17 @@ def row(gateway: Gateway) -> GatewayNode:
 
 def state_at(gateway: Gateway, receipt: Receipt) -> State:
     return next(each.state for each in receipt.gateways if each.gateway == gateway.node)
+
+
+def kept(gateway: Gateway) -> set[str]:
+    """The tenants whose routes are in the snapshot."""
+    folder, credential = gateway.folder / "snapshot", (gateway.folder / "credential").read_text()
+    key = sealing.unwrapped((folder / "key").read_bytes(), node=gateway.node, credential=credential)
+    found: set[str] = set()
+    for record in journal.read(folder / "journal", sealing.Sealer(gateway.node, key)).records:
+        found |= {name for name, _ in record["of"]} if record.get("put") == ROUTES else set()
+        found -= {name for url, name in record.get("drop", ()) if url == ROUTES}
+    return found
 
 
 def restart_envoy(gateway: Gateway) -> None:
@@ -113,8 +126,8 @@ def test_an_envoy_that_starts_while_control_is_away_is_served_from_the_snapshot(
     assert beside.call(acme.path()).code == "TOKEN_MISSING"
     # A tenant that it had not loaded is not there.
     beside.patient = False
-    began = time.monotonic()
-    assert beside.call(late.path(), late.client().token()).code == "NOT_READY"
+    token, began = late.client().token(), time.monotonic()
+    assert beside.call(late.path(), token).code == "NOT_READY"
     assert time.monotonic() - began < 1.5
     beside.patient = True
 
@@ -216,6 +229,8 @@ def test_a_disk_that_takes_nothing_stops_nothing(beside: Gateway, upstream: Upst
     assert not (beside.folder / "snapshot" / "journal").exists()
     bundles.with_name("away").rename(bundles)
     live.eventually(lambda: row(beside).snapshot_problem == "")
+    # Control sends what is missing, by the same stream that says so.
+    live.eventually(lambda: acme.slug in kept(beside))
     beside.end("control")
     restart_envoy(beside)
     assert beside.call(acme.path(), carl.token()).code == "SUBSCRIPTION_SUSPENDED"

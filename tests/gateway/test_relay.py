@@ -9,14 +9,14 @@ from typing import Any
 
 import grpc
 import pytest
-from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
+from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from gateway import snapshots
 from gateway.agent import relay
 from gateway.agent.kinds import CLUSTER, LISTENER, MAX_MESSAGE, ROUTES, SCOPE
 from gateway.agent.relay import Agent, Place
+from gateway.agent.session import Request, Response
 
-Request, Response = discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DeltaDiscoveryResponse
 SIZES = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
 TOKEN = "ptc_node_of-edge"
 

@@ -25,7 +25,7 @@ def said(**snapshot: Any) -> Request:
 
 @pytest.fixture
 def edge() -> GatewayNode:
-    return node("edge")
+    return node("edge", loaded=False)
 
 
 def noted(edge: GatewayNode, request: Request) -> GatewayNode:

@@ -44,12 +44,12 @@ def test_a_container_runs_the_command_of_the_stack(name: str, services: dict[str
 def test_the_agent_runs_the_command_of_the_stack_and_knows_no_database(services: dict[str, Any], tmp_path: Path) -> None:
     elsewhere = {"PORTICO_CONTROL": "control:9001", "PORTICO_USAGE": "usage:9002"}
     parts = Parts(project=ROOT, places=Places(tmp_path), ports=Ports(), environment=elsewhere)
-    places = {str(parts.places.run): "/bootstrap", str(parts.places.var / "envoy"): "/var/lib/agent"}
-    command = in_container(parts.agent(), parts.places.state)
-    for of_the_stack, of_the_container in places.items():
-        command = [word.replace(of_the_stack, of_the_container) for word in command]
-    assert services["agent"]["command"] == command
-    assert "DATABASE_URL" not in services["agent"]["environment"]
+    _, *command = [str(word) for word in parts.agent().argv]
+    for of_the_stack, of_the_container in ((parts.places.run, "/bootstrap"), (parts.places.var / "envoy", "/var/lib/agent")):
+        command = [word.replace(str(of_the_stack), of_the_container) for word in command]
+    assert services["agent"]["command"] == ["python", *command]
+    assert services["agent"]["environment"] == {}
+    assert "portico:/var/lib/portico" not in services["agent"]["volumes"]
     assert "/bootstrap/agent.sock" in services["gateway_bootstrap"]["command"][-1]
 
 
