@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from gateway import snapshots
@@ -136,10 +137,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, control: bool = True, max_stale: float = 3600.0) -> AsyncIterator[World]:
+async def world(folder: Path, *, control: bool = True, max_stale: float = 3600.0, usage: str = "") -> AsyncIterator[World]:
     (folder / "credential").write_text(f"{TOKEN}\n")
     at = f"unix:{folder / 'control.sock'}"
-    place = Place("edge", f"unix:{folder / 'agent.sock'}", at, folder / "credential", folder / "snapshot", max_stale)
+    place = Place("edge", f"unix:{folder / 'agent.sock'}", at, folder / "credential", folder / "snapshot", max_stale, usage=usage)
     found = World(folder, Agent(place), Control(at))
     if control:
         await found.control.start()
@@ -362,3 +363,60 @@ def test_a_configuration_as_large_as_may_be_passes(tmp_path: Path) -> None:
             assert len((await found.agent.snapshot.read(LISTENER, ["gateway"]))[0].resource.value) == size
 
     asyncio.run(main())
+
+
+# Access logs
+
+
+class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+        self.heard: list[bytes] = []
+
+    async def StreamAccessLogs(self, requests: AsyncIterator[als_pb2.StreamAccessLogsMessage], context: Any) -> Any:  # noqa: N802
+        self.tokens.append(dict(context.invocation_metadata())["authorization"])
+        async for message in requests:
+            self.heard.append(message.SerializeToString())
+        return als_pb2.StreamAccessLogsResponse()
+
+
+def test_access_logs_go_on_to_usage_with_the_credential(tmp_path: Path) -> None:
+    async def main() -> None:
+        usage, server, at = Usage(), grpc.aio.server(), f"unix:{tmp_path / 'usage.sock'}"
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(usage, server)
+        server.add_insecure_port(at)
+        await server.start()
+        messages = [als_pb2.StreamAccessLogsMessage(identifier={"log_name": f"calls {number}"}) for number in range(3)]
+        async with world(tmp_path, usage=at) as found, grpc.aio.insecure_channel(f"unix:{found.folder / 'agent.sock'}") as channel:
+            call = als_pb2_grpc.AccessLogServiceStub(channel).StreamAccessLogs()
+            for message in messages:
+                await call.write(message)
+            await call.done_writing()
+            assert await call == als_pb2.StreamAccessLogsResponse()
+            assert usage.tokens == [f"Bearer {TOKEN}"]
+            assert usage.heard == [each.SerializeToString() for each in messages]
+            # Away, it is away for Envoy, too, which tries again by itself.
+            await server.stop(0)
+            lost = als_pb2_grpc.AccessLogServiceStub(channel).StreamAccessLogs()
+            await lost.write(messages[0])
+            async with asyncio.timeout(5):
+                assert await lost.code() is grpc.StatusCode.UNAVAILABLE
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ptc_node_x\n",
+        '{"resources": [{"name": "n", "generic_secret": {"secret": {"inline_string": "Bearer ptc_node_x"}}}]}',
+    ],
+)
+def test_a_credential_stands_by_itself_or_as_envoy_reads_it(content: str) -> None:
+    assert relay.credential_in(content) == "ptc_node_x"
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"resources": []}', '{"resources": 4}'])
+def test_a_credential_that_can_not_be_read_is_none(content: str) -> None:
+    with pytest.raises(OSError, match="can't be understood"):
+        relay.credential_in(content)
