@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,9 @@ class Envoy:
     told: "asyncio.Queue[Response]" = field(default_factory=asyncio.Queue)
 
     async def listen(self) -> None:
-        async for response in self.call:
-            await self.told.put(response)
+        with suppress(grpc.aio.AioRpcError):
+            async for response in self.call:
+                await self.told.put(response)
 
     async def asks(self, url: str, *names: str, has: dict[str, str] | None = None, node: str = "") -> None:
         request = Request(type_url=url, resource_names_subscribe=names, initial_resource_versions=has or {})
@@ -128,8 +129,10 @@ class World:
         """An Envoy that has asked for clusters, listeners and scopes, with what it says that it has."""
         async with grpc.aio.insecure_channel(f"unix:{self.folder / 'agent.sock'}", options=SIZES) as channel:
             made = Envoy(ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel).DeltaAggregatedResources())
-            for url in (CLUSTER, LISTENER, SCOPE):
-                await made.asks(url, has=(has or {}).get(url), node=node)
+            # One that is refused hears so while it still asks; what it heard the test looks at.
+            with suppress(grpc.aio.AioRpcError):
+                for url in (CLUSTER, LISTENER, SCOPE):
+                    await made.asks(url, has=(has or {}).get(url), node=node)
             listening = asyncio.create_task(made.listen())
             yield made
             made.call.cancel()
@@ -418,5 +421,5 @@ def test_a_credential_stands_by_itself_or_as_envoy_reads_it(content: str) -> Non
 
 @pytest.mark.parametrize("content", ["{", "{}", '{"resources": []}', '{"resources": 4}'])
 def test_a_credential_that_can_not_be_read_is_none(content: str) -> None:
-    with pytest.raises(OSError, match="can't be understood"):
+    with pytest.raises(OSError, match="can.t be understood"):
         relay.credential_in(content)
