@@ -9,7 +9,7 @@ RUN python -m venv /packages && \
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /portico portico && \
-    mkdir -p /var/lib/portico /bootstrap && chown portico /var/lib/portico /bootstrap
+    mkdir -p /var/lib/portico /var/lib/agent /bootstrap && chown portico /var/lib/portico /var/lib/agent /bootstrap
 COPY --from=packages /packages /packages
 WORKDIR /portico
 COPY . .

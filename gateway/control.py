@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from uuid_utils.compat import uuid7
 
-from gateway import measures, register, tls, views
+from gateway import measures, register, snapshots, tls, views
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
 from gateway.callers import authorization
@@ -347,6 +347,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, versions.refusal(facts.version))
             async with self._grouping:
                 self.groups = await self.database.ask(views.read)
+            await self.database.ask(snapshots.note, node_id, snapshots.told(first))
             await self.database.ask(
                 register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version, control=self.id
             )
@@ -382,13 +383,20 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self._spawn(node.entrance.keep(), node.tasks)
         try:
             node.stream.take(first)
-            await node.stream.read(requests)
+            await node.stream.read(self._noticing(node, requests))
         finally:
             del self.nodes[node.id]
             for task in node.tasks:
                 task.cancel()
             log.info("Gateway %s left.", node.node.name)
             self._spawn(self.database.insist(register.node_lost, node.node, stream=node.id), self._tasks)
+
+    async def _noticing(self, node: Node, requests: AsyncIterator[Request]) -> AsyncIterator[Request]:
+        """What the agent beside a gateway says of its snapshot later on."""
+        async for request in requests:
+            if request.HasField("node") and (said := snapshots.told(request)) is not None:
+                self._spawn(self.database.insist(snapshots.note, node.node, said), node.tasks)
+            yield request
 
     def _asked(self, node: Node, url: str, names: Sequence[str], dropped: Sequence[str], first: bool) -> None:  # noqa: FBT001
         if url == ROUTES:

@@ -566,6 +566,8 @@ SENTENCES: dict[str, Promise | Say] = {
     "gateway_group.changed": gettext_lazy("%(actor)s changed the group of gateways %(subject)s"),
     "gateway_group.deleted": gettext_lazy("%(actor)s deleted the group of gateways %(subject)s"),
     "gateway.node_lost": gettext_lazy("The gateway %(subject)s is not connected any more"),
+    "gateway.served_from_snapshot": gettext_lazy("The gateway %(subject)s served from its snapshot while control was away"),
+    "gateway.snapshot_failed": gettext_lazy("The gateway %(subject)s has a problem with its snapshot"),
     "login.succeeded": _signed_in,
     "login.refused": gettext_lazy("Somebody tried to sign in as %(subject)s, and was refused"),
     "login.refresh_reused": gettext_lazy("A refresh token of %(subject)s was used twice; the sign-in that it came from ended"),

@@ -295,6 +295,8 @@ PLATFORM_KINDS: frozenset[str] = frozenset(
         "gateway.drain_began",
         "gateway.drained",
         "gateway.drain_ended",
+        "gateway.served_from_snapshot",
+        "gateway.snapshot_failed",
         "login.succeeded",
         "login.refused",
         "login.refresh_reused",

@@ -185,7 +185,9 @@ class Gateway:
 
     drain_seconds = envoy.DRAIN_SECONDS
 
-    def __init__(self, folder: Path, *, node: str, port: int = 0, ca_file: str = "") -> None:
+    def __init__(self, folder: Path, *, node: str, port: int = 0, ca_file: str = "", agent: bool = False) -> None:
+        """:param agent: whether one stands beside the Envoy."""
+        self.agent = agent
         self.folder, self.node, self.port, self.ca_file = folder, node, port or settings.GATEWAY_PORT, ca_file
         self.environment = {
             **os.environ,
@@ -253,10 +255,21 @@ class Gateway:
         argv = [sys.executable, "manage.py", "gateway_bootstrap", "--node", self.node]
         argv += ["--address", f"http://{HOST}:{self.port}", "--admin", str(self.folder / "admin.sock")]
         argv += ["--ca-file", self.ca_file] if self.ca_file else []
+        if self.agent:
+            argv += ["--agent", f"unix:{self.folder / 'agent.sock'}", "--agent-credential-file", str(self.folder / "credential")]
         done = subprocess.run(argv, cwd=PROJECT, env=self.environment, capture_output=True, check=False, text=True)
         assert done.returncode == 0, done.stderr
         bootstrap.write_text(done.stdout)
+        if self.agent and "agent" not in self.parts:
+            self.start_agent()
         self._run_envoy(bootstrap)
+
+    def start_agent(self, *more: str, control: str = "") -> None:
+        """The helper beside the Envoy; `more` of its command line."""
+        argv = [sys.executable, "-m", "gateway.agent", "--node", self.node, "--listen", f"unix:{self.folder / 'agent.sock'}"]
+        argv += ["--control", control or f"unix:{self.folder / 'control.sock'}", "--credential-file", str(self.folder / "credential")]
+        self.begin("agent", [*argv, "--snapshot", str(self.folder / "snapshot"), *more])
+        self.parts["agent"].wait_ready()
 
     def _run_envoy(self, bootstrap: Path) -> None:
         binary = envoy.executable(os.environ.get("PORTICO_ENVOY", ""))

@@ -103,7 +103,8 @@ def bootstrap(
 ) -> dict[str, Any]:
     """Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap) as JSON.
 
-    :param credential: what the node shows to control and usage with each stream, to stand in the bootstrap.
+    :param credential: what the node shows to control and usage with each stream, to stand in the bootstrap; "" with no `credential_file`
+        where `control` is the agent beside this Envoy, which alone holds it.
     :param credential_file: in its place the path of a file that holds it as gateway.joining writes it; Envoy reads it again when
         another is moved into its place. gRPC's own metadata can be read from no file, and stands unhidden in Envoy's config_dump; a
         secret of the upstream filter `credential_injector` can, and does not.
@@ -119,8 +120,9 @@ def bootstrap(
     again = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"}}
     service = {"envoy_grpc": {"cluster_name": CONTROL_CLUSTER, "retry_policy": again}}
     secrets: list[dict[str, Any]] = [{"name": CA_SECRET, "validation_context": {"trusted_ca": {"filename": ca_file}}}]
-    if not credential_file:
+    if credential:
         secrets.append({"name": NODE_SECRET, "generic_secret": {"secret": {"inline_string": bearer(credential)}}})
+    shows = _shows(credential_file) if credential or credential_file else []
     ads = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": node, "cluster": "portico", "metadata": {"address": address}},
@@ -134,7 +136,7 @@ def bootstrap(
         },
         "static_resources": {
             "clusters": [
-                _cluster(name, addresses, transport, filters=_shows(credential_file))
+                _cluster(name, addresses, transport, filters=shows)
                 for name, addresses in ((CONTROL_CLUSTER, control), (USAGE_CLUSTER, usage))
             ],
             "secrets": secrets,

@@ -53,6 +53,12 @@ class GatewayNode(models.Model):
     # By how much its clock is ahead of control's, as its answers say, and when that was seen.
     clock_ms = models.IntegerField(null=True)
     clock_at = models.DateTimeField(null=True)
+    # What the agent beside it says: when its snapshot was last as it should be, and what is wrong with it. Null without an agent.
+    snapshot_at = models.DateTimeField(null=True)
+    snapshot_problem = models.TextField(blank=True)
+    # When it last served from it, because it began while control was away, and when control was back.
+    served_from_snapshot_since = models.DateTimeField(null=True)
+    served_from_snapshot_until = models.DateTimeField(null=True)
 
     objects = models.Manager.from_queryset(GatewayNodeQuerySet)()
 

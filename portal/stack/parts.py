@@ -57,21 +57,44 @@ class Parts:
         """The API that the demo's calls arrive at. It isn't ours, so it gets none of our secrets."""
         arguments = [*GRANIAN, "--port", str(self.ports.upstream), "--blocking-threads", "2", "httpbin:app"]
         address = (HOST, self.ports.upstream)
-        bare = {name: self.environment[name] for name in ("PATH", "PYTHONPATH", "MALLOC_ARENA_MAX") if name in self.environment}
         return self._python(
             "upstream",
             arguments,
             stage=2,
-            environment=bare,
+            environment=self._bare(),
             ready=lambda _pid: probes.answers_ok(address, "/status/200"),
         )
 
-    def manage(self, name: str, *, further: Mapping[str, str] | None = None, output: Path | None = None) -> Program:
+    def agent(self) -> Program:
+        """Stands beside Envoy: relays what control says, and keeps it for a time without control. It gets none of our other secrets."""
+        socket, folder = self.places.run / "agent.sock", self.places.var / "envoy"
+        control = self.environment.get("PORTICO_CONTROL") or f"unix:{self.places.run / 'control.sock'}"
+        usage = self.environment.get("PORTICO_USAGE", "unix:")
+        arguments = ["gateway.agent", "--listen", f"unix:{socket}", "--control", control]
+        arguments += [] if usage.startswith("unix:") else ["--usage", usage]
+        arguments += ["--credential-file", str(folder / "credential"), "--snapshot", str(folder / "snapshot")]
+        if hours := self.environment.get("PORTICO_GATEWAY_MAX_STALE_HOURS"):
+            arguments += ["--max-stale-hours", hours]
+        return self._python(
+            "agent",
+            arguments,
+            stage=1,
+            environment=self._bare(),
+            prepare=lambda: _remove(socket),
+            ready=lambda _pid: probes.accepts(socket),
+        )
+
+    def _bare(self) -> dict[str, str]:
+        """The environment without anything that is a secret."""
+        names = ("PATH", "PYTHONPATH", "MALLOC_ARENA_MAX")
+        return {name: self.environment[name] for name in names if name in self.environment}
+
+    def manage(self, name: str, *options: str, further: Mapping[str, str] | None = None, output: Path | None = None) -> Program:
         """A management command that does one thing."""
         environment = {**self.environment, **(further or {})}
         return Program(
             name=name,
-            argv=[sys.executable, "manage.py", name],
+            argv=[sys.executable, "manage.py", name, *options],
             log=self.places.log(name),
             environment=environment,
             directory=self.project,

@@ -241,9 +241,12 @@ class Stack:
     def _start_gateway(self, parts: Parts, control: Process) -> None:
         folder = private(self.places.var / "envoy")
         bootstrap = folder / "bootstrap.json"
-        self._supervisor.run(parts.manage("gateway_bootstrap", output=bootstrap))
+        options = ["--agent", f"unix:{self.places.run / 'agent.sock'}", "--agent-credential-file", str(folder / "credential")]
+        self._supervisor.run(parts.manage("gateway_bootstrap", *options, output=bootstrap))
+        agent = self._supervisor.start(parts.agent())
         # An Envoy that finds nobody pauses before it asks again, which takes longer than waiting here.
         control.wait_ready()
+        agent.wait_ready()
         binary = envoy.executable(self._given.get("PORTICO_ENVOY", ""))
         seconds = int(self._given.get("PORTICO_GATEWAY_DRAIN_TIME") or envoy.DRAIN_SECONDS)
         self._supervisor.start(envoy.gateway(binary, bootstrap, log=self.places.log("envoy"), drain_seconds=seconds)).wait_ready()

@@ -18,6 +18,8 @@ FILES = {
     "portal/__init__.py": "",
     "portal/settings.py": "SECRET_KEY = 'stand-in'\n",
     "portal/wsgi.py": "from standin import application\n",
+    "gateway/__init__.py": "",
+    "gateway/agent.py": "import standin\nstandin.agent()\n",
     # Found before the installed one, which takes seconds to start and stop.
     "celery.py": "import standin\nstandin.celery()\n",
     "portal/celery.py": (
@@ -66,10 +68,17 @@ def gateway_bootstrap() -> None:
     print(json.dumps({"node": {"id": "one", "cluster": "all"}, "admin": {"address": admin}}))
 
 
-def serve(name: str) -> None:
-    """Control, usage: accept connections on a unix socket for ever."""
+def agent() -> None:
+    """Beside Envoy, without an environment of Portico's."""
+    if "DATABASE_URL" in os.environ:
+        sys.exit("an agent needs no database")
+    serve(sys.argv[sys.argv.index("--listen") + 1].removeprefix("unix:"))
+
+
+def serve(path: str) -> None:
+    """Control, usage, agent: accept connections on a unix socket for ever."""
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(Path(os.environ["PORTICO_RUN"]) / f"{name}.sock"))
+        server.bind(path)
         server.listen()
         while True:
             server.accept()[0].close()
@@ -89,5 +98,5 @@ def main() -> None:
     if os.environ.get("STANDIN_HANGS") == name:
         threading.Event().wait()
     if name in {"control", "usage"}:
-        serve(name)
+        serve(str(Path(os.environ["PORTICO_RUN"]) / f"{name}.sock"))
     {"migrate": migrate, "seed": seed, "gateway_bootstrap": gateway_bootstrap}[name]()

@@ -41,6 +41,18 @@ def test_a_container_runs_the_command_of_the_stack(name: str, services: dict[str
     assert services[name]["command"] == in_container(getattr(parts, name)(), parts.places.state)
 
 
+def test_the_agent_runs_the_command_of_the_stack_and_knows_no_database(services: dict[str, Any], tmp_path: Path) -> None:
+    elsewhere = {"PORTICO_CONTROL": "control:9001", "PORTICO_USAGE": "usage:9002"}
+    parts = Parts(project=ROOT, places=Places(tmp_path), ports=Ports(), environment=elsewhere)
+    _, *command = [str(word) for word in parts.agent().argv]
+    for of_the_stack, of_the_container in ((parts.places.run, "/bootstrap"), (parts.places.var / "envoy", "/var/lib/agent")):
+        command = [word.replace(str(of_the_stack), of_the_container) for word in command]
+    assert services["agent"]["command"] == ["python", *command]
+    assert services["agent"]["environment"] == {}
+    assert "portico:/var/lib/portico" not in services["agent"]["volumes"]
+    assert "/bootstrap/agent.sock" in services["gateway_bootstrap"]["command"][-1]
+
+
 def test_the_set_of_processes_is_that_of_the_stack(services: dict[str, Any]) -> None:
     ours = {name for name in vars(Parts) if not name.startswith("_") and callable(getattr(Parts, name))}
     # The demo's upstream is the demo's; `manage` stands for the commands that run once.
@@ -76,7 +88,7 @@ def test_the_images_are_of_the_releases_that_the_tests_run(name: str, package: s
 
 def test_nothing_of_ours_runs_as_root_or_may_write_where_it_lies(services: dict[str, Any]) -> None:
     assert re.search(r"^USER portico$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    for name in ("web", "worker", "beat", "control", "usage", "migrate", "gateway_bootstrap"):
+    for name in ("web", "worker", "beat", "control", "usage", "migrate", "gateway_bootstrap", "agent"):
         assert services[name]["read_only"]
         assert services[name]["cap_drop"] == ["ALL"]
         assert "user" not in services[name]

@@ -19,7 +19,7 @@ from portal.stack.__main__ import SIGNALS
 from tests.portal import standin
 from tests.portal.conftest import Up, open_folder
 
-PARTS = {"postgres", "valkey", "control", "usage", "web", "worker", "beat", "envoy", "watchdog"}
+PARTS = {"postgres", "valkey", "control", "usage", "web", "worker", "beat", "agent", "envoy", "watchdog"}
 
 MakeStack = Callable[..., Stack]
 StartUp = Callable[..., Up]
@@ -120,7 +120,7 @@ def test_parts_from_outside_are_used_and_not_started(running: Stack, make_stack:
     urls = {name: running.urls[name] for name in ("DATABASE_URL", "VALKEY_URL")}
     urls["DATABASE_OWNER_URL"] = Postgres(running.places.var, say=lambda _line: None).url(roles.OWNER)
     with make_stack(PORTICO_ENVOY="none", **urls) as stack:
-        assert set(stack.pids()) == PARTS - {"postgres", "valkey", "envoy"}
+        assert set(stack.pids()) == PARTS - {"postgres", "valkey", "agent", "envoy"}
         assert not (stack.places.var / "postgres").exists()
     assert set(running.pids()) == PARTS
 

@@ -2,6 +2,7 @@ import json
 import ssl
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,14 +10,15 @@ import certifi
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from gateway import nodes
+from gateway.agent.sealing import write_whole
 from gateway.envoy.bootstrap import CLIENT_SECRET, CONTROL_CA_SECRET, Transport, WrongAddresses, bootstrap
-from gateway.nodes import issue_credential
 
 
 class Command(BaseCommand):
     help = (
         "Print what an Envoy starts with to become a gateway. It holds a new credential of that gateway, and those before end; "
-        "with --credential-file none is made, and the gateway reads the one that it joined with from there."
+        "with --credential-file none is made, and the gateway reads the one that it joined with from there; with --agent it holds none."
     )
     requires_system_checks = []
 
@@ -25,6 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--address", default=own_address(), help="where control may call it; '' = not at all")
         parser.add_argument("--admin", default=str(settings.RUN / "envoy-admin.sock"), help="unix socket of Envoy's admin")
         parser.add_argument("--credential-file", default="", help="the file at the gateway that “python -m gateway.joining” wrote")
+        parser.add_argument("--agent", default="", help="unix:/path of the agent beside this Envoy; then the bootstrap holds no credential")
+        parser.add_argument("--agent-credential-file", type=Path, help="where the agent's credential goes; one there that is right stays")
         parser.add_argument("--ca-file", default=settings.GATEWAY_CA_FILE or default_ca_file(), help="authorities for https upstreams")
 
         tls = parser.add_argument_group("TLS to control and usage; all files lie on the gateway's machine")
@@ -35,29 +39,35 @@ class Command(BaseCommand):
         tls.add_argument("--sds-dir", default="", help="where --sds-file's output lies; then certificates are renewed without a restart")
         tls.add_argument("--sds-file", choices=[CLIENT_SECRET, CONTROL_CA_SECRET], help="print this file of --sds-dir, and no bootstrap")
 
-    def handle(
-        self, *_: Any, node: str, address: str, admin: str, credential_file: str, ca_file: str, sds_file: str | None, **given: Any
-    ) -> None:
+    def handle(self, *_: Any, sds_file: str | None, agent: str, agent_credential_file: Path | None, **given: Any) -> None:
         transport = _transport(given)
         if sds_file:
             if transport is None or (sds_file == CLIENT_SECRET and not transport.cert_file):
                 raise CommandError("Name the files that it leads to, with --control-ca-file, --cert-file and --key-file.")
             self.stdout.write(json.dumps(transport.sds_file(sds_file), indent=2))
             return
-        told = {"node": node, "address": address, "admin": admin, "ca_file": ca_file, "transport": transport}
+        if agent_credential_file is not None and not agent:
+            raise CommandError("--agent-credential-file is for an agent: name its socket with --agent.")
+        if agent and (transport is not None or given["credential_file"]):
+            raise CommandError("Beside an agent this is the agent's: give it the credential and the certificates.")
+        told = {name: given[name] for name in ("node", "address", "admin", "ca_file")} | {"transport": transport, "agent": agent}
         try:
             # Before a credential is issued: those from before would end for nothing.
-            whole = self._bootstrap(credential_file=credential_file, **told)
+            whole = self._bootstrap(credential_file=given["credential_file"], **told)
         except WrongAddresses as wrong:
             raise CommandError(str(wrong)) from None
-        if not credential_file:
-            whole = self._bootstrap(credential=issue_credential(node, address=address), **told)
+        if agent_credential_file is not None and not _is_credential_of(given["node"], agent_credential_file):
+            write_whole(agent_credential_file, nodes.issue_credential(given["node"], address=given["address"]).encode())
+        if not agent and not given["credential_file"]:
+            whole = self._bootstrap(credential=nodes.issue_credential(given["node"], address=given["address"]), **told)
         self.stdout.write(json.dumps(whole, indent=2))
 
-    def _bootstrap(self, **given: Any) -> dict[str, Any]:
+    def _bootstrap(self, *, agent: str, **given: Any) -> dict[str, Any]:
+        # Elsewhere usage asks for the credential, too, which the agent has.
+        usage = agent if agent and not settings.USAGE_ADDRESS.startswith("unix:") else settings.USAGE_ADDRESS
         return bootstrap(
-            control=settings.CONTROL_ADDRESS,
-            usage=settings.USAGE_ADDRESS,
+            control=agent or settings.CONTROL_ADDRESS,
+            usage=usage,
             connections=settings.GATEWAY_CONNECTIONS,
             heap_mb=settings.GATEWAY_HEAP_MB,
             **given,
@@ -73,6 +83,11 @@ def _transport(given: Mapping[str, str]) -> Transport | None:
     if bool(given["cert_file"]) != bool(given["key_file"]):
         raise CommandError("A certificate and its key go together: name both --cert-file and --key-file.")
     return Transport(ca_file=given["control_ca_file"], name=given["control_name"], **{name: given[name] for name in names})
+
+
+def _is_credential_of(node: str, file: Path) -> bool:
+    """Another one would end it, and with it the snapshot that is sealed under it."""
+    return file.exists() and nodes.authenticate(file.read_text().strip(), node) is not None
 
 
 def own_address() -> str:

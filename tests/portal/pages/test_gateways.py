@@ -164,3 +164,26 @@ def test_as_many_queries_for_many(ada: Client, in_acme: Cast) -> None:
         ada.get(GATEWAYS)
     with queries("page:gateway"):
         ada.get(f"{GATEWAYS}a/")
+
+
+def test_what_it_has_in_store_for_a_time_without_control(ada: Client, in_acme: Cast) -> None:
+    """Members read that something is wrong, and operators what."""
+    at, path = node("gateway-1"), "/var/lib/portico-agent/snapshot"
+    assert "snapshot" not in text(ada.get(GATEWAYS))
+    GatewayNode.objects.filter(pk=at.pk).update(snapshot_at=timezone.now())
+    assert "Its snapshot was as it should be" in text(ada.get(GATEWAYS))
+    olga = signed_in(in_acme.olga)
+    assert "No agent beside it" not in text(olga.get("/platform/gateways/"))
+    GatewayNode.objects.filter(pk=at.pk).update(
+        snapshot_problem=f"{path} is full.",
+        served_from_snapshot_since=timezone.now() - timedelta(hours=3),
+        served_from_snapshot_until=timezone.now(),
+    )
+    for address in (GATEWAYS, f"{GATEWAYS}gateway-1/"):
+        shown = text(ada.get(address))
+        assert "Its snapshot has a problem" in shown
+        assert "It last served from it" in shown
+        assert path not in shown
+    assert path in text(olga.get("/platform/gateways/"))
+    GatewayNode.objects.filter(pk=at.pk).update(snapshot_problem="", snapshot_at=None)
+    assert "No agent beside it" in text(olga.get("/platform/gateways/"))
