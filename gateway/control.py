@@ -21,12 +21,12 @@ from gateway.canary import Canary, Probe
 from gateway.database import AWAY, Database, forever
 from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope
 from gateway.keeper import Keeper
+from gateway.reconciler import Reconciler
 from gateway.register import NodeId
 from tenants.events import CHANNEL
 
 log = logging.getLogger(__name__)
 
-RECONCILE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
 FIRST_REQUEST_SECONDS = 10.0
 # What a gateway says of itself and asks for; what it is sent may be larger.
@@ -63,7 +63,14 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         """Serve ADS at `address` until `stopping` is set."""
         self._add_tenants(await self.database.insist(register.tenants))
-        for loop, every in ((self._listen, 1.0), (self._heartbeat, HEARTBEAT_SECONDS), (self.reconcile, RECONCILE_SECONDS)):
+        reconciler = Reconciler(self.boards, self._keepers_of, every=settings.RECONCILE_SECONDS)
+        loops = (
+            (self._listen, 1.0),
+            (self._heartbeat, HEARTBEAT_SECONDS),
+            (self._meet_all, settings.RECONCILE_SECONDS),
+            (reconciler.cycle, 0.1),
+        )
+        for loop, every in loops:
             self._spawn(forever(loop, every=every), self._tasks)
         sizes = [("grpc.max_receive_message_length", MAX_REQUEST), ("grpc.max_send_message_length", MAX_MESSAGE)]
         # A gateway that vanished without a word is noticed by its silence.
@@ -108,7 +115,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         try:
             async with await psycopg.AsyncConnection.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                await self.reconcile()
+                await self._catch_up()
                 async for notice in connection.notifies():
                     await self._heard(notice.payload)
         except psycopg.OperationalError as error:
@@ -131,17 +138,24 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if slug is not None:
             self._add_tenants({slug: tenant_id})
 
-    async def reconcile(self) -> None:
-        """Compare with the database and with the gateways what was told: a lost notice costs seconds, never truth."""
+    async def _catch_up(self) -> None:
+        """Whatever was said while nobody listened. What is lost otherwise, gateway.reconciler finds: it costs seconds, never truth."""
+        await self._meet_all()
+        for board in list(self.boards.values()):
+            if await board.is_behind():
+                board.changed()
+
+    async def _meet_all(self) -> None:
+        """Which tenants there are, to the gateways as well."""
         known = set(self.boards)
         found = await self.database.ask(register.tenants)
         self._add_tenants(found)
         self._forget_tenants(known - found.keys())
         for node in list(self.nodes.values()):
             self._offer_scopes(node)
-        for board in list(self.boards.values()):
-            if await board.is_behind():
-                board.changed()
+
+    def _keepers_of(self, slug: str) -> list[Keeper]:
+        return [keeper for node in self.nodes.values() if (keeper := node.keepers.get(slug))]
 
     def _add_tenants(self, found: dict[str, UUID]) -> None:
         new = [slug for slug in found if slug not in self.boards]

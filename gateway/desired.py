@@ -18,6 +18,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
+from gateway.models import Orphan
 from keys import tokens
 from keys.envelope import unseal
 from keys.kek import kek
@@ -241,13 +242,17 @@ def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
 
 def _access() -> state.Access:
     ended = Credential.objects.filter(status__in=[Credential.Status.REVOKED, Credential.Status.EXPIRED], ended_at__gt=Now() - TOKENS_LIVE)
+    ended_ones = ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True)
     revoked = RevokedToken.objects.filter(expires_at__gt=Now() - TOKEN_ENDS)
+    orphans = Orphan.objects.filter(until__gt=Now(), kind__in=[Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN]).values_list("kind", "name")
+    # What no row says any more, see gateway.truth.
+    gone = {kind: {name for held, name in orphans if held == kind} for kind in (Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN)}
     return state.Access(
         **_jwks(),
         grants=_grants(),
         api_keys=_api_keys(),
-        revoked_credentials=tuple(sorted(str(pk) for pk in ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True))),
-        revoked_tokens=tuple(sorted(revoked.values_list("jti", flat=True))),
+        revoked_credentials=tuple(sorted(gone[Orphan.Kind.CREDENTIAL] | set(map(str, ended_ones)))),
+        revoked_tokens=tuple(sorted(gone[Orphan.Kind.TOKEN] | set(revoked.values_list("jti", flat=True)))),
     )
 
 

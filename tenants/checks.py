@@ -34,6 +34,7 @@ SHARED = {
     "gateway.GatewayNode": "a gateway serves many tenants",
     "gateway.ControlProcess": "a control process serves every tenant",
     "gateway.Loaded": "ids only: which gateway has asked for which tenant",
+    "gateway.Drift": "names of tables and numbers only: what a gateway had that no event explains",
     "gateway.Receipt": "numbers only: what a gateway acknowledged",
 }
 

@@ -190,6 +190,8 @@ class Gateway:
             "PORTICO_RUN": str(folder),
             "PORTICO_GATEWAY_PORT": str(self.port),
             "PORTICO_GATEWAY_URL": settings.GATEWAY_URL,
+            # Each test would wait for it otherwise.
+            "PORTICO_RECONCILE_SECONDS": "1",
             "PYTHONWARNINGS": "default",
         }
         self.supervisor = Supervisor(folder / "processes.json", say=lambda _: None)

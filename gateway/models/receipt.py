@@ -30,6 +30,9 @@ class Loaded(models.Model):
     node = models.ForeignKey(GatewayNode, models.CASCADE, related_name="+")
     tenant = models.ForeignKey("tenants.Tenant", models.CASCADE, related_name="+")
     at = models.DateTimeField()
+    # Since when its canary of the tenant can't be reached, and since when it serves other routes than it acknowledged.
+    unreached_since = models.DateTimeField(null=True)
+    stale_since = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "node"], name="loaded_once_per_node")]
