@@ -6,10 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway import receipts
-from gateway.models import Deployment, GatewayNode, Refusal
+from gateway.models import Deployment, Drift, GatewayNode, Loaded, Refusal
 from gateway.serializers import GatewayOut, ReceiptOut, RefusalOut
 from keys.models import Application
 from tenants.rest import TenantRestView
+from tenants.scope import current_tenant_id
 
 
 class Receipt(TenantRestView):
@@ -33,10 +34,14 @@ class Gateways(TenantRestView):
         """The gateways, and how each stands to this tenant: in step, on older routes, or closed, with what it refused."""
         alive = set(GatewayNode.objects.connected().values_list("pk", flat=True))
         deployments = {row.node_id: row for row in Deployment.objects.all()}
+        loaded = {row.node_id: row for row in Loaded.objects.filter(tenant_id=current_tenant_id())}
+        drifts = Drift.objects.filter(tenant_id=current_tenant_id()).by_node()
         nodes = list(GatewayNode.objects.filter(revoked_at=None).order_by("name"))
         for node in nodes:
             node.alive = node.pk in alive  # type: ignore[attr-defined]
             node.deployment = deployments.get(node.pk)  # type: ignore[attr-defined]
+            node.loaded = loaded.get(node.pk)  # type: ignore[attr-defined]
+            node.put_right = drifts.get(node.pk, 0)  # type: ignore[attr-defined]
         return Response(GatewayOut(nodes, many=True).data)
 
 

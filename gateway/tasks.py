@@ -10,6 +10,7 @@ def prune() -> None:
     """What has had its time: sign-in counts, sessions that ended, receipts that newer ones cover."""
     throttle.prune()
     pruning.prune_receipts()
+    pruning.prune_drift()
     call_command("flushexpiredtokens")
     call_command("clearsessions")
 

@@ -118,6 +118,31 @@ def listed(things: Iterable[object]) -> str:
     return pgettext("between names", ", ").join(map(str, things))
 
 
+_DRIFTED: dict[str, Promise] = {
+    "subscriptions": gettext_lazy("Subscriptions"),
+    "api_keys": gettext_lazy("API keys"),
+    "revoked": gettext_lazy("What is revoked"),
+    "signing_keys": gettext_lazy("Signing keys"),
+    "routes": gettext_lazy("Routes"),
+    "tenant": gettext_lazy("The tenant"),
+    "orphans": gettext_lazy("Rows that were deleted"),
+}
+_HOW_MANY: dict[str, Promise] = {
+    "gone": gettext_lazy("%(n)s gone"),
+    "new": gettext_lazy("%(n)s new"),
+    "changed": gettext_lazy("%(n)s changed"),
+}
+
+
+def drift_parts(parts: Mapping[str, Mapping[str, int]]) -> str:
+    """What a gateway had otherwise: “Subscriptions: 1 gone; API keys: 2 changed”."""
+    told = []
+    for part, counts in parts.items():
+        many = [str(sum(counts.values()))] if part == "orphans" else [_HOW_MANY[how] % {"n": n} for how, n in counts.items()]
+        told.append(f"{_DRIFTED[part]}: {listed(many)}")
+    return pgettext("between parts of a list", "; ").join(told)
+
+
 def _format(at: datetime, pattern: str) -> str:
     return str(format_datetime(at, pattern, locale=_locale()))
 

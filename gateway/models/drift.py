@@ -1,10 +1,26 @@
-from typing import ClassVar
+from datetime import timedelta
+from typing import ClassVar, Self
+from uuid import UUID
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from gateway.models.node import GatewayNode
 from tenants.models import TenantManager, TenantModel
+
+# How long it is remembered what was put right.
+DRIFT_KEPT = timedelta(days=30)
+
+
+class DriftQuerySet(models.QuerySet["Drift"]):
+    def by_node(self) -> dict[UUID, int]:
+        """How often each gateway was put right lately."""
+        found = self.filter(at__gt=Now() - DRIFT_KEPT).values("node_id").annotate(many=models.Count("pk"))
+        return dict(found.values_list("node_id", "many"))
+
+    def old(self) -> Self:
+        return self.filter(at__lte=Now() - DRIFT_KEPT)
 
 
 class Drift(models.Model):
@@ -18,6 +34,8 @@ class Drift(models.Model):
     takes = models.BooleanField()
     found_at = models.DateTimeField()
     at = models.DateTimeField()
+
+    objects = models.Manager.from_queryset(DriftQuerySet)()
 
     class Meta:
         indexes = [

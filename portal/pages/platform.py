@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gateway.models import ControlProcess, GatewayNode, Loaded
+from gateway.models import ControlProcess, Drift, GatewayNode, Loaded
 from portal import health
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -153,10 +153,17 @@ def _ask(request: HttpRequest, question: Question, about: User, act: Callable[..
 @operator_view
 @require_safe
 def gateways(request: HttpRequest) -> HttpResponse:
-    """Every gateway, and how many tenants each has loaded."""
+    """Every gateway, how many tenants each has loaded, and how well it keeps to what it acknowledged."""
     connected = set(GatewayNode.objects.connected().values_list("pk", flat=True))
     loaded = dict(Loaded.objects.values("node_id").annotate(many=Count("tenant_id")).values_list("node_id", "many"))
-    rows = [(node, node.pk in connected, loaded.get(node.pk, 0)) for node in GatewayNode.objects.order_by("name")]
+    silent = Count("pk", filter=Q(unreached_since__isnull=False))
+    other = Count("pk", filter=Q(stale_since__isnull=False))
+    seen = {each["node_id"]: each for each in Loaded.objects.values("node_id").annotate(silent=silent, other=other)}
+    drifts = Drift.objects.by_node()
+    rows = [
+        (node, node.pk in connected, loaded.get(node.pk, 0), seen.get(node.pk), drifts.get(node.pk, 0))
+        for node in GatewayNode.objects.order_by("name")
+    ]
     return render(request, "platform/gateways.html", {"rows": rows})
 
 

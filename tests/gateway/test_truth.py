@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apis.actions import subscriptions
 from gateway import desired, truth
@@ -48,7 +49,7 @@ def application_gone(carl: Caller) -> None:
     pk = carl.held.application.pk
     by_hand(
         carl.shop,
-        f"DELETE FROM apis_subscription WHERE application_id = '{pk}'",
+        *(f"DELETE FROM {table} WHERE application_id = '{pk}'" for table in ("apis_operationuse", "gateway_refusal", "apis_subscription")),
         *(each for credential in (carl.secret, carl.key) for each in drop_credential(credential.pk)),
         f"DELETE FROM keys_application WHERE id = '{pk}'",
     )
@@ -63,15 +64,17 @@ def key_gone(carl: Caller) -> None:
 
 
 def signing_key_gone(carl: Caller) -> None:
-    by_hand(carl.shop, "UPDATE keys_signingkey SET status = 'compromised' WHERE purpose = 'access_token'")
+    by_hand(carl.shop, "UPDATE keys_signingkey SET status = 'compromised', sealed = NULL WHERE purpose = 'access_token'")
 
 
 def suspended_by_hand(carl: Caller) -> None:
-    by_hand(carl.shop, f"UPDATE apis_subscription SET status = 'suspended' WHERE id = '{carl.held.pk}'")
+    by_hand(carl.shop, f"UPDATE apis_subscription SET status = 'suspended', undo_until = NULL WHERE id = '{carl.held.pk}'")
 
 
-def plan_loses_the_tenant(carl: Caller) -> None:
-    by_hand(carl.shop, f"UPDATE keys_application SET status = 'suspended' WHERE id = '{carl.held.application_id}'")
+def application_halted(carl: Caller) -> None:
+    by_hand(
+        carl.shop, f"UPDATE keys_application SET status = 'suspended', suspended_by = 'approver' WHERE id = '{carl.held.application_id}'"
+    )
 
 
 REQUIRED, REVOKED, UNKNOWN = "SUBSCRIPTION_REQUIRED", "TOKEN_REVOKED", "KEY_UNKNOWN"
@@ -90,7 +93,7 @@ DONE: list[tuple[Callable[[Caller], None], str, str, Parts]] = [
     (signing_key_gone, "TOKEN_INVALID", "", {"signing_keys": {"gone": 1}}),
     (suspended_by_hand, "SUBSCRIPTION_SUSPENDED", "SUBSCRIPTION_SUSPENDED", {"subscriptions": {"changed": 1}}),
     (
-        plan_loses_the_tenant, "APPLICATION_SUSPENDED", "APPLICATION_SUSPENDED",
+        application_halted, "APPLICATION_SUSPENDED", "APPLICATION_SUSPENDED",
         {"subscriptions": {"changed": 1}, "api_keys": {"changed": 1}},
     ),
 ]  # fmt: skip
@@ -205,11 +208,11 @@ def test_decisions_are_no_drift(gateway: Gateway, carl: Caller) -> None:
 def test_every_row_that_gateways_are_told_from_is_marked(in_acme: Cast) -> None:
     """What a tenant's state is read from, PostgreSQL itself says."""
     make.subscription()
-    tables = set()
-    with connection.execute_wrapper(lambda execute, sql, *rest: (tables.update(named(sql)), execute(sql, *rest))[1]):
+    with CaptureQueriesContext(connection) as asked:
         desired._access()
         desired._routes(desired.live())
         desired._retired()
+    tables = {table for query in asked.captured_queries for table in named(query["sql"])}
     # A person's row is looked at by no reader of gateways.
     assert tables - set(truth.TABLES) == set()
     assert set(truth.TABLES) - tables == {"tenants_tenant"}
