@@ -121,9 +121,16 @@ class FaultProxy:
 
     def stop(self) -> None:
         self.set(Mode.CUT)
-        self._loop.call_soon_threadsafe(self._server.close)
+        self._do(self._stop)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.close()
+
+    async def _stop(self) -> None:
+        self._server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
 
 
 def _end(writer: asyncio.StreamWriter, *, reset: bool = False) -> None:

@@ -228,7 +228,8 @@ class Gateway:
             name=name,
             argv=argv or [sys.executable, "manage.py", name],
             log=self.folder / f"{name}.log",
-            environment=self.environment,
+            # As it is now, also when it is started again after its death.
+            environment=dict(self.environment),
             directory=PROJECT,
             ready=lambda _pid: probes.accepts(address),
             stage=1,

@@ -178,7 +178,7 @@ def world(gateway: Gateway, upstream: Upstream, proxies: dict[str, FaultProxy]) 
 def test_connections_are_cut(world: World) -> None:
     """One gateway for all of them: what one fault left behind, the next would find."""
     for _ in range(ROUNDS):
-        for between, mode in some(CUTS, "cuts", 5):
+        for between, mode in some(CUTS, "cuts", 4):
             cut(world, between, mode)
 
 
