@@ -170,14 +170,14 @@ def test_as_many_queries_for_many(ada: Client, in_acme: Cast) -> None:
 def test_what_was_put_right_and_what_a_canary_said(ada: Client, in_acme: Cast) -> None:
     silent, other = node("silent"), node("other")
     Loaded.objects.filter(node=silent).update(unreached_since=timezone.now() - timedelta(hours=2))
-    Loaded.objects.filter(node=other).update(stale_since=timezone.now() - timedelta(hours=1), unreached_since=timezone.now())
+    Loaded.objects.filter(node=other).update(stale_since=timezone.now() - timedelta(hours=3), unreached_since=timezone.now())
     now = timezone.now()
     parts = {"subscriptions": {"gone": 2, "changed": 1}, "orphans": {"subscription": 2, "application": 1}}
     for tenant, at in ((in_acme.acme, now), (in_acme.globex, now), (in_acme.acme, now - timedelta(days=31))):
         Drift.objects.create(node=silent, tenant=tenant, parts=parts, takes=True, found_at=at, at=at)
     said = text(ada.get(GATEWAYS))
     assert "silent Connected Waiting Its canary can't be reached, since 2 hours ago put right once in 30 days" in said
-    assert "other Connected Waiting It serves other routes than it acknowledged, since 1 hour ago nothing yet" in said
+    assert "other Connected Waiting It serves other routes than it acknowledged, since 3 hours ago nothing yet" in said
     said = text(ada.get(f"{GATEWAYS}silent/"))
     assert "Subscriptions: 2 gone, 1 changed; Rows that were deleted: 3" in said
     assert "Put right" not in text(ada.get(f"{GATEWAYS}other/"))
