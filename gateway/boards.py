@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
+
+from django.utils import timezone
 
 from gateway import register, truth
 from gateway.database import RETRY_SECONDS, Database, first_line
@@ -82,14 +84,14 @@ class Board:
                 self._now()
             return
         # First: what gateways have to refuse for a row that is gone is part of what is read.
-        gone = await self.database.ask(truth.sweep, self.tenant_id)
+        gone = await self.database.ask(truth.sweep, self.tenant_id) if changed & truth.SWEPT else {}
         read = await self.database.ask(register.newest, self.tenant_id)
         drift = await self._drift(before, read, changed) if self._marked else None
         if gone:
             drift = Found({**(drift.parts if drift else {}), "orphans": gone}, takes=True)
         if drift is not None:
             log.error("What gateways have of %s was changed by no event: %s.", self.slug, dict(drift.parts))
-            self._found.append(drift)
+            self._found.append(replace(drift, at=timezone.now()))
         self._marked, self._looked = marked, now
         if self.newest is not before:
             # Read meanwhile, perhaps before what was found.

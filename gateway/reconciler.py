@@ -12,6 +12,7 @@ from typing import Any
 from gateway.boards import Board
 from gateway.database import AWAY, RETRY_SECONDS, first_line
 from gateway.keeper import Keeper
+from tenants.models import Tenant
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Reconciler:
         except AWAY as error:
             log.warning("PostgreSQL does not answer (%s), so %s is looked at later.", first_line(error), board.slug)
             await asyncio.sleep(RETRY_SECONDS)
+        except Tenant.DoesNotExist:
+            log.info("%s was erased.", board.slug)
         except Exception:
             # Whatever it was: the others have to be looked at.
             log.exception("Looking at %s failed.", board.slug)

@@ -70,6 +70,7 @@ _MADE = {
     Orphan.Kind.CREDENTIAL: (("credential.created",), "keys_credential"),
     Orphan.Kind.SUBSCRIPTION: (("subscription.requested", "subscription.added"), "apis_subscription"),
 }
+SWEPT = {"keys_revokedtoken", *(table for _kinds, table in _MADE.values())}
 _GONE = """
     SELECT DISTINCT event.subject_id::text FROM tenants_event event
     WHERE event.tenant_id = %(tenant)s AND event.kind = ANY(%(kinds)s)

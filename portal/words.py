@@ -137,8 +137,13 @@ _HOW_MANY: dict[str, Promise] = {
 def drift_parts(parts: Mapping[str, Mapping[str, int]]) -> str:
     """What a gateway had otherwise: “Subscriptions: 1 gone; API keys: 2 changed”."""
     told = []
-    for part, counts in parts.items():
-        many = [str(sum(counts.values()))] if part == "orphans" else [_HOW_MANY[how] % {"n": n} for how, n in counts.items()]
+    # The database keeps them in an order of its own.
+    for part, counts in ((part, parts[part]) for part in _DRIFTED if part in parts):
+        many = (
+            [str(sum(counts.values()))]
+            if part == "orphans"
+            else [says % {"n": counts[how]} for how, says in _HOW_MANY.items() if how in counts]
+        )
         told.append(f"{_DRIFTED[part]}: {listed(many)}")
     return pgettext("between parts of a list", "; ").join(told)
 

@@ -143,8 +143,6 @@ def tenant_reopened(carl: Caller) -> Event:
 GIVES: dict[str, Callable[[Caller], Event | None]] = {
     "api.cors_changed": lambda carl: publishing.change_api(carl.held.api, cors_origins=["https://shop.example"], by=pam(carl)),
     "api.policies_changed": lambda carl: ruled(carl, ip_allow=["127.0.0.0/8"]),
-    "version.prereleased": lambda carl: opened(carl, publishing.prerelease),
-    "version.published": published,
     "version.deprecated": deprecated,
     "version.sunset_changed": later,
     "version.reinstated": reinstated,
@@ -165,6 +163,9 @@ GIVES: dict[str, Callable[[Caller], Event | None]] = {
     "application.resumed": application_resumed,
     "credential.created": credential,
     "tenant.reopened": tenant_reopened,
+    # From here on there are two versions.
+    "version.prereleased": lambda carl: opened(carl, publishing.prerelease),
+    "version.published": published,
 }
 # And what others walk at a real gateway.
 ELSEWHERE = {
