@@ -78,6 +78,7 @@ def tried(carl: Caller) -> Event:
 
 
 def resolved(carl: Caller) -> Event:
+    events.lock()
     place = Upstream.objects.get(pk=carl.version().live_revision.upstream_id)  # type: ignore[union-attr]
     resolving.apply_addresses([place.pk], {(place.host, place.port): ("127.0.0.1", "127.0.0.2")})
     return newest("upstream.resolved")
