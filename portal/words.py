@@ -139,12 +139,8 @@ def drift_parts(parts: Mapping[str, Mapping[str, int]]) -> str:
     told = []
     # The database keeps them in an order of its own.
     for part, counts in ((part, parts[part]) for part in _DRIFTED if part in parts):
-        many = (
-            [str(sum(counts.values()))]
-            if part == "orphans"
-            else [says % {"n": counts[how]} for how, says in _HOW_MANY.items() if how in counts]
-        )
-        told.append(f"{_DRIFTED[part]}: {listed(many)}")
+        counted = [says % {"n": counts[how]} for how, says in _HOW_MANY.items() if how in counts]
+        told.append(f"{_DRIFTED[part]}: {sum(counts.values()) if part == 'orphans' else listed(counted)}")
     return pgettext("between parts of a list", "; ").join(told)
 
 

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from apis.actions import adding, changes, dates, plans, publishing, resolving, subscriptions, testing, versions
-from apis.models import BrownOut, Subscription, Upstream
+from apis.models import BrownOut, Subscription
 from gateway.receipts import State
 from keys.actions import application_life
 from tenants import events
@@ -35,6 +35,7 @@ def deprecated(carl: Caller) -> Event:
 
 
 def later(carl: Caller) -> Event:
+    events.lock()
     return versions.change_sunset(carl.version(), sunset_at=events.now() + timedelta(days=60), by=pam(carl))
 
 
@@ -79,7 +80,10 @@ def tried(carl: Caller) -> Event:
 
 def resolved(carl: Caller) -> Event:
     events.lock()
-    place = Upstream.objects.get(pk=carl.version().live_revision.upstream_id)  # type: ignore[union-attr]
+    revision = carl.version().live_revision
+    assert revision is not None
+    place = revision.upstream
+    assert place is not None
     resolving.apply_addresses([place.pk], {(place.host, place.port): ("127.0.0.1", "127.0.0.2")})
     return newest("upstream.resolved")
 
