@@ -175,8 +175,15 @@ def world(gateway: Gateway, upstream: Upstream, proxies: dict[str, FaultProxy]) 
         gateway.mend()
 
 
-def test_connections_are_cut(world: World) -> None:
-    """One gateway for all of them: what one fault left behind, the next would find."""
+def test_failures(world: World, record_property: Callable[[str, object], None]) -> None:
+    """One gateway for all of them: what one failure left behind, the next would find; and each start of it takes as long as a few."""
+    connections_are_cut(world)
+    processes_are_killed(world)
+    usage_is_away(world, record_property)
+    the_database_is_away_for_long(world)
+
+
+def connections_are_cut(world: World) -> None:
     for _ in range(ROUNDS):
         for between, mode in some(CUTS, "cuts", 4):
             cut(world, between, mode)
@@ -203,7 +210,7 @@ def cut(world: World, between: str, mode: Mode) -> None:
         raise AssertionError(f"{between} {mode}: {error}") from error
 
 
-def test_processes_are_killed(world: World) -> None:
+def processes_are_killed(world: World) -> None:
     chance = random.Random(7)
     for _ in range(ROUNDS):
         for part, phase in some(KILLS, "kills", 4):
@@ -246,7 +253,7 @@ def kill(world: World, part: str, phase: str, chance: random.Random) -> None:
     world.gateway.wait_joined()
 
 
-def test_what_usage_counted_of_what_was_called(world: World, record_property: Callable[[str, object], None]) -> None:
+def usage_is_away(world: World, record_property: Callable[[str, object], None]) -> None:
     """Best effort, and it says how good: nothing is lost while its connection stands, and never more is counted than was called."""
     before = counted(world)
     with world.calls() as (allowed, _):
@@ -286,7 +293,7 @@ def counted(world: World) -> int:
         return int(rows.aggregate(many=Sum("calls"))["many"] or 0)
 
 
-def test_a_database_that_is_away_for_long_closes_nothing(world: World) -> None:
+def the_database_is_away_for_long(world: World) -> None:
     """Who may call goes on calling, and what was decided meanwhile is enforced once it is back."""
     with world.proxies["database"].faulty(Mode.CUT), world.proxies["listen"].faulty(Mode.CUT), world.calls() as (allowed, _):
         event = world.suspend()
