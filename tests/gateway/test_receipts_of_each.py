@@ -67,10 +67,11 @@ def brown_out(carl: Caller, *, ended: bool) -> Event:
     for early in (timedelta(minutes=121), *([timedelta(minutes=60)] if ended else [])):
         BrownOut.objects.filter(pk=planned.pk).update(starts_at=F("starts_at") - early, ends_at=F("ends_at") - early)
         versions.turn_brown_outs()
-    if ended:
-        return newest("brown_out.ended")
     planned.refresh_from_db()
-    return versions.cancel_brown_out(planned, by=pam(carl))
+    event = newest("brown_out.ended") if ended else versions.cancel_brown_out(planned, by=pam(carl))
+    # For what comes after it.
+    versions.reinstate(carl.version(), by=pam(carl))
+    return event
 
 
 def tried(carl: Caller) -> Event:
