@@ -3,18 +3,26 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from gateway import measures, register
+from django.utils import timezone
+
+from gateway import measures, register, truth
 from gateway.database import RETRY_SECONDS, Database, first_line
 from gateway.delivery import Newest
+from gateway.truth import Found, Marked
 from gateway.views import USUAL, View
 
 log = logging.getLogger(__name__)
 
 # What only adds, and what a developer can cause, waits this long for more of its kind: each push refills rate-limit buckets.
 GATHER_SECONDS = 1.0
+# So much drift of a tenant is remembered for gateways that are slow to acknowledge what puts it right.
+DRIFTS = 20
+# What only time changes is looked for so often: no row is another then, and no event may have come.
+ANEW_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -33,6 +41,12 @@ class Board:
     # Of what `newest` is about: when that was heard of, by the clock of this process.
     heard_at: float = 0.0
     watchers: set[asyncio.Event] = field(default_factory=set)
+    # What was found apart from events, each with its number, and the last number. In `newest` it is put right.
+    drifts: deque[tuple[int, Found]] = field(default_factory=lambda: deque(maxlen=DRIFTS))
+    drifted: int = 0
+    _found: list[Found] = field(default_factory=list)
+    _marked: Marked | None = None
+    _looked: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _later: asyncio.TimerHandle | None = None
     _task: asyncio.Task[None] | None = None
@@ -63,6 +77,49 @@ class Board:
             return False
         return self.newest is None or await self.database.ask(register.newest_number, self.tenant_id) > self.newest.desired.number
 
+    async def look(self) -> None:
+        """Whether the tenant's rows are what was read, whatever the events say. What is not is read, and told as drift."""
+        before, now = self.newest, asyncio.get_running_loop().time()
+        if not self.watchers or before is None:
+            return
+        marked = await self.database.ask(truth.marks, self.tenant_id)
+        changed = marked.changed(self._marked)
+        if not changed and now - self._looked < ANEW_SECONDS:
+            if marked.number > before.desired.number:
+                # A notice was lost.
+                self._now()
+            return
+        # First: what gateways have to refuse for a row that is gone is part of what is read.
+        gone = await self.database.ask(truth.sweep, self.tenant_id) if changed & truth.SWEPT else {}
+        read = await self.database.ask(register.newest, self.tenant_id, view=self.view)
+        drift = await self._drift(before, read, changed) if self._marked else None
+        if gone:
+            drift = Found({**(drift.parts if drift else {}), "orphans": gone}, takes=True)
+        if drift is not None:
+            log.error("What gateways have of %s was changed by no event: %s.", self.slug, dict(drift.parts))
+            self._found.append(replace(drift, at=timezone.now()))
+        self._marked, self._looked = marked, now
+        if self.newest is not before:
+            # Read meanwhile, perhaps before what was found.
+            self._now()
+        elif drift is not None or read.desired != before.desired:
+            self._publish(read)
+
+    async def _drift(self, before: Newest, read: Newest, changed: set[str]) -> Found | None:
+        was, now = before.desired, read.desired
+        if was.tenant == now.tenant or await self.database.ask(truth.decided_between, self.tenant_id, was.number, now.number):
+            return None
+        return truth.difference(was.tenant, now.tenant, changed)
+
+    def _publish(self, newest: Newest) -> None:
+        self.newest = newest
+        for found in self._found:
+            self.drifted += 1
+            self.drifts.append((self.drifted, found))
+        self._found.clear()
+        for watcher in self.watchers:
+            watcher.set()
+
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -82,7 +139,7 @@ class Board:
             self._changed.clear()
             noticed_at, began = self._noticed_at, time.monotonic()
             try:
-                self.newest = await self.database.ask(register.newest, self.tenant_id, view=self.view)
+                newest = await self.database.ask(register.newest, self.tenant_id, view=self.view)
             except Exception as error:  # noqa: BLE001  (whatever it was, the next revocation must find a reader)
                 log.warning("Reading %s failed (%s); trying again.", self.slug, first_line(error))
                 self._changed.set()
@@ -90,5 +147,4 @@ class Board:
                 continue
             self.heard_at = noticed_at
             measures.COMPILED.observe(time.monotonic() - began)
-            for watcher in self.watchers:
-                watcher.set()
+            self._publish(newest)

@@ -40,13 +40,13 @@ from gateway.envoy.resources import (
 from gateway.keeper import Keeper
 from gateway.listening import listen
 from gateway.nodes import NOTICE
+from gateway.reconciler import Reconciler
 from gateway.register import NodeId
 from gateway.views import Groups, View
 from tenants.events import CHANNEL
 
 log = logging.getLogger(__name__)
 
-RECONCILE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
 CLOCK_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 10.0
@@ -103,10 +103,12 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         """Serve ADS at `address` until `stopping` is set."""
         self._add_tenants(await self.database.insist(register.tenants))
         await self._refresh_doors()
+        reconciler = Reconciler(self._all_boards, self._keepers_of, every=settings.RECONCILE_SECONDS)
         for loop, every in (
             (self._listen, 1.0),
             (self._heartbeat, HEARTBEAT_SECONDS),
-            (self.reconcile, RECONCILE_SECONDS),
+            (self._meet_all, settings.RECONCILE_SECONDS),
+            (reconciler.cycle, 0.1),
             (self._read_clocks, CLOCK_SECONDS),
         ):
             self._spawn(forever(loop, every=every), self._tasks)
@@ -155,7 +157,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         try:
             async with await psycopg.AsyncConnection.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                await self.reconcile()
+                await self._catch_up()
                 async for notice in connection.notifies():
                     await self._heard(notice.payload)
         except psycopg.OperationalError as error:
@@ -187,17 +189,24 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if slug is not None:
             self._add_tenants({slug: tenant_id})
 
-    async def reconcile(self) -> None:
-        """Compare with the database and with the gateways what was told: a lost notice costs seconds, never truth."""
+    async def _catch_up(self) -> None:
+        """Whatever was said while nobody listened. What is lost otherwise, gateway.reconciler finds: it costs seconds, never truth."""
+        await self._meet_all()
+        for board in self._all_boards():
+            if await board.is_behind():
+                board.changed()
+
+    async def _meet_all(self) -> None:
+        """Which tenants there are, to the gateways as well."""
         known = set(self.boards)
         found = await self.database.ask(register.tenants)
         self._add_tenants(found)
         self._forget_tenants(known - found.keys())
         await self._regroup()
         await self._refresh_doors()
-        for board in self._all_boards():
-            if await board.is_behind():
-                board.changed()
+
+    def _keepers_of(self, board: Board) -> list[Keeper]:
+        return [keeper for node in self.nodes.values() if (keeper := node.keepers.get(board.slug)) and keeper.board is board]
 
     def _all_boards(self) -> list[Board]:
         return [board for boards in self.boards.values() for board in boards.values()]

@@ -81,6 +81,8 @@ class Delivery:
     _bad_routes: str | None = None
     # The canary got through here once.
     _open: bool = False
+    # What the gateway says to a canary while it serves what it acknowledged last; "" before that.
+    serves: str = ""
     _offered: Compiled | None = None
     _answering: set[str] = field(default_factory=set)
 
@@ -157,6 +159,7 @@ class Delivery:
         if not self.stream.has(compiled.routes):
             await self.stream.send(ROUTES, [compiled.routes])
             pushed = True
+        self.serves = compiled.served
         await self._remove_leftovers(compiled)
         return pushed
 

@@ -18,7 +18,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
-from gateway.models import Domain
+from gateway.models import Domain, Orphan
 from gateway.views import ALL, USUAL, Shown, View, shown
 from keys import tokens
 from keys.envelope import unseal
@@ -276,13 +276,17 @@ def _access(there: Shown = ALL) -> state.Access:
         # Nobody calls the tenant there, so it is not told who could.
         return state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
     ended = Credential.objects.filter(status__in=[Credential.Status.REVOKED, Credential.Status.EXPIRED], ended_at__gt=Now() - TOKENS_LIVE)
+    ended_ones = ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True)
     revoked = RevokedToken.objects.filter(expires_at__gt=Now() - TOKEN_ENDS)
+    orphans = Orphan.objects.filter(until__gt=Now(), kind__in=[Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN]).values_list("kind", "name")
+    # What no row says any more, see gateway.truth.
+    gone = {kind: {name for held, name in orphans if held == kind} for kind in (Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN)}
     return state.Access(
         **_jwks(),
         grants=_grants(there),
         api_keys=_api_keys(),
-        revoked_credentials=tuple(sorted(str(pk) for pk in ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True))),
-        revoked_tokens=tuple(sorted(revoked.values_list("jti", flat=True))),
+        revoked_credentials=tuple(sorted(gone[Orphan.Kind.CREDENTIAL] | set(map(str, ended_ones)))),
+        revoked_tokens=tuple(sorted(gone[Orphan.Kind.TOKEN] | set(revoked.values_list("jti", flat=True)))),
     )
 
 

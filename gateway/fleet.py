@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from gateway.clocks import MOST_MS
-from gateway.models import GatewayNode, JoinToken, Loaded, Nack, NodeCredential, Receipt
+from gateway.models import Drift, GatewayNode, JoinToken, Loaded, Nack, NodeCredential, Receipt
 from tenants.models import Tenant
 
 
@@ -23,7 +23,9 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A gateway as the fleet's list has it. `loaded` and `behind` are numbers of tenants.
+    """A gateway as the fleet's list has it. `loaded`, `behind`, `silent` and `other` are numbers of tenants: the last two of those whose
+    canary can't be reached, and of which it serves other routes than it acknowledged. `put_right`: how often in 30 days it had what no
+    decision explains.
 
     `state`: one of connected, gone, draining, drained, refused and revoked.
     """
@@ -32,6 +34,9 @@ class Standing:
     state: str
     loaded: int
     behind: int
+    silent: int
+    other: int
+    put_right: int
     nacks: int
     nacked_at: datetime | None
     last: Acknowledged | None
@@ -59,18 +64,24 @@ def nodes() -> QuerySet[GatewayNode]:
     return GatewayNode.objects.standing()
 
 
+# What is counted of the tenants that a gateway has loaded, each by the column that says since when.
+_SINCE = {"behind": "behind_since", "silent": "unreached_since", "other": "stale_since"}
+
+
 def standings(found: Iterable[GatewayNode]) -> list[Standing]:
     """In as many queries for many as for one."""
     gateways = list(found)
     ids = [node.pk for node in gateways]
     connected = set(GatewayNode.objects.connected().filter(pk__in=ids).values_list("pk", flat=True))
+    counts = {f"{name}_many": Count("pk", filter=~Q(**{since: None})) for name, since in _SINCE.items()}
     loaded = {
-        node: (many, behind)
-        for node, many, behind in Loaded.objects.filter(node__in=ids)
+        node: numbers
+        for node, *numbers in Loaded.objects.filter(node__in=ids)
         .values("node_id")
-        .annotate(many=Count("pk"), behind=Count("pk", filter=~Q(behind_since=None)))
-        .values_list("node_id", "many", "behind")
+        .annotate(many=Count("pk"), **counts)
+        .values_list("node_id", "many", *counts)
     }
+    drifts = Drift.objects.filter(node__in=ids).by_node()
     nacks = _nacks(ids)
     last = _last_acknowledged(ids)
     credentials: dict[UUID, list[NodeCredential]] = {}
@@ -80,8 +91,8 @@ def standings(found: Iterable[GatewayNode]) -> list[Standing]:
         Standing(
             node,
             state_of(node, connected=node.pk in connected),
-            loaded=loaded.get(node.pk, (0, 0))[0],
-            behind=loaded.get(node.pk, (0, 0))[1],
+            **dict(zip(("loaded", *_SINCE), loaded.get(node.pk, (0,) * (len(_SINCE) + 1)), strict=True)),
+            put_right=drifts.get(node.pk, 0),
             nacks=nacks[node.pk][0] if node.pk in nacks else 0,
             nacked_at=nacks[node.pk][1] if node.pk in nacks else None,
             last=last.get(node.pk),

@@ -5,19 +5,22 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from gateway import measures, register
+from gateway import measures, register, truth
 from gateway.ads import Refused, Stream
 from gateway.boards import Board
-from gateway.canary import Probe, stands_open
+from gateway.canary import Answered, Probe, stands_open
 from gateway.database import RETRY_SECONDS, Database
 from gateway.delivery import Delivery, Kind, Newest, Outcome
 from gateway.desired import RoutesRef
+from gateway.envoy.resources import ROUTES
 from gateway.register import NodeId
 
 log = logging.getLogger(__name__)
 
 # A receipt waits this long for the canary; a canary that answers later can still close the gate.
 CANARY_PATIENCE_SECONDS = 0.25
+# So many looks in a row that find a gateway silent, or serving other routes than it acknowledged, are told.
+SILENT_LOOKS, STALE_LOOKS = 3, 2
 OPEN_GATE = "The canary was let through without a token, so this gateway is closed for this tenant until it connects again."
 
 
@@ -38,7 +41,15 @@ class Keeper:
     _access: int = 0
     _written: Kind | None = None
     _probe_is_slow: bool = False
-    _probing: asyncio.Task[int | None] | None = None
+    _probing: asyncio.Task[Answered | None] | None = None
+    _looking: bool = False
+    _seen_open: bool = False
+    _silent: int = 0
+    _stale: int = 0
+    # Whether it is known to be silent, and stale; None before anything was written down.
+    _sight: tuple[bool, bool] | None = None
+    # Up to which of the board's drifts this gateway's repair is written down.
+    _told: int = 0
 
     def __post_init__(self) -> None:
         self.delivery = Delivery(self.stream, self.board.slug, self._held)
@@ -71,6 +82,8 @@ class Keeper:
         self.delivery.good_routes = standing.good_routes
         self.delivery.refused |= standing.refused
         self._routes, self._access = standing.routes, standing.access
+        # What was found before is right in what it loads.
+        self._told = self.board.drifted
 
     async def _follow(self) -> None:
         while True:
@@ -80,7 +93,9 @@ class Keeper:
                 return
             try:
                 if self.board.newest is not None:
+                    drifted = self.board.drifted
                     await self._bring(self.board.newest)
+                    await self._tell(drifted)
             except Refused as refusal:
                 log.error("Gateway %s refused %s: %s", self.node.name, self.board.slug, refusal)
                 digest = f"{refusal.url} {refusal.version}"
@@ -99,6 +114,9 @@ class Keeper:
             # Read before this gateway acknowledged something newer, at another control process: never an older grant table.
             self.board.changed()
             return
+        if self._seen_open:
+            self._seen_open = False
+            await self._close(newest)
         if self._probing is not None and self._probing.done():
             await self._judge(newest, self._probing)
         outcome = await self.delivery.bring(newest)
@@ -114,14 +132,57 @@ class Keeper:
             self._probing.add_done_callback(lambda _: self.wake.set())
         await self._write_down(outcome)
 
-    async def _judge(self, newest: Newest, probing: asyncio.Task[int | None]) -> None:
-        self._probing = None
-        if not stands_open(probing.result()):
+    async def _tell(self, up_to: int) -> None:
+        """What was found apart from events is right at this gateway, which has acknowledged it."""
+        for number, found in list(self.board.drifts):
+            if self._told < number <= up_to:
+                self._told = number
+                await self.database.insist(truth.save_drift, self.node, self.board.tenant_id, found)
+
+    async def look(self) -> None:
+        """Call the canary, whether or not anything was pushed: does the gate stand, and does the gateway serve what it acknowledged?"""
+        expected = self.delivery.serves
+        if self._looking or not self.address or not expected:
             return
+        self._looking = True
+        try:
+            answered = await self.probe(self.address, self.board.slug)
+            if stands_open(answered):
+                # Closed by this tenant's own task, one thing after the other.
+                self._seen_open = True
+                self.wake.set()
+            elif expected == self.delivery.serves:
+                await self._saw(answered, expected)
+        finally:
+            self._looking = False
+
+    async def _saw(self, answered: Answered | None, expected: str) -> None:
+        other = answered is not None and bool(answered.serves) and answered.serves != expected
+        self._silent = 0 if answered else self._silent + 1
+        # Of one that is silent nothing new is known.
+        self._stale = self._stale if answered is None else self._stale + 1 if other else 0
+        if other and self._stale < STALE_LOOKS:
+            # Acknowledged, or on its way to the threads that serve: sent once more before anybody is alarmed.
+            self.stream.known.get(ROUTES, {}).pop(self.board.slug, None)
+            self.wake.set()
+        sight = (self._silent >= SILENT_LOOKS, self._stale >= STALE_LOOKS)
+        if sight != self._sight:
+            if sight[1]:
+                log.error("Gateway %s serves other routes of %s than it acknowledged.", self.node.name, self.board.slug)
+            await self.database.ask(truth.save_sight, self.node, self.board.tenant_id, unreached=sight[0], stale=sight[1])
+            self._sight = sight
+
+    async def _judge(self, newest: Newest, probing: asyncio.Task[Answered | None]) -> None:
+        self._probing = None
+        if stands_open(probing.result()):
+            await self._close(newest)
+
+    async def _close(self, newest: Newest) -> None:
         log.error("The gate of %s stands open on gateway %s; closing it.", self.board.slug, self.node.name)
         outcome = await self.delivery.close(newest)
         outcome.refusals.append((f"open {newest.compiled.digest if newest.compiled else ''}", OPEN_GATE))
         await self._write_down(outcome)
+        await self.database.insist(truth.save_open, self.node, self.board.tenant_id)
 
     async def _write_down(self, outcome: Outcome) -> None:
         offer = outcome.offer

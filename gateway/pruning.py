@@ -1,6 +1,8 @@
-"""Receipts that nothing asks for any more."""
+"""Receipts that nothing asks for any more, and what was put right long ago."""
 
 from django.db import connection
+
+from gateway.models import Drift
 
 KEPT_DAYS = 30
 
@@ -15,3 +17,8 @@ def prune_receipts() -> int:
             [KEPT_DAYS],
         )
         return cursor.rowcount
+
+
+def prune_drift() -> int:
+    """Delete what was put right more than 30 days ago; the events stay. Returns how much."""
+    return Drift.objects.old().delete()[0]

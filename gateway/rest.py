@@ -4,9 +4,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway import receipts
-from gateway.models import Deployment, GatewayNode, serving
+from gateway.models import Deployment, Drift, GatewayNode, Loaded, serving
 from gateway.serializers import GatewayOut, ReceiptOut
 from tenants.rest import TenantRestView
+from tenants.scope import current_tenant_id
 
 
 class Receipt(TenantRestView):
@@ -30,8 +31,12 @@ class Gateways(TenantRestView):
         """The gateways, and how each stands to this tenant: in step, on older routes, or closed, with what it refused."""
         alive = set(GatewayNode.objects.connected().values_list("pk", flat=True))
         deployments = {row.node_id: row for row in Deployment.objects.all()}
+        loaded = {row.node_id: row for row in Loaded.objects.filter(tenant_id=current_tenant_id())}
+        drifts = Drift.objects.filter(tenant_id=current_tenant_id()).by_node()
         nodes = list(GatewayNode.objects.filter(serving(), revoked_at=None).order_by("name"))
         for node in nodes:
             node.alive = node.pk in alive  # type: ignore[attr-defined]
             node.deployment = deployments.get(node.pk)  # type: ignore[attr-defined]
+            node.loaded = loaded.get(node.pk)  # type: ignore[attr-defined]
+            node.put_right = drifts.get(node.pk, 0)  # type: ignore[attr-defined]
         return Response(GatewayOut(nodes, many=True).data)

@@ -46,10 +46,15 @@ class GatewayOut(serializers.ModelSerializer[GatewayNode]):
 
     connected = serializers.BooleanField(source="alive")
     deployment = DeploymentOut(allow_null=True)
+    # Since when its canary of the tenant can't be reached, and since when it serves other routes than it acknowledged.
+    unreached_since = serializers.DateTimeField(source="loaded.unreached_since", allow_null=True, default=None)
+    serves_other_since = serializers.DateTimeField(source="loaded.stale_since", allow_null=True, default=None)
+    # How often, in 30 days, it had what no event explains, and was put right.
+    put_right = serializers.IntegerField()
 
     class Meta:
         model = GatewayNode
-        fields = ["name", "connected", "seen_at", "version", "deployment"]
+        fields = ["name", "connected", "seen_at", "version", "deployment", "unreached_since", "serves_other_since", "put_right"]
 
 
 class PurposeIn(Body):

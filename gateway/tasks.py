@@ -12,6 +12,7 @@ def prune() -> None:
     throttle.prune()
     pruning.prune_receipts()
     freshness.prune()
+    pruning.prune_drift()
     call_command("flushexpiredtokens")
     call_command("clearsessions")
 

@@ -24,6 +24,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from gateway.erasing import ERASED
+from gateway.truth import ALARM
 from keys.actions import identities
 from portal.mails import tame, unlinked
 from portal.post import FIRST_RETRY, LAST_RETRY, RUN_SECONDS, Away, hand_over
@@ -117,6 +118,13 @@ WORDS: dict[str, Words] = {
         gettext_lazy("Open %(tenant)s"),
         gettext_lazy("If you don't expect this, ask an admin of %(tenant)s."),
     ),
+    ALARM: Words(
+        gettext_lazy("A gateway was not as it should be"),
+        gettext_lazy("The gateway %(gateway)s had something of %(tenant)s that no decision explains, or answered a canary wrongly."),
+        gettext_lazy("The platform's events say what was found. Of more drift within ten minutes no mail is sent."),
+        gettext_lazy("Look at the gateways"),
+        gettext_lazy("You get this because you are an operator of the platform."),
+    ),
     ERASED: Words(
         gettext_lazy("A tenant was erased"),
         gettext_lazy("%(tenant)s at %(host)s was closed, nobody reopened it, and now it is erased."),
@@ -197,7 +205,8 @@ def _compose(row: AccountMail) -> EmailMultiAlternatives | None:
     ip = row.data.get("ip")
     with translation.override(language), timezone.override(user.time_zone):
         # Of an account's mails these alone name what others wrote.
-        named = {"host": urlsplit(settings.PORTAL_URL).netloc, "tenant": unlinked(tame(row.data.get("tenant", "")))}
+        others = {name: unlinked(tame(row.data.get(name, ""))) for name in ("tenant", "gateway")}
+        named = {"host": urlsplit(settings.PORTAL_URL).netloc, **others}
         context = {
             "language": language,
             "subject": str(said.subject),
@@ -245,6 +254,8 @@ def _leads(row: AccountMail, user: User) -> tuple[str, str]:
         return row.kind, reverse("catalogue", args=[row.data["slug"]])
     if row.kind == ERASED:
         return row.kind, reverse("audit-keys")
+    if row.kind == ALARM:
+        return row.kind, reverse("platform-gateways")
     return row.kind, reverse("account_reset_password")
 
 

@@ -190,10 +190,10 @@ GROUPS: dict[str, Group] = {
     ),
     "gateways": Group(
         gettext_lazy("Gateways"),
-        gettext_lazy("A gateway refused a configuration."),
+        gettext_lazy("A gateway refused a configuration, serves another than it acknowledged, or had what no decision explains."),
         gettext_lazy("You get this because you see how gateways stand to %(tenant)s."),
         "gateways.see",
-        frozenset({"gateway.rejected_config"}),
+        frozenset({"gateway.rejected_config", "gateway.drift_repaired", "gateway.serves_other"}),
     ),
 }
 GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds}

@@ -277,6 +277,17 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(thing)s refused a configuration of %(tenant)s"),
         gettext_lazy("The gateway %(thing)s works on with what it had before."),
     ),
+    "gateway.drift_repaired": (
+        gettext_lazy("%(tenant)s was changed past Portico; %(thing)s has what the database holds again"),
+        gettext_lazy(
+            "Rows of %(tenant)s were changed or deleted by nobody's decision. The gateway %(thing)s has what the database holds by now. "
+            "Ask your operator who did it."
+        ),
+    ),
+    "gateway.serves_other": (
+        gettext_lazy("%(thing)s serves other routes of %(tenant)s than it acknowledged"),
+        gettext_lazy("Decisions that the gateway %(thing)s acknowledged may not be enforced there. Its operators know of it."),
+    ),
     WEBHOOK_DISABLED: (
         gettext_lazy("The webhook %(thing)s was switched off"),
         gettext_lazy("Portico sends it nothing more. See what its address answered, then switch it on again."),

@@ -189,6 +189,8 @@ GATEWAY_CA_FILE = env("PORTICO_GATEWAY_CA_FILE")
 # How many callers may be connected to a gateway at once, and from 95 % of how much memory on it refuses calls; 0 = no limit.
 GATEWAY_CONNECTIONS = int(env("PORTICO_GATEWAY_CONNECTIONS", "10000"))
 GATEWAY_HEAP_MB = int(env("PORTICO_GATEWAY_HEAP_MB", "0"))
+# Control compares each loaded tenant's rows with what gateways have, and calls its canaries, once in so long.
+RECONCILE_SECONDS = float(env("PORTICO_RECONCILE_SECONDS", "15"))
 # A gateway that was lost for longer does not hold up a rotation of signing keys any more.
 GATEWAY_MAX_STALE = timedelta(hours=int(env("PORTICO_GATEWAY_MAX_STALE_HOURS", "24")))
 # How long a gateway that drains goes on listening once load balancers can see it, and then lets connections end (its --drain-time-s).

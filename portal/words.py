@@ -118,6 +118,32 @@ def listed(things: Iterable[object]) -> str:
     return pgettext("between names", ", ").join(map(str, things))
 
 
+_DRIFTED: dict[str, Promise] = {
+    "subscriptions": gettext_lazy("Subscriptions"),
+    "api_keys": gettext_lazy("API keys"),
+    "revoked": gettext_lazy("What is revoked"),
+    "signing_keys": gettext_lazy("Signing keys"),
+    "routes": gettext_lazy("Routes"),
+    "tenant": gettext_lazy("The tenant"),
+    "orphans": gettext_lazy("Rows that were deleted"),
+}
+_HOW_MANY: dict[str, Promise] = {
+    "gone": gettext_lazy("%(n)s gone"),
+    "new": gettext_lazy("%(n)s new"),
+    "changed": gettext_lazy("%(n)s changed"),
+}
+
+
+def drift_parts(parts: Mapping[str, Mapping[str, int]]) -> str:
+    """What a gateway had otherwise: “Subscriptions: 1 gone; API keys: 2 changed”."""
+    told = []
+    # The database keeps them in an order of its own.
+    for part, counts in ((part, parts[part]) for part in _DRIFTED if part in parts):
+        counted = [says % {"n": counts[how]} for how, says in _HOW_MANY.items() if how in counts]
+        told.append(f"{_DRIFTED[part]}: {sum(counts.values()) if part == 'orphans' else listed(counted)}")
+    return pgettext("between parts of a list", "; ").join(told)
+
+
 def _format(at: datetime, pattern: str) -> str:
     return str(format_datetime(at, pattern, locale=_locale()))
 
@@ -546,6 +572,9 @@ SENTENCES: dict[str, Promise | Say] = {
     "quota.reset": gettext_lazy("The quota of %(subject)s began anew; its calls pass again"),
     "quota.topped_up": _topped_up,
     "gateway.rejected_config": gettext_lazy("The gateway %(subject)s refused a configuration"),
+    "gateway.drift_repaired": gettext_lazy("Rows were changed by no decision; the gateway %(subject)s has what the database holds again"),
+    "gateway.serves_other": gettext_lazy("The gateway %(subject)s serves other routes than it acknowledged"),
+    "gateway.stood_open": gettext_lazy("The gateway %(subject)s let a call through without a token, and was closed for the tenant"),
     "gateway.registered": gettext_lazy("%(actor)s made the gateway %(subject)s known"),
     "gateway.token_issued": gettext_lazy("%(actor)s gave the gateway %(subject)s a new credential; those before ended"),
     "gateway.join_token_issued": gettext_lazy("%(actor)s issued a join token for the gateway %(subject)s"),

@@ -42,6 +42,7 @@ SHARED = {
     "gateway.GroupUse": "ids only: which tenant has APIs in which group",
     "gateway.Loaded": "ids only: which gateway has asked for which tenant",
     "gateway.Nack": "numbers only: how often a gateway refused what of which tenant",
+    "gateway.Drift": "names of tables and numbers only: what a gateway had that no event explains",
     "gateway.Receipt": "numbers only: what a gateway acknowledged",
     "gateway.UsageFreshness": "numbers only: how far a usage process has written",
 }

@@ -197,6 +197,8 @@ class Gateway:
             "PORTICO_GATEWAY_TLS_PORT": str(settings.GATEWAY_TLS_PORT if self.port == settings.GATEWAY_PORT else 0),
             "PORTICO_GATEWAY_TLS_PUBLIC_PORT": str(settings.GATEWAY_TLS_PUBLIC_PORT),
             "PORTICO_GATEWAY_URL": settings.GATEWAY_URL,
+            # Each test would wait for it otherwise.
+            "PORTICO_RECONCILE_SECONDS": "1",
             "PYTHONWARNINGS": "default",
         }
         self.supervisor = Supervisor(folder / "processes.json", say=lambda _: None)
@@ -233,7 +235,8 @@ class Gateway:
             name=name,
             argv=argv or [sys.executable, "manage.py", name],
             log=self.folder / f"{name}.log",
-            environment=self.environment,
+            # As it is now, also when it is started again after its death.
+            environment=dict(self.environment),
             directory=PROJECT,
             ready=lambda _pid: probes.accepts(address),
             stage=1,

@@ -29,6 +29,8 @@ DOOR = "portico.door"
 PORTICO = "portico"
 API = "api"
 SCOPES = "scopes"
+# Metadata of the virtual host: the digest of the whole but for itself.
+CONFIGURATION = "configuration"
 MAX_BODY = "max_body_kib"
 # What verifies access tokens, and what API keys. The claims of whichever was verified stand at one place, its header at one of its own:
 # that says which keys it was verified with.
@@ -58,10 +60,12 @@ IDENTITY_HEADERS = (APPLICATION_HEADER, CLAIMS_HEADER, PLAN_HEADER, SUBSCRIPTION
 # What Envoy says of calls that it repeats: taken off each call, too, for it takes off the others itself.
 ATTEMPT_HEADERS = ("x-envoy-attempt-count", "x-envoy-is-timeout-retry")
 REFUSAL_HEADER = "x-portico-refusal"
+# On what the gateway answers a canary: the digest of the routes that it really serves.
+CONFIGURATION_HEADER = "x-portico-configuration"
 # "true" on what the gateway answers from examples, in place of an upstream.
 MOCK_HEADER = "x-portico-mock"
 # Taken off whatever an upstream answers: only the gateway itself speaks in these.
-RESPONSE_HEADERS = (*IDENTITY_HEADERS, MOCK_HEADER, REFUSAL_HEADER)
+RESPONSE_HEADERS = (*IDENTITY_HEADERS, CONFIGURATION_HEADER, MOCK_HEADER, REFUSAL_HEADER)
 
 # An operation's route bears its operationId behind this, so that no document can write one of the names below.
 OPERATION_PREFIX = "op/"
@@ -96,6 +100,9 @@ OWN = ".portico"
 READY_PATH = f"/{OWN}/ready"
 
 
+CANARY_PATH = "/.portico/canary"
+
+
 def canary_path(slug: str) -> str:
-    """The path that control calls without a token after a push: it must be refused."""
-    return f"/{slug}/.portico/canary"
+    """The path that control calls without a token after a push, and now and then: it must be refused."""
+    return f"/{slug}{CANARY_PATH}"

@@ -1,7 +1,7 @@
 """Why a call was refused, as `application/problem+json` (RFC 9457) with a stable code. docs/refusals.md explains each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import base_pb2, substitution_format_string_pb2
@@ -14,10 +14,14 @@ from gateway.envoy.extensions import packed
 from gateway.envoy.names import (
     BLOCKED_PREFIX,
     BROWN_OUT_PREFIX,
+    CANARY_PATH,
     CLOSED,
+    CONFIGURATION,
+    CONFIGURATION_HEADER,
     DRAINING,
     NO_ROUTE,
     OTHER_HOST,
+    PORTICO,
     RBAC,
     REFUSAL_HEADER,
     RETIRED,
@@ -133,8 +137,19 @@ REFUSALS: tuple[Refusal, ...] = (
 CODES: tuple[str, ...] = tuple(dict.fromkeys(refusal.code for refusal in REFUSALS))
 
 
+# What a canary may be answered with, in each state of a tenant, says beside it which routes those are.
+_TO_CANARIES = ("TENANT_SUSPENDED", "TOKEN_MISSING", "NOT_READY")
+_SERVED = f"%METADATA(VIRTUAL_HOST:{PORTICO}:{CONFIGURATION})%"
+
+
 def mappers(portal_url: str, refusals: Sequence[Refusal] = REFUSALS) -> hcm_pb2.LocalReplyConfig:
-    return hcm_pb2.LocalReplyConfig(mappers=[_mapper(refusal, portal_url) for refusal in refusals])
+    to_canaries = [_to_canary(refusal) for refusal in refusals if refusal.code in _TO_CANARIES]
+    found = [_mapper(refusal, portal_url, **{CONFIGURATION_HEADER: _SERVED}) for refusal in to_canaries]
+    return hcm_pb2.LocalReplyConfig(mappers=[*found, *(_mapper(refusal, portal_url) for refusal in refusals)])
+
+
+def _to_canary(refusal: Refusal) -> Refusal:
+    return replace(refusal, when=f'request.path.endsWith("{CANARY_PATH}") && ({refusal.when})')
 
 
 def _literal(text: str) -> str:
@@ -142,7 +157,7 @@ def _literal(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
+def _mapper(refusal: Refusal, portal_url: str, **more: str) -> hcm_pb2.ResponseMapper:
     told = accesslog_pb2.ExtensionFilter(name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when)))
     body = struct_pb2.Struct()
     body.update(
@@ -161,7 +176,12 @@ def _mapper(refusal: Refusal, portal_url: str) -> hcm_pb2.ResponseMapper:
         status_code=wrappers_pb2.UInt32Value(value=refusal.status),
         headers_to_add=[
             base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value))
-            for name, value in ((REFUSAL_HEADER, refusal.code), ("www-authenticate", refusal.challenge), ("retry-after", refusal.retry))
+            for name, value in (
+                (REFUSAL_HEADER, refusal.code),
+                ("www-authenticate", refusal.challenge),
+                ("retry-after", refusal.retry),
+                *more.items(),
+            )
             if value
         ],
         body_format_override=substitution_format_string_pb2.SubstitutionFormatString(

@@ -52,6 +52,8 @@ class Compiled:
     # By the order in which it was read, which is always the same; messages are the same in any.
     parts: Mapping[str, str] = field(compare=False)
     doors: tuple[Resource, ...] = ()
+    # What the gateway says to a canary while it serves these routes.
+    served: str = ""
 
     @property
     def digest(self) -> str:
@@ -71,12 +73,14 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     """
     upstreams = _upstreams(tenant)
     routed = () if tenant.suspended or routes.is_closed(tenant) else tenant.routes or ()
+    whole = routes.configuration(tenant)
     return Compiled(
-        routes=resource(tenant.slug, routes.configuration(tenant)),
+        routes=resource(tenant.slug, whole),
         clusters=tuple(_cluster(tenant.slug, each) for each in upstreams),
         secrets=tuple(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
         doors=tuple(compile_door(each) for each in tenant.own_hosts if each.certificate),
         parts={part_name(each): part_digest(each, portal=tenant.portal) for each in routed},
+        served=routes.served(whole),
     )
 
 

@@ -36,6 +36,9 @@ class Loaded(models.Model):
     at = models.DateTimeField()
     # Since when the gateway has not acknowledged the newest, as its control process sees it; None while it is in step.
     behind_since = models.DateTimeField(null=True)
+    # Since when its canary of the tenant can't be reached, and since when it serves other routes than it acknowledged.
+    unreached_since = models.DateTimeField(null=True)
+    stale_since = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "node"], name="loaded_once_per_node")]

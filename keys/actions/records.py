@@ -27,7 +27,14 @@ def revoke_token(credential: Credential, *, jti: str, expires_at: datetime) -> E
     if not new:
         return None
     due.expect(PRUNE_JOB, expires_at + KEPT)
-    return events.record("token.revoked", token, by=None, application=credential.application.name, credential=str(credential.pk))
+    return events.record(
+        "token.revoked",
+        token,
+        by=None,
+        application=credential.application.name,
+        credential=str(credential.pk),
+        until=expires_at.isoformat(),
+    )
 
 
 def use_assertion(credential_id: UUID, *, jti: str, expires_at: datetime) -> bool:

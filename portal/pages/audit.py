@@ -195,6 +195,8 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
     },
     gettext_lazy("Gateways and keys"): {
         "gateway.rejected_config": gettext_lazy("Configuration refused"),
+        "gateway.drift_repaired": gettext_lazy("Changed past Portico, and put right"),
+        "gateway.serves_other": gettext_lazy("Gateway serves other routes"),
         "signing_key.published": gettext_lazy("Signing key announced"),
         "signing_key.activated": gettext_lazy("Signing key began to sign"),
         "signing_key.retired": gettext_lazy("Signing key retired"),

@@ -14,7 +14,8 @@ from django.views.decorators.http import require_safe
 
 from gateway import receipts
 from gateway.acknowledged import Acknowledged, history_of, newest_of
-from gateway.models import Deployment, GatewayNode, Loaded, serving
+from gateway.models import Deployment, Drift, GatewayNode, Loaded, serving
+from portal import words
 from portal.words import duration, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.event_kinds import GATEWAY_KINDS
@@ -45,6 +46,9 @@ class Row:
     standing: str
     deployment: Deployment | None
     last: Told | None
+    loaded: Loaded | None = None
+    # How often it was put right lately, of this tenant.
+    drifts: int = 0
 
 
 def nodes() -> QuerySet[GatewayNode]:
@@ -56,7 +60,8 @@ def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:
     """In as many queries for many as for one."""
     gateways = list(found)
     connected = set(GatewayNode.objects.connected().values_list("pk", flat=True))
-    loaded = set(Loaded.objects.filter(tenant_id=current_tenant_id()).values_list("node_id", flat=True))
+    loaded = {each.node_id: each for each in Loaded.objects.filter(tenant_id=current_tenant_id())}
+    drifts = Drift.objects.filter(tenant_id=current_tenant_id()).by_node()
     # All routes of a tenant stand beside it.
     deployments = {each.node_id: each for each in Deployment.objects.defer("good_routes", "parts")}
     last = newest_of(gateways)
@@ -64,9 +69,11 @@ def rows_of(found: QuerySet[GatewayNode]) -> list[Row]:
         Row(
             each,
             each.pk in connected,
-            standing_of(each, connected, loaded, deployments.get(each.pk)),
+            standing_of(each, connected, loaded.keys(), deployments.get(each.pk)),
             deployments.get(each.pk),
             _told(last[each.pk]) if each.pk in last else None,
+            loaded.get(each.pk),
+            drifts.get(each.pk, 0),
         )
         for each in gateways
     ]
@@ -112,6 +119,10 @@ def console_gateway(request: TenantRequest, gateway: str) -> HttpResponse:
         "row": found[0],
         "history": [_told(each) for each in history_of(found[0].node, most=SHOWN)],
         "shown": SHOWN,
+        "drifts": [
+            (each.at, words.drift_parts(each.parts))
+            for each in Drift.objects.filter(tenant_id=current_tenant_id(), node=found[0].node).order_by("-id")[:SHOWN]
+        ],
         "may_see_configuration": "apis.see_all" in request.permissions,
     }
     return render(request, "gateways/gateway.html", context)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from gateway.boards import Board
+from gateway.canary import Answered
 from gateway.database import Database
 from gateway.delivery import Newest
 from gateway.envoy.resources import compile_tenant
@@ -147,7 +148,7 @@ def test_an_older_read_never_replaces_what_the_gateway_has() -> None:
     run(test)
 
 
-async def nobody(address: str, slug: str) -> int | None:
+async def nobody(address: str, slug: str) -> Answered | None:
     return None
 
 

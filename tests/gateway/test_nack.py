@@ -173,11 +173,12 @@ OPEN_GATE = """
 import django
 django.setup()
 from django.conf import settings
+from gateway.canary import Answered
 from gateway.control import Control
 from gateway.serving import serve
 
 async def answers(address, path):
-    return 204
+    return Answered(204)
 
 serve(lambda address, stopping: Control(answers).run(address, stopping), settings.CONTROL_ADDRESS)
 """

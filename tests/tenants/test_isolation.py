@@ -13,6 +13,7 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from apis.actions import importing, request_forms, sources, subscriptions
 from apis.actions.catalogue import change_categories
@@ -36,7 +37,18 @@ from apis.models import (
     Subscription,
     VersionDay,
 )
-from gateway.models import DEFAULT, ApiGroup, Deployment, GatewayNode, Refusal, UsageDay, UsageHour, UsageMinute, UsageOpenHour
+from gateway.models import (
+    DEFAULT,
+    ApiGroup,
+    Deployment,
+    GatewayNode,
+    Orphan,
+    Refusal,
+    UsageDay,
+    UsageHour,
+    UsageMinute,
+    UsageOpenHour,
+)  # fmt: skip
 from keys.actions.identity_providers import change_provider
 from keys.models import (
     Application,
@@ -92,6 +104,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     change_categories({}, new=["Of " + owner.name], by=admin)
     node, _ = GatewayNode.objects.get_or_create(name="edge")
     Deployment.objects.create(node=node)
+    Orphan.objects.create(kind=Orphan.Kind.CREDENTIAL, name=str(uuid4()), found_at=timezone.now(), until=timezone.now())
     Refusal.objects.create(
         application=application, at=event.at, code="TOKEN_EXPIRED", status=401, request_id=f"r-{application.pk}", method="GET", path="/",
         gateway="edge",

@@ -7,12 +7,13 @@ from django.test import Client
 from django.utils import timezone
 
 from gateway.acknowledged import history_of, newest_of
-from gateway.models import Deployment, GatewayNode, Receipt
+from gateway.models import Deployment, Drift, GatewayNode, Loaded, Receipt
+from gateway.pruning import prune_drift
 from keys.actions.credentials import revoke
 from tenants.models import Event, Role
 from tenants.scope import current_tenant_id
 from tests import make
-from tests.conftest import Cast, queries
+from tests.conftest import Cast, Rest, base, queries
 from tests.gateway.test_many_receipts import covers, decisions, node
 from tests.portal.pages.test_console import signed_in, text
 
@@ -187,3 +188,49 @@ def test_what_it_has_in_store_for_a_time_without_control(ada: Client, in_acme: C
     assert path in text(olga.get("/platform/gateways/"))
     GatewayNode.objects.filter(pk=at.pk).update(snapshot_problem="", snapshot_at=None)
     assert "No agent beside it" in text(olga.get("/platform/gateways/"))
+
+
+def test_what_was_put_right_and_what_a_canary_said(ada: Client, in_acme: Cast) -> None:
+    silent, other = node("silent"), node("other")
+    Loaded.objects.filter(node=silent).update(unreached_since=timezone.now() - timedelta(hours=2))
+    Loaded.objects.filter(node=other).update(stale_since=timezone.now() - timedelta(hours=3), unreached_since=timezone.now())
+    now = timezone.now()
+    parts = {"subscriptions": {"gone": 2, "changed": 1}, "orphans": {"subscription": 2, "application": 1}}
+    for tenant, at in ((in_acme.acme, now), (in_acme.globex, now), (in_acme.acme, now - timedelta(days=31))):
+        Drift.objects.create(node=silent, tenant=tenant, parts=parts, takes=True, found_at=at, at=at)
+    said = text(ada.get(GATEWAYS))
+    assert "silent Connected Waiting Its canary can't be reached, since 2 hours ago put right once in 30 days" in said
+    assert "other Connected Waiting It serves other routes than it acknowledged, since 3 hours ago nothing yet" in said
+    said = text(ada.get(f"{GATEWAYS}silent/"))
+    assert "Subscriptions: 2 gone, 1 changed; Rows that were deleted: 3" in said
+    assert "Put right" not in text(ada.get(f"{GATEWAYS}other/"))
+
+
+def test_an_operator_sees_it_of_all_tenants(in_acme: Cast) -> None:
+    silent = node("silent")
+    Loaded.objects.filter(node=silent).update(unreached_since=timezone.now())
+    for tenant in (in_acme.acme, in_acme.globex):
+        Drift.objects.create(node=silent, tenant=tenant, parts={}, takes=True, found_at=timezone.now(), at=timezone.now())
+    said = text(signed_in(in_acme.olga).get("/platform/gateways/"))
+    assert "its canary can't be reached for 1 tenant" in said
+
+
+def test_rest_says_the_same(in_acme: Cast, rest: Rest) -> None:
+    silent = node("silent")
+    node("new", loaded=False)
+    Loaded.objects.filter(node=silent).update(unreached_since=timezone.now())
+    Drift.objects.create(node=silent, tenant=in_acme.acme, parts={}, takes=True, found_at=timezone.now(), at=timezone.now())
+    found = {each["name"]: each for each in rest(in_acme.ada).get(f"{base(in_acme.acme)}/gateways/").json()}
+    assert (found["silent"]["put_right"], found["new"]["put_right"]) == (1, 0)
+    assert found["silent"]["unreached_since"]
+    assert (found["silent"]["serves_other_since"], found["new"]["unreached_since"]) == (None, None)
+    assert rest(in_acme.eve).get(f"{base(in_acme.acme)}/gateways/").status_code == 404
+
+
+def test_what_was_put_right_long_ago_is_forgotten(in_acme: Cast) -> None:
+    at = node("gateway-1")
+    for days in (1, 31):
+        then = timezone.now() - timedelta(days=days)
+        Drift.objects.create(node=at, tenant=in_acme.acme, parts={}, takes=True, found_at=then, at=then)
+    assert prune_drift() == 1
+    assert prune_drift() == 0
