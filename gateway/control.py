@@ -14,12 +14,13 @@ from django.db import DatabaseError
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from uuid_utils.compat import uuid7
 
-from gateway import register
+from gateway import desired, register
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
 from gateway.canary import Canary, Probe
 from gateway.database import AWAY, Database, forever
 from gateway.envoy.resources import LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope
+from gateway.envoy.state import AddressLimit
 from gateway.keeper import Keeper
 from gateway.register import NodeId
 from tenants.events import CHANNEL
@@ -55,13 +56,14 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.boards: dict[str, Board] = {}
         self.slugs: dict[UUID, str] = {}
         self.database = Database()
-        self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
+        self._listener = _compile_listener()
         self._scopes: dict[str, Resource] = {}
         self._probe = probe or Canary()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         """Serve ADS at `address` until `stopping` is set."""
+        await self.database.insist(register.control_began)
         self._add_tenants(await self.database.insist(register.tenants))
         for loop, every in ((self._listen, 1.0), (self._heartbeat, HEARTBEAT_SECONDS), (self.reconcile, RECONCILE_SECONDS)):
             self._spawn(forever(loop, every=every), self._tasks)
@@ -174,6 +176,17 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         for stream_id in streams.keys() - kept:
             if stream_id in self.nodes:
                 self._let_go(self.nodes[stream_id])
+        await self.divide()
+
+    async def divide(self) -> None:
+        """Where limits are divided among another number of gateways than there are, divide them anew. Nothing else is sent anew, for each
+        push fills the buckets.
+        """
+        gateways = await self.database.ask(desired.gateways_connected)
+        for board in self.boards.values():
+            if board.newest is not None and board.newest.desired.tenant.gateways != gateways:
+                # Several may join within a moment.
+                board.changed(soon=True)
 
     # Gateways
 
@@ -208,6 +221,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
     async def _serve(self, node: Node, first: Request, requests: AsyncIterator[Request]) -> None:
         self.nodes[node.id] = node
         log.info("Gateway %s joined.", node.node.name)
+        self._spawn(self.divide(), node.tasks)
         try:
             node.stream.take(first)
             await node.stream.read(requests)
@@ -271,6 +285,16 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             log.error("Gateway %s refused %s %s: %s", node.node.name, refusal.url, refusal.name, refusal)
         except TimeoutError:
             log.warning("Gateway %s does not answer.", node.node.name)
+
+
+def _compile_listener() -> Resource:
+    per_address = AddressLimit(settings.ADDRESS_CALLS_PER_SECOND, settings.ADDRESS_BURST, settings.ADDRESSES_KEPT)
+    return compile_listener(
+        port=settings.GATEWAY_PORT,
+        address=settings.GATEWAY_ADDRESS,
+        portal_url=settings.PORTAL_URL,
+        per_address=per_address if per_address.calls else None,
+    )
 
 
 def _authorization(context: grpc.aio.ServicerContext[Any, Any]) -> str:

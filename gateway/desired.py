@@ -18,6 +18,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
+from gateway.models import GatewayNode
 from keys import tokens
 from keys.envelope import unseal
 from keys.kek import kek
@@ -94,7 +95,16 @@ def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version
         suspended=tenant.status != Tenant.Status.ACTIVE,
         retired=retired,
         portal=origins.of_address(settings.PORTAL_URL),
+        gateways=gateways_connected(),
+        max_calls=tenant.ceiling,
     )
+
+
+def gateways_connected() -> int:
+    """Among how many gateways each limit is divided. One that was lost counts for half a minute more, for it may come back."""
+    counted = GatewayNode.objects.counted().count()
+    # While nobody could say that they live, those that were there.
+    return max(counted or GatewayNode.objects.filter(revoked_at=None, connected=True).count(), 1)
 
 
 def live() -> RoutesRef:
@@ -174,9 +184,10 @@ def _answer(revision: Revision, operation: str) -> state.Answer | None:
 
 
 def _policies(held: dict[str, Any], api: Api) -> Policies:
-    """Who may call from where is as it is today, for it is access; the rest as it was when these routes were."""
+    """Who may call from where, and how often, is as it is today, for it is access; the rest as it was when these routes were."""
     today = Policies.of(api.policies)
-    return replace(Policies.of(held), ip_allow=today.ip_allow, ip_deny=today.ip_deny)
+    ceiling = {"max_calls": today.max_calls, "max_calls_seconds": today.max_calls_seconds}
+    return replace(Policies.of(held), ip_allow=today.ip_allow, ip_deny=today.ip_deny, **ceiling)
 
 
 def _version_refusal(version: ApiVersion, browned_out: Set[UUID]) -> str:
@@ -308,7 +319,7 @@ def _grants() -> tuple[state.Grant, ...]:
             until = int(use.ends.timestamp()) if use.refused_from == plan.quota + use.topped_up else 0
             refusal = _QUOTA_EXCEEDED if until else ""
         found[api, client_id] = state.Grant(
-            api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes)
+            api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes), plan.burst or 0
         )
     for api, client_id, application in _trying():
         refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""

@@ -5,6 +5,7 @@ import hmac
 import logging
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
@@ -16,7 +17,7 @@ from gateway.delivery import Kind, Newest, Outcome
 from gateway.desired import RoutesRef
 from gateway.envoy.paths import UnsupportedTemplate
 from gateway.envoy.resources import compile_tenant
-from gateway.models import ControlProcess, Deployment, GatewayNode, Loaded, Receipt
+from gateway.models import COUNTED, ControlProcess, Deployment, GatewayNode, Loaded, Receipt
 from tenants import events
 from tenants.models import Event, EventCounter, Tenant
 from tenants.scope import tenant_scope
@@ -30,6 +31,9 @@ class ClockTimestamp(Func):
 
 
 log = logging.getLogger(__name__)
+
+# A gateway of before control was away for longer begins as a new one.
+AWAY_AT_MOST = timedelta(hours=1)
 
 
 def issue_node_token(name: str, *, address: str) -> str:
@@ -65,7 +69,8 @@ def node_joined(node: NodeId, *, stream: UUID, address: str, version: str) -> No
     """The gateway has a new stream, which is the one that counts from now on."""
     row = GatewayNode.objects.select_for_update().get(pk=node.pk)
     row.connected, row.stream, row.address, row.version, row.seen_at = True, stream, address, version, Now()
-    row.save(update_fields=["connected", "stream", "address", "version", "seen_at"])
+    row.counted_until = Now() + COUNTED
+    row.save(update_fields=["connected", "stream", "address", "version", "seen_at", "counted_until"])
     events.record_platform("gateway.node_joined", row, by=None, version=version)
 
 
@@ -86,8 +91,16 @@ def heartbeat(process: UUID, streams: dict[UUID, UUID]) -> set[UUID]:
     """Streams by id, each with its gateway: returns those that are still their gateway's."""
     ControlProcess.objects.update_or_create(pk=process, defaults={"seen_at": Now()})
     mine = GatewayNode.objects.filter(stream__in=streams, revoked_at=None)
-    mine.update(seen_at=Now(), connected=True)
+    mine.update(seen_at=Now(), connected=True, counted_until=Now() + COUNTED)
     return {stream for stream in mine.values_list("stream", flat=True) if stream is not None}
+
+
+@transaction.atomic
+def control_began() -> None:
+    """Nobody looked while no control lived, so gateways that were there before have as long to come back as any that is lost."""
+    if not ControlProcess.any_alive():
+        lately = GatewayNode.objects.filter(revoked_at=None, counted_until__gt=Now() - AWAY_AT_MOST)
+        lately.update(counted_until=Now() + COUNTED)
 
 
 @transaction.atomic

@@ -12,11 +12,12 @@ from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from google.protobuf import duration_pb2, wrappers_pb2
 
-from gateway.envoy import compression, rbac
+from gateway.envoy import compression, limits, rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
-from gateway.envoy.names import BUFFER, CALLED, CORS, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
+from gateway.envoy.names import ADDRESS_LIMITED, BUFFER, CALLED, CORS, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
 from gateway.envoy.refusals import mappers
+from gateway.envoy.state import AddressLimit
 
 NAME = "gateway"
 # A call whose tenant does not load within this is answered 503: without a route nothing else ends it.
@@ -24,9 +25,12 @@ LOAD_TIMEOUT_MS = 900
 _Hcm = hcm_pb2.HttpConnectionManager
 
 
-def listener(*, port: int, address: str, portal_url: str) -> listener_pb2.Listener:
-    """:param address: the interface to listen on."""
+def listener(*, port: int, address: str, portal_url: str, per_address: AddressLimit | None = None) -> listener_pb2.Listener:
+    """:param address: the interface to listen on. :param per_address: what callers of one address get; None sets no limit."""
     manager = _manager(portal_url)
+    if per_address is not None:
+        # Before a tenant is loaded, a preflight answered or a token verified.
+        manager.http_filters.insert(0, http_filter(ADDRESS_LIMITED, limits.of_addresses(per_address), limits.RETRY_AFTER))
     network_filter = listener_components_pb2.Filter(name="http", typed_config=packed(manager))
     return listener_pb2.Listener(
         name=NAME,

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from gateway.envoy import clusters, listener, routes
 from gateway.envoy.extensions import TYPES, packed
-from gateway.envoy.state import Tenant, Upstream, Version
+from gateway.envoy.state import AddressLimit, Tenant, Upstream, Version
 
 CLUSTER = TYPES + cluster_pb2.Cluster.DESCRIPTOR.full_name
 LISTENER = TYPES + listener_pb2.Listener.DESCRIPTOR.full_name
@@ -97,8 +97,8 @@ def compile_scope(slug: str) -> Resource:
     return resource(slug, routes.scope(slug))
 
 
-def compile_listener(*, port: int, address: str, portal_url: str) -> Resource:
-    return resource(listener.NAME, listener.listener(port=port, address=address, portal_url=portal_url))
+def compile_listener(*, port: int, address: str, portal_url: str, per_address: AddressLimit | None = None) -> Resource:
+    return resource(listener.NAME, listener.listener(port=port, address=address, portal_url=portal_url, per_address=per_address))
 
 
 def _upstreams(tenant: Tenant) -> list[Upstream]:

@@ -8,11 +8,17 @@ from tenants.models import new_id
 
 # A process that has not been heard of for this long is gone; it says it lives every few seconds.
 ALIVE = timedelta(seconds=15)
+# For so long after it was heard of a gateway keeps its share of each limit: half a minute, and the time between two heartbeats.
+COUNTED = timedelta(seconds=35)
 
 
 class GatewayNodeQuerySet(models.QuerySet["GatewayNode"]):
     def connected(self) -> Self:
         return self.filter(connected=True, seen_at__gt=Now() - ALIVE)
+
+    def counted(self) -> Self:
+        """Among which limits are divided."""
+        return self.filter(revoked_at=None, counted_until__gt=Now())
 
 
 class GatewayNode(models.Model):
@@ -28,6 +34,8 @@ class GatewayNode(models.Model):
     # The newest of its streams: receipts speak for that one alone.
     stream = models.UUIDField(null=True, unique=True)
     seen_at = models.DateTimeField(null=True)
+    # Until when limits are divided with it: whoever is lost may come back, and each division anew fills the buckets of all.
+    counted_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True)
 
