@@ -186,8 +186,13 @@ def _answer(revision: Revision, operation: str) -> state.Answer | None:
 def _policies(held: dict[str, Any], api: Api) -> Policies:
     """Who may call from where, and how often, is as it is today, for it is access; the rest as it was when these routes were."""
     today = Policies.of(api.policies)
-    ceiling = {"max_calls": today.max_calls, "max_calls_seconds": today.max_calls_seconds}
-    return replace(Policies.of(held), ip_allow=today.ip_allow, ip_deny=today.ip_deny, **ceiling)
+    return replace(
+        Policies.of(held),
+        ip_allow=today.ip_allow,
+        ip_deny=today.ip_deny,
+        max_calls=today.max_calls,
+        max_calls_seconds=today.max_calls_seconds,
+    )
 
 
 def _version_refusal(version: ApiVersion, browned_out: Set[UUID]) -> str:

@@ -9,6 +9,7 @@ How full a bucket is that they share with others would tell what the others do, 
 
 from collections.abc import Iterator, Sequence
 from math import ceil
+from typing import TypeAlias
 
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
 from envoy.config.core.v3 import base_pb2, extension_pb2
@@ -27,13 +28,13 @@ from gateway.envoy.state import AddressLimit, Grant, Tenant
 # LocalRateLimit.enable_retry_after_header (field 19, bool), which xds-protos does not know yet.
 RETRY_AFTER = bytes([0x98, 0x01, 0x01])
 UNLIMITED = 1_000_000_000
-_LocalRateLimit = local_rate_limit_pb2.LocalRateLimit
-_Descriptor = ratelimit_pb2.LocalRateLimitDescriptor
-_Entry = ratelimit_pb2.RateLimitDescriptor.Entry
-_Action = route_pb2.RateLimit.Action
-_Option = base_pb2.HeaderValueOption
+_LocalRateLimit: TypeAlias = local_rate_limit_pb2.LocalRateLimit
+_Descriptor: TypeAlias = ratelimit_pb2.LocalRateLimitDescriptor
+_Entry: TypeAlias = ratelimit_pb2.RateLimitDescriptor.Entry
+_Action: TypeAlias = route_pb2.RateLimit.Action
+_Option: TypeAlias = base_pb2.HeaderValueOption
 _LEFT = "%RESP(X-RATELIMIT-REMAINING)%"
-_Extension = extension_pb2.TypedExtensionConfig
+_Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 
 
 def share(most: int, gateways: int) -> int:

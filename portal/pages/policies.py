@@ -58,7 +58,6 @@ class PoliciesForm(PageForm):
         choices=[(1, gettext_lazy("a second")), (60, gettext_lazy("a minute"))],
         coerce=int,
         required=False,
-        empty_value=1,
         label=gettext_lazy("In what time"),
     )
 
@@ -158,6 +157,9 @@ class PoliciesForm(PageForm):
 
     def clean_max_calls(self) -> int:
         return self.cleaned_data["max_calls"] or 0
+
+    def clean_max_calls_seconds(self) -> int:
+        return self.cleaned_data["max_calls_seconds"] or policies.NONE.max_calls_seconds
 
     def clean_retries(self) -> int:
         return self.cleaned_data["retries"] or 0
