@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Value, When
+from django.db.models import Case, Count, Q, Value, When
 from django.db.models.functions import Now
 
 from apis import origins, upstreams
@@ -70,7 +70,7 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None) -> Desired:
         tenant = Tenant.objects.get(pk=tenant_id)
         number = EventCounter.objects.values_list("number", flat=True).get()
         ref = live() if routes is None else routes
-        whole = _tenant(tenant, access=_access(), routes=_routes(ref), retired=_retired())
+        whole = _tenant(tenant, access=_access(), routes=_routes(ref), retired=_retired(), gateways=gateways_connected())
     return Desired(whole, number, ref)
 
 
@@ -84,7 +84,9 @@ def part(tenant: Tenant, item: dict[str, Any]) -> state.Tenant | None:
     return _tenant(tenant, access=access, routes=routes, retired=()) if routes else None
 
 
-def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version, ...], retired: tuple[state.Retired, ...]) -> state.Tenant:
+def _tenant(
+    tenant: Tenant, *, access: state.Access, routes: tuple[state.Version, ...], retired: tuple[state.Retired, ...], gateways: int = 1
+) -> state.Tenant:
     return state.Tenant(
         slug=tenant.slug,
         issuer=tokens.issuer(settings.PORTAL_URL, tenant.slug),
@@ -95,16 +97,17 @@ def _tenant(tenant: Tenant, *, access: state.Access, routes: tuple[state.Version
         suspended=tenant.status != Tenant.Status.ACTIVE,
         retired=retired,
         portal=origins.of_address(settings.PORTAL_URL),
-        gateways=gateways_connected(),
+        gateways=gateways,
         max_calls=tenant.ceiling,
     )
 
 
 def gateways_connected() -> int:
     """Among how many gateways each limit is divided. One that was lost counts for half a minute more, for it may come back."""
-    counted = GatewayNode.objects.counted().count()
+    trusted = GatewayNode.objects.filter(revoked_at=None)
+    found = trusted.aggregate(counted=Count("pk", filter=Q(counted_until__gt=Now())), there=Count("pk", filter=Q(connected=True)))
     # While nobody could say that they live, those that were there.
-    return max(counted or GatewayNode.objects.filter(revoked_at=None, connected=True).count(), 1)
+    return max(found["counted"] or found["there"], 1)
 
 
 def live() -> RoutesRef:

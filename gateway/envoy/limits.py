@@ -32,6 +32,7 @@ _LocalRateLimit: TypeAlias = local_rate_limit_pb2.LocalRateLimit
 _Descriptor: TypeAlias = ratelimit_pb2.LocalRateLimitDescriptor
 _Entry: TypeAlias = ratelimit_pb2.RateLimitDescriptor.Entry
 _Action: TypeAlias = route_pb2.RateLimit.Action
+_MetaData: TypeAlias = route_pb2.RateLimit.Action.MetaData
 _Option: TypeAlias = base_pb2.HeaderValueOption
 _LEFT = "%RESP(X-RATELIMIT-REMAINING)%"
 _Extension: TypeAlias = extension_pb2.TypedExtensionConfig
@@ -160,17 +161,17 @@ def _refusing(code: str, name: str = "") -> list[_Option]:
     return [_option(REFUSAL_HEADER, code), *empty]
 
 
-def _from(key: str, found: _Action.MetaData) -> _Action:
+def _from(key: str, found: _MetaData) -> _Action:
     found.descriptor_key = key
     return _Action(metadata=found)
 
 
-def _route(name: str) -> _Action.MetaData:
-    return _Action.MetaData(source=_Action.MetaData.ROUTE_ENTRY, metadata_key=_metadata_key(PORTICO, name))
+def _route(name: str) -> _MetaData:
+    return _MetaData(source=_MetaData.ROUTE_ENTRY, metadata_key=_metadata_key(PORTICO, name))
 
 
-def _claim(name: str) -> _Action.MetaData:
-    return _Action.MetaData(metadata_key=_metadata_key(JWT, CLAIMS, name))
+def _claim(name: str) -> _MetaData:
+    return _MetaData(metadata_key=_metadata_key(JWT, CLAIMS, name))
 
 
 def _metadata_key(name: str, *path: str) -> metadata_pb2.MetadataKey:

@@ -16,10 +16,6 @@ class GatewayNodeQuerySet(models.QuerySet["GatewayNode"]):
     def connected(self) -> Self:
         return self.filter(connected=True, seen_at__gt=Now() - ALIVE)
 
-    def counted(self) -> Self:
-        """Among which limits are divided."""
-        return self.filter(revoked_at=None, counted_until__gt=Now())
-
 
 class GatewayNode(models.Model):
     """An Envoy that may ask for configuration. Of its token only a digest is kept."""

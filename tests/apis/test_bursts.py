@@ -55,7 +55,8 @@ def test_no_more_come_at_once_than_in_all(in_acme: Cast) -> None:
     assert refused.value.problems == {"burst": [AT_ONCE]}
     plan = plans.create(api, name="gold", calls=60, seconds=60, burst=60, approval="manual", by=None)
     assert plan.terms == "60 calls a minute"
-    for given in ({"burst": 61}, {"calls": 59}):
+    wrong: list[dict[str, Any]] = [{"burst": 61}, {"calls": 59}]
+    for given in wrong:
         with pytest.raises(Invalid):
             plans.change_terms(plan, **given, by=None)
     plan.refresh_from_db()
