@@ -19,8 +19,8 @@ from tests.gateway.test_limits import fields
 from tests.gateway.test_three_gateways import CONTROL, NAMES, Further, loaded
 from tests.live import Gateway, Upstream
 
-# How long a gateway that is lost keeps its share here, so that the test need not wait for half a minute.
-KEPT = 3.0
+# How long a gateway that is lost keeps its share here: less than half a minute, and longer than a busy machine needs to start one anew.
+KEPT = 12.0
 HASTY = f"""
 import django
 django.setup()
@@ -104,8 +104,8 @@ def test_who_leaves_gives_its_share_to_the_others_after_a_while(three: list[Gate
     began = time.monotonic()
     three[2].kill_envoy()  # type: ignore[attr-defined]
     assert shares(three[:2], path, token) == {34}
-    live.eventually(lambda: shares(three[:2], path, token) == {50})
-    assert KEPT - 1 < time.monotonic() - began < KEPT + 10
+    live.eventually(lambda: shares(three[:2], path, token) == {50}, within=KEPT + 20)
+    assert time.monotonic() - began > KEPT - 2
     three[2].start_envoy()
     live.eventually(lambda: shares(three, path, token) == {34})
 
