@@ -14,7 +14,7 @@ CREDENTIALS = {"authorization", "x-api-key"}
 _OF_RESPONSES = {
     "connection", "content-length", "content-type", "content-encoding", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive",
     "proxy-authenticate", "proxy-connection", "www-authenticate", "x-request-id", "retry-after", "allow", "vary", "date",
-    "deprecation", "sunset", "link",
+    "deprecation", "sunset", "link", "ratelimit", "ratelimit-policy",
 }  # fmt: skip
 
 

@@ -13,6 +13,9 @@ from apis import headers
 MOST_NETWORKS = 100
 # 1 GiB.
 MOST_KIB = 1_048_576
+MOST_CALLS = 1_000_000
+# In what time a ceiling counts: a second or a minute.
+CEILING_SECONDS = (1, 60)
 MOST_RETRIES = 3
 MOST_HEADERS = 20
 # Of all that one policy names or sets: every route of the API carries them.
@@ -42,7 +45,8 @@ class Policies:
     """What nobody has set does nothing, so an API begins with none.
 
     `ip_allow`: networks (RFC 4632, RFC 4291) whose callers alone may call, () for everybody's; `ip_deny`: whose may not, whatever
-    `ip_allow` says. `max_body_kib`: how large the body of a call may be, in KiB; 0 sets no limit.
+    `ip_allow` says. `max_body_kib`: how large the body of a call may be, in KiB; 0 sets no limit. `max_calls`: how many calls pass in
+    `max_calls_seconds`, of all callers together; 0 sets no limit.
 
     `set_request_headers` and `set_response_headers`: names in lower case with the value that they get in place of any other; the
     headers of `remove_request_headers` and `remove_response_headers` are taken off before.
@@ -55,6 +59,8 @@ class Policies:
     ip_allow: tuple[str, ...] = ()
     ip_deny: tuple[str, ...] = ()
     max_body_kib: int = 0
+    max_calls: int = 0
+    max_calls_seconds: int = 1
     set_request_headers: Pairs = ()
     remove_request_headers: tuple[str, ...] = ()
     set_response_headers: Pairs = ()
@@ -136,6 +142,24 @@ def size(kib: int) -> int:
     if not 0 <= kib <= MOST_KIB:
         raise PolicyRefused(_("A body's limit is a number of KiB from 1 to %(most)s, or 0 for none."), most=MOST_KIB)
     return kib
+
+
+def ceiling(calls: int) -> int:
+    """
+    :raises PolicyRefused: no number of calls, or one beyond what a gateway counts.
+    """
+    if not 0 <= calls <= MOST_CALLS:
+        raise PolicyRefused(_("A ceiling is from 1 to %(most)s calls, or 0 for none."), most=MOST_CALLS)
+    return calls
+
+
+def ceiling_seconds(seconds: int) -> int:
+    """
+    :raises PolicyRefused: another time.
+    """
+    if seconds not in CEILING_SECONDS:
+        raise PolicyRefused(_("A ceiling counts in a second or in a minute: 1 or 60."))
+    return seconds
 
 
 def few_retries(count: int) -> int:
@@ -246,6 +270,8 @@ _NORMAL: dict[str, Callable[[Any], Any]] = {
     "ip_allow": networks,
     "ip_deny": networks,
     "max_body_kib": size,
+    "max_calls": ceiling,
+    "max_calls_seconds": ceiling_seconds,
     "set_request_headers": set_in_requests,
     "remove_request_headers": removed_from_requests,
     "set_response_headers": set_in_responses,

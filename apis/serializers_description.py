@@ -70,6 +70,7 @@ class PlanDescribed(Described):
     )
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
+    burst = serializers.IntegerField(min_value=0, max_value=MAX_PLAN_CALLS, required=False)
     approval = Choice(choices=Plan.Approval.choices, required=False)
     quota = serializers.IntegerField(min_value=0, max_value=quotas.MOST_CALLS, required=False)
     quota_period = Choice(choices=Plan.Period.choices, required=False)

@@ -17,8 +17,9 @@ MAX_SCOPES = 100
 
 
 class PlanOut(serializers.ModelSerializer[Plan]):
-    """`quota`: how many calls pass in a period, null for as many as come. `trial_days`: after so many a subscription under it ends; null
-    where it is no trial. `teams`: whose members see it, where `visibility` is “teams”. `reason`: why it is deprecated or closed.
+    """`burst`: how many of the calls may come at once, null for all of them. `quota`: how many calls pass in a period, null for as many as
+    come. `trial_days`: after so many a subscription under it ends; null where it is no trial. `teams`: whose members see it, where
+    `visibility` is “teams”. `reason`: why it is deprecated or closed.
     """
 
     teams = serializers.SerializerMethodField()
@@ -26,7 +27,7 @@ class PlanOut(serializers.ModelSerializer[Plan]):
     class Meta:
         model = Plan
         fields = [
-            "id", "name", "calls", "seconds", "quota", "quota_period", "quota_time_zone",
+            "id", "name", "calls", "seconds", "burst", "quota", "quota_period", "quota_time_zone",
             "approval", "trial_days", "scopes", "visibility", "teams", "status", "reason",
         ]  # fmt: skip
 
@@ -49,6 +50,7 @@ class PlanIn(Body):
     )
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS)
+    burst = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, allow_null=True, default=None)
     quota = Quota(allow_null=True, default=None)
     quota_period = Choice(choices=Plan.Period.choices, default=Plan.Period.MONTH)
     quota_time_zone = Zone(default=UTC)
@@ -58,10 +60,11 @@ class PlanIn(Body):
 
 
 class PlanChangeIn(Body):
-    """What is left out stays as it is; a `quota` of null takes it away."""
+    """What is left out stays as it is; a `quota` or `burst` of null takes it away."""
 
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
+    burst = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False, allow_null=True)
     quota = Quota(allow_null=True, required=False)
     quota_period = Choice(choices=Plan.Period.choices, required=False)
     quota_time_zone = Zone(required=False)
@@ -73,7 +76,7 @@ class PlanChangeIn(Body):
 
     def validate(self, told: dict[str, Any]) -> dict[str, Any]:
         # As the action takes it.
-        return {**told, "quota": told["quota"] or 0} if "quota" in told else told
+        return {**told, **{name: told[name] or 0 for name in ("quota", "burst") if name in told}}
 
 
 class HolderOut(serializers.Serializer[Holder]):

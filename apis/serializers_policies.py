@@ -28,6 +28,8 @@ class PoliciesIn(Body):
     ip_deny = _networks()
     # The action says what is wrong with a number; this keeps out what is none.
     max_body_kib = serializers.IntegerField(required=False)
+    max_calls = serializers.IntegerField(required=False)
+    max_calls_seconds = serializers.IntegerField(required=False)
     set_request_headers = _set()
     remove_request_headers = _removed()
     set_response_headers = _set()
@@ -41,7 +43,8 @@ class PoliciesIn(Body):
 class PoliciesOut(serializers.ModelSerializer[Any]):
     """`ip_allow`: networks whose callers alone may call, empty for everybody's. `ip_deny`: whose may not in any case.
 
-    `max_body_kib`: how large a call's body may be, 0 without a limit. Headers are set after others are removed.
+    `max_body_kib`: how large a call's body may be, 0 without a limit. `max_calls`: how many calls pass in `max_calls_seconds`, 1 or 60, of
+    all callers together, 0 for as many as come. Headers are set after others are removed.
     `retries`: how often a call that failed at the upstream is tried again, while at most `retry_percent` of those under way are such.
     `compress`: answers are compressed for callers that say they take it.
     """
@@ -49,6 +52,8 @@ class PoliciesOut(serializers.ModelSerializer[Any]):
     ip_allow = serializers.ListField(child=serializers.CharField())
     ip_deny = serializers.ListField(child=serializers.CharField())
     max_body_kib = serializers.IntegerField()
+    max_calls = serializers.IntegerField()
+    max_calls_seconds = serializers.IntegerField()
     set_request_headers = serializers.SerializerMethodField()
     remove_request_headers = serializers.ListField(child=serializers.CharField())
     set_response_headers = serializers.SerializerMethodField()

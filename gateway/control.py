@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from uuid_utils.compat import uuid7
 
-from gateway import measures, register, snapshots, tls, views
+from gateway import desired, measures, register, snapshots, tls, views
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
 from gateway.boards import Board
 from gateway.callers import authorization
@@ -37,6 +37,7 @@ from gateway.envoy.resources import (
     compile_scope,
     compile_tls_listener,
 )
+from gateway.envoy.state import AddressLimit
 from gateway.keeper import Keeper
 from gateway.listening import listen
 from gateway.nodes import NOTICE
@@ -86,7 +87,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.groups = Groups()
         self.slugs: dict[UUID, str] = {}
         self.database = Database()
-        self._listener = compile_listener(port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
+        self._listener = compile_listener(
+            port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL, per_address=_per_address()
+        )
         self._tls, self._certificate = _tls()
         self._scopes: dict[str, Resource] = {OWN: compile_ready_scope()}
         self.doors = Doors(self.database)
@@ -101,6 +104,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         """Serve ADS at `address` until `stopping` is set."""
+        await self.database.insist(register.control_began)
         self._add_tenants(await self.database.insist(register.tenants))
         await self._refresh_doors()
         reconciler = Reconciler(self._all_boards, self._keepers_of, every=settings.RECONCILE_SECONDS)
@@ -312,6 +316,19 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         for stream_id, closes_in in (await self.database.ask(register.draining, kept)).items():
             if stream_id in self.nodes:
                 self.nodes[stream_id].entrance.set(closes_in)
+        await self.divide()
+
+    async def divide(self) -> None:
+        """Where limits are divided among another number of gateways than there are, divide them anew. Nothing else is sent anew, for each
+        push fills the buckets.
+        """
+        for view in {node.view for node in self.nodes.values()}:
+            gateways = await self.database.ask(desired.gateways_connected, view)
+            for boards in self.boards.values():
+                board = boards.get(view)
+                if board is not None and board.newest is not None and board.newest.desired.tenant.gateways != gateways:
+                    # Several may join within a moment.
+                    board.changed(soon=True)
 
     async def _note_behind(self, node: Node) -> None:
         """What was behind at the last heartbeat, too: a push that is under way is no drift."""
@@ -390,6 +407,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.nodes[node.id] = node
         log.info("Gateway %s joined.", node.node.name)
         self._spawn(node.entrance.keep(), node.tasks)
+        self._spawn(self.divide(), node.tasks)
         try:
             node.stream.take(first)
             await node.stream.read(self._noticing(node, requests))
@@ -473,6 +491,12 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             log.warning("Gateway %s does not answer.", node.node.name)
 
 
+def _per_address() -> AddressLimit | None:
+    """What one address may send; None where there is no limit."""
+    found = AddressLimit(settings.ADDRESS_CALLS_PER_SECOND, settings.ADDRESS_BURST, settings.ADDRESSES_KEPT)
+    return found if found.calls else None
+
+
 def _tls() -> tuple[Resource | None, Resource | None]:
     """The listener that speaks TLS and the gateway's own certificate, where the operator has set them."""
     if not settings.GATEWAY_TLS_PORT:
@@ -484,4 +508,5 @@ def _tls() -> tuple[Resource | None, Resource | None]:
         hosts=settings.GATEWAY_HOSTS,
         certificate_file=settings.GATEWAY_CERT_FILE,
         key_file=settings.GATEWAY_KEY_FILE,
+        per_address=_per_address(),
     )

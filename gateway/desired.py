@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Value, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 
 from apis import origins, upstreams
@@ -18,7 +18,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
-from gateway.models import Domain, Orphan
+from gateway.models import Domain, GatewayNode, GroupedNode, Orphan
 from gateway.views import ALL, USUAL, Shown, View, shown
 from keys import tokens
 from keys.envelope import unseal
@@ -73,8 +73,8 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
         number = EventCounter.objects.values_list("number", flat=True).get()
         there = shown(view)
         ref = live(there) if routes is None else routes
-        found = _routes(ref, there)
-        whole = _tenant(tenant, access=_access(there), routes=found, retired=_retired(there), hosts=view.hosts)
+        found, many = _routes(ref, there), gateways_connected(view)
+        whole = _tenant(tenant, access=_access(there), routes=found, retired=_retired(there), hosts=view.hosts, gateways=many)
     return Desired(whole, number, ref)
 
 
@@ -95,6 +95,7 @@ def _tenant(
     routes: tuple[state.Version, ...],
     retired: tuple[state.Retired, ...],
     hosts: tuple[str, ...] = (),
+    gateways: int = 1,
 ) -> state.Tenant:
     return state.Tenant(
         slug=tenant.slug,
@@ -107,7 +108,20 @@ def _tenant(
         retired=retired,
         portal=origins.of_address(settings.PORTAL_URL),
         own_hosts=_own_hosts(),
+        gateways=gateways,
+        max_calls=tenant.ceiling,
     )
+
+
+def gateways_connected(view: View = USUAL) -> int:
+    """Among how many gateways each limit is divided: those that are in one of the view's groups. One that was lost counts for half a minute
+    more, for it may come back."""
+    placed = GroupedNode.objects.filter(node=OuterRef("pk"))
+    there = Q(Exists(placed.filter(group__in=view.groups)))
+    trusted = GatewayNode.objects.filter(there | Q(~Exists(placed)) if view.serves_all else there, revoked_at=None)
+    found = trusted.aggregate(counted=Count("pk", filter=Q(counted_until__gt=Now())), there=Count("pk", filter=Q(connected=True)))
+    # While nobody could say that they live, those that were there.
+    return max(found["counted"] or found["there"], 1)
 
 
 def _own_hosts() -> tuple[state.OwnHost, ...]:
@@ -202,9 +216,15 @@ def _answer(revision: Revision, operation: str) -> state.Answer | None:
 
 
 def _policies(held: dict[str, Any], api: Api) -> Policies:
-    """Who may call from where is as it is today, for it is access; the rest as it was when these routes were."""
+    """Who may call from where, and how often, is as it is today, for it is access; the rest as it was when these routes were."""
     today = Policies.of(api.policies)
-    return replace(Policies.of(held), ip_allow=today.ip_allow, ip_deny=today.ip_deny)
+    return replace(
+        Policies.of(held),
+        ip_allow=today.ip_allow,
+        ip_deny=today.ip_deny,
+        max_calls=today.max_calls,
+        max_calls_seconds=today.max_calls_seconds,
+    )
 
 
 def _version_refusal(version: ApiVersion, browned_out: Set[UUID]) -> str:
@@ -350,7 +370,7 @@ def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
             until = int(use.ends.timestamp()) if use.refused_from == plan.quota + use.topped_up else 0
             refusal = _QUOTA_EXCEEDED if until else ""
         found[api, client_id] = state.Grant(
-            api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes)
+            api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes), plan.burst or 0
         )
     for api, client_id, application in _trying(there):
         refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from gateway.delivery import Kind, Newest, Outcome
 from gateway.desired import RoutesRef
 from gateway.envoy.paths import UnsupportedTemplate
 from gateway.envoy.resources import Resource, compile_door, compile_tenant
-from gateway.models import ControlProcess, Deployment, Domain, GatewayNode, Loaded, Receipt
+from gateway.models import COUNTED, ControlProcess, Deployment, Domain, GatewayNode, Loaded, Receipt
 from gateway.views import USUAL, View
 from tenants import events
 from tenants.models import Event, EventCounter, HostName, Tenant
@@ -31,6 +32,9 @@ class ClockTimestamp(Func):
 
 
 log = logging.getLogger(__name__)
+
+# A gateway of before control was away for longer begins as a new one.
+AWAY_AT_MOST = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,11 @@ def node_joined(node: NodeId, *, stream: UUID, address: str, version: str, contr
     row = GatewayNode.objects.select_for_update().get(pk=node.pk)
     row.connected, row.stream, row.address, row.version, row.seen_at = True, stream, address, version, Now()
     row.connected_at, row.control, row.credential_id = Now(), control, node.credential
-    row.refused_version, row.refused_at = "", None
+    row.refused_version, row.refused_at, row.counted_until = "", None, Now() + COUNTED
     row.save(
         update_fields=[
             "connected", "stream", "address", "version", "seen_at", "connected_at", "control", "credential",
-            "refused_version", "refused_at",
+            "refused_version", "refused_at", "counted_until",
         ]
     )  # fmt: skip
     events.record_platform("gateway.node_joined", row, by=None, version=version)
@@ -127,8 +131,16 @@ def heartbeat(process: UUID, streams: dict[UUID, UUID]) -> set[UUID]:
     ControlProcess.objects.update_or_create(pk=process, defaults={"seen_at": Now()})
     working = Q(credential__ends_at=None) | Q(credential__ends_at__gt=Now())
     mine = GatewayNode.objects.filter(working, stream__in=streams, revoked_at=None)
-    mine.update(seen_at=Now(), connected=True)
+    mine.update(seen_at=Now(), connected=True, counted_until=Now() + COUNTED)
     return {stream for stream in mine.values_list("stream", flat=True) if stream is not None}
+
+
+@transaction.atomic
+def control_began() -> None:
+    """Nobody looked while no control lived, so gateways that were there before have as long to come back as any that is lost."""
+    if not ControlProcess.any_alive():
+        lately = GatewayNode.objects.filter(revoked_at=None, counted_until__gt=Now() - AWAY_AT_MOST)
+        lately.update(counted_until=Now() + COUNTED)
 
 
 @transaction.atomic

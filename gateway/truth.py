@@ -57,7 +57,8 @@ _MARKS = ", ".join(
     for table, text in TABLES.items()
 )
 _ROUTES = (
-    "apis_api", "apis_apiversion", "apis_brownout", "apis_operation", "apis_revision", "apis_upstream", "gateway_apigroup", "keys_application",
+    "apis_api", "apis_apiversion", "apis_brownout", "apis_operation", "apis_revision", "apis_upstream",
+    "gateway_apigroup", "keys_application",
 )  # fmt: skip
 # Which tables each part of a tenant's state is made of. What differs without them is the time: something ended by itself.
 PARTS: dict[str, tuple[str, ...]] = {

@@ -198,6 +198,13 @@ GATEWAY_DRAIN_GRACE = float(env("PORTICO_GATEWAY_DRAIN_GRACE", "15"))
 GATEWAY_DRAIN_TIME = int(env("PORTICO_GATEWAY_DRAIN_TIME", "30"))
 # How long a gateway's credential goes on beside the one that it was rolled to.
 NODE_OVERLAP = timedelta(minutes=float(env("PORTICO_NODE_OVERLAP_MINUTES", "10")))
+# How many calls a second one address may make at one gateway, before anything else is asked of them, how many of these at once, and how
+# many addresses a gateway remembers; 0 calls = no limit.
+ADDRESS_CALLS_PER_SECOND = int(env("PORTICO_ADDRESS_CALLS_PER_SECOND", "1000"))
+ADDRESS_BURST = int(env("PORTICO_ADDRESS_BURST", "5000"))
+ADDRESSES_KEPT = int(env("PORTICO_ADDRESSES_KEPT", "20000"))
+# How many calls a second pass of all of a tenant's APIs together, where no operator says otherwise of it; 0 = no limit.
+TENANT_CALLS_PER_SECOND = int(env("PORTICO_TENANT_CALLS_PER_SECOND", "0"))
 # Networks in which upstreams may lie although they are private: the operator's word. The embedded stack allows loopback.
 UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 # Token requests per minute that one client may make from one address, counted in each web process.

@@ -171,6 +171,7 @@ def _named(data: Data) -> dict[str, Any]:
         "until": _until(data),
         "delegate": data.get("delegate", ""),
         "hours": now if isinstance(now, int) else data.get("hours", 0),
+        "ceiling": number_format(now, force_grouping=True) if isinstance(now, int) else "",
         "first": data.get("first_approved_by", ""),
         "was": was.get("name", "") if isinstance(was, Mapping) else was,
         "now": listed(now) if isinstance(now, list) else now if isinstance(now, str) else "",
@@ -209,7 +210,8 @@ def limit(terms: Any) -> str:
     if not isinstance(terms, Mapping) or not terms.get("calls") or not terms.get("seconds"):
         return ""
     period, zone = terms.get("quota_period", ""), terms.get("quota_time_zone", "")
-    return with_trial(limits_in_words(terms["calls"], terms["seconds"], terms.get("quota"), period, zone), terms.get("trial_days"))
+    limits = limits_in_words(terms["calls"], terms["seconds"], terms.get("quota"), period, zone, burst=terms.get("burst"))
+    return with_trial(limits, terms.get("trial_days"))
 
 
 def _api_changed(data: Data) -> str:
@@ -293,6 +295,19 @@ def _plan_changed(data: Data) -> str:
     if "trial_days" in now:
         return _("%(actor)s changed for how long the plan %(subject)s of %(api)s is tried")
     return _("%(actor)s changed who decides under the plan %(subject)s of %(api)s")
+
+
+def _ceiling_changed(data: Data) -> str:
+    now = data.get("now")
+    if now is None:
+        return _("%(actor)s lets as many calls of the tenant pass as the platform does where nothing is said")
+    if not now:
+        return _("%(actor)s took the ceiling of the tenant's calls away")
+    return ngettext(
+        "%(actor)s lets %(ceiling)s call a second pass of all of the tenant's APIs together",
+        "%(actor)s lets %(ceiling)s calls a second pass of all of the tenant's APIs together",
+        now,
+    )
 
 
 def _plan_closed(data: Data) -> str:
@@ -417,6 +432,7 @@ SENTENCES: dict[str, Promise | Say] = {
     "tenant.resumed": gettext_lazy("%(actor)s resumed the tenant; its calls pass again"),
     "tenant.closing": gettext_lazy("%(actor)s began to close the tenant; its calls are refused"),
     "tenant.reopened": gettext_lazy("%(actor)s took closing back; calls pass again"),
+    "tenant.ceiling_changed": _ceiling_changed,
     "tenant.changed": gettext_lazy("%(actor)s changed the settings of the tenant"),
     "tenant.exported": gettext_lazy("%(actor)s exported all data of the tenant"),
     "member.removed": gettext_lazy("%(actor)s removed %(subject)s from the tenant"),

@@ -88,6 +88,8 @@ GATEWAY_KINDS: dict[str, Change] = {
     "tenant.resumed": Change(Part.ACCESS, gives=True),
     "tenant.closing": Change(Part.ACCESS, gives=False),
     "tenant.reopened": Change(Part.ACCESS, gives=True),
+    # A ceiling may rise or fall; where nothing passes, it is not said that it is enforced.
+    "tenant.ceiling_changed": Change(Part.ACCESS, gives=True),
 }
 
 # What people hear of: to record one wakes the job that tells them, see portal/news.py. Approvals and rejections wake it themselves,
@@ -313,6 +315,7 @@ PLATFORM_KINDS: frozenset[str] = frozenset(
         "tenant.resumed",
         "tenant.closing",
         "tenant.reopened",
+        "tenant.ceiling_changed",
         "tenant.erased",
         "platform.changed",
         "person.signed_up",

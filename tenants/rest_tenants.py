@@ -1,4 +1,4 @@
-"""REST: operators suspend and resume tenants; admins close and reopen their own."""
+"""REST: operators suspend and resume tenants, and say how many calls theirs may be; admins close and reopen their own."""
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
@@ -60,6 +60,22 @@ class Resume(OperatorsTenantView):
         return self.after(tenant)
 
 
+class CeilingIn(Body):
+    """`max_calls`: how many calls a second pass of all of its APIs together; 0 for as many as come, null for the platform's default."""
+
+    # The action says what is wrong with a number; this keeps out what is none.
+    max_calls = serializers.IntegerField(allow_null=True)
+
+
+class Ceiling(OperatorsTenantView):
+    @extend_schema(request=CeilingIn, responses=TenantStateOut)
+    def post(self, request: Request, slug: str) -> Response:
+        """Say how many calls a second pass of all of a tenant's APIs together."""
+        tenant = self.tenant(request, slug)
+        tenants.change_ceiling(tenant, max_calls=self.read(CeilingIn)["max_calls"], by=person(request))
+        return self.after(tenant)
+
+
 class ErasureOut(serializers.ModelSerializer[ErasedTenant]):
     """`certificate` is a compact JWS (RFC 7515), signed with one of the platform's keys for the audit."""
 
@@ -112,5 +128,6 @@ urlpatterns = [
 for_operators = [
     path("<str:slug>/suspend/", Suspend.as_view(), name="platform-tenant-suspend"),
     path("<str:slug>/resume/", Resume.as_view(), name="platform-tenant-resume"),
+    path("<str:slug>/ceiling/", Ceiling.as_view(), name="platform-tenant-ceiling"),
     path("<str:slug>/erasure/", Erasure.as_view(), name="platform-tenant-erasure"),
 ]

@@ -93,16 +93,24 @@ class TenantOut(serializers.ModelSerializer[Tenant]):
 
 
 class TenantStateOut(serializers.ModelSerializer[Tenant]):
-    """`status_why` is the reason why it is suspended or closing; at `erase_at` one that is closing is erased."""
+    """`status_why` is the reason why it is suspended or closing; at `erase_at` one that is closing is erased. `max_calls`: the ceiling that
+    an operator set, null for the platform's default; `ceiling`: how many calls a second pass, 0 for as many as come.
+    """
+
+    ceiling = serializers.IntegerField(read_only=True)
 
     class Meta:
         model = Tenant
-        fields = ["slug", "name", "status", "status_why", "erase_at"]
+        fields = ["slug", "name", "status", "status_why", "erase_at", "max_calls", "ceiling"]
 
 
 class TenantDetailOut(TenantOut):
+    """`ceiling`: how many calls a second pass of all its APIs together, 0 for as many as come."""
+
+    ceiling = serializers.IntegerField(read_only=True)
+
     class Meta(TenantOut.Meta):
-        fields = [*TenantOut.Meta.fields, "status", "status_why", "erase_at"]
+        fields = [*TenantOut.Meta.fields, "status", "status_why", "erase_at", "ceiling"]
 
 
 class MemberOut(serializers.ModelSerializer[Membership]):

@@ -136,6 +136,7 @@ def _plan(of: Plan) -> Entry:
         "name": of.name,
         "calls": of.calls,
         "seconds": of.seconds,
+        "burst": of.burst or 0,
         "approval": str(of.approval),
         "quota": of.quota or 0,
         "scopes": list(of.scopes),

@@ -39,6 +39,7 @@ class Terms:
     quota_period: str = Plan.Period.MONTH
     quota_time_zone: str = plans.UTC
     trial_days: int | None = None
+    burst: int | None = None
 
 
 @transaction.atomic

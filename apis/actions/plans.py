@@ -8,7 +8,9 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, Max, Q
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apis.actions import quotas
 from apis.actions.subscriptions import ends
@@ -90,20 +92,24 @@ def create(
     quota_period: str = Plan.Period.MONTH,
     quota_time_zone: str = UTC,
     trial_days: int | None = None,
+    burst: int | None = None,
     scopes: Collection[str] = (),
     by: User | None,
 ) -> Plan:
     """
     :param quota: None for as many calls as come within the limit.
     :param trial_days: None where it is no trial.
+    :param burst: how many of the calls may come at once; None, as 0, for all of them.
     :param scopes: what it includes of those that the API's operations need; none for all.
-    :raises Invalid: the API's operations need no such scope.
+    :raises Invalid: the API's operations need no such scope, or more would come at once than in all.
     """
     events.lock()
+    _within(burst, calls)
     if Plan.objects.filter(api=api, name=name).exists():
         raise NotAllowed(_("%(api)s has a plan “%(name)s” already.") % {"api": api, "name": name})
     given: dict[str, Any] = {"calls": calls, "seconds": seconds, "approval": approval}
     counted: dict[str, Any] = {"quota": quota, "quota_period": quota_period, "quota_time_zone": quota_time_zone} if quota else {}
+    counted |= {"burst": burst} if burst else {}
     counted |= {"trial_days": trial_days} if trial_days else {}
     counted |= {"scopes": _known(api, scopes)} if scopes else {}
     plan = Plan.objects.create(api=api, name=name, **given, **counted)
@@ -131,6 +137,7 @@ def change_terms(
     quota: int | None = None,
     quota_period: str | None = None,
     quota_time_zone: str | None = None,
+    burst: int | None = None,
     scopes: Collection[str] | None = None,
     by: User | None,
     **more: int | None,
@@ -139,13 +146,14 @@ def change_terms(
 
     Whoever has used up another quota already is over it at once; of another period, or time zone, counting begins with this.
 
-    :param quota: 0 takes it away.
+    :param quota: 0 takes it away. :param burst: likewise, so that all of its calls may come at once.
     :param scopes: none of them for all.
     :param more: `trial_days`, for who begins after that; None for no trial.
     :returns: None if nothing changed.
+    :raises Invalid: the API's operations need no such scope, or more would come at once than in all.
     """
     events.lock()
-    plan.refresh_from_db(fields=["status", "calls", "seconds", "approval", "trial_days", "scopes", *_QUOTA])
+    plan.refresh_from_db(fields=["status", "calls", "seconds", "burst", "approval", "trial_days", "scopes", *_QUOTA])
     if plan.status == _Status.CLOSED:
         raise NotAllowed(_("The plan %(plan)s is closed, so what it allows can't be changed.") % {"plan": plan})
     given: dict[str, Any] = {
@@ -158,6 +166,9 @@ def change_terms(
     changed = {name: value for name, value in given.items() if value not in (None, getattr(plan, name))}
     if quota is not None and (quota or None) != plan.quota:
         changed["quota"] = quota or None
+    if burst is not None and (burst or None) != plan.burst:
+        changed["burst"] = burst or None
+    _within(changed.get("burst", plan.burst), changed.get("calls", plan.calls))
     if scopes is not None and sorted(set(scopes)) != plan.scopes:
         changed["scopes"] = _known(plan.api, scopes)
     # Of this None says something.
@@ -168,7 +179,7 @@ def change_terms(
     if not changed:
         return None
     # A limit is told whole, with the quota where there is one.
-    counted = _QUOTA if plan.quota or changed.get("quota") else []
+    counted = [*(_QUOTA if plan.quota or changed.get("quota") else []), *(["burst"] if plan.burst or changed.get("burst") else [])]
     told = sorted({*changed, *(["calls", "seconds", *counted] if changed.keys() - {"approval", "trial_days", "scopes"} else [])})
     was = _terms(plan, told)
     for name, value in changed.items():
@@ -193,6 +204,17 @@ def _known(api: Api, scopes: Collection[str]) -> list[str]:
         if scope not in there:
             raise Invalid({"scopes": [_("No operation of %(api)s needs the scope “%(scope)s”.") % {"api": api, "scope": scope}]})
     return sorted(set(scopes))
+
+
+def _within(burst: int | None, calls: int) -> None:
+    """:raises Invalid: more at once than in all."""
+    if burst and burst > calls:
+        said = ngettext(
+            "The plan allows %(many)s call in all, so no more can come at once.",
+            "The plan allows %(many)s calls in all, so no more can come at once.",
+            calls,
+        )
+        raise Invalid({"burst": [said % {"many": number_format(calls, force_grouping=True)}]})
 
 
 def _terms(plan: Plan, names: list[str]) -> dict[str, Any]:

@@ -214,10 +214,7 @@ def _api(given: Entry, now: Entry | None, path: str, names: _Names, problems: _P
     _forms(found, path, problems)
     for part in ("plans", "versions"):
         _once(((each["name"], f"{path}.{part}.{index}.name") for index, each in enumerate(given.get(part, ()))), problems)
-    known = {each["name"] for each in (now or EMPTY_API)["plans"]}
-    for index, each in enumerate(given.get("plans", ())):
-        for name in {"calls", "seconds"} - each.keys() if each["name"] not in known else ():
-            problems.at(f"{path}.plans.{index}.{name}", "A new plan needs this.")
+    _plans_are_possible(given, now or EMPTY_API, path, problems)
     if "plans" in given:
         quotas = {each["name"]: each["quota"] for each in (now or EMPTY_API)["plans"]}
         found["plans"] = [_plan(each, quotas.get(each["name"], 0)) for each in given["plans"]]
@@ -227,6 +224,16 @@ def _api(given: Entry, now: Entry | None, path: str, names: _Names, problems: _P
             if each.get("sunset"):
                 each["sunset"] = each["sunset"].isoformat()
     return found
+
+
+def _plans_are_possible(given: Entry, now: Entry, path: str, problems: _Problems) -> None:
+    there = {each["name"]: each for each in now["plans"]}
+    for index, each in enumerate(given.get("plans", ())):
+        for name in {"calls", "seconds"} - each.keys() if each["name"] not in there else ():
+            problems.at(f"{path}.plans.{index}.{name}", "A new plan needs this.")
+        whole = {"burst": 0, **there.get(each["name"], {}), **each}
+        if whole["burst"] > whole.get("calls", whole["burst"]):
+            problems.at(f"{path}.plans.{index}.burst", "No more of its calls can come at once than there are in all.")
 
 
 def _plan(given: Entry, quota: int) -> Entry:

@@ -35,7 +35,7 @@ _SAID = {
 # What closes something comes after all that opens, so that what is described as going can still be begun with.
 _CLOSING = {"block", "deprecate", "retire", "close"}
 _REVIEWED = "A second person approves revisions of this API; import this one on its page, and ask for a review."
-_TERMS = ("approval", "quota", "quota_period", "quota_time_zone", "scopes")
+_TERMS = ("burst", "approval", "quota", "quota_period", "quota_time_zone", "scopes")
 _LONGEST_VALUE = 60
 
 

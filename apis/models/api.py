@@ -403,6 +403,8 @@ class Plan(TenantModel):
     name = models.CharField(max_length=40)
     calls = models.PositiveIntegerField()
     seconds = models.PositiveIntegerField()
+    # How many of the calls may come at once; None for all of them.
+    burst = models.PositiveIntegerField(null=True)
     # How many calls of each subscription pass in a period, from one midnight of the time zone to another; None for as many as come.
     quota = models.PositiveBigIntegerField(null=True)
     quota_period = models.CharField(max_length=5, choices=Period, default=Period.MONTH)
@@ -426,6 +428,9 @@ class Plan(TenantModel):
             models.UniqueConstraint(fields=["tenant", "api", "name"], name="one_plan_per_name"),
             models.CheckConstraint(condition=models.Q(calls__gt=0, seconds__gt=0), name="a_plan_allows_something"),
             models.CheckConstraint(
+                condition=models.Q(burst=None) | models.Q(burst__gt=0, burst__lte=models.F("calls")), name="a_burst_within_the_calls"
+            ),
+            models.CheckConstraint(
                 condition=models.Q(quota=None) | models.Q(quota__gt=0, quota__lte=quotas.MOST_CALLS), name="a_quota_within_bounds"
             ),
             models.CheckConstraint(condition=models.Q(quota_period__in=["day", "month"]), name="a_quota_of_a_day_or_a_month"),
@@ -441,7 +446,7 @@ class Plan(TenantModel):
     @property
     def terms(self) -> str:
         """What it allows in words: “60 calls a minute; 5,000 calls a day (UTC)”, “60 calls a minute, a trial of 30 days”."""
-        limits = limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone)
+        limits = limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone, burst=self.burst)
         terms = with_trial(limits, self.trial_days)
         return _("%(terms)s; scopes: %(scopes)s") % {"terms": terms, "scopes": ", ".join(self.scopes)} if self.scopes else terms
 
@@ -472,8 +477,11 @@ class PlanTeam(TenantModel):
         return f"{self.team} sees {self.plan}"
 
 
-def limit_in_words(calls: int, seconds: int) -> str:
-    """“60 calls a minute”, “1,000 calls in 10 seconds”."""
+def limit_in_words(calls: int, seconds: int, burst: int | None = None) -> str:
+    """“60 calls a minute”, “1,000 calls in 10 seconds, at most 50 at once”."""
+    if burst is not None and burst != calls:
+        said = _("%(limit)s, at most %(burst)s at once")
+        return said % {"limit": limit_in_words(calls, seconds), "burst": number_format(burst, force_grouping=True)}
     many = ngettext("%(many)s call", "%(many)s calls", calls) % {"many": number_format(calls, force_grouping=True)}
     match seconds:
         case 1:
@@ -489,9 +497,9 @@ def limit_in_words(calls: int, seconds: int) -> str:
     return said % {"calls": many, "time": time_in_words(seconds)}
 
 
-def limits_in_words(calls: int, seconds: int, quota: int | None, period: str, time_zone: str) -> str:
+def limits_in_words(calls: int, seconds: int, quota: int | None, period: str, time_zone: str, *, burst: int | None = None) -> str:
     """“60 calls a minute; 5,000 calls a day (UTC)”."""
-    limit = limit_in_words(calls, seconds)
+    limit = limit_in_words(calls, seconds, burst)
     return _("%(limit)s; %(quota)s") % {"limit": limit, "quota": quota_in_words(quota, period, time_zone)} if quota else limit
 
 

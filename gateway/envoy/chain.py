@@ -1,8 +1,8 @@
 """The enforcement chain: what every call to a tenant passes, once per tenant, in the route configuration.
 
 In order: scrub, one credential, verify, who calls, right kind, right audience, in force, from where, until when, granted, scopes, how
-large, plan, within limits, identify, mark. What removes access is looked up in tables, so that five thousand subscriptions or API keys
-cost no more than one.
+large, plan, what callers are told, within limits of the caller, the API and the tenant, identify, mark. What removes access is looked
+up in tables, so that five thousand subscriptions or API keys cost no more than one.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,13 @@ from typing import TypeAlias
 
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
 from envoy.config.core.v3 import base_pb2, extension_pb2, substitution_format_string_pb2
-from envoy.config.route.v3 import route_components_pb2 as route_pb2
-from envoy.extensions.common.ratelimit.v3 import ratelimit_pb2
 from envoy.extensions.filters.common.set_filter_state.v3 import value_pb2 as state_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
-from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
-from envoy.type.metadata.v3 import metadata_pb2
-from envoy.type.v3 import percent_pb2, token_bucket_pb2
-from google.protobuf import duration_pb2, wrappers_pb2
 from google.protobuf.any_pb2 import Any
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import credentials, policies, rbac
+from gateway.envoy import credentials, limits, policies, rbac
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import (
     API,
@@ -51,17 +45,15 @@ from gateway.envoy.names import (
     SUBSCRIPTION_HEADER,
     TENANT_HEADER,
     TOKEN_ID,
+    TOLD_PREFIX,
     UNTIL_PREFIX,
 )
 from gateway.envoy.state import Access, ApiKey, Grant, Tenant
 from keys.tokens import API_KEY_TYPE
 
 Extension: TypeAlias = extension_pb2.TypedExtensionConfig
-# LocalRateLimit.enable_retry_after_header (field 19, bool), which xds-protos does not know yet.
-RETRY_AFTER = bytes([0x98, 0x01, 0x01])
-UNLIMITED = 1_000_000_000
 # Every step, in order; the compiler refuses a chain that is not these. Of the optional ones a tenant has those that it needs.
-OPTIONAL = ("addresses", "until", "request_too_large", "length_required")
+OPTIONAL = ("addresses", "until", "request_too_large", "length_required", "api_limited", "tenant_limited")
 STEPS = (
     "scrub",
     "two_credentials",
@@ -77,7 +69,10 @@ STEPS = (
     "request_too_large",
     "length_required",
     "planned",
+    "told",
     "limited",
+    "api_limited",
+    "tenant_limited",
     "identify",
     "mark",
 )
@@ -122,8 +117,11 @@ def chain(tenant: Tenant) -> Any:
         _granted(tenant),
         rbac.denial("SCOPE_MISSING", credentials.lacks_scopes(tenant)),
         *policies.sizes(tenant),
-        _planned(access),
-        _limited(access),
+        _planned(tenant),
+        limits.told(),
+        limits.of_callers(tenant),
+        *limits.of_apis(tenant),
+        *limits.of_the_tenant(tenant),
         _identify(tenant.slug),
         _remember("mark", MARK),
     ]
@@ -183,65 +181,15 @@ def _grant(grant: Grant, needed: Sequence[str]) -> matcher_pb2.Matcher.OnMatch:
     return rbac.further(rbac.table(NEEDED, {ABSENT: granted, **verdicts}, beyond))
 
 
-def _planned(access: Access) -> Extension:
-    """Refuses nobody: it looks up the plan's name for the upstream. A header can't be cut out of the grant's name."""
-    verdicts = {caller(grant): rbac.verdict(grant.plan) for grant in access.grants if not grant.refusal}
-    matcher = rbac.table(CALLER, verdicts, rbac.verdict("-"))
-    return extension("planned", rbac.decision(matcher, PLAN_PREFIX))
-
-
-def _limited(access: Access) -> Extension:
-    """One explicit bucket per caller and API: wildcard descriptors live in a cache of 20, and leaving it refills them."""
-    everything = percent_pb2.FractionalPercent(numerator=100)
-    enabled = base_pb2.RuntimeFractionalPercent(default_value=everything)
-    whole = local_rate_limit_pb2.LocalRateLimit(
-        stat_prefix="limit",
-        filter_enabled=enabled,
-        filter_enforced=enabled,
-        token_bucket=_bucket(UNLIMITED, 1),
-        always_consume_default_token_bucket=wrappers_pb2.BoolValue(value=False),
-        enable_x_ratelimit_headers=ratelimit_pb2.DRAFT_VERSION_03,
-        rate_limits=[route_pb2.RateLimit(actions=[_descriptor("api", _api_of_route()), _descriptor("caller", _client())])],
-        descriptors=[
-            ratelimit_pb2.LocalRateLimitDescriptor(
-                entries=[
-                    ratelimit_pb2.RateLimitDescriptor.Entry(key="api", value=grant.api),
-                    ratelimit_pb2.RateLimitDescriptor.Entry(key="caller", value=grant.client_id),
-                ],
-                token_bucket=_bucket(grant.calls, grant.seconds),
-            )
-            for grant in sorted(access.grants, key=caller)
-            if not grant.refusal
-        ],
-    )
-    return extension("limited", whole, RETRY_AFTER)
-
-
-def _bucket(calls: int, seconds: int) -> token_bucket_pb2.TokenBucket:
-    return token_bucket_pb2.TokenBucket(
-        max_tokens=calls,
-        tokens_per_fill=wrappers_pb2.UInt32Value(value=calls),
-        fill_interval=duration_pb2.Duration(seconds=seconds),
-    )
-
-
-def _descriptor(key: str, found: route_pb2.RateLimit.Action.MetaData) -> route_pb2.RateLimit.Action:
-    found.descriptor_key = key
-    return route_pb2.RateLimit.Action(metadata=found)
-
-
-def _api_of_route() -> route_pb2.RateLimit.Action.MetaData:
-    return route_pb2.RateLimit.Action.MetaData(
-        source=route_pb2.RateLimit.Action.MetaData.ROUTE_ENTRY, metadata_key=_metadata_key(PORTICO, API)
-    )
-
-
-def _client() -> route_pb2.RateLimit.Action.MetaData:
-    return route_pb2.RateLimit.Action.MetaData(metadata_key=_metadata_key(JWT, CLAIMS, "sub"))
-
-
-def _metadata_key(name: str, *path: str) -> metadata_pb2.MetadataKey:
-    return metadata_pb2.MetadataKey(key=name, path=[metadata_pb2.MetadataKey.PathSegment(key=part) for part in path])
+def _planned(tenant: Tenant) -> Extension:
+    """Refuses nobody: it looks up the plan's name for the upstream, and its limit for the caller. A header can't be cut out of the grant's
+    name.
+    """
+    grants = [grant for grant in tenant.access.grants if not grant.refusal]
+    plans = {caller(grant): rbac.verdict(grant.plan) for grant in grants}
+    told = {caller(grant): rbac.verdict(limits.policy(grant, tenant.gateways)) for grant in grants}
+    names, policies = rbac.table(CALLER, plans, rbac.verdict("-")), rbac.table(CALLER, told, rbac.verdict("-"))
+    return extension("planned", rbac.beside(rbac.decision(names, PLAN_PREFIX), policies, TOLD_PREFIX))
 
 
 def _identify(slug: str) -> Extension:

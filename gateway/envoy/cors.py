@@ -22,6 +22,8 @@ ALLOWED = ("accept", "authorization", "content-type", "idempotency-key", "x-api-
 EXPOSED = (
     "deprecation",
     "link",
+    "ratelimit",
+    "ratelimit-policy",
     "retry-after",
     "sunset",
     "x-ratelimit-limit",

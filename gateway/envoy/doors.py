@@ -21,7 +21,7 @@ from gateway.envoy import listener
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import OnDemandSecret, Sni, packed
 from gateway.envoy.names import DEFAULT_CERTIFICATE
-from gateway.envoy.state import OwnHost
+from gateway.envoy.state import AddressLimit, OwnHost
 
 NAME = "gateway-tls"
 SHARED, OWN = "shared", "own"
@@ -45,9 +45,13 @@ def is_host(name: str) -> bool:
     return re.match(HOST, name) is not None
 
 
-def tls_listener(*, port: int, address: str, portal_url: str, hosts: Sequence[str], default: bool) -> listener_pb2.Listener:
+def tls_listener(
+    *, port: int, address: str, portal_url: str, hosts: Sequence[str], default: bool, per_address: AddressLimit | None = None
+) -> listener_pb2.Listener:
     """:param hosts: the gateway's own names. :param default: whether it has a certificate for them; without, only tenants' hosts answer."""
-    managers = {OWN: listener.manager(portal_url, own=True)} | ({SHARED: listener.manager(portal_url)} if default else {})
+    managers = {OWN: listener.manager(portal_url, per_address, own=True)}
+    if default:
+        managers[SHARED] = listener.manager(portal_url, per_address)
     sockets = {OWN: _socket(_on_demand()), SHARED: _socket(_by_default())}
     chains = [
         listener_components_pb2.FilterChain(

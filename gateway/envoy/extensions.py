@@ -19,8 +19,8 @@ def packed(message: Message, extra: bytes = b"") -> any_pb2.Any:
     return any_pb2.Any(type_url=TYPES + message.DESCRIPTOR.full_name, value=message.SerializeToString(deterministic=True) + extra)
 
 
-def http_filter(name: str, message: Message) -> HttpFilter:
-    return HttpFilter(name=name, typed_config=packed(message))
+def http_filter(name: str, message: Message, extra: bytes = b"") -> HttpFilter:
+    return HttpFilter(name=name, typed_config=packed(message, extra))
 
 
 def extension(name: str, message: Message, extra: bytes = b"") -> extension_pb2.TypedExtensionConfig:

@@ -1,5 +1,7 @@
 """The one listener: hardened HTTP, tenants loaded on demand, preflights, the gate that tenants' chains fill, the guard behind it."""
 
+from collections.abc import Iterator
+
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import address_pb2, grpc_service_pb2, protocol_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -12,12 +14,25 @@ from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from google.protobuf import duration_pb2, wrappers_pb2
 
-from gateway.envoy import compression, rbac
+from gateway.envoy import compression, limits, rbac
 from gateway.envoy.clusters import ADS
 from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
 from gateway.envoy.hosts import early, same_host
-from gateway.envoy.names import BUFFER, CALLED, CORS, DOOR, DOOR_HEADER, GATE, GUARD, PASSED, REFUSAL_HEADER, USAGE_CLUSTER
+from gateway.envoy.names import (
+    ADDRESS_LIMITED,
+    BUFFER,
+    CALLED,
+    CORS,
+    DOOR,
+    DOOR_HEADER,
+    GATE,
+    GUARD,
+    PASSED,
+    REFUSAL_HEADER,
+    USAGE_CLUSTER,
+)
 from gateway.envoy.refusals import mappers
+from gateway.envoy.state import AddressLimit
 
 NAME = "gateway"
 # A call whose tenant does not load within this is answered 503: without a route nothing else ends it.
@@ -28,9 +43,9 @@ BUFFER_BYTES = 32 * 1024
 _Hcm = hcm_pb2.HttpConnectionManager
 
 
-def listener(*, port: int, address: str, portal_url: str) -> listener_pb2.Listener:
-    """:param address: the interface to listen on."""
-    network_filter = listener_components_pb2.Filter(name="http", typed_config=packed(manager(portal_url)))
+def listener(*, port: int, address: str, portal_url: str, per_address: AddressLimit | None = None) -> listener_pb2.Listener:
+    """:param address: the interface to listen on. :param per_address: what callers of one address get; None sets no limit."""
+    network_filter = listener_components_pb2.Filter(name="http", typed_config=packed(manager(portal_url, per_address)))
     return listener_pb2.Listener(
         name=NAME,
         address=address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port)),
@@ -39,7 +54,7 @@ def listener(*, port: int, address: str, portal_url: str) -> listener_pb2.Listen
     )
 
 
-def manager(portal_url: str, *, own: bool = False) -> hcm_pb2.HttpConnectionManager:
+def manager(portal_url: str, per_address: AddressLimit | None, *, own: bool = False) -> hcm_pb2.HttpConnectionManager:
     """:param own: of the door of tenants' own hosts, where the handshake's name stands for the slug."""
     return _Hcm(
         stat_prefix="gateway",
@@ -68,6 +83,7 @@ def manager(portal_url: str, *, own: bool = False) -> hcm_pb2.HttpConnectionMana
         early_header_mutation_extensions=[early(own=own)],
         scoped_routes=_tenants(own=own),
         http_filters=[
+            *_addresses(per_address),
             *([same_host()] if own else []),
             http_filter("on_demand", on_demand_pb2.OnDemand()),
             # Before the gate: a preflight has no token, and a page has to be able to read what the chain refuses.
@@ -81,6 +97,12 @@ def manager(portal_url: str, *, own: bool = False) -> hcm_pb2.HttpConnectionMana
         local_reply_config=mappers(portal_url),
         access_log=[_access_log()],
     )
+
+
+def _addresses(limit: AddressLimit | None) -> Iterator[hcm_pb2.HttpFilter]:
+    """Before a tenant is loaded, a preflight answered or a token verified."""
+    if limit is not None:
+        yield http_filter(ADDRESS_LIMITED, limits.of_addresses(limit), limits.RETRY_AFTER)
 
 
 def _tenants(*, own: bool) -> hcm_pb2.ScopedRoutes:

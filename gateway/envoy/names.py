@@ -4,6 +4,8 @@
 GATE = "gate"
 # What stands between the gate and the upstream, and lets through only what the chain's last step marked.
 GUARD = "guard"
+# What stands first of all, where there is a limit, and turns away who calls too often from one address.
+ADDRESS_LIMITED = "address_limited"
 # What stands before the gate and answers preflights; under the same name, the policy of each route that it reads.
 CORS = "cors"
 # What stands behind the guard and holds the body of a call back; off, but on routes that give it a limit.
@@ -46,6 +48,9 @@ GRANT_PREFIX = "grant_"
 PLAN_PREFIX = "plan_"
 # And until when a caller over the quota is refused.
 UNTIL_PREFIX = "until_"
+# And, looked up beside the plan's name, what its callers are told of their limit.
+TOLD_PREFIX = "told_"
+POLICY = f"{TOLD_PREFIX}shadow_effective_policy_id"
 
 # Identity headers: taken off each call, then set from what was verified.
 TENANT_HEADER = "x-portico-tenant"
@@ -64,8 +69,13 @@ REFUSAL_HEADER = "x-portico-refusal"
 CONFIGURATION_HEADER = "x-portico-configuration"
 # "true" on what the gateway answers from examples, in place of an upstream.
 MOCK_HEADER = "x-portico-mock"
+# How much of their limit callers have left (draft-ietf-httpapi-ratelimit-headers-10).
+RATE_HEADER, POLICY_HEADER = "ratelimit", "ratelimit-policy"
+# From the step whose bucket was empty to the one that tells of it; no caller sees it.
+EMPTY_HEADER = "x-portico-empty"
+RATE_HEADERS = (RATE_HEADER, POLICY_HEADER, "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 # Taken off whatever an upstream answers: only the gateway itself speaks in these.
-RESPONSE_HEADERS = (*IDENTITY_HEADERS, CONFIGURATION_HEADER, MOCK_HEADER, REFUSAL_HEADER)
+RESPONSE_HEADERS = (*IDENTITY_HEADERS, CONFIGURATION_HEADER, MOCK_HEADER, REFUSAL_HEADER, EMPTY_HEADER, *RATE_HEADERS)
 
 # An operation's route bears its operationId behind this, so that no document can write one of the names below.
 OPERATION_PREFIX = "op/"

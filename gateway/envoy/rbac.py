@@ -129,3 +129,10 @@ def decided(prefix: str) -> str:
 def decision(matcher: matcher_pb2.Matcher, prefix: str) -> filter_pb2.RBAC:
     """:param prefix: of the metadata keys this filter writes; each RBAC needs its own."""
     return filter_pb2.RBAC(matcher=matcher, rules_stat_prefix=prefix)
+
+
+def beside(whole: filter_pb2.RBAC, matcher: matcher_pb2.Matcher, prefix: str) -> filter_pb2.RBAC:
+    """It looks up something else as well, in the same step: what Envoy calls a shadow decides nothing, and its name is kept."""
+    whole.shadow_matcher.CopyFrom(matcher)
+    whole.shadow_rules_stat_prefix = prefix
+    return whole

@@ -75,6 +75,11 @@ def _denied(code: str, status: int, sentence: str, fix: str, challenge: str = ""
     return Refusal(code, status, sentence, fix, _named(code), challenge)
 
 
+def _limited(code: str, sentence: str, fix: str) -> Refusal:
+    """By a bucket that is not the caller's own. Envoy says the same of each, so the step itself names the code in the header."""
+    return Refusal(code, 429, sentence, fix, f'{_says("local_rate_limited")} && response.headers["{REFUSAL_HEADER}"] == "{code}"')
+
+
 # What jwt_authn says of an expired token it says of an API key, too.
 _SENDS_A_KEY = f'("{API_KEY_HEADER}" in request.headers || request.headers["authorization"].startsWith("{BEARER}ptc_"))'
 
@@ -83,6 +88,8 @@ _SENDS_A_KEY = f'("{API_KEY_HEADER}" in request.headers || request.headers["auth
 _AGAIN = f"%DYNAMIC_METADATA({RBAC}:{decided(UNTIL_PREFIX)})%"
 
 
+# Some steps name their code by themselves.
+_INSTEAD = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 # The first that fits answers.
 REFUSALS: tuple[Refusal, ...] = (
     _denied("HOST_UNKNOWN", 421, _("This gateway does not answer for the host that the call names."), _("Call the address that the portal shows for the API.")),
@@ -113,6 +120,9 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("TOKEN_INVALID", 400, _("The call brings two credentials."), _("Send an access token or an API key, and either Authorization or X-API-Key."), _named("TWO_CREDENTIALS")),
     _denied("REQUEST_TOO_LARGE", 413, _("The call's body is larger than this API takes."), _("Send less at once; the API's document or its publisher says how much it takes.")),
     _denied("LENGTH_REQUIRED", 411, _("This API limits the size of calls, and this call does not say how long its body is."), _("Send the header Content-Length and not Transfer-Encoding: chunked; 0 where there is no body.")),
+    _limited("ADDRESS_LIMITED", _("More calls come from your address than a gateway takes from one."), _("Wait as long as Retry-After says, and call more slowly; behind a proxy its address counts, for all who share it.")),
+    _limited("API_LIMITED", _("This API takes no more calls for now, from whomever they come."), _("Wait as long as Retry-After says; if it stays, ask the API's publisher.")),
+    _limited("TENANT_LIMITED", _("This tenant's APIs take no more calls together for now."), _("Wait as long as Retry-After says; if it stays, tell the tenant's admins, who can ask the operator.")),
     Refusal("RATE_LIMITED", 429, _("Your plan's limit is reached."), _("Wait as long as Retry-After says, or ask for a larger plan."), _says("local_rate_limited")),
     Refusal("API_RETIRED", 410, _("This version of the API is retired."), _("Move to the version that the header Link names as successor-version, or ask the API's publisher."), _on(RETIRED)),
     Refusal("API_BLOCKED", 503, _("This version of the API is blocked for now."), _("Its publisher has to unblock it; the reason stands at the API in the portal."), _among(BLOCKED_PREFIX)),
@@ -175,7 +185,7 @@ def _mapper(refusal: Refusal, portal_url: str, **more: str) -> hcm_pb2.ResponseM
         filter=accesslog_pb2.AccessLogFilter(extension_filter=told),
         status_code=wrappers_pb2.UInt32Value(value=refusal.status),
         headers_to_add=[
-            base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value))
+            base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value), append_action=_INSTEAD)
             for name, value in (
                 (REFUSAL_HEADER, refusal.code),
                 ("www-authenticate", refusal.challenge),

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from gateway.envoy import clusters, doors, listener, ready, routes
 from gateway.envoy.extensions import TYPES, packed
 from gateway.envoy.names import DEFAULT_CERTIFICATE, OWN
-from gateway.envoy.state import OwnHost, Tenant, Upstream, Version
+from gateway.envoy.state import AddressLimit, OwnHost, Tenant, Upstream, Version
 
 CLUSTER = TYPES + cluster_pb2.Cluster.DESCRIPTOR.full_name
 LISTENER = TYPES + listener_pb2.Listener.DESCRIPTOR.full_name
@@ -106,16 +106,23 @@ def compile_scope(slug: str, *, host: str = "") -> Resource:
     return resource(host or slug, routes.scope(slug, host=host))
 
 
-def compile_listener(*, port: int, address: str, portal_url: str) -> Resource:
-    return resource(listener.NAME, listener.listener(port=port, address=address, portal_url=portal_url))
+def compile_listener(*, port: int, address: str, portal_url: str, per_address: AddressLimit | None = None) -> Resource:
+    return resource(listener.NAME, listener.listener(port=port, address=address, portal_url=portal_url, per_address=per_address))
 
 
 def compile_tls_listener(
-    *, port: int, address: str, portal_url: str, hosts: Sequence[str], certificate_file: str, key_file: str
+    *,
+    port: int,
+    address: str,
+    portal_url: str,
+    hosts: Sequence[str],
+    certificate_file: str,
+    key_file: str,
+    per_address: AddressLimit | None = None,
 ) -> tuple[Resource, Resource | None]:
     """The listener, and the gateway's own certificate where it has one in these files of its own."""
     default = bool(certificate_file and key_file)
-    made = doors.tls_listener(port=port, address=address, portal_url=portal_url, hosts=hosts, default=default)
+    made = doors.tls_listener(port=port, address=address, portal_url=portal_url, hosts=hosts, default=default, per_address=per_address)
     secret = resource(DEFAULT_CERTIFICATE, doors.default_certificate(certificate_file, key_file)) if default else None
     return resource(doors.NAME, made), secret
 

@@ -138,7 +138,7 @@ class Grant:
     """What happens to one caller of one API: `refusal` is "" for an active subscription, else the code that its calls are answered with.
 
     `until`: when that ends by itself, in seconds since 1970; 0 where it does not. `scopes`: what its plan includes of those that operations
-    need; () for all.
+    need; () for all. `burst`: how many of its `calls` may come at once; 0 for all of them.
     """
 
     api: str
@@ -150,6 +150,7 @@ class Grant:
     seconds: int = 0
     until: int = 0
     scopes: tuple[str, ...] = ()
+    burst: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,8 @@ class Tenant:
 
     `suspended`: nor does anything pass whatever the rest says, and calls are told why. `portal`: the origin of Portico's own pages, which
     may call every API from a browser; "" for none.
+
+    `gateways`: among how many its limits are divided. `max_calls`: how many calls a second pass, of all its APIs together; 0 sets no limit.
     """
 
     slug: str
@@ -207,7 +210,18 @@ class Tenant:
     retired: tuple[Retired, ...] = ()
     portal: str = ""
     own_hosts: tuple[OwnHost, ...] = ()
+    gateways: int = 1
+    max_calls: int = 0
 
     @property
     def audiences(self) -> tuple[str, ...]:
         return (self.audience, *(host.audience for host in self.own_hosts))
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLimit:
+    """How many calls a second a gateway takes from one address, of which so many at once, and how many addresses it remembers."""
+
+    calls: int
+    burst: int
+    kept: int

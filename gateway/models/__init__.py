@@ -1,13 +1,13 @@
 from gateway.models.domain import Domain
 from gateway.models.drift import Drift, Orphan
 from gateway.models.group import DEFAULT, DEFAULT_NAME, MOST_GROUPS, ApiGroup, GatewayGroup, GroupedNode, GroupTenant, GroupUse, serving
-from gateway.models.node import ALIVE, ControlProcess, GatewayNode, JoinToken, NodeCredential
+from gateway.models.node import ALIVE, COUNTED, ControlProcess, GatewayNode, JoinToken, NodeCredential
 from gateway.models.receipt import Deployment, Loaded, Nack, Receipt
 from gateway.models.refusal import KEPT, Refusal
 from gateway.models.usage import OTHER_OPERATIONS, UsageDay, UsageFreshness, UsageHour, UsageMinute, UsageOpenHour
 
 __all__ = [
-    "ALIVE", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup", "ControlProcess", "Deployment", "Domain",
-    "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded", "Nack", "NodeCredential",
-    "Orphan", "Receipt", "Refusal", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
+    "ALIVE", "COUNTED", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup", "ControlProcess", "Deployment",
+    "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded", "Nack",
+    "NodeCredential", "Orphan", "Receipt", "Refusal", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
 ]  # fmt: skip

@@ -10,6 +10,8 @@ from tenants.models import new_id
 
 # A process that has not been heard of for this long is gone; it says it lives every few seconds.
 ALIVE = timedelta(seconds=15)
+# For so long after it was heard of a gateway keeps its share of each limit: half a minute, and the time between two heartbeats.
+COUNTED = timedelta(seconds=35)
 
 
 class GatewayNodeQuerySet(models.QuerySet["GatewayNode"]):
@@ -41,6 +43,8 @@ class GatewayNode(models.Model):
     control = models.UUIDField(null=True)
     credential = models.ForeignKey("gateway.NodeCredential", models.SET_NULL, null=True, related_name="+")
     seen_at = models.DateTimeField(null=True)
+    # Until when limits are divided with it: whoever is lost may come back, and each division anew fills the buckets of all.
+    counted_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True)
     forgotten_at = models.DateTimeField(null=True)

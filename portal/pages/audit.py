@@ -41,6 +41,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "tenant.resumed": gettext_lazy("Tenant resumed"),
         "tenant.closing": gettext_lazy("Closing begun"),
         "tenant.reopened": gettext_lazy("Closing taken back"),
+        "tenant.ceiling_changed": gettext_lazy("Ceiling of calls changed"),
         "tenant.exported": gettext_lazy("All data exported"),
         "audit.exported": gettext_lazy("Audit exported"),
         "domain.added": gettext_lazy("Domain added"),

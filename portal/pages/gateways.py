@@ -12,10 +12,12 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from apis.models.api import limit_in_words
 from gateway import receipts
 from gateway.acknowledged import Acknowledged, history_of, newest_of
 from gateway.models import Deployment, Drift, GatewayNode, Loaded, serving
 from portal import words
+from portal.pages.shares import divided, in_general
 from portal.words import duration, happened, subject_of
 from tenants.access import TenantRequest, tenant_view
 from tenants.event_kinds import GATEWAY_KINDS
@@ -100,8 +102,12 @@ def _told(acknowledged: Acknowledged) -> Told:
 @require_safe
 def console_gateways(request: TenantRequest) -> HttpResponse:
     decision = Event.objects.filter(kind__in=GATEWAY_KINDS).order_by("-number").first()
+    ceiling = request.tenant.ceiling
+    limit = limit_in_words(ceiling, 1) if ceiling else ""
     context = {
         "rows": rows_of(nodes()),
+        "ceiling": limit,
+        "divided": divided(request, limit, at_once=ceiling) if ceiling else in_general(request),
         "decision": decision,
         "receipt": receipts.receipt(decision) if decision else None,
     }

@@ -17,10 +17,12 @@ from django.views.decorators.http import require_http_methods
 from apis.actions import plans, quotas
 from apis.actions.plans import Concerned
 from apis.models import Plan
+from apis.models.api import limit_in_words
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
 from portal.pages import asking
 from portal.pages.plans import OWN, PERIODS, TermsForm, scopes_field
+from portal.pages.shares import divided
 from portal.words import listed
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid
@@ -83,7 +85,7 @@ class ChangeForm(TermsForm):
     def terms(self) -> dict[str, Any]:
         """As a change takes it."""
         found = super().terms
-        return {**found, "quota": found["quota"] or 0}
+        return {**found, "quota": found["quota"] or 0, "burst": found["burst"] or 0}
 
     def look_twice(self, plan: Plan) -> None:
         """:raises Invalid: who changes it has not seen yet whom it stops."""
@@ -115,6 +117,7 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
         "calls": plan.calls,
         "period": seconds if listed else OWN,
         "seconds": None if listed else plan.seconds,
+        "burst": plan.burst,
         "approval": plan.approval,
         "trial_days": plan.trial_days,
         "scopes": " ".join(plan.scopes),
@@ -129,11 +132,12 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
         "%(many)s applications have it; another limit holds for them at once.",
         found.many,
     )
+    share = divided(request, limit_in_words(plan.calls, plan.seconds, plan.burst), at_once=plan.burst or plan.calls)
     question = _question(
         request,
         plan,
         title=_("Change the plan %(plan)s of %(api)s?"),
-        says=_("It allows %(terms)s now. Who decides about a request counts for requests to come."),
+        says=f"{_('It allows %(terms)s now. Who decides about a request counts for requests to come.')} {share}".strip(),
         button=_("Change the plan"),
         done=_("The plan %(plan)s of %(api)s is changed."),
         note=asking.Note(has % {"many": found.many}, "wait") if found.many else None,

@@ -25,6 +25,7 @@ from portal.kept import given
 from portal.pages import asking
 from portal.pages.listing import chosen, page_of, sought
 from portal.pages.profile import zones
+from portal.pages.shares import in_general
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import SLUG, TenantSettings
 
@@ -87,6 +88,13 @@ class TermsForm(PageForm):
         label=gettext_lazy("Seconds"),
         help_text=gettext_lazy("Counts where “in another time” is chosen."),
     )
+    burst = number(
+        1,
+        MAX_PLAN_CALLS,
+        required=False,
+        label=gettext_lazy("Of which at once"),
+        help_text=gettext_lazy("How many of them may come at once; more follow as time passes. Empty: all of them."),
+    )
     quota = number(
         1,
         MOST_CALLS,
@@ -126,6 +134,7 @@ class TermsForm(PageForm):
             "calls": data["calls"],
             "seconds": data["seconds"] if data["period"] == OWN else int(data["period"]),
             "approval": data["approval"],
+            "burst": data["burst"],
             "trial_days": data["trial_days"],
             "quota": data["quota"],
             "quota_period": data["quota_period"] or Plan.Period.MONTH,
@@ -232,6 +241,7 @@ def console_plans(request: TenantRequest) -> HttpResponse:
         "states": [(each.value, each.label) for each in Plan.Status],
         "filtered": bool(q or api or status),
         "may_publish": "apis.publish" in request.permissions,
+        "divided": in_general(request),
     }
     return render(request, "plans/list.html", context)
 

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -29,7 +30,7 @@ from portal.words import happened
 from tenants.access import operator_view
 from tenants.models import Due, JobRun, PlatformEvent, PlatformSettings, SignUp, Tenant, User
 from tenants.people.platform import FIELDS, change_platform, deactivate, reactivate
-from tenants.people.tenants import MAX_REASON, resume, suspend
+from tenants.people.tenants import MAX_REASON, change_ceiling, resume, suspend
 
 # A worker that has ended no job for so long is away: there are jobs every five seconds.
 QUIET = timedelta(seconds=60)
@@ -95,6 +96,53 @@ def resume_tenant(request: HttpRequest, slug: str) -> HttpResponse:
         resume(found, by=by)
 
     return ask(request, question, PageForm(given(request)), act)
+
+
+class CeilingForm(PageForm):
+    default = forms.BooleanField(required=False, label=gettext_lazy("As the platform says for every tenant"))
+    max_calls = forms.IntegerField(
+        required=False,
+        label=gettext_lazy("Calls a second"),
+        help_text=gettext_lazy("Of all of its APIs and callers together, at all gateways. Empty for no ceiling."),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+        error_messages={"invalid": gettext_lazy("Give a whole number.")},
+    )
+
+    @property
+    def ceiling(self) -> int | None:
+        return None if self.cleaned_data["default"] else self.cleaned_data["max_calls"] or 0
+
+
+@operator_view
+@require_http_methods(["GET", "HEAD", "POST"])
+def tenant_ceiling(request: HttpRequest, slug: str) -> HttpResponse:
+    """How many calls of it pass at the gateways."""
+    found, by = get_object_or_404(Tenant, slug=slug), _operator(request)
+    initial = {"default": found.max_calls is None, "max_calls": found.max_calls or None}
+    form = CeilingForm(given(request), initial=initial)
+    question = Question(
+        title=_("How many calls of %(tenant)s pass?") % {"tenant": found},
+        says=_("Beyond it, calls are answered 429 TENANT_LIMITED, whoever makes them. %(default)s") % {"default": _default_ceiling()},
+        button=_("Save"),
+        back=reverse("platform-tenants"),
+        done=_("The ceiling of %(tenant)s is changed.") % {"tenant": found},
+    )
+
+    def act(_data: dict[str, Any]) -> None:
+        # The receipt is the tenant's, which an operator does not see.
+        change_ceiling(found, max_calls=form.ceiling, by=by)
+
+    return ask(request, question, form, act)
+
+
+def _default_ceiling() -> str:
+    most: int = settings.TENANT_CALLS_PER_SECOND
+    if not most:
+        return _("The platform says no ceiling for every tenant.")
+    said = ngettext(
+        "The platform says %(many)s call a second for every tenant.", "The platform says %(many)s calls a second for every tenant.", most
+    )
+    return said % {"many": number_format(most, force_grouping=True)}
 
 
 def _operator(request: HttpRequest) -> User:
@@ -266,6 +314,7 @@ urlpatterns = [
     path("platform/", tenants, name="platform-tenants"),
     path("platform/tenants/<slug:slug>/suspend/", suspend_tenant, name="platform-tenants-suspend"),
     path("platform/tenants/<slug:slug>/resume/", resume_tenant, name="platform-tenants-resume"),
+    path("platform/tenants/<slug:slug>/ceiling/", tenant_ceiling, name="platform-tenants-ceiling"),
     path("platform/people/", people, name="platform-people"),
     path("platform/people/<uuid:pk>/close/", close_account, name="platform-person-close"),
     path("platform/people/<uuid:pk>/open/", open_account, name="platform-person-open"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.forms import BooleanField, BoundField, IntegerField, Textarea, ValidationError
+from django.forms import BooleanField, BoundField, IntegerField, Textarea, TypedChoiceField, ValidationError
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path
@@ -15,10 +15,12 @@ from django.views.decorators.http import require_http_methods
 from apis import policies
 from apis.actions.policies import change_policies
 from apis.models import Api
+from apis.models.api import limit_in_words
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking
 from portal.pages.apis import api_page
+from portal.pages.shares import divided
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import Event
 
@@ -44,6 +46,19 @@ class PoliciesForm(PageForm):
         label=gettext_lazy("Largest body of a call, in KiB"),
         help_text=gettext_lazy("1024 is one MiB. Empty for no limit. With one, callers have to say the length of what they send."),
         error_messages={"invalid": gettext_lazy("Write a whole number.")},
+    )
+
+    max_calls = IntegerField(
+        required=False,
+        label=gettext_lazy("Most calls"),
+        help_text=gettext_lazy("Of all callers together, whatever their plans. Empty for no ceiling."),
+        error_messages={"invalid": gettext_lazy("Write a whole number.")},
+    )
+    max_calls_seconds = TypedChoiceField(
+        choices=[(1, gettext_lazy("a second")), (60, gettext_lazy("a minute"))],
+        coerce=int,
+        required=False,
+        label=gettext_lazy("In what time"),
     )
 
     set_request_headers = _lines(
@@ -104,6 +119,11 @@ class PoliciesForm(PageForm):
             ("max_body_kib",),
         ),
         (
+            gettext_lazy("How often"),
+            gettext_lazy("It protects the upstream. Calls beyond it are answered 429 API_LIMITED, and count for their callers' plans."),
+            ("max_calls", "max_calls_seconds"),
+        ),
+        (
             gettext_lazy("Headers"),
             gettext_lazy(
                 "Values are passed on as they are typed. Put no secret there: the upstream's own is set with its address, and sealed."
@@ -134,6 +154,12 @@ class PoliciesForm(PageForm):
 
     def clean_max_body_kib(self) -> int:
         return self.cleaned_data["max_body_kib"] or 0
+
+    def clean_max_calls(self) -> int:
+        return self.cleaned_data["max_calls"] or 0
+
+    def clean_max_calls_seconds(self) -> int:
+        return self.cleaned_data["max_calls_seconds"] or policies.NONE.max_calls_seconds
 
     def clean_retries(self) -> int:
         return self.cleaned_data["retries"] or 0
@@ -191,6 +217,8 @@ def _as_typed(kept: policies.Policies) -> dict[str, Any]:
         "ip_allow": "\n".join(kept.ip_allow),
         "ip_deny": "\n".join(kept.ip_deny),
         "max_body_kib": kept.max_body_kib or None,
+        "max_calls": kept.max_calls or None,
+        "max_calls_seconds": kept.max_calls_seconds,
         "set_request_headers": "\n".join(f"{name}: {value}" for name, value in kept.set_request_headers),
         "remove_request_headers": "\n".join(kept.remove_request_headers),
         "set_response_headers": "\n".join(f"{name}: {value}" for name, value in kept.set_response_headers),
@@ -215,7 +243,10 @@ def api_policies(request: TenantRequest, api: str) -> HttpResponse:
     if done := asking.carried_out(request, form, change):
         said = _("The policies of %(api)s are changed.") % {"api": found} if done.result else _("Nothing was changed.")
         return asking.finished(request, back=api_page(request, found), said=said, event=done.result)
-    return render(request, "apis/policies.html", {"form": form, "api": found}, status=form.http_status)
+    now = policies.Policies.of(found.policies)
+    limit = limit_in_words(now.max_calls, now.max_calls_seconds) if now.max_calls else ""
+    context = {"form": form, "api": found, "divided": divided(request, limit, at_once=now.max_calls)}
+    return render(request, "apis/policies.html", context, status=form.http_status)
 
 
 urlpatterns = [path("t/<str:tenant>/console/apis/<str:api>/policies/", api_policies, name="console-api-policies")]

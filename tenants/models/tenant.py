@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -66,7 +67,14 @@ class Tenant(models.Model):
     status_why = models.CharField(max_length=500, blank=True)
     # When a tenant that is closing is erased.
     erase_at = models.DateTimeField(null=True, blank=True)
+    # How many calls a second pass, of all its APIs together, as an operator said: 0 sets no limit, None is the platform's default.
+    max_calls = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def ceiling(self) -> int:
+        """How many calls a second pass at the gateways; 0 for as many as come."""
+        return settings.TENANT_CALLS_PER_SECOND if self.max_calls is None else self.max_calls

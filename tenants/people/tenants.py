@@ -11,6 +11,8 @@ from tenants.scope import current_tenant_id, tenant_scope
 
 ERASE_JOB = "erase_tenants"
 MAX_REASON = 500
+# Calls a second that a ceiling can allow.
+MOST_CALLS = 1_000_000
 
 Status = Tenant.Status
 
@@ -74,6 +76,27 @@ def reopen(*, by: User) -> Event:
     event = lifecycle.step(tenant, to, by=by, status_why=why, erase_at=None)
     due.settle(ERASE_JOB, None)
     events.record_platform("tenant.reopened", tenant, by=by)
+    return event
+
+
+@transaction.atomic
+def change_ceiling(tenant: Tenant, *, max_calls: int | None, by: User) -> Event | None:
+    """Say how many calls a second pass of all of the tenant's APIs together; None if that is so already. From outside its scope.
+
+    :param max_calls: 0 sets no limit; None is the platform's default.
+    """
+    if max_calls is not None and not 0 <= max_calls <= MOST_CALLS:
+        raise Invalid({"max_calls": [_("A ceiling is from 1 to %(most)s calls a second, or 0 for none.") % {"most": MOST_CALLS}]})
+    with tenant_scope(tenant.pk):
+        events.lock()
+        found = _as_it_is()
+        was = found.max_calls
+        if max_calls == was:
+            return None
+        found.max_calls = max_calls
+        found.save(update_fields=["max_calls"])
+        event = events.record("tenant.ceiling_changed", found, by=by, was=was, now=max_calls)
+    events.record_platform("tenant.ceiling_changed", tenant, by=by, was=was, now=max_calls)
     return event
 
 

@@ -172,6 +172,25 @@ def test_a_plans_quota_is_described_given_changed_and_taken_away(orders: Cast, a
         assert ada.ask("plan", described(**wrong)).status_code == 422
 
 
+def test_a_plans_burst_is_described_and_stays_where_it_is_not(orders: Cast, ada: Describing) -> None:
+    def described(**plan: Any) -> dict[str, Any]:
+        return {"apis": [{"slug": "orders", "plans": [{"name": "silver", "calls": 60, "seconds": 60, **plan}]}]}
+
+    def burst() -> int | None:
+        with tenant_scope(orders.acme.pk):
+            return Api.objects.get(slug="orders").plans.get(name="silver").burst
+
+    ada.apply(described(burst=5))
+    assert burst() == 5
+    assert ada.plan(ada.export())["differences"] == []
+    ada.apply(described(seconds=30))
+    assert burst() == 5
+    for wrong in ({"burst": 61}, {"burst": -1}, {"burst": None}, {"calls": 4}):
+        assert ada.ask("plan", described(**wrong)).status_code == 422, wrong
+    ada.apply(described(burst=0))
+    assert burst() is None
+
+
 def test_members_teams_and_their_leads(cast: Cast, ada: Describing) -> None:
     told = {
         "members": [

@@ -97,11 +97,15 @@ OF_REQUESTS = (
 )  # fmt: skip
 OF_RESPONSES = (
     "Content-Length", "Content-Type", "X-Portico-Refusal", "Access-Control-Allow-Origin", "Vary", "Sunset", "Retry-After",
-    "X-RateLimit-Limit", "WWW-Authenticate", "Connection", "X-Request-Id",
+    "X-RateLimit-Limit", "RateLimit", "RateLimit-Policy", "WWW-Authenticate", "Connection", "X-Request-Id",
 )  # fmt: skip
 WRONG: list[tuple[str, Any, str]] = [
     ("max_body_kib", -1, "A body's limit is a number of KiB from 1 to 1048576, or 0 for none."),
     ("max_body_kib", MOST_KIB + 1, "from 1 to 1048576"),
+    ("max_calls", -1, "A ceiling is from 1 to 1000000 calls, or 0 for none."),
+    ("max_calls", 1_000_001, "A ceiling is from 1 to 1000000 calls, or 0 for none."),
+    ("max_calls_seconds", 0, "A ceiling counts in a second or in a minute: 1 or 60."),
+    ("max_calls_seconds", 61, "1 or 60"),
     ("retries", 4, "A call is tried again at most 3 times; 0 is never."),
     ("retry_percent", 0, "A share is from 1 to 100 percent."),
     ("set_request_headers", {"X A": "b"}, "“X A” is not a header's name."),
@@ -198,7 +202,8 @@ def test_a_wrong_policy_changes_nothing(api: Api) -> None:
 # REST
 
 NOTHING: dict[str, Any] = {
-    "ip_allow": [], "ip_deny": [], "max_body_kib": 0, "set_request_headers": {}, "remove_request_headers": [],
+    "ip_allow": [], "ip_deny": [], "max_body_kib": 0, "max_calls": 0, "max_calls_seconds": 1,
+    "set_request_headers": {}, "remove_request_headers": [],
     "set_response_headers": {}, "remove_response_headers": [], "retries": 0, "retry_percent": 20, "streaming": False,
     "compress": False,
 }  # fmt: skip
@@ -229,6 +234,8 @@ def test_pam_changes_only_what_she_sends(cast: Cast, rest: Rest, address: str) -
         "streaming": True,
         "compress": True,
         "max_body_kib": 64,
+        "max_calls": 100,
+        "max_calls_seconds": 60,
         "set_response_headers": {"x-frame-options": "DENY"},
         "remove_request_headers": ["cookie"],
     }
@@ -254,6 +261,11 @@ def test_pam_changes_only_what_she_sends(cast: Cast, rest: Rest, address: str) -
         ({"max_body_kib": -1}, "max_body_kib"),
         ({"max_body_kib": 10**30}, "max_body_kib"),
         ({"max_body_kib": None}, "max_body_kib"),
+        ({"max_calls": "many"}, "max_calls"),
+        ({"max_calls": -1}, "max_calls"),
+        ({"max_calls": 10**30}, "max_calls"),
+        ({"max_calls": None}, "max_calls"),
+        ({"max_calls_seconds": 7}, "max_calls_seconds"),
         ({"retries": 4}, "retries"),
         ({"retries": -1}, "retries"),
         ({"retry_percent": 0}, "retry_percent"),

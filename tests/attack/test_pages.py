@@ -160,6 +160,7 @@ FIELDS = (
     "password_again", "login", "algorithm", "rotation", "rotation_unit", "token_lifetime", "overlap", "jwks_max_age", "api_key_days",
     "emails", "roles", "applications_to", "days", "permissions", "code", "credential", "passwordless", "to", "team", "email", "lead",
     "issuer", "client_id", "client_secret", "joins_as", "enabled", "category", "tags", "new", "visibility", "teams", "ip_allow", "ip_deny",
+    "max_calls", "max_calls_seconds", "burst",
     "max_body_kib", "retries", "retry_percent", "streaming", "hours", "client_certificate", "client_key", "further_targets", "weight",
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
     "help", "kind", "options", "required", "answers.why", "asked", "orders.plan", "orders.answers.why", "orders.asked", "up", "down",

@@ -343,6 +343,7 @@ def places(world: World) -> list[Place]:
         Place("tenant-new", "/tenants/new/", OLGA),
         Place("platform-tenants", "/platform/", OLGA),
         Place("platform-tenants-suspend", f"/platform/tenants/{TENANT}/suspend/", OLGA),
+        Place("platform-tenants-ceiling", f"/platform/tenants/{TENANT}/ceiling/", OLGA),
         Place("platform-tenants-erased", "/platform/erased/", OLGA),
         Place("platform-people", "/platform/people/", OLGA),
         Place("platform-gateways", "/platform/gateways/", OLGA),

@@ -19,7 +19,7 @@ ALLOWS = {
     "access-control-max-age": "600",
 }
 EXPOSED = (
-    "deprecation, link, retry-after, sunset, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, "
+    "deprecation, link, ratelimit, ratelimit-policy, retry-after, sunset, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, "
     "x-portico-mock, x-portico-refusal, x-request-id"
 )
 Headers = Sequence[tuple[str, str]]

@@ -40,7 +40,7 @@ from gateway.envoy.resources import (
     compile_tls_listener,
 )
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import Answer, ApiKey, Goodbye, Grant, Operation, OwnHost, Retired, Target, Tenant
+from gateway.envoy.state import AddressLimit, Answer, ApiKey, Goodbye, Grant, Operation, OwnHost, Retired, Target, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -116,6 +116,14 @@ def limited_tenant() -> Tenant:
     """Acme, where one more application has a plan that includes only some scopes."""
     reads = Grant("orders", "app-3", "subscription-3", "", "reading", 100, 60, scopes=("orders:read",))
     return replace(whole_tenant(), access=replace(access(), grants=(*access().grants, reads)))
+
+
+def divided_tenant() -> Tenant:
+    """Acme with every limit there is, divided among three gateways: a burst, an API's ceiling and the tenant's."""
+    bursting = Grant("orders", "app-3", "subscription-3", "", "steady", 100, 60, burst=20)
+    ceiling = replace(orders(upstream()), policies=Policies(max_calls=1_000, max_calls_seconds=60))
+    held = replace(access(), grants=(*access().grants, bursting))
+    return replace(small_tenant(), access=held, routes=(ceiling,), gateways=3, max_calls=500)
 
 
 def mock_tenant() -> Tenant:
@@ -201,6 +209,7 @@ def tenant_files() -> dict[str, str]:
     (door,) = own.doors
     files["secret-own"] = readable(secret_pb2.Secret, door)
     files["scope-own"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme", host=door.name))
+    files["divided"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(divided_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -211,7 +220,8 @@ def tenant_files() -> dict[str, str]:
 
 
 def files() -> dict[str, str]:
-    made = compile_listener(port=8080, address="127.0.0.1", portal_url="http://portal.example")
+    limit = AddressLimit(calls=1_000, burst=5_000, kept=20_000)
+    made = compile_listener(port=8080, address="127.0.0.1", portal_url="http://portal.example", per_address=limit)
     started = bootstrap(
         node="gateway-1",
         credential="a-credential",
@@ -312,10 +322,15 @@ def test_the_same_bytes_whatever_the_order() -> None:
 
 
 def compiled() -> configuration_pb2.RouteConfiguration:
-    """With policies, somebody over the quota and a plan for readers alone, so that it has every step of the chain."""
+    """With policies, ceilings, somebody over the quota and a plan for readers alone, so that it has every step of the chain."""
     grants = (*used_up_tenant().access.grants, Grant("orders", "app-4", "subscription-4", "", "reading", 100, 60, scopes=("orders:read",)))
     return routes.configuration(
-        replace(used_up_tenant(), access=replace(access(), grants=grants), routes=(replace(orders(upstream()), policies=POLICIES),))
+        replace(
+            used_up_tenant(),
+            access=replace(access(), grants=grants),
+            routes=(replace(orders(upstream()), policies=replace(POLICIES, max_calls=1_000)),),
+            max_calls=500,
+        )
     )
 
 

@@ -14,6 +14,7 @@ from portal.stack.stack import PROJECT
 SAME: dict[str, str] = {
     "tenant-new": "tenants_create",
     "platform-tenants-suspend": "platform_tenants_suspend_create",
+    "platform-tenants-ceiling": "platform_tenants_ceiling_create",
     "platform-tenants-resume": "platform_tenants_resume_create",
     "platform-person-close": "platform_people_close_create",
     "platform-person-open": "platform_people_open_create",

@@ -97,7 +97,15 @@ def test_operators_alone_suspend_over_rest(cast: Cast, rest: Rest) -> None:
     assert now(cast.acme).status == "active"
     with queries("POST platform suspend/"):
         response = olga.post(there, {"reason": "Bills."})
-    assert response.json() == {"slug": "acme", "name": "Acme", "status": "suspended", "status_why": "Bills.", "erase_at": None}
+    assert response.json() == {
+        "slug": "acme",
+        "name": "Acme",
+        "status": "suspended",
+        "status_why": "Bills.",
+        "erase_at": None,
+        "max_calls": None,
+        "ceiling": 0,
+    }
     assert olga.post(there, {"reason": "Bills."}).status_code == 409
     assert olga.post(there.replace("suspend", "resume")).json()["status"] == "active"
     # An operator is no member.

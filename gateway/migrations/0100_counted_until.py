@@ -1,0 +1,7 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("gateway", "0004_parts")]
+
+    operations = [migrations.AddField(model_name="gatewaynode", name="counted_until", field=models.DateTimeField(null=True))]

@@ -1,0 +1,7 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("tenants", "0009_delegations")]
+
+    operations = [migrations.AddField(model_name="tenant", name="max_calls", field=models.PositiveIntegerField(blank=True, null=True))]
