@@ -1,5 +1,6 @@
 """What the tables of usage tell of a range of time: totals, steps, and who and what it was. In as many queries for much as for little."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from psycopg import sql
 from gateway.latency import BUCKETS, percentile
 from gateway.models import UsageDay, UsageFreshness, UsageHour, UsageMinute, UsageOpenHour
 from gateway.models.usage import WRITES
-from gateway.usage_ranges import DAY, HOUR, LONGEST, NAMED, Grain, Piece, Range, ceil_to, custom, floor, named, pieces
+from gateway.usage_ranges import DAY, HOUR, LONGEST, MINUTE, NAMED, Grain, Piece, Range, ceil_to, custom, floor, named, pieces
 from tenants.errors import Invalid
 from tenants.models import TenantSettings
 from tenants.scope import current_tenant_id
@@ -25,6 +26,8 @@ from tenants.scope import current_tenant_id
 MOST_LINES = 200
 # An operation that was called less often is never among the slow ones: one slow call says nothing.
 FEWEST_FOR_SLOW = 10
+# Of what just happened, so much is told.
+FEW = 5
 WEEK = timedelta(days=7)
 # Nothing was counted before.
 EARLIEST = 2020
@@ -53,6 +56,13 @@ _KEYS: dict[Dimension, tuple[str, ...]] = {
     Dimension.PLAN: ("api", "plan"),
     Dimension.CODE: ("code", "status_class"),
 }
+
+
+def keys_of(dimension: Dimension) -> tuple[str, ...]:
+    """What the keys of its lines are made of."""
+    return _KEYS[dimension]
+
+
 _COLUMNS = ("application", "api", "version", "operation", "plan", "code", "status_class")
 
 
@@ -83,12 +93,16 @@ class Figures:
     histogram: tuple[int, ...] = field(default=(0,) * BUCKETS)
 
     def __add__(self, other: "Figures") -> "Figures":
-        mine, theirs = self._sums(), other._sums()
-        histogram = tuple(a + b for a, b in zip(self.histogram, other.histogram, strict=True))
-        return Figures(*(a + b for a, b in zip(mine, theirs, strict=True)), histogram=histogram)
-
-    def _sums(self) -> tuple[int, ...]:
-        return (self.calls, self.answered, self.refused, self.failed, self.unanswered, self.bytes_in, self.bytes_out)
+        return Figures(
+            calls=self.calls + other.calls,
+            answered=self.answered + other.answered,
+            refused=self.refused + other.refused,
+            failed=self.failed + other.failed,
+            unanswered=self.unanswered + other.unanswered,
+            bytes_in=self.bytes_in + other.bytes_in,
+            bytes_out=self.bytes_out + other.bytes_out,
+            histogram=tuple(a + b for a, b in zip(self.histogram, other.histogram, strict=True)),
+        )
 
     def took(self, share: float) -> float | None:
         """This percentile, in milliseconds; None where nothing was answered."""
@@ -207,7 +221,7 @@ def choose(name: str, since: datetime | None, until: datetime | None, *, known: 
 class Against(StrEnum):
     """What a range is compared with."""
 
-    NOTHING = ""
+    NOTHING = "none"
     BEFORE = "before"
     WEEK = "week"
 
@@ -252,6 +266,52 @@ def totals(span: Range, of: Of, known: Tables) -> Figures:
     return _figures(rows[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The minute that is under way, and the one before: `seconds` are both together. `codes` has refusals of both, the most first."""
+
+    now: Figures
+    before: Figures
+    seconds: int
+    codes: Sequence[tuple[str, int]]
+    refused: Sequence[UUID]
+
+    @property
+    def per_second(self) -> float:
+        return (self.now.calls + self.before.calls) / self.seconds
+
+    @property
+    def failed(self) -> int:
+        return self.now.failed + self.before.failed
+
+    @property
+    def refused_calls(self) -> int:
+        return self.now.refused + self.before.refused
+
+
+def live(of: Of, known: Tables) -> Live:
+    """The last minute or two. In one query.
+
+    `refused` has applications that were refused something, a few.
+    """
+    minute = floor(known.now, MINUTE)
+    span = Range("", minute - MINUTE, minute + MINUTE, MINUTE, ZoneInfo("UTC"))
+    source = _source(span, of, known, stepwise=True)
+    rows = _read(sql.SQL("SELECT at, code, application, {} FROM {} GROUP BY at, code, application").format(_SUMS, source))
+    sums = {minute: Figures(), minute - MINUTE: Figures()}
+    codes: Counter[str] = Counter()
+    refused: Counter[UUID] = Counter()
+    for at, code, application, *row in rows:
+        figures = _figures(row)
+        sums[at] += figures
+        if code:
+            codes[code] += figures.calls
+            if application is not None:
+                refused[application] += figures.calls
+    seconds = 60 + (known.now - minute).seconds
+    return Live(sums[minute], sums[minute - MINUTE], seconds, codes.most_common(FEW), [pk for pk, _many in refused.most_common(FEW)])
+
+
 def _series(span: Range, of: Of, known: Tables) -> dict[datetime, Figures]:
     if span.by_days:
         # From the day's begin in the reader's zone.
@@ -264,7 +324,8 @@ def _series(span: Range, of: Of, known: Tables) -> dict[datetime, Figures]:
 
 def _lines(span: Range, of: Of, known: Tables, by: Sequence[Dimension]) -> dict[Dimension, list[Line]]:
     """The busiest of each dimension. One reading: what has all in common is summed first, and then for each dimension."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
+    used = [name for name in _COLUMNS if any(name in _KEYS[each] for each in by)]
+    columns = sql.SQL(", ").join(map(sql.Identifier, used))
     sets = sql.SQL(", ").join(sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Identifier, _KEYS[each]))) for each in by)
     query = sql.SQL(
         """WITH summed AS (SELECT {columns}, {sums} FROM {source} GROUP BY {columns}),
@@ -272,19 +333,15 @@ def _lines(span: Range, of: Of, known: Tables, by: Sequence[Dimension]) -> dict[
                placed AS (SELECT *, row_number() OVER (PARTITION BY dimension ORDER BY calls DESC, {columns}) AS place FROM told)
            SELECT * FROM placed WHERE place <= {most} ORDER BY dimension, place"""
     ).format(columns=columns, sums=_SUMS, source=_source(span, of, known, stepwise=False), again=_AGAIN, sets=sets, most=MOST_LINES)
-    dimensions = {_grouping(_KEYS[each]): each for each in by}
+    # What GROUPING says of rows: a bit for each column that they are not grouped by.
+    dimensions = {sum(1 << place for place, name in enumerate(reversed(used)) if name not in _KEYS[each]): each for each in by}
     found: dict[Dimension, list[Line]] = {each: [] for each in by}
     for mask, *row in _read(query):
         dimension = dimensions[mask]
-        values = dict(zip(_COLUMNS, row, strict=False))
+        values = dict(zip(used, row, strict=False))
         key = tuple(values[name] for name in _KEYS[dimension])
-        found[dimension].append(Line(key, _figures(row[len(_COLUMNS) : -1])))
+        found[dimension].append(Line(key, _figures(row[len(used) : -1])))
     return found
-
-
-def _grouping(key: Sequence[str]) -> int:
-    """What PostgreSQL's GROUPING says of rows that are grouped by these: a bit for each column that is not among them."""
-    return sum(1 << (len(_COLUMNS) - 1 - place) for place, name in enumerate(_COLUMNS) if name not in key)
 
 
 def _source(span: Range, of: Of, known: Tables, *, stepwise: bool) -> sql.Composed:
@@ -327,8 +384,8 @@ _AGAIN = sql.SQL(", ").join(sql.SQL("sum({0})::bigint AS {0}").format(sql.Identi
 
 
 def _figures(row: Sequence[Any]) -> Figures:
-    many = len(_SUMMED)
-    return Figures(*row[:many], histogram=tuple(row[many : many + len(_BUCKETS)]))
+    calls, answered, refused, failed, unanswered, bytes_in, bytes_out, *histogram = row
+    return Figures(calls, answered, refused, failed, unanswered, bytes_in, bytes_out, tuple(histogram))
 
 
 def _table(model: type[Model]) -> sql.Identifier:

@@ -113,11 +113,12 @@ def _step(place: int, many: int, parts: tuple[Part, ...], says: str) -> Step:
 
 
 def _parts(values: Sequence[tuple[str, int]], top: float) -> tuple[Part, ...]:
-    """Small ones are drawn higher than they are, so that none hides."""
+    """Small ones are drawn higher than they are, so that none hides; what stands below leaves them room."""
     found, y = [], float(HEIGHT)
-    for name, many in values:
+    there = [(name, many) for name, many in values if many]
+    for above, (name, many) in zip(range(len(there) - 1, -1, -1), there, strict=True):
         if many:
-            height = min(max(LEAST, many / top * HEIGHT), y)
+            height = min(max(LEAST, many / top * HEIGHT), y - above * LEAST)
             y -= height
             found.append(Part(name, _short(y), _short(height)))
     return tuple(found)

@@ -70,6 +70,7 @@ from portal.pages import (
     teams,
     transfers,
     trying,
+    usage,
     version_life,
     webhooks,
     wizard,
@@ -85,6 +86,6 @@ MODULES = (
     all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
     settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,
-    inbox, platform_mails, policies, sources, approval_rules, webhooks,
+    inbox, platform_mails, policies, sources, approval_rules, webhooks, usage,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -136,6 +136,8 @@ NEEDS: dict[str, str | None] = {
     "console-settings-sign-in-undo": "settings.manage",
     "console-settings-close": "settings.manage", "console-settings-reopen": "settings.manage", "tenant-logo": "apis.see_published",
     "console-event-chain": "audit.read", "console-event-export": "audit.read", "console-event-time": "audit.read",
+    "console-usage": "usage.see", "console-api-usage": "apis.see_all", "console-application-usage": "applications.see_all",
+    "app-usage": "applications.own",
     "console-events": "audit.read", "console-event": "audit.read", "search": "tenant.see", "receipt-page": "tenant.see",
 }  # fmt: skip
 # What leads further into a page, and every parameter that any page reads.
@@ -145,7 +147,7 @@ LEADS = (
 PARAMETERS = (
     "q", "tab", "at", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after",
     "against", "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme", "owner",
-    "category", "tag", "sort", "document", "state", "waits", "what", "id",
+    "category", "tag", "sort", "document", "state", "waits", "what", "id", "range",
 )  # fmt: skip
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (

@@ -56,7 +56,7 @@ def test_days_begin_at_the_readers_midnight_also_when_clocks_change() -> None:
         (37, HOUR),
         (24 * 8, HOUR),
         (24 * 9, DAY),
-    ],  # fmt: skip
+    ],
 )
 def test_a_custom_range_has_steps_that_fit(hours: int, step: timedelta) -> None:
     span = custom(NOW - hours * HOUR, NOW, now=NOW, zone=ZERO, minutes_since=LONG_AGO)
