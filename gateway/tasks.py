@@ -2,14 +2,16 @@ from celery import shared_task
 from django.core.management import call_command
 
 from gateway import erasing, pruning, rotation
+from gateway.usage import days, freshness, rolling
 from tenants import throttle
 
 
 @shared_task
 def prune() -> None:
-    """What has had its time: sign-in counts, sessions that ended, receipts that newer ones cover."""
+    """What has had its time: sign-in counts, sessions that ended, receipts that newer ones cover, usage processes that ended."""
     throttle.prune()
     pruning.prune_receipts()
+    freshness.prune()
     call_command("flushexpiredtokens")
     call_command("clearsessions")
 
@@ -22,3 +24,18 @@ def advance_signing_keys() -> int:
 @shared_task
 def erase_tenants() -> int:
     return erasing.erase_all()
+
+
+@shared_task
+def turn_usage_days() -> int:
+    return days.turn()
+
+
+@shared_task
+def roll_up_usage() -> int:
+    return rolling.roll_up_all()
+
+
+@shared_task
+def prune_usage() -> int:
+    return rolling.prune_all()

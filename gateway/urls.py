@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gateway import rest, rest_configuration, rest_keys
+from gateway import rest, rest_configuration, rest_keys, rest_usage
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
@@ -24,6 +24,12 @@ urlpatterns = [
         name="gateway-configuration-operations",
     ),
     path("applications/<uuid:pk>/refusals/", rest.Refusals.as_view(), name="refusals"),
+    path("usage/", rest_usage.TenantUsage.as_view(), name="usage"),
+    path("usage.csv", rest_usage.TenantUsageFile.as_view(), name="usage-file"),
+    path("apis/<str:api>/usage/", rest_usage.ApiUsage.as_view(), name="api-usage"),
+    path("apis/<str:api>/usage.csv", rest_usage.ApiUsageFile.as_view(), name="api-usage-file"),
+    path("applications/<uuid:pk>/usage/", rest_usage.ApplicationUsage.as_view(), name="application-usage"),
+    path("applications/<uuid:pk>/usage.csv", rest_usage.ApplicationUsageFile.as_view(), name="application-usage-file"),
     path("signing-keys/", rest_keys.SigningKeys.as_view(), name="signing-keys"),
     path("signing-keys/rehearse/", rest_keys.Rehearse.as_view(), name="signing-keys-rehearse"),
     path("signing-keys/rotate/", rest_keys.Rotate.as_view(), name="signing-keys-rotate"),

@@ -2,19 +2,20 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
 
-from apis.models import Api
+from apis.models import Api, Subscription
 from gateway.usage_reports import Dimension, Figures, Line, Report, keys_of
 from keys.actions.audit_exports import cell
 from keys.models import Application
+from tenants.models import User
 
 FIGURES = ("calls", "answered", "refused", "failed", "unanswered", "bytes_in", "bytes_out")
 PERCENTILES = ("p50", "p95", "p99")
@@ -76,6 +77,13 @@ def _told(key: Mapping[str, Any], figures: Figures, by: Names) -> Told:
         code=key.get("code", ""),
         status_class=key.get("status_class"),
     )
+
+
+def apis_seen(user: User, permissions: Set[str], application: Application) -> QuerySet[Api]:
+    """Whose names somebody reads of an application's calls: what they see, and what it has or had a subscription to."""
+    held = Subscription.objects.filter(application=application).values("api")
+    seen = Api.objects.readable_by(user, permissions).values("pk")
+    return Api.objects.filter(Q(pk__in=held) | Q(pk__in=seen))
 
 
 # What a file says of a line before its figures.

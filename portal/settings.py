@@ -175,6 +175,9 @@ UPSTREAM_NETWORKS = env("PORTICO_UPSTREAM_NETWORKS").split()
 TOKEN_RATE = int(env("PORTICO_TOKEN_RATE", "600"))
 # Changes per minute that one person may send to one tenant, over REST and by pages together.
 WRITE_RATE = int(env("PORTICO_WRITE_RATE", "120"))
+# For how many days a tenant may at most keep counts of calls: those of minutes, and those of hours and days.
+USAGE_MINUTES_MOST_DAYS = int(env("PORTICO_USAGE_MINUTES_MOST_DAYS", "90"))
+USAGE_MOST_DAYS = int(env("PORTICO_USAGE_MOST_DAYS", "800"))
 # How long a tenant that is closing can be reopened; then it is erased.
 TENANT_CLOSING = timedelta(days=float(env("PORTICO_TENANT_CLOSING_DAYS", "30")))
 # Proxies that are believed when they say for whom they ask (X-Forwarded-For).
@@ -485,6 +488,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-token-records": {"task": "keys.tasks.prune_token_records", "schedule": 300.0},
     # Each chain is due once a day, since it first was.
     "sign-heads": {"task": "keys.tasks.sign_heads", "schedule": 3600.0},
+    "turn-usage-days": {"task": "gateway.tasks.turn_usage_days", "schedule": 3600.0},
+    "roll-up-usage": {"task": "gateway.tasks.roll_up_usage", "schedule": 30.0, "options": {"expires": 60.0}},
+    "prune-usage": {"task": "gateway.tasks.prune_usage", "schedule": 300.0, "options": {"expires": 600.0}},
     "erase-tenants": {"task": "gateway.tasks.erase_tenants", "schedule": 3600.0},
     "prune-browsers": {"task": "portal.tasks.prune_browsers", "schedule": 3600.0},
     "send-digests": {"task": "portal.tasks.send_digests", "schedule": 60.0},

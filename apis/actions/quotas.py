@@ -1,6 +1,6 @@
 """How much of its plan's quota a subscription has used, what follows when it is used up, and what approvers add to it.
 
-Gateways count, see gateway/usage.py. Adding what they counted takes no lock of the tenant's; whatever follows from it does.
+Gateways count, see gateway/usage/. Adding what they counted takes no lock of the tenant's; whatever follows from it does.
 """
 
 import logging

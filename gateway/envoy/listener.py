@@ -111,6 +111,8 @@ def _access_log() -> accesslog_pb2.AccessLog:
             grpc_service=usage,
             transport_api_version=2,
             buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000),
+            # Some forty calls: each message costs usage as much as reading ten.
+            buffer_size_bytes=wrappers_pb2.UInt32Value(value=64 * 1024),
             filter_state_objects_to_log=[CALLED],
         ),
         additional_response_headers_to_log=[REFUSAL_HEADER],

@@ -18,10 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from apis.models import Api, ApiVersion, Plan, Subscription
+from apis.models import Api, ApiVersion, Plan
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
-from gateway.usage_lines import STEPS, Told, as_file, lines_as_rows, names, steps_as_rows, told
+from gateway.usage_lines import STEPS, Told, apis_seen, as_file, lines_as_rows, names, steps_as_rows, told
 from gateway.usage_ranges import Range
 from gateway.usage_reports import FEW, Against, Dimension, Figures, Live, Of, Report, Tables, choose, earlier, live, report, tables
 from keys.models import Application, owned_by
@@ -188,7 +188,7 @@ def _of_application(request: TenantRequest, found: Application, *, own: bool) ->
     subject = Subject(
         of=Of(application=found.pk),
         by=(Dimension.API, Dimension.VERSION, Dimension.OPERATION, Dimension.PLAN, Dimension.CODE),
-        apis=apis_seen(request, found),
+        apis=apis_seen(request.user, request.permissions, found),
         applications=Application.objects.filter(pk=found.pk),
         template="usage/application.html",
         file=f"{request.tenant.slug}-{found.client_id}",
@@ -196,13 +196,6 @@ def _of_application(request: TenantRequest, found: Application, *, own: bool) ->
         context={"application": found, "own": own, "back": page, "refusals_url": f"{page}?tab=refusals"},
     )
     return _shown(request, subject)
-
-
-def apis_seen(request: TenantRequest, application: Application) -> QuerySet[Api]:
-    """Whose names somebody reads of an application's calls: what they see, and what it has or had a subscription to."""
-    held = Subscription.objects.filter(application=application).values("api")
-    seen = Api.objects.readable_by(request.user, request.permissions).values("pk")
-    return Api.objects.filter(pk__in=held.union(seen))
 
 
 def _shown(request: TenantRequest, subject: Subject) -> HttpResponseBase:

@@ -25,7 +25,8 @@ from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from gateway.envoy import routes
 from gateway.envoy.names import REFUSAL_HEADER
 from gateway.envoy.state import Access, ApiKey, Grant, Operation, Tenant, Version
-from gateway.usage import caller_of, read_entry
+from gateway.usage.calls import caller_of, read
+from gateway.usage.refused import refusal_of
 from keys import tokens
 from keys.secrets import new_service_key
 from tests import live
@@ -423,7 +424,7 @@ def test_the_access_log_knows_who_was_refused(upstream: Upstream, tmp_path: Path
             live.eventually(lambda: len(log.entries) == len(calls))
     finally:
         server.stop(0)
-    found = {entry.response.response_headers[REFUSAL_HEADER]: caller_of(entry) for entry in log.entries}
+    found = {entry.response.response_headers[REFUSAL_HEADER]: caller_of(read(entry)) for entry in log.entries}
     assert found == {
         "KEY_REVOKED": ("acme", "app-1", "key-dead"),
         "KEY_UNKNOWN": ("acme", "app-1", "key-3"),
@@ -433,7 +434,7 @@ def test_the_access_log_knows_who_was_refused(upstream: Upstream, tmp_path: Path
         "KEY_EXPIRED": None,
         "TOKEN_MISSING": None,
     }
-    refused = [read_entry(entry, "gateway-1") for entry in log.entries]
+    refused = [refusal_of(read(entry), entry, "gateway-1") for entry in log.entries]
     assert {each.path for each in refused if each} == {ORDER}
 
 

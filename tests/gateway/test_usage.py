@@ -15,10 +15,13 @@ from google.protobuf import wrappers_pb2
 from apis.actions import version_days
 from apis.actions.version_days import Outcome
 from apis.models import VersionDay
-from gateway import usage
 from gateway.envoy.names import CALLED, CLAIMS, JWT, KEY_HEADER, REFUSAL_HEADER, TOKEN_HEADER
 from gateway.models import Refusal
-from gateway.usage import Refused, Usage, caller_of, outcome_of, read_entry, store
+from gateway.usage import counters
+from gateway.usage import refused as refused_ones
+from gateway.usage.calls import caller_of, outcome_of, read
+from gateway.usage.process import Usage
+from gateway.usage.refused import Refused, refusal_of, store
 from keys import uses
 from keys.models import Application, CredentialUse
 from tenants.models import Tenant
@@ -44,6 +47,10 @@ def entry(
     return found
 
 
+def read_entry(entry: Any, gateway: str) -> Refused | None:
+    return refusal_of(read(entry), entry, gateway)
+
+
 def test_the_tenant_is_the_one_that_was_called_and_the_path_the_callers() -> None:
     found = read_entry(entry(iss="http://portal.example/t/globex"), "gateway-1")
     assert found is not None
@@ -51,8 +58,8 @@ def test_the_tenant_is_the_one_that_was_called_and_the_path_the_callers() -> Non
 
 
 def test_the_credential_is_the_tokens_cid_or_the_api_keys_id() -> None:
-    assert caller_of(entry(cid="credential-1", jti="token-1")) == ("acme", "app-1", "credential-1")
-    assert caller_of(entry(header=KEY_HEADER, jti="key-1")) == ("acme", "app-1", "key-1")
+    assert caller_of(read(entry(cid="credential-1", jti="token-1"))) == ("acme", "app-1", "credential-1")
+    assert caller_of(read(entry(header=KEY_HEADER, jti="key-1"))) == ("acme", "app-1", "key-1")
 
 
 def test_a_query_is_never_kept() -> None:
@@ -80,7 +87,7 @@ def test_without_a_verified_token_it_is_nobodys() -> None:
     nobodys = entry()
     del nobodys.common_properties.metadata.filter_metadata[JWT]
     for each in (nobodys, entry(called="")):
-        assert caller_of(each) is None
+        assert caller_of(read(each)) is None
         assert read_entry(each, "gateway-1") is None
 
 
@@ -106,14 +113,14 @@ def kept(tenant: Tenant) -> int:
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, client_id: str, error: Exception) -> None:
     """PostgreSQL answers so when this application's refusals are stored."""
-    whole = usage._store_here
+    whole = refused_ones._store_here
 
     def store_here(refusals: list[Refused]) -> None:
         if refusals[0].client_id == client_id:
             raise error
         whole(refusals)
 
-    monkeypatch.setattr(usage, "_store_here", store_here)
+    monkeypatch.setattr(refused_ones, "_store_here", store_here)
 
 
 @pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
@@ -149,7 +156,7 @@ Store = Callable[[Iterable[Refused]], list[Refused]]
 
 
 def flushed(monkeypatch: pytest.MonkeyPatch, waiting: list[Refused], store: Store) -> list[Refused]:
-    monkeypatch.setattr(usage, "store", store)
+    monkeypatch.setattr("gateway.usage.process.store", store)
     process = Usage()
     process._waiting.extend(waiting)
     asyncio.run(process.flush())
@@ -163,8 +170,8 @@ def test_what_could_not_be_stored_waits_in_order(monkeypatch: pytest.MonkeyPatch
 
 
 def test_when_too_many_wait_the_oldest_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "MOST_WAITING", 3)
-    monkeypatch.setattr(usage, "fresh_connection", lambda work: work)
+    monkeypatch.setattr("gateway.usage.process.MOST_WAITING", 3)
+    monkeypatch.setattr("gateway.usage.process.fresh_connection", lambda work: work)
     process = Usage()
     old, new = [refused("old")] * 3, refused("new")
     process._waiting.extend(old)
@@ -174,7 +181,7 @@ def test_when_too_many_wait_the_oldest_are_lost(monkeypatch: pytest.MonkeyPatch)
         process._waiting.append(new)
         return list(found)
 
-    monkeypatch.setattr(usage, "store", away)
+    monkeypatch.setattr("gateway.usage.process.store", away)
     asyncio.run(process.flush())
     assert list(process._waiting) == [old[1], old[2], new]
 
@@ -212,7 +219,7 @@ def test_calls_are_counted_per_tenant_and_credential_and_ids_that_are_none_are_n
         theirs, _ = make.credential(eves)
     told = {("acme", str(secret.pk)): 3, ("acme", str(key.pk)): 2, ("globex", str(theirs.pk)): 1}
     nobodys = {("nobody", str(secret.pk)): 9, ("acme", "x"): 9, ("acme", str(theirs.pk)): 9}
-    assert usage.count(Counter({**told, **nobodys})) == Counter()
+    assert counters.count(Counter({**told, **nobodys})) == Counter()
     with tenant_scope(acme.pk):
         assert dict(CredentialUse.objects.values_list("credential_id", "calls")) == {secret.pk: 3, key.pk: 2}
     with tenant_scope(globex.pk):
@@ -236,10 +243,10 @@ def test_calls_wait_while_postgresql_is_away_and_none_is_counted_twice(
         whole(tenant_id, **counts)
 
     monkeypatch.setattr(uses, "store", store)
-    left = usage.count(Counter({("globex", str(theirs.pk)): 4, ("acme", str(mine.pk)): 2}))
+    left = counters.count(Counter({("globex", str(theirs.pk)): 4, ("acme", str(mine.pk)): 2}))
     assert left == {("globex", str(theirs.pk)): 4}
     monkeypatch.undo()
-    assert usage.count(left) == Counter()
+    assert counters.count(left) == Counter()
     for tenant, many in ((acme, 2), (globex, 4)):
         with tenant_scope(tenant.pk):
             assert list(CredentialUse.objects.values_list("calls", flat=True)) == [many]
@@ -252,11 +259,11 @@ def test_calls_that_can_not_be_counted_are_dropped(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(uses, "store", refuse)
     with tenant_scope(two[0][0].pk):
         mine, _ = make.credential(two[0][1])
-    assert usage.count(Counter({("acme", str(mine.pk)): 1})) == Counter()
+    assert counters.count(Counter({("acme", str(mine.pk)): 1})) == Counter()
 
 
 def test_what_could_not_be_counted_is_added_to_what_comes_in_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "fresh_connection", lambda work: work)
+    monkeypatch.setattr("gateway.usage.process.fresh_connection", lambda work: work)
     process = Usage()
     process._calls["acme", "1"] = 2
 
@@ -264,7 +271,7 @@ def test_what_could_not_be_counted_is_added_to_what_comes_in_meanwhile(monkeypat
         process._calls["acme", "1"] += 1
         return calls
 
-    monkeypatch.setattr(usage, "count", away)
+    monkeypatch.setattr("gateway.usage.process.count", away)
     asyncio.run(process.flush())
     assert process._calls == {("acme", "1"): 3}
 
@@ -313,13 +320,13 @@ BROKEN = "upstream_reset_after_response_started{connection_termination}"
     ],
 )
 def test_how_a_call_went(told: Any, outcome: Outcome | None) -> None:
-    assert outcome_of(told) == (None if outcome is None else ("acme", ("orders", "v1", outcome)))
+    assert outcome_of(read(told)) == (None if outcome is None else ("acme", ("orders", "v1", outcome)))
 
 
 def test_what_nobody_was_let_through_to_is_no_call_of_a_version() -> None:
     nobodys = a_call(status=500)
     del nobodys.common_properties.metadata.filter_metadata[JWT]
-    assert outcome_of(nobodys) is None
+    assert outcome_of(read(nobodys)) is None
 
 
 @pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
@@ -340,10 +347,10 @@ def test_how_calls_went_waits_while_postgresql_is_away_and_is_not_counted_twice(
     monkeypatch.setattr(version_days, "store", store)
     process = calls_taken(a_call(), a_call(), a_call(status=500))
     process._outcomes["globex", ("orders", "v1", Outcome.ANSWERED)] = 4
-    left = usage.count_outcomes(process._outcomes)
+    left = counters.count_outcomes(process._outcomes)
     assert left == {("globex", ("orders", "v1", Outcome.ANSWERED)): 4}
     monkeypatch.undo()
-    assert usage.count_outcomes(left) == Counter()
+    assert counters.count_outcomes(left) == Counter()
     for tenant, counts in ((acme, (2, 1)), (globex, (4, 0))):
         with tenant_scope(tenant.pk):
             assert VersionDay.objects.values_list("answered", "failed_upstream").get() == counts

@@ -10,9 +10,9 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 
 from apis.actions import quotas
 from apis.models import QuotaUse
-from gateway import usage
 from gateway.envoy.names import RBAC
-from gateway.usage import passed
+from gateway.usage import counters
+from gateway.usage.calls import passed, read
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast
@@ -64,11 +64,11 @@ LEFT = a_call(status=0, details="downstream_remote_disconnect")
     ],
 )
 def test_which_calls_count(told: Any, counts: bool) -> None:
-    assert passed(told) == (("acme", ID) if counts else None)
+    assert passed(read(told)) == (("acme", ID) if counts else None)
 
 
 def test_they_are_counted_by_when_usage_hears_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.usage.time.time", lambda: NOW.timestamp() + 899)
+    monkeypatch.setattr("gateway.usage.process.time.time", lambda: NOW.timestamp() + 899)
     late = granted(a_call())
     late.common_properties.start_time.FromDatetime(datetime(2020, 1, 1))
     assert calls_taken(late, granted(a_call()))._granted == {("acme", (ID, NOW)): 2}
@@ -87,8 +87,8 @@ def test_they_wait_while_postgresql_is_away_and_none_is_counted_twice(
 
     with monkeypatch.context() as patched:
         patched.setattr(quotas, "_add", away)
-        left = usage.count_granted(told)
+        left = counters.count_granted(told)
     assert left == told
-    assert usage.count_granted(left + Counter({("nobody", (held.pk, NOW)): 9})) == Counter()
+    assert counters.count_granted(left + Counter({("nobody", (held.pk, NOW)): 9})) == Counter()
     with tenant_scope(cast.acme.pk):
         assert list(QuotaUse.objects.values_list("calls", flat=True)) == [3]

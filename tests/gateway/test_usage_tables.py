@@ -1,6 +1,6 @@
 """The tables of usage: their partitions, who may read them, and what adds up."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -19,10 +19,11 @@ def partitions() -> list[str]:
         return [name for (name,) in cursor.fetchall()]
 
 
-def asked(function: str, day: object) -> object:
+def asked(function: str, day: date) -> bool | int:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {function}(%s)", [day])
-        return cursor.fetchone()[0]
+        found: bool | int = cursor.fetchone()[0]
+        return found
 
 
 def today() -> datetime:

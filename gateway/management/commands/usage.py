@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from gateway.serving import serve
-from gateway.usage import Usage
+from gateway.usage.process import Usage
 
 
 class Command(BaseCommand):

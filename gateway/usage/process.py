@@ -1,0 +1,159 @@
+"""The process itself: it takes the streams, and writes every second."""
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import grpc
+from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+
+from gateway.database import AWAY, first_line, fresh_connection
+from gateway.usage import freshness, writing
+from gateway.usage.calls import caller_of, is_ours, operation_of, outcome_of, passed, read
+from gateway.usage.counters import (
+    QUARTER,
+    Calls,
+    Granted,
+    Operations,
+    Outcomes,
+    count,
+    count_granted,
+    count_operations,
+    count_outcomes,
+)
+from gateway.usage.minutes import Minutes
+from gateway.usage.refused import Refused, refusal_of, store
+from tenants.models.base import new_id
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
+
+FLUSH_SECONDS = 1.0
+# What waits while PostgreSQL is away; beyond that the oldest are lost.
+MOST_WAITING = 10_000
+# Envoy sends what it has every half second or 64 KiB, and no header of a call is longer than 16; more is no access log.
+MAX_MESSAGE = 1024 * 1024
+
+
+class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
+    def __init__(self) -> None:
+        self._id, self._started_at = new_id(), datetime.now(UTC)
+        self._waiting: deque[Refused] = deque(maxlen=MOST_WAITING)
+        self._calls: Calls = Counter()
+        self._operations: Operations = Counter()
+        self._outcomes: Outcomes = Counter()
+        self._granted: Granted = Counter()
+        self._minutes = Minutes()
+        # Calls that could not be kept, and that nobody was told of yet.
+        self._lost = 0
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+
+    async def StreamAccessLogs(  # noqa: N802  (the service's name for it)
+        self,
+        requests: AsyncIterator[als_pb2.StreamAccessLogsMessage],
+        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> als_pb2.StreamAccessLogsResponse:
+        gateway = ""
+        async for message in requests:
+            gateway = message.identifier.node.id or gateway
+            self.take(message, gateway)
+        return als_pb2.StreamAccessLogsResponse()
+
+    def take(self, message: als_pb2.StreamAccessLogsMessage, gateway: str) -> None:
+        # By one clock, and not by each gateway's.
+        now = time.time()
+        quarter, minute = datetime.fromtimestamp(now // QUARTER * QUARTER, UTC), int(now // 60)
+        for entry in message.http_logs.log_entry:
+            call = read(entry)
+            if is_ours(call):
+                continue
+            self._minutes.add(call, minute)
+            if not call.verified:
+                continue
+            if (caller := caller_of(call)) is not None:
+                slug, _, credential = caller
+                self._calls[slug, credential] += 1
+            if (called := operation_of(call)) is not None:
+                self._operations[called] += 1
+            if (went := outcome_of(call)) is not None:
+                self._outcomes[went] += 1
+            if (let_through := passed(call)) is not None:
+                slug, subscription = let_through
+                self._granted[slug, (subscription, quarter)] += 1
+            if call.code and (no := refusal_of(call, entry, gateway)) is not None:
+                self._waiting.append(no)
+
+    async def run(self, address: str, stopping: asyncio.Event) -> None:
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE)])
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self, server)
+        server.add_insecure_port(address)
+        await server.start()
+        log.info("Serving access logs at %s.", address)
+        while not stopping.is_set():
+            try:
+                await asyncio.wait_for(stopping.wait(), FLUSH_SECONDS)
+            except TimeoutError:
+                await self.write()
+        await server.stop(0.2)
+        await self.write()
+        self._threads.shutdown(wait=True)
+
+    async def write(self) -> None:
+        """What was counted, and how fresh it is, though there was nothing: that is to be known, too."""
+        heard_until = datetime.now(UTC)
+        await self.flush()
+        if not self._minutes.held_back:
+            await self._tell(heard_until)
+
+    async def flush(self) -> None:
+        # First: it may end somebody's calls.
+        if self._granted:
+            granted, self._granted = self._granted, Counter()
+            self._granted.update(await self._ask(count_granted, granted))
+        if taken := self._minutes.take():
+            written = await self._ask(writing.write, taken)
+            self._minutes.give_back(written.waiting)
+            self._minutes.learn(written.places)
+            self._lost += written.lost
+        if self._calls:
+            calls, self._calls = self._calls, Counter()
+            self._calls.update(await self._ask(count, calls))
+        if self._operations:
+            operations, self._operations = self._operations, Counter()
+            self._operations.update(await self._ask(count_operations, operations))
+        if self._outcomes:
+            outcomes, self._outcomes = self._outcomes, Counter()
+            self._outcomes.update(await self._ask(count_outcomes, outcomes))
+        batch = list(self._waiting)
+        if not batch:
+            return
+        self._waiting.clear()
+        left = await self._ask(store, batch)
+        if left:
+            # Before what came in meanwhile; when that is too much, the beginning goes.
+            self._waiting = deque([*left, *self._waiting], maxlen=MOST_WAITING)
+
+    async def _tell(self, written_until: datetime) -> None:
+        self._lost += self._minutes.lost
+        self._minutes.lost = 0
+        if self._lost:
+            log.warning("%s calls are not counted: there was too much, or PostgreSQL would not have them.", self._lost)
+        told = partial(
+            freshness.tell, started_at=self._started_at, written_until=written_until, waiting=self._minutes.waiting, lost=self._lost
+        )
+        try:
+            await self._ask(told, self._id)
+        except AWAY as error:
+            log.warning("PostgreSQL does not answer (%s); how fresh counts are is not told.", first_line(error))
+            return
+        self._lost = 0
+
+    async def _ask(self, work: Callable[[T], R], given: T) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, fresh_connection(work), given)
