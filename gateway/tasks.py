@@ -1,9 +1,9 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from gateway import erasing, pruning, rotation
+from gateway import erasing, pruning, rotation, usage_alerts
 from gateway.usage import days, freshness, rolling
-from tenants import throttle
+from tenants import due, throttle
 
 
 @shared_task
@@ -24,6 +24,11 @@ def advance_signing_keys() -> int:
 @shared_task
 def erase_tenants() -> int:
     return erasing.erase_all()
+
+
+@shared_task
+def watch_usage() -> int:
+    return due.run(usage_alerts.JOB, usage_alerts.watch)
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gateway import rest, rest_configuration, rest_keys, rest_usage
+from gateway import rest, rest_configuration, rest_keys, rest_usage, rest_usage_alerts
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
@@ -25,6 +25,8 @@ urlpatterns = [
     ),
     path("applications/<uuid:pk>/refusals/", rest.Refusals.as_view(), name="refusals"),
     path("usage/", rest_usage.TenantUsage.as_view(), name="usage"),
+    path("usage-alerts/", rest_usage_alerts.UsageAlerts.as_view(), name="rest-usage-alerts"),
+    path("usage-alerts/<uuid:pk>/", rest_usage_alerts.UsageAlertDetail.as_view(), name="rest-usage-alert"),
     path("usage.csv", rest_usage.TenantUsageFile.as_view(), name="usage-file"),
     path("apis/<str:api>/usage/", rest_usage.ApiUsage.as_view(), name="api-usage"),
     path("apis/<str:api>/usage.csv", rest_usage.ApiUsageFile.as_view(), name="api-usage-file"),

@@ -1,5 +1,6 @@
 """Numbers of usage in words: counts, times, sizes and shares, as people read them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
@@ -36,6 +37,17 @@ def took(ms: float | None) -> str:
         places = 1 if 0 < ms < 9.95 else 0
         return _("%(number)s ms") % {"number": number_format(_rounded(ms, places), decimal_pos=places)}
     return _("%(number)s s") % {"number": number_format(_rounded(ms / 1_000, 1), decimal_pos=1)}
+
+
+def all_took(times: Sequence[float | None]) -> str:
+    """“12 · 84 · 210 ms”; each with its own unit where one took a second or more."""
+    known = [each for each in times if each is not None]
+    if not known:
+        return NONE
+    if max(known) < 999.5:
+        numbers = [number_format(_rounded(each, 0), decimal_pos=0) for each in known]
+        return _("%(number)s ms") % {"number": " · ".join(numbers)}
+    return " · ".join(map(took, known))
 
 
 def size(many: int) -> str:

@@ -2,6 +2,7 @@ from gateway.models.node import ALIVE, ControlProcess, GatewayNode
 from gateway.models.receipt import Deployment, Loaded, Receipt
 from gateway.models.refusal import KEPT, Refusal
 from gateway.models.usage import OTHER_OPERATIONS, UsageDay, UsageFreshness, UsageHour, UsageMinute, UsageOpenHour
+from gateway.models.usage_alert import UsageAlert
 
 __all__ = [
     "ALIVE",
@@ -13,6 +14,7 @@ __all__ = [
     "Loaded",
     "Receipt",
     "Refusal",
+    "UsageAlert",
     "UsageDay",
     "UsageFreshness",
     "UsageHour",

@@ -71,6 +71,7 @@ from portal.pages import (
     transfers,
     trying,
     usage,
+    usage_alerts,
     version_life,
     webhooks,
     wizard,
@@ -86,6 +87,6 @@ MODULES = (
     all_applications,
     gateway_configuration, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers, service_accounts,
     settings, categories, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search, receipts, refusals,
-    inbox, platform_mails, policies, sources, approval_rules, webhooks, usage,
+    inbox, platform_mails, policies, sources, approval_rules, webhooks, usage, usage_alerts,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -348,7 +348,7 @@ def _stats(found: Report, codes: Sequence[Told]) -> Iterable[Stat]:
 
 
 def _times(figures: Figures) -> str:
-    return " · ".join(map(words.took, (figures.p50, figures.p95, figures.p99))) if figures.p50 is not None else words.NONE
+    return words.all_took([figures.p50, figures.p95, figures.p99])
 
 
 def _calls_chart(found: Report) -> Chart:

@@ -137,7 +137,8 @@ NEEDS: dict[str, str | None] = {
     "console-settings-close": "settings.manage", "console-settings-reopen": "settings.manage", "tenant-logo": "apis.see_published",
     "console-event-chain": "audit.read", "console-event-export": "audit.read", "console-event-time": "audit.read",
     "console-usage": "usage.see", "console-api-usage": "apis.see_all", "console-application-usage": "applications.see_all",
-    "app-usage": "applications.own",
+    "app-usage": "applications.own", "usage-alerts": "tenant.see", "usage-alert-new": "tenant.see", "usage-alert-edit": "tenant.see",
+    "usage-alert-mute": "tenant.see", "usage-alert-delete": "tenant.see",
     "console-events": "audit.read", "console-event": "audit.read", "search": "tenant.see", "receipt-page": "tenant.see",
 }  # fmt: skip
 # What leads further into a page, and every parameter that any page reads.
@@ -164,7 +165,7 @@ FIELDS = (
     "text", "starts_at", "ends_at", "trial_days", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile",
     "since",
     "quota", "quota_period", "quota_time_zone", "even_over",
-    "answer_hours", "what", "id", "delegate", "first_day",
+    "answer_hours", "what", "id", "delegate", "first_day", "threshold", "minutes", "fewest_calls", "cooldown_minutes",
     "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -172,7 +173,7 @@ LEAVING = "member-leave"
 # A POST to one of these ends what it is about.
 ENDS = (
     "invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule",
-    "console-webhook", "console-api-question",
+    "console-webhook", "console-api-question", "usage-alert",
 )  # fmt: skip
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {

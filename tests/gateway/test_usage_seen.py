@@ -1,0 +1,76 @@
+"""What a real Envoy answered stands on the page, to the call, within five seconds."""
+
+import re
+import time
+
+import pytest
+from django.test import Client as Browser
+
+from gateway.usage_ranges import named
+from gateway.usage_reports import Dimension, Figures, Of, report, tables
+from tenants.models import Role
+from tests import live
+from tests.gateway.test_usage_reports import ZERO
+from tests.live import Client, Gateway, Shop, Upstream
+from tests.portal.pages.test_console import signed_in, text
+
+SECONDS = 5
+PASSED, REFUSED = 40, 7
+
+
+@pytest.fixture
+def shop(gateway: Gateway, upstream: Upstream) -> Shop:
+    return live.shop(upstream)
+
+
+@pytest.fixture
+def carl(shop: Shop) -> Client:
+    client = shop.client()
+    shop.enforced_newest()
+    return client
+
+
+def total(shop: Shop) -> Figures:
+    with shop.scope():
+        known = tables()
+        return report(named("1h", now=known.now, zone=ZERO), Of(), known, by=tuple(Dimension)).total
+
+
+def shown(browser: Browser, address: str) -> str:
+    return re.sub(r"[,\s]+", " ", text(browser.get(address)))
+
+
+def test_what_was_counted_by_the_caller_stands_on_the_page_within_five_seconds(gateway: Gateway, shop: Shop, carl: Client) -> None:
+    token = carl.token()
+    gateway.settles(200, "", shop.path(), token)
+    live.eventually(lambda: _some(total(shop).calls))
+    time.sleep(2)
+    before = total(shop).calls
+    answers = [gateway.call(shop.path(), token) for _ in range(PASSED)]
+    answers += [gateway.call(shop.path("/none"), token) for _ in range(REFUSED)]
+    assert [each.status for each in answers] == [200] * PASSED + [404] * REFUSED
+    told = time.monotonic()
+
+    pam, owner = signed_in(shop.person(Role.PUBLISHER)), signed_in(carl.application.owner)
+    wanted = f"Calls {before + PASSED + REFUSED} "
+    pages = {
+        f"/t/{shop.slug}/console/apis/orders/usage/?range=1h": pam,
+        f"/t/{shop.slug}/apps/{carl.application.pk}/usage/?range=1h": owner,
+    }
+    left = dict(pages)
+    while left and time.monotonic() - told < SECONDS:
+        left = {address: browser for address, browser in left.items() if wanted not in shown(browser, address)}
+    took = time.monotonic() - told
+    assert not left, [shown(browser, address)[:600] for address, browser in left.items()]
+    assert took < SECONDS
+    for address, browser in pages.items():
+        said = shown(browser, address)
+        assert "NO_SUCH_ROUTE" in said
+        assert f"Refused {REFUSED} " in said
+    # Nothing is counted twice later on.
+    live.stays(lambda: total(shop).calls == before + PASSED + REFUSED, seconds=2)
+
+
+def _some(many: int) -> int:
+    assert many
+    return many
