@@ -426,6 +426,8 @@ WORDS: dict[str, tuple[str, *tuple[Any, ...]]] = {
     "UsageOut.until": ("Where it ends.", _AT),
     "upstream": ("Where its calls go.",),
     "url": ("Its address.", "https://orders.internal:8443"),
+    "usage_days": ("For how many days counts of calls by hours and days are kept.", 400),
+    "usage_minutes_days": ("For how many days counts of calls by minutes are kept.", 30),
     "QuotaOut.used": ("How many have passed.", 1_200),
     "used_at": ("When it was last used; null for never.", _AT),
     "user": ("The name by which the gateway signs in at the upstream, with HTTP Basic.", "portico"),

@@ -75,10 +75,17 @@ def every_tenant_table_is_guarded(**_: Any) -> Iterator[CheckMessage]:
         guarded = {name for (name,) in cursor.fetchall()}
         cursor.execute("SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'")
         references = set(cursor.fetchall())
+        # A partition can be read by its own name, whatever the policy of the whole is.
+        cursor.execute("SELECT inhparent::regclass::text, inhrelid::regclass::text FROM pg_inherits ORDER BY 1, 2")
+        partitions = [(whole, part) for whole, part in cursor.fetchall() if part not in guarded]
     for model in tenant_models():
         table = model._meta.db_table  # noqa: SLF001
         if table not in guarded:
             yield Error(f"{table} has no forced row security.", hint="Add enable_rls() to its migration.", id="tenants.E002")
+        for whole, part in partitions:
+            if whole == table:
+                hint = f"Make it as the partitions of {whole} are made, with the whole's policy."
+                yield Error(f"{part} has no forced row security.", hint=hint, id="tenants.E002")
         for field in model._meta.get_fields():  # noqa: SLF001
             parent = field.related_model if isinstance(field, ForeignKey) else None
             if not (isinstance(parent, type) and issubclass(parent, TenantModel)) or not isinstance(field, ForeignKey):

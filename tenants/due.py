@@ -117,6 +117,12 @@ def serve(job: str, work: Serve, *, seconds: float) -> int:
     return served
 
 
+def hold(job: str) -> None:
+    """Until this transaction ends nobody else says when the tenant in scope is due: for who settles without the lock, and looks before."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM tenants_due WHERE tenant_id = %s AND job = %s FOR UPDATE", [current_tenant_id(), job])
+
+
 def settle(job: str, at: datetime | None) -> None:
     """The tenant in scope is due for `job` again at `at`, or not at all."""
     with connection.cursor() as cursor:

@@ -25,6 +25,8 @@ class SettingsIn(Body):
     mfa_required = serializers.BooleanField(required=False)
     approval_by_people = serializers.BooleanField(required=False)
     applications_need_approval = serializers.BooleanField(required=False)
+    usage_minutes_days = serializers.IntegerField(required=False, min_value=0, max_value=32_767)
+    usage_days = serializers.IntegerField(required=False, min_value=0, max_value=32_767)
 
 
 class SettingsOut(serializers.Serializer[TenantSettings]):
@@ -38,6 +40,8 @@ class SettingsOut(serializers.Serializer[TenantSettings]):
     mfa_required = serializers.BooleanField()
     approval_by_people = serializers.BooleanField()
     applications_need_approval = serializers.BooleanField()
+    usage_minutes_days = serializers.IntegerField()
+    usage_days = serializers.IntegerField()
 
 
 class Settings(TenantRestView):

@@ -52,6 +52,8 @@ def _roll_up(tenant_id: UUID, until: float) -> int:
     while time.monotonic() < until:
         with tenant_scope(tenant_id):
             if not _roll_up_one():
+                # Before it is looked: whoever opens an hour then says afterwards when it is due.
+                due.hold(JOB)
                 next_one = UsageOpenHour.objects.aggregate(at=Min("at"))["at"]
                 due.settle(JOB, next_one and next_one + AFTER)
                 if hours:

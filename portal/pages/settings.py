@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings as platform
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,11 +17,12 @@ from portal import logos
 from portal.forms import PageForm, Text
 from portal.kept import given
 from portal.pages import asking
+from portal.pages.plans import number
 from portal.words import ROLES
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid
 from tenants.models import Accent, Role, SignUp, TenantSettings
-from tenants.people.settings import FIELDS, SHOWN, change_settings, set_logo
+from tenants.people.settings import FIELDS, LEAST_DAYS, SHOWN, change_settings, set_logo
 from tenants.roles import permissions_of
 
 SIGN_UPS = {
@@ -65,6 +67,16 @@ class SettingsForm(PageForm):
         required=False,
         label=gettext_lazy("New applications need approval"),
         help_text=gettext_lazy("An approver decides about each before it may subscribe or get credentials. Those there are stay."),
+    )
+
+    usage_minutes_days = number(
+        LEAST_DAYS,
+        platform.USAGE_MINUTES_MOST_DAYS,
+        label=gettext_lazy("Counts of minutes are kept for"),
+        help_text=gettext_lazy("Days. After that, how often APIs were called is known by hours and days only."),
+    )
+    usage_days = number(
+        LEAST_DAYS, platform.USAGE_MOST_DAYS, label=gettext_lazy("Counts of hours and days are kept for"), help_text=gettext_lazy("Days.")
     )
 
     def __init__(self, *args: Any, held: frozenset[str], **kwargs: Any) -> None:

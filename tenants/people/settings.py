@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import Any
 
+from django.conf import settings as platform
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -16,11 +17,13 @@ from tenants.people.roles import may_give
 from tenants.scope import current_tenant_id
 
 MOST_DOMAINS = 20
+# What was counted a day ago may still be added up to hours.
+LEAST_DAYS = 2
 # Of the tenant itself, and of its settings.
 SHOWN = ("name", "accent")
 FIELDS = (
     "support_address", "catalogue", "sign_up", "sign_up_domains", "sign_up_role", "mfa_required", "approval_by_people",
-    "applications_need_approval",
+    "applications_need_approval", "usage_minutes_days", "usage_days",
 )  # fmt: skip
 
 
@@ -40,6 +43,7 @@ def change_settings(changes: dict[str, Any], *, by: User) -> Event | None:
     changed = [name for name in changes if was[name] != now[name]]
     if not changed:
         return None
+    _check_kept(settings, changed)
     if settings.sign_up != SignUp.INVITATION and {"sign_up", "sign_up_domains", "sign_up_role"} & set(changed):
         # Who lets people in gives them the role, perhaps to another address of their own.
         may_give(held_now(by), [settings.sign_up_role])
@@ -67,6 +71,14 @@ def _check(tenant: Tenant, settings: TenantSettings) -> None:
         problems["sign_up_role"] = [_("Nobody becomes an admin by themselves; an admin makes admins.")]
     if problems:
         raise Invalid(problems)
+
+
+def _check_kept(settings: TenantSettings, changed: list[str]) -> None:
+    """What an operator allows may be less by now; whoever changes something else is not asked about it."""
+    most = {"usage_minutes_days": platform.USAGE_MINUTES_MOST_DAYS, "usage_days": platform.USAGE_MOST_DAYS}
+    wrong = [name for name in most if name in changed and not LEAST_DAYS <= getattr(settings, name) <= most[name]]
+    if wrong:
+        raise Invalid({name: [_("Choose from %(least)s to %(most)s days.") % {"least": LEAST_DAYS, "most": most[name]}] for name in wrong})
 
 
 def domains(given: list[str]) -> list[str]:

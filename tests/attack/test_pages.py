@@ -161,7 +161,7 @@ FIELDS = (
     "max_body_kib", "retries", "retry_percent", "streaming", "hours", "client_certificate", "client_key", "further_targets", "weight",
     "health_path", "health_status", "health_interval", "health_timeout_ms", "health_failures", "health_successes", "contact",
     "help", "kind", "options", "required", "answers.why", "asked", "orders.plan", "orders.answers.why", "orders.asked", "up", "down",
-    "applications_need_approval",
+    "applications_need_approval", "usage_minutes_days", "usage_days",
     "text", "starts_at", "ends_at", "trial_days", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile",
     "since",
     "quota", "quota_period", "quota_time_zone", "even_over",

@@ -8,9 +8,10 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from gateway.models import UsageMinute
+from tenants.checks import every_tenant_table_is_guarded
 from tenants.scope import tenant_scope
 from tests import make
-from tests.conftest import Cast
+from tests.conftest import Cast, as_owner
 
 
 def partitions() -> list[str]:
@@ -77,3 +78,16 @@ def test_the_same_calls_have_one_row_though_nothing_is_known_of_them(cast: Cast)
         make.usage(at=at, api=uuid4())
         with pytest.raises(IntegrityError, match="_at_"), transaction.atomic():
             make.usage(at=at)
+
+
+def test_a_partition_without_row_security_is_found(committed: None) -> None:
+    name = f"gateway_usageminute_{today():%Y%m%d}"
+    assert list(every_tenant_table_is_guarded()) == []
+    for off, on in (("DISABLE", "ENABLE"), ("NO FORCE", "FORCE")):
+        with as_owner(), connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {name} {off} ROW LEVEL SECURITY")
+        try:
+            assert [each.msg for each in every_tenant_table_is_guarded()] == [f"{name} has no forced row security."]
+        finally:
+            with as_owner(), connection.cursor() as cursor:
+                cursor.execute(f"ALTER TABLE {name} {on} ROW LEVEL SECURITY")

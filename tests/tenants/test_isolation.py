@@ -36,7 +36,7 @@ from apis.models import (
     Subscription,
     VersionDay,
 )
-from gateway.models import Deployment, GatewayNode, Refusal
+from gateway.models import Deployment, GatewayNode, Refusal, UsageDay, UsageHour, UsageMinute, UsageOpenHour
 from keys.actions.identity_providers import change_provider
 from keys.models import (
     Application,
@@ -133,6 +133,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
     notification = Notification.objects.create(user=owner, event=event)
     NotificationPreference.objects.create(user=owner, group="subscriptions")
+    for table in (UsageMinute, UsageHour, UsageDay):
+        make.usage(api=api.pk, of=table)
+    UsageOpenHour.objects.create(at=at)
     ChainHead.objects.create(number=1, digest="0" * 64, signed_at=at, jws="")
     return {
         "team": team.pk,

@@ -26,7 +26,7 @@ def ada(in_acme: Cast) -> Client:
 def as_it_stands(**changed: Any) -> dict[str, Any]:
     return {
         "name": "Acme", "accent": "teal", "support_address": "", "catalogue": "members", "sign_up": "invitation", "sign_up_domains": "",
-        "sign_up_role": "developer", "approval_by_people": "True", **changed,
+        "sign_up_role": "developer", "approval_by_people": "True", "usage_minutes_days": "30", "usage_days": "400", **changed,
     }  # fmt: skip
 
 
@@ -57,6 +57,10 @@ def test_the_same_again_is_no_event(ada: Client, in_acme: Cast) -> None:
         ({"name": ""}, "Fill this in."),
         ({"name": "x" * 81}, "81 characters"),
         ({"accent": "#ff0000"}, "Select a valid choice"),
+        ({"usage_minutes_days": "1"}, "Give a number from 2 to 90."),
+        ({"usage_minutes_days": "99999999999"}, "Give a number from 2 to 90."),
+        ({"usage_days": "801"}, "Give a number from 2 to 800."),
+        ({"usage_days": "long"}, "Give a whole number."),
         ({"support_address": "nobody"}, "This is no e-mail address."),
         ({"sign_up": "domains"}, "Name at least one domain"),
         ({"sign_up": "domains", "sign_up_domains": "acme"}, "“acme” is no domain"),
