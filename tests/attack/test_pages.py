@@ -24,7 +24,7 @@ from django.urls import URLPattern, reverse
 import portal.pages.urls
 from apis.actions import drafts, request_forms, subscriptions
 from apis.models import ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Review, Subscription
-from gateway.models import Deployment, GatewayNode, Refusal
+from gateway.models import Deployment, GatewayNode, Refusal, UsageAlert
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey, WebhookAttempt, WebhookDelivery
 from portal import kept
@@ -212,7 +212,7 @@ class World:
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
             "mfa_": "number", "session-": "number", "console-api-version-brown-out": "brown_out",
-            "console-webhook": "webhook",
+            "console-webhook": "webhook", "usage-alert": "alert",
         }  # fmt: skip
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
         known: dict[str, Any] = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
@@ -321,6 +321,11 @@ def world(cast: Cast) -> World:
         drafts.aim(draft, url="http://127.0.0.1:9", target=aimed)
         gateway = GatewayNode.objects.create(name=EVIL[:40], token_sha256="0" * 64, connected=True, seen_at=event.at)
         Deployment.objects.create(node=gateway)
+        alert = UsageAlert.objects.create(
+            name=EVIL[:80], kind="p95", threshold=5, minutes=5, api=api, application=application, created_by=cast.ada
+        )
+        make.usage(3, api=api.pk, version=EVIL[:20], operation=EVIL, application=application.pk, plan=EVIL[:80])
+        make.usage(3, api=api.pk, application=application.pk, status_class=4, code=EVIL[:40])
         signing_key = SigningKey.objects.get(purpose="access_token")
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
         # It gives nothing yet.
@@ -360,7 +365,7 @@ def world(cast: Cast) -> World:
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "delivery": delivery.pk,
         "question": "why",
-        "delegation": delegation.pk,
+        "delegation": delegation.pk, "alert": alert.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}

@@ -36,7 +36,7 @@ from apis.models import (
     Subscription,
     VersionDay,
 )
-from gateway.models import Deployment, GatewayNode, Refusal, UsageDay, UsageHour, UsageMinute, UsageOpenHour
+from gateway.models import Deployment, GatewayNode, Refusal, UsageAlert, UsageDay, UsageHour, UsageMinute, UsageOpenHour
 from keys.actions.identity_providers import change_provider
 from keys.models import (
     Application,
@@ -131,6 +131,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     webhook, _ = make.webhook(by=admin)
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
+    alert = UsageAlert.objects.create(name="Calls fail", kind="error_rate", threshold=5, minutes=5, api=api, created_by=admin)
     notification = Notification.objects.create(user=owner, event=event)
     NotificationPreference.objects.create(user=owner, group="subscriptions")
     for table in (UsageMinute, UsageHour, UsageDay):
@@ -164,6 +165,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "webhooks": webhook.pk,
             "change-requests": change.pk,
             "delegations": delegation.pk,
+            "alerts": alert.pk,
         },
         "delivery": delivery.pk,
         "purpose": "access_token",
@@ -239,6 +241,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "imports/": "imports",
         "reviews/": "reviews",
         "webhooks/": "webhooks",
+        "usage-alerts/": "alerts",
     }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})

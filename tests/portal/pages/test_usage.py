@@ -158,7 +158,7 @@ def test_of_an_application(in_acme: Cast, checkout: Application, used: None) -> 
     assert "Orders 1,245" in said
     assert '<a href="/refusals/RATE_LIMITED/"><code>RATE_LIMITED</code></a>' in page
     assert f'href="/t/acme/apps/{checkout.pk}/?tab=refusals"' in page
-    assert 'href="usage/"' in signed_in(in_acme.carl).get(f"/t/acme/apps/{checkout.pk}/").content.decode()
+    assert f'href="{app_page(checkout)}"' in signed_in(in_acme.carl).get(f"/t/acme/apps/{checkout.pk}/").content.decode()
 
 
 @pytest.mark.parametrize("name", ["1h", "24h", "7d", "30d", "90d"])

@@ -24,15 +24,8 @@ def carl(in_acme: Cast) -> Client:
 
 
 def typed(**more: object) -> dict[str, object]:
-    return {
-        "name": "Checkout fails",
-        "kind": "error_rate",
-        "threshold": 5,
-        "minutes": 5,
-        "fewest_calls": 20,
-        "cooldown_minutes": 30,
-        **more,
-    }
+    numbers = {"threshold": 5, "minutes": 5, "fewest_calls": 20, "cooldown_minutes": 30}
+    return {"name": "Checkout fails", "kind": "error_rate", **numbers, **more}
 
 
 def alert(checkout: Application, **more: object) -> UsageAlert:
@@ -42,10 +35,8 @@ def alert(checkout: Application, **more: object) -> UsageAlert:
 
 def test_from_the_first_to_the_last(carl: Client, checkout: Application) -> None:
     assert "No alert yet" in text(carl.get(LIST))
-    assert (
-        "is looked at each minute from now on"
-        in carl.post(f"{LIST}new/", typed(application=str(checkout.pk)), follow=True).content.decode()
-    )
+    done = carl.post(f"{LIST}new/", typed(application=str(checkout.pk)), follow=True)
+    assert "is looked at each minute from now on" in done.content.decode()
     made = UsageAlert.objects.get()
     said = text(carl.get(LIST))
     assert "Checkout fails 5 % of calls fail within 5 min, of at least 20 Checkout Quiet" in said
