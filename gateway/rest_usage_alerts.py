@@ -27,7 +27,7 @@ class _Alerts(TenantRestView):
         slug, pk = given.pop("api", None), given.pop("application", None)
         api = Api.objects.filter(slug=slug).first() if slug else None
         application = Application.objects.visible_to(self.user, self.permissions).filter(pk=pk).first() if pk else None
-        if slug and (api is None or not self._sees(api, application)):
+        if slug and (api is None or not self._sees(api)):
             raise Invalid({"api": ["There is no such API here."]})
         if pk and application is None:
             raise Invalid({"application": ["There is no such application here."]})
@@ -35,11 +35,10 @@ class _Alerts(TenantRestView):
             raise Invalid({"application": ["Name an application of yours, or an API whose usage you see."]})
         return {"api": api, "application": application}
 
-    def _sees(self, api: Api, application: Application | None) -> bool:
+    def _sees(self, api: Api) -> bool:
         if self.permissions & {"usage.see", "apis.see_all"}:
             return True
-        seen = Api.objects.readable_by(self.user, self.permissions).filter(pk=api.pk).exists()
-        return application is not None and seen
+        return Api.objects.readable_by(self.user, self.permissions).filter(pk=api.pk).exists()
 
 
 class UsageAlerts(_Alerts):

@@ -436,9 +436,21 @@ def guest(about: Invitation) -> User:
     return found or User(pk=about.pk, email=about.email, language=by.language, time_zone=by.time_zone)
 
 
+def _may_still_hear(alert: UsageAlert, among: Crowd) -> bool:
+    """Whether who made it may see by now what it is about: see gateway.usage_alerts.may_watch."""
+    if alert.created_by_id not in among.members:
+        return False
+    held = permissions_held(among.members[alert.created_by_id])
+    return (
+        "usage.see" in held
+        or (alert.application is None and alert.api is not None and "apis.see_all" in held)
+        or (alert.application is not None and ("applications.see_all" in held or alert.created_by_id in among.of(alert.application)))
+    )
+
+
 def _told_of_usage(alert: UsageAlert, among: Crowd) -> set[UUID]:
     """Who made it, and those whose application it is about, or else whose API: of an application's calls an API's people hear nothing."""
-    found = {alert.created_by_id}
+    found = {alert.created_by_id} if _may_still_hear(alert, among) else set()
     if alert.application is not None:
         return found | among.of(alert.application)
     return found | among.looking_after(alert.api) if alert.api is not None else found

@@ -15,7 +15,7 @@ from keys.models import Application
 from portal import news
 from tenants import due, events
 from tenants.errors import Invalid, NotAllowed
-from tenants.models import Event, User
+from tenants.models import Event, Membership, Role, User
 from tenants.scope import tenant_scope
 from tests import make
 from tests.conftest import Cast, Rest, base
@@ -97,7 +97,7 @@ def test_answers_take_long(in_acme: Cast) -> None:
     called(100, ms=40)
     called(1_000, ms=0, status_class=4, code="RATE_LIMITED")
     assert look() == []
-    called(10, ms=900)
+    called(10, ms=900, operation="slow")
     assert look() == ["usage_alert.opened"]
 
 
@@ -217,7 +217,7 @@ def test_a_name_is_given_once_and_there_are_not_too_many(in_acme: Cast, monkeypa
 
 
 def concerned(alert: UsageAlert) -> list[User]:
-    event = Event.objects.filter(kind="usage_alert.opened").latest("number")
+    event = Event.objects.filter(kind="usage_alert.opened", subject_id=alert.pk).latest("number")
     about = news.abouts([event])
     return news.recipients(event, about[alert.pk], news.crowd([event], about))
 
@@ -233,6 +233,17 @@ def test_who_hears_of_it(in_acme: Cast, orders: Api, checkout: Application) -> N
     called(50, application=checkout.pk, status_class=5)
     look()
     assert {str(each) for each in concerned(mine)} == {"Carl"}
+
+
+def test_who_may_see_it_no_more_hears_of_it_no_more(in_acme: Cast, orders: Api, checkout: Application) -> None:
+    alerts = [create(**RATE, by=in_acme.ada), create(**{**RATE, "name": "Of the API"}, api=orders, by=in_acme.ada)]
+    called(50, api=orders.pk, status_class=5)
+    look()
+    for alert in alerts:
+        assert in_acme.ada in concerned(alert)
+    Membership.objects.filter(user=in_acme.ada).update(roles=[Role.DEVELOPER])
+    for alert in alerts:
+        assert in_acme.ada not in concerned(alert)
 
 
 # Over REST
