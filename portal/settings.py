@@ -428,6 +428,7 @@ SPECTACULAR_SETTINGS = {
         "SigningKeyStatus": "keys.models.SigningKey.Status",
         "SubscriptionStatus": "apis.models.Subscription.Status",
         "TenantStatus": "tenants.models.Tenant.Status",
+        "UsageAlertKind": "gateway.models.UsageAlert.Kind",
         "VersionStatus": "apis.models.ApiVersion.Status",
     },
     "POSTPROCESSING_HOOKS": [
