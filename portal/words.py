@@ -238,7 +238,7 @@ def _webhook_changed(data: Data) -> str:
 
 
 def _alert_changed(data: Data) -> str:
-    match data["now"].get("muted"):
+    match data.get("now", {}).get("muted"):
         case True:
             return _("%(actor)s muted the usage alert %(subject)s")
         case False:

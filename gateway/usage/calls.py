@@ -30,6 +30,8 @@ from gateway.envoy.rbac import decided
 # What Envoy says of an answer that the upstream gave, whatever that bears; and of an answer of the route's own.
 VIA_UPSTREAM = "via_upstream"
 IN_PLACE = "direct_response"
+# And of a preflight.
+PREFLIGHT = "cors_response"
 # What the gateway says itself where the upstream failed, and where it refuses what the caller asks for and not because it can't.
 UPSTREAMS = frozenset({"UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"})
 CALLERS = frozenset({"UPGRADE_NOT_SUPPORTED"})
@@ -172,9 +174,9 @@ def passed(call: Call) -> tuple[str, UUID] | None:
     return (call.slug, subscription) if subscription else None
 
 
-def is_ours(call: Call) -> bool:
-    """Whether control looked with its own eyes, which is nobody's call."""
-    return call.route == CANARY or call.path == canary_path(call.slug)
+def is_no_call(call: Call) -> bool:
+    """A preflight that the gateway answered, which is the browser's, and control looking with its own eyes."""
+    return call.details == PREFLIGHT or call.route == CANARY or call.path == canary_path(call.slug)
 
 
 def operation_name(route: str) -> str:

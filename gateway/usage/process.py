@@ -15,7 +15,7 @@ from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
 from gateway.database import AWAY, first_line, fresh_connection
 from gateway.usage import freshness, writing
-from gateway.usage.calls import caller_of, is_ours, operation_of, outcome_of, passed, read
+from gateway.usage.calls import caller_of, is_no_call, operation_of, outcome_of, passed, read
 from gateway.usage.counters import (
     QUARTER,
     Calls,
@@ -72,7 +72,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         quarter, minute = datetime.fromtimestamp(now // QUARTER * QUARTER, UTC), int(now // 60)
         for entry in message.http_logs.log_entry:
             call = read(entry)
-            if is_ours(call):
+            if is_no_call(call):
                 continue
             self._minutes.add(call, minute)
             if not call.verified:

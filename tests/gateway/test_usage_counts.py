@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import Sum
 from envoy.service.accesslog.v3 import als_pb2
 
+from apis import origins
 from gateway.envoy.names import RBAC
 from gateway.latency import BUCKETS
 from gateway.models import OTHER_OPERATIONS, UsageFreshness, UsageMinute, UsageOpenHour
@@ -253,6 +255,14 @@ def test_what_postgresql_will_not_have_is_lost_and_keeps_nobody_waiting(cast: Ca
     assert (written.lost, written.waiting, total(cast.globex)) == (2, {}, 1)
 
 
+def test_a_tenant_that_goes_meanwhile_leaves_no_counts_behind(cast: Cast, now: int) -> None:
+    """Between its being looked up and its counts being written it was erased; no foreign key would say so."""
+    gone = UUID(int=9)
+    assert writing._write_for(gone, counted(told(), minute=now).kinds) == set()
+    with tenant_scope(gone):
+        assert not UsageMinute.objects.exists()
+
+
 def test_how_far_a_process_has_written_and_what_it_lost(db: None) -> None:
     process, at = UUID(int=1), datetime(2026, 11, 29, tzinfo=UTC)
     freshness.tell(process, started_at=at, written_until=at, waiting=0, lost=2)
@@ -306,6 +316,9 @@ def test_all_calls_are_in_the_tables_within_five_seconds(gateway: Gateway, upstr
         gateway.call(shop.path(), method="PATCH"),
         gateway.call(f"/{shop.slug}/nothing/at/all"),
     ]
+    preflight = [("origin", origins.of_address(settings.PORTAL_URL)), ("access-control-request-method", "GET")]
+    answer = gateway.call(shop.path(), method="OPTIONS", headers=preflight)
+    assert (answer.status, answer.code) == (200, "")
     assert [each.code for each in answers] == [
         "SUBSCRIPTION_REQUIRED", "TOKEN_MISSING", "TOKEN_INVALID", "", "RATE_LIMITED",
         "NO_SUCH_ROUTE", "METHOD_NOT_ALLOWED", "NO_SUCH_ROUTE",

@@ -118,7 +118,7 @@ def test_an_hour_is_rolled_up_once_it_is_over(cast: Cast) -> None:
 
 def test_who_writes_and_who_rolls_up_wait_for_each_other(committed: None) -> None:
     """Whoever is claimed already; what is being written then is added up."""
-    tenant = make.tenant("acme")
+    tenant = make.tenant()
     with tenant_scope(tenant.pk):
         called(1)
     rolled = threading.Event()

@@ -59,7 +59,12 @@ def test_what_was_counted_by_the_caller_stands_on_the_page_within_five_seconds(g
         f"/t/{shop.slug}/apps/{carl.application.pk}/usage/?range=1h": (owner, mine),
     }
     wanted = {of: many + PASSED + REFUSED for of, many in before.items()}
-    live.eventually(lambda: all(total(shop, of).calls == many for of, many in wanted.items()), within=SECONDS)
+
+    def counted() -> bool:
+        assert {of: total(shop, of).calls for of in wanted} == wanted
+        return True
+
+    live.eventually(counted, within=SECONDS)
     assert time.monotonic() - told < SECONDS
     for address, (browser, of) in pages.items():
         said = shown(browser, address)
