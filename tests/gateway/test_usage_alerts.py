@@ -8,12 +8,11 @@ import pytest
 from django.utils import timezone
 
 from apis.models import Api
-from gateway import usage_alerts
 from gateway.models import UsageAlert, UsageFreshness, UsageMinute
 from gateway.usage_alerts import CALM, JOB, change, create, delete, watch
 from keys.models import Application
 from portal import news
-from tenants import due, events
+from tenants import due, events, limits
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import Event, Membership, Role, User
 from tenants.scope import tenant_scope
@@ -208,7 +207,7 @@ def test_a_name_is_given_once_and_there_are_not_too_many(in_acme: Cast, monkeypa
     with pytest.raises(Invalid, match="There is an alert of this name."):
         create(**{**RATE, "name": "ORDERS fail"}, by=in_acme.ada)
     assert change(alert, name="Orders fail", by=in_acme.ada) is None
-    monkeypatch.setattr(usage_alerts.limits, "USAGE_ALERTS", 1)
+    monkeypatch.setattr(limits, "USAGE_ALERTS", 1)
     with pytest.raises(NotAllowed, match="as many as a tenant may have"):
         create(**{**RATE, "name": "Another"}, by=in_acme.ada)
     delete(alert, by=in_acme.ada)
