@@ -179,13 +179,13 @@ def tables() -> Tables:
     """As they are now. In one query."""
     (row,) = _read(
         sql.SQL(
-            """SELECT now(), (SELECT min(at) FROM {open} WHERE tenant_id = {tenant}), min(written_until) FILTER (WHERE {alive}),
+            """SELECT statement_timestamp(), (SELECT min(at) FROM {open} WHERE tenant_id = {tenant}), min(written_until) FILTER (WHERE {alive}),
                       max(written_until), coalesce(sum(waiting) FILTER (WHERE {alive}), 0), coalesce(sum(lost), 0), max(lost_at),
                       (SELECT usage_minutes_days FROM {settings} WHERE tenant_id = {tenant})
                FROM {freshness}"""
         ).format(
             open=_table(UsageOpenHour), freshness=_table(UsageFreshness), settings=_table(TenantSettings), tenant=current_tenant_id(),
-            alive=sql.SQL("seen_at > now() - {}").format(WRITES),
+            alive=sql.SQL("seen_at > statement_timestamp() - {}").format(WRITES),
         )
     )  # fmt: skip
     now, opened, writing, last, waiting, lost, lost_at, days = row

@@ -253,7 +253,7 @@ def unknown_ids() -> dict[str, Any]:
         "gateway": "no-such", "team": uuid4(), "role": uuid4(), "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
-            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "change-requests", "delegations",
+            "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "change-requests", "delegations", "alerts",
         )},
     }  # fmt: skip
 
