@@ -179,7 +179,8 @@ def tables() -> Tables:
     """As they are now. In one query."""
     (row,) = _read(
         sql.SQL(
-            """SELECT statement_timestamp(), (SELECT min(at) FROM {open} WHERE tenant_id = {tenant}), min(written_until) FILTER (WHERE {alive}),
+            """SELECT statement_timestamp(), (SELECT min(at) FROM {open} WHERE tenant_id = {tenant}),
+                      min(written_until) FILTER (WHERE {alive}),
                       max(written_until), coalesce(sum(waiting) FILTER (WHERE {alive}), 0), coalesce(sum(lost), 0), max(lost_at),
                       (SELECT usage_minutes_days FROM {settings} WHERE tenant_id = {tenant})
                FROM {freshness}"""
