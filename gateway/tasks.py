@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from gateway import domain_checks, domains, erasing, pruning, rotation
+from gateway import domain_checks, domains, erasing, pruning, rotation, usage_alerts
 from gateway.usage import days, freshness, rolling
 from tenants import due, throttle
 
@@ -35,6 +35,11 @@ def check_domains() -> int:
 @shared_task
 def warn_domains() -> int:
     return due.run(domains.WARN_JOB, domains.warn)
+
+
+@shared_task
+def watch_usage() -> int:
+    return due.run(usage_alerts.JOB, usage_alerts.watch)
 
 
 @shared_task

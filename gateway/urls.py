@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from gateway import rest, rest_configuration, rest_domains, rest_groups, rest_keys, rest_refusals
+from gateway import (
+    rest,
+    rest_configuration,
+    rest_domains,
+    rest_groups,
+    rest_keys,
+    rest_refusals,
+    rest_usage,
+    rest_usage_alerts,
+)  # fmt: skip
 
 urlpatterns = [
     path("receipts/<int:number>/", rest.Receipt.as_view(), name="receipt"),
@@ -30,6 +39,14 @@ urlpatterns = [
     path("domains/<uuid:pk>/", rest_domains.DomainDetail.as_view(), name="domain"),
     path("domains/<uuid:pk>/check/", rest_domains.DomainCheck.as_view(), name="domain-check"),
     path("domains/<uuid:pk>/certificate/", rest_domains.DomainCertificate.as_view(), name="domain-certificate"),
+    path("usage/", rest_usage.TenantUsage.as_view(), name="usage"),
+    path("usage-alerts/", rest_usage_alerts.UsageAlerts.as_view(), name="rest-usage-alerts"),
+    path("usage-alerts/<uuid:pk>/", rest_usage_alerts.UsageAlertDetail.as_view(), name="rest-usage-alert"),
+    path("usage.csv", rest_usage.TenantUsageFile.as_view(), name="usage-file"),
+    path("apis/<str:api>/usage/", rest_usage.ApiUsage.as_view(), name="api-usage"),
+    path("apis/<str:api>/usage.csv", rest_usage.ApiUsageFile.as_view(), name="api-usage-file"),
+    path("applications/<uuid:pk>/usage/", rest_usage.ApplicationUsage.as_view(), name="application-usage"),
+    path("applications/<uuid:pk>/usage.csv", rest_usage.ApplicationUsageFile.as_view(), name="application-usage-file"),
     path("signing-keys/", rest_keys.SigningKeys.as_view(), name="signing-keys"),
     path("signing-keys/rehearse/", rest_keys.Rehearse.as_view(), name="signing-keys-rehearse"),
     path("signing-keys/rotate/", rest_keys.Rotate.as_view(), name="signing-keys-rotate"),

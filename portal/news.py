@@ -20,6 +20,7 @@ from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST, FIRST_UNDONE
 from apis.models import Api, ApiVersion, BrownOut, ChangeRequest, Plan, Review, Subscription
+from gateway.models import UsageAlert
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse, Webhook
 from tenants.event_kinds import UNDO
@@ -42,7 +43,7 @@ INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
 About = (
     Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | Webhook
-    | ChangeRequest | None
+    | ChangeRequest | UsageAlert | None
 )  # fmt: skip
 
 
@@ -108,6 +109,13 @@ GROUPS: dict[str, Group] = {
         gettext_lazy("You get this because the application or the API is yours or your team's, at %(tenant)s."),
         "tenant.see",
         frozenset({WARNED, PASSED, TOPPED_UP}),
+    ),
+    "alerts": Group(
+        gettext_lazy("Usage alerts"),
+        gettext_lazy("One that you made, or that is about an application or an API of yours or your teams', was opened or closed."),
+        gettext_lazy("You get this because you made the alert, or the application or the API is yours or your team's, at %(tenant)s."),
+        "tenant.see",
+        frozenset({"usage_alert.opened", "usage_alert.closed"}),
     ),
     "versions": Group(
         gettext_lazy("APIs that my applications call"),
@@ -246,34 +254,33 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
     found: dict[UUID, About] = {}
     if concerned := ids["subscription"] | ids["quota"]:
         found |= Subscription.objects.for_list().in_bulk(concerned)
-    if ids["credential"]:
-        found |= Credential.objects.select_related("application").in_bulk(ids["credential"])
-    if ids["application"]:
-        found |= Application.objects.in_bulk(ids["application"])
-    if ids["invitation"]:
-        found |= Invitation.objects.select_related("invited_by", "team").in_bulk(ids["invitation"])
-    if ids["version"]:
-        found |= ApiVersion.objects.select_related("api", "successor").in_bulk(ids["version"])
-    if ids["brown_out"]:
-        found |= BrownOut.objects.select_related("version__api", "version__successor").in_bulk(ids["brown_out"])
-    if ids["plan"]:
-        found |= Plan.objects.select_related("api").in_bulk(ids["plan"])
-    if ids["review"]:
-        found |= Review.objects.for_list().in_bulk(ids["review"])
-    if ids["change_request"]:
-        found |= ChangeRequest.objects.for_list().in_bulk(ids["change_request"])
-    if ids["service_account"]:
-        found |= ServiceAccount.objects.in_bulk(ids["service_account"])
-    if ids["webhook"]:
-        found |= Webhook.objects.in_bulk(ids["webhook"])
+    for name, rows in _ROWS.items():
+        if ids[name]:
+            found |= rows().in_bulk(ids[name])
     return found
+
+
+# The rows that other events are about, with what is said of them.
+_ROWS: dict[str, Callable[[], QuerySet[Any]]] = {
+    "credential": lambda: Credential.objects.select_related("application"),
+    "application": Application.objects.all,
+    "invitation": lambda: Invitation.objects.select_related("invited_by", "team"),
+    "version": lambda: ApiVersion.objects.select_related("api", "successor"),
+    "brown_out": lambda: BrownOut.objects.select_related("version__api", "version__successor"),
+    "plan": lambda: Plan.objects.select_related("api"),
+    "review": Review.objects.for_list,
+    "change_request": ChangeRequest.objects.for_list,
+    "service_account": ServiceAccount.objects.all,
+    "webhook": Webhook.objects.all,
+    "usage_alert": lambda: UsageAlert.objects.select_related("api", "application"),
+}
 
 
 def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
-        "plan", "review", "webhook", "change_request", "quota",
+        "plan", "review", "webhook", "change_request", "quota", "usage_alert",
     }  # fmt: skip
 
 
@@ -369,6 +376,7 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     # Whose quota is used up, that the API's people hear of as well.
     used_up = {event.subject_id for event in events if event.kind == PASSED}
     called: list[Api] = [each.api for pk, each in about.items() if isinstance(each, Subscription) and pk in used_up]
+    called += [each.api for each in about.values() if isinstance(each, UsageAlert) and each.api is not None]
     teams = defaultdict(set)
     if ids := {pk for pk in (*(each.team_id for each in applications), *(each.team_id for each in called)) if pk}:
         for team, person in TeamMember.objects.filter(team__in=ids).values_list("team_id", "membership__user_id"):
@@ -378,6 +386,7 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     named |= {each.requested_by_id for found in holding.values() for each in found}
     named |= {each.created_by_id for each in about.values() if isinstance(each, ServiceAccount)}
     named |= {each.created_by_id for each in called if each.created_by_id}
+    named |= {each.created_by_id for each in about.values() if isinstance(each, UsageAlert)}
     named |= {each.requested_by_id for each in about.values() if isinstance(each, Review)}
     named |= set().union(*teams.values()) | {event.subject_id for event in events if event.kind == "member.changed"}
     groups = {GROUP_OF[event.kind] for event in events if event.kind in GROUP_OF} & FOR_ALL
@@ -416,7 +425,9 @@ def version_of(about: About) -> ApiVersion | None:
 def application_of(about: About) -> Application | None:
     if isinstance(about, ChangeRequest):
         return about.subscription.application
-    return about.application if isinstance(about, Subscription | Credential) else about if isinstance(about, Application) else None
+    if isinstance(about, Subscription | Credential | UsageAlert):
+        return about.application
+    return about if isinstance(about, Application) else None
 
 
 def recipients(event: Event, about: About, among: Crowd) -> list[User]:
@@ -432,11 +443,33 @@ def guest(about: Invitation) -> User:
     return found or User(pk=about.pk, email=about.email, language=by.language, time_zone=by.time_zone)
 
 
+def _may_still_hear(alert: UsageAlert, among: Crowd) -> bool:
+    """Whether who made it may see by now what it is about: see gateway.usage_alerts.may_watch."""
+    if alert.created_by_id not in among.members:
+        return False
+    held = permissions_held(among.members[alert.created_by_id])
+    return (
+        "usage.see" in held
+        or (alert.application is None and alert.api is not None and "apis.see_all" in held)
+        or (alert.application is not None and ("applications.see_all" in held or alert.created_by_id in among.of(alert.application)))
+    )
+
+
+def _told_of_usage(alert: UsageAlert, among: Crowd) -> set[UUID]:
+    """Who made it, and those whose application it is about, or else whose API: of an application's calls an API's people hear nothing."""
+    found = {alert.created_by_id} if _may_still_hear(alert, among) else set()
+    if alert.application is not None:
+        return found | among.of(alert.application)
+    return found | among.looking_after(alert.api) if alert.api is not None else found
+
+
 def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
     if isinstance(about, Invitation):
         return set()
     if isinstance(about, ServiceAccount):
         return {about.created_by_id}
+    if isinstance(about, UsageAlert):
+        return _told_of_usage(about, among)
     if isinstance(about, Review) and event.kind != REVIEW_REQUESTED:
         return {about.requested_by_id}
     if version := version_of(about):

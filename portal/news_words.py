@@ -15,6 +15,7 @@ from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST
 from apis.models import ApiVersion, ChangeRequest, Plan, Review, Subscription
+from gateway.models import UsageAlert
 from keys.models import Application, Credential
 from portal import words
 from portal.news import (
@@ -134,6 +135,14 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     TOPPED_UP: (
         gettext_lazy("%(application)s may call %(api)s more often for now"),
         gettext_lazy("%(person)s let %(calls)s calls more pass, until the quota begins anew."),
+    ),
+    "usage_alert.opened": (
+        gettext_lazy("Usage alert: %(alert)s"),
+        gettext_lazy("What it watches for is so, in the last %(minutes)s minutes. You hear of it again once it is over."),
+    ),
+    "usage_alert.closed": (
+        gettext_lazy("Usage alert is over: %(alert)s"),
+        gettext_lazy("What it watches for has not been so for five minutes."),
     ),
     "application.suspended": (
         gettext_lazy("%(application)s is suspended"),
@@ -339,8 +348,8 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
         return _of_change(event, about, tenant)
     if isinstance(about, Review):
         return _of_review(event, about, tenant)
-    if isinstance(about, Plan):
-        return _of_plan(event, about, tenant)
+    if isinstance(about, Plan | UsageAlert):
+        return _of_plan(event, about, tenant) if isinstance(about, Plan) else _of_alert(event, about, tenant)
     if version := version_of(about):
         return _of_version(event, version, tenant)
     subject, sentence = WORDS[event.kind]
@@ -526,6 +535,29 @@ def _of_quota(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
         ],
         reason,
         _("Reason") if reason else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _of_alert(event: Event, alert: UsageAlert, tenant: Tenant) -> Said:
+    subject, sentence = WORDS[event.kind]
+    data = event.data
+    rows: list[tuple[str, object]] = [
+        (_("Alert"), alert.name),
+        (_("About"), data["about"] or _("the whole tenant")),
+        (_("Why"), UsageAlert.Kind(data["alert"]).label),
+        (_("Calls"), number_format(data["calls"], force_grouping=True)),
+        (_("Failed"), number_format(data["failed"], force_grouping=True)),
+    ]
+    if data["p95_ms"] is not None:
+        rows.append(("p95", _("%(number)s ms") % {"number": number_format(data["p95_ms"], force_grouping=True)}))
+    return Said(
+        str(subject),
+        str(sentence),
+        {"alert": alert, "minutes": data["minutes"]},
+        reverse("usage-alerts", args=[tenant.slug]),
+        _("Look at the alerts"),
+        [*rows, (_("When"), event.at)],
         why=str(GROUPS[GROUP_OF[event.kind]].why),
     )
 

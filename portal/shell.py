@@ -47,6 +47,7 @@ RUN = (
     Entry(_("Expiries"), "console-expiries", "console-expiries", "calendar-days", "e", "applications.see_all"),
     Entry(_("Keys"), "console-keys", "console-key", "key", "k", "keys.see"),
     Entry(_("Gateways"), "console-gateways", "console-gateway", "server-stack", "w", "gateways.see"),
+    Entry(_("Usage"), "console-usage", "console-usage", "chart-bar", "d", "usage.see"),
     Entry(_("Members"), "console-members", "console-member", "users", "m", "members.see"),
     Entry(_("Service accounts"), "console-services", "console-service", "cpu-chip", "v", "service_accounts.manage"),
     Entry(_("Webhooks"), "console-webhooks", "console-webhook", "bolt", "h", "webhooks.manage"),

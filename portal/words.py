@@ -265,6 +265,15 @@ def _webhook_changed(data: Data) -> str:
     return _("%(actor)s switched the webhook %(subject)s on") if enabled else _("%(actor)s switched the webhook %(subject)s off")
 
 
+def _alert_changed(data: Data) -> str:
+    match data.get("now", {}).get("muted"):
+        case True:
+            return _("%(actor)s muted the usage alert %(subject)s")
+        case False:
+            return _("%(actor)s let the usage alert %(subject)s tell again")
+    return _("%(actor)s changed the usage alert %(subject)s")
+
+
 def _webhook_disabled(data: Data) -> str:
     if data.get("why") == Webhook.Disabled.GONE:
         return _("The webhook %(subject)s was switched off: %(host)s answered that it is gone")
@@ -583,6 +592,11 @@ SENTENCES: dict[str, Promise | Say] = {
     "change_request.approved_first": gettext_lazy("%(actor)s approved what was asked to change of %(subject)s, as the first of two"),
     "change_request.rejected": gettext_lazy("%(actor)s rejected what was asked to change of %(subject)s"),
     "change_request.withdrawn": gettext_lazy("%(actor)s withdrew what was asked to change of %(subject)s"),
+    "usage_alert.created": gettext_lazy("%(actor)s made the usage alert %(subject)s"),
+    "usage_alert.changed": _alert_changed,
+    "usage_alert.deleted": gettext_lazy("%(actor)s deleted the usage alert %(subject)s"),
+    "usage_alert.opened": gettext_lazy("The usage alert %(subject)s was opened"),
+    "usage_alert.closed": gettext_lazy("The usage alert %(subject)s was closed"),
     "quota.warned": gettext_lazy("%(subject)s has used %(percent)s %% of its quota"),
     "quota.passed": gettext_lazy("%(subject)s has used up its quota; its calls are refused"),
     "quota.reset": gettext_lazy("The quota of %(subject)s began anew; its calls pass again"),

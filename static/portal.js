@@ -51,6 +51,14 @@
     if (!requestConfig.triggeringEvent && (xhr.status >= 400 || xhr.getResponseHeader("HX-Redirect"))) event.preventDefault();
   });
 
+  // What moves by itself rests while nobody looks, and is asked for at once when somebody looks again.
+  on("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.detail.elt.matches("[data-live]")) event.preventDefault();
+  });
+  on("visibilitychange", () => {
+    if (!document.hidden && window.htmx) all("[data-live]", (each) => htmx.trigger(each, "seen"));
+  });
+
   // No answer at all: said where one looks, which is the dialog while it is open; and no longer said once there is one.
   const unanswered = (is) => {
     const told = document.getElementById("no-answer");

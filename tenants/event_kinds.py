@@ -159,6 +159,8 @@ NEWS: frozenset[str] = frozenset(
         "domain.removed",
         "domain.ends_soon",
         "webhook.disabled",
+        "usage_alert.opened",
+        "usage_alert.closed",
     }
 )
 
@@ -202,6 +204,11 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "subscription.overdue",
     "request_policy.changed",
     "quota.warned",
+    "usage_alert.created",
+    "usage_alert.changed",
+    "usage_alert.deleted",
+    "usage_alert.opened",
+    "usage_alert.closed",
     "plan.shown",
     "subscription.renewed",
     "subscription.ends_soon",
@@ -275,7 +282,7 @@ UNDONE = "subscription.decision_undone"
 UNDO = timedelta(seconds=10)
 
 # Of these webhooks tell. What takes an approval back follows what was never told.
-HOOK_FAMILIES = ("subscription", "application", "credential", "version", "signing_key")
+HOOK_FAMILIES = ("subscription", "application", "credential", "version", "signing_key", "usage_alert")
 HOOKED: frozenset[str] = frozenset(kind for kind in KINDS if kind.partition(".")[0] in HOOK_FAMILIES) - {UNDONE}
 
 PLATFORM_KINDS: frozenset[str] = frozenset(

@@ -30,6 +30,7 @@ QUESTIONS_PER_API = 10
 # APIs that are asked for at once.
 REQUESTS_AT_ONCE = 20
 WEBHOOKS = 20
+USAGE_ALERTS = 50
 # Deliveries of one webhook that wait; of further events it is told once there is room.
 WAITING_DELIVERIES = 1_000
 # Of the gateway, with a certificate each.

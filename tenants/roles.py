@@ -27,6 +27,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "keys.see": frozenset({_A, _U}),
     "keys.manage": frozenset({_A}),
     "gateways.see": frozenset({_A, _P, _V, _U}),
+    "usage.see": frozenset({_A, _U}),
     "audit.read": frozenset({_A, _U}),
 }
 # What every member may, whatever the role.

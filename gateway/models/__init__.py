@@ -5,9 +5,11 @@ from gateway.models.node import ALIVE, COUNTED, ControlProcess, GatewayNode, Joi
 from gateway.models.receipt import Deployment, Loaded, Nack, Receipt
 from gateway.models.refusal import KEPT, Refusal
 from gateway.models.usage import OTHER_OPERATIONS, UsageDay, UsageFreshness, UsageHour, UsageMinute, UsageOpenHour
+from gateway.models.usage_alert import UsageAlert
 
 __all__ = [
     "ALIVE", "COUNTED", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup", "ControlProcess", "Deployment",
     "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded", "Nack",
-    "NodeCredential", "Orphan", "Receipt", "Refusal", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
+    "NodeCredential", "Orphan", "Receipt", "Refusal", "UsageAlert", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute",
+    "UsageOpenHour", "serving",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ import httpx
 from portal.demo import ECHO, OWN_PLAN, OWN_SLUG, OWN_TENANT
 from portal.demo.call import Call, StepFailed, expect
 from portal.demo.change import Change
+from portal.demo.counted import Counted
 from portal.demo.goodbye import Goodbye
 from portal.demo.hook import Hook
 from portal.demo.rotation import Rotation
@@ -122,6 +123,8 @@ class Job:
         change = Change(pam, f"{acme}/apis/{slug}/versions/v1/", self.upstream, mine["name"], going, self._settles, self.say)
         self._step("Pam takes an operation away: refused, naming who calls it; with a reason it goes live", change.breaks)
         self._step("Pam goes back to the revision before; the same token passes again", change.goes_back)
+        counted = Counted(carl, f"{acme}/applications/{mine['application']}/usage/", going, self._status, self.say)
+        self._step("What the application calls is counted, and stands on its usage page within five seconds", counted.seen)
         self._step("Pam publishes v2 and deprecates v1; its answers say until when, and what comes after", goodbye.deprecate)
         self._step("v1 is retired once Carl knows: 410 API_RETIRED, and v2 answers", goodbye.retire)
         self._step("Portico's own REST API is called through its own gateway", lambda: self.call_own(people["petra"]))

@@ -147,6 +147,9 @@ def chosen_tab(request: TenantRequest, application: Application) -> dict[str, An
         "application": application,
         "tab": tab,
         "tabs": [(name, word, counts.get(name)) for name, word in NAMES.items()],
+        "usage_url": reverse(
+            "app-usage" if is_theirs(request, application) else "console-application-usage", args=[request.tenant.slug, application.pk]
+        ),
         "fragment": f"applications/_{tab}.html",
         "going": versions.going(application) if owns(request, application) else [],
         "may_transfer": application.status != _Status.DELETED and may_transfer(application, request.user, request.permissions),

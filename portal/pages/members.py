@@ -47,6 +47,7 @@ LETS: dict[str, Promise] = {
     "keys.see": _("See the signing keys and the token policy"),
     "keys.manage": _("Rotate signing keys, give them up, and change the token policy"),
     "gateways.see": _("See the gateways, and what they said when they refused"),
+    "usage.see": _("See how all APIs are called"),
     "audit.read": _("Read the audit"),
 }
 

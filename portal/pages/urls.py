@@ -74,6 +74,8 @@ from portal.pages import (
     teams,
     transfers,
     trying,
+    usage,
+    usage_alerts,
     version_life,
     webhooks,
     wizard,
@@ -90,6 +92,6 @@ MODULES = (
     gateway_configuration, gateway_groups, gateways, keys, key_policy, members, invitations, leaving, roles, teams, transfers,
     service_accounts, settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
     receipts, refusals, refused,
-    inbox, platform_mails, policies, sources, approval_rules, webhooks,
+    inbox, platform_mails, policies, sources, approval_rules, webhooks, usage, usage_alerts,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

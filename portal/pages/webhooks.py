@@ -39,6 +39,7 @@ FAMILIES: dict[str, Promise] = {
     "credential.*": gettext_lazy("All about credentials"),
     "version.*": gettext_lazy("All about versions of APIs"),
     "signing_key.*": gettext_lazy("All about signing keys"),
+    "usage_alert.*": gettext_lazy("All about usage alerts"),
 }
 # As the audit calls them.
 NAMES: dict[str, str | Promise] = {

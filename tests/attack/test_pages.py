@@ -24,7 +24,7 @@ from django.urls import URLPattern, reverse
 import portal.pages.urls
 from apis.actions import drafts, request_forms, subscriptions
 from apis.models import ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Review, Subscription
-from gateway.models import Deployment, GatewayNode, Refusal
+from gateway.models import Deployment, GatewayNode, Refusal, UsageAlert
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey, WebhookAttempt, WebhookDelivery
 from portal import kept
@@ -141,6 +141,9 @@ NEEDS: dict[str, str | None] = {
     "console-settings-sign-in-undo": "settings.manage",
     "console-settings-close": "settings.manage", "console-settings-reopen": "settings.manage", "tenant-logo": "apis.see_published",
     "console-event-chain": "audit.read", "console-event-export": "audit.read", "console-event-time": "audit.read",
+    "console-usage": "usage.see", "console-api-usage": "apis.see_all", "console-application-usage": "applications.see_all",
+    "app-usage": "applications.own", "usage-alerts": "tenant.see", "usage-alert-new": "tenant.see", "usage-alert-edit": "tenant.see",
+    "usage-alert-mute": "tenant.see", "usage-alert-delete": "tenant.see",
     "console-events": "audit.read", "console-event": "audit.read", "search": "tenant.see", "receipt-page": "tenant.see",
 }  # fmt: skip
 # What leads further into a page, and every parameter that any page reads.
@@ -150,7 +153,7 @@ LEADS = (
 PARAMETERS = (
     "q", "tab", "at", "status", "show", "role", "environment", "kind", "who", "subject", "since", "until", "ip", "before", "after",
     "against", "application", "plan", "api", "request_id", "version", "operation", "as", "part", "step", "next", "theme", "owner",
-    "category", "tag", "sort", "document", "state", "waits", "what", "id",
+    "category", "tag", "sort", "document", "state", "waits", "what", "id", "range",
 )  # fmt: skip
 SUBSCRIPTION_KINDS = [kind for kind in KINDS if kind.startswith("subscription.")]
 FIELDS = (
@@ -168,7 +171,7 @@ FIELDS = (
     "text", "starts_at", "ends_at", "trial_days", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile",
     "since",
     "quota", "quota_period", "quota_time_zone", "even_over",
-    "answer_hours", "what", "id", "delegate", "first_day",
+    "answer_hours", "what", "id", "delegate", "first_day", "threshold", "minutes", "fewest_calls", "cooldown_minutes",
     "certificate", "key", "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -176,7 +179,7 @@ LEAVING = "member-leave"
 # A POST to one of these ends what it is about.
 ENDS = (
     "invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule",
-    "console-webhook", "console-api-question", "console-settings-domain",
+    "console-webhook", "console-api-question", "console-settings-domain", "usage-alert",
 )  # fmt: skip
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
@@ -215,7 +218,7 @@ class World:
             "console-member-invitation": "invitation", "console-member": "leaver", "inbox": "notification",
             "console-key": "signing_key", "console-service": "service", "console-settings-sign-in": "identity",
             "mfa_": "number", "session-": "number", "console-api-version-brown-out": "brown_out",
-            "console-webhook": "webhook", "console-settings-domain": "domain",
+            "console-webhook": "webhook", "console-settings-domain": "domain", "usage-alert": "alert",
         }  # fmt: skip
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
         known: dict[str, Any] = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
@@ -324,6 +327,11 @@ def world(cast: Cast) -> World:
         drafts.aim(draft, url="http://127.0.0.1:9", target=aimed)
         gateway = GatewayNode.objects.create(name=EVIL[:40], connected=True, seen_at=event.at)
         Deployment.objects.create(node=gateway)
+        alert = UsageAlert.objects.create(
+            name=EVIL[:80], kind="p95", threshold=5, minutes=5, api=api, application=application, created_by=cast.ada
+        )
+        make.usage(3, api=api.pk, version=EVIL[:20], operation=EVIL, application=application.pk, plan=EVIL[:80])
+        make.usage(3, api=api.pk, application=application.pk, status_class=4, code=EVIL[:40])
         signing_key = SigningKey.objects.get(purpose="access_token")
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
         # It gives nothing yet.
@@ -365,7 +373,7 @@ def world(cast: Cast) -> World:
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "domain": domain.pk, "delivery": delivery.pk,
         "question": "why", "request_id": EVIL[:30],
-        "delegation": delegation.pk,
+        "delegation": delegation.pk, "alert": alert.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
     }  # fmt: skip
     roles = {role: make.member(cast.acme, f"{role}@acme.example", role) for role in Role.values}

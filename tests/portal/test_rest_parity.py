@@ -159,6 +159,10 @@ SAME: dict[str, str] = {
     "console-webhook-redeliver-failed": "tenants_webhooks_redeliver_create",
     "console-webhook-delivery-redeliver": "tenants_webhooks_deliveries_redeliver_create",
     "console-webhook-delivery-give-up": "tenants_webhooks_deliveries_give_up_create",
+    "usage-alert-new": "tenants_usage_alerts_create",
+    "usage-alert-edit": "tenants_usage_alerts_partial_update",
+    "usage-alert-mute": "tenants_usage_alerts_partial_update",
+    "usage-alert-delete": "tenants_usage_alerts_destroy",
     "inbox-read": "tenants_inbox_read_all tenants_inbox_read_create",
     "inbox-preferences": "tenants_inbox_preferences_update",
 }

@@ -34,6 +34,7 @@ TABLE = {
     "keys.see": {A, U},
     "keys.manage": {A},
     "gateways.see": {A, P, V, U},
+    "usage.see": {A, U},
     "audit.read": {A, U},
 }
 

@@ -44,11 +44,12 @@ from gateway.models import (
     GatewayNode,
     Orphan,
     Refusal,
+    UsageAlert,
     UsageDay,
     UsageHour,
     UsageMinute,
     UsageOpenHour,
-)  # fmt: skip
+)
 from keys.actions.identity_providers import change_provider
 from keys.models import (
     Application,
@@ -146,6 +147,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     domain = make.domain(f"api.{owner.name.lower()}.example")
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
+    alert = UsageAlert.objects.create(name="Calls fail", kind="error_rate", threshold=5, minutes=5, api=api, created_by=admin)
     notification = Notification.objects.create(user=owner, event=event)
     NotificationPreference.objects.create(user=owner, group="subscriptions")
     for table in (UsageMinute, UsageHour, UsageDay):
@@ -180,6 +182,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "domains": domain.pk,
             "change-requests": change.pk,
             "delegations": delegation.pk,
+            "alerts": alert.pk,
         },
         "delivery": delivery.pk,
         "purpose": "access_token",
@@ -257,6 +260,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "reviews/": "reviews",
         "webhooks/": "webhooks",
         "domains/": "domains",
+        "usage-alerts/": "alerts",
     }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
@@ -270,6 +274,7 @@ def unknown_ids() -> dict[str, Any]:
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
             "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "domains", "change-requests", "delegations",
+            "alerts",
         )},
     }  # fmt: skip
 
