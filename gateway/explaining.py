@@ -61,6 +61,10 @@ RULES: Mapping[str, str] = {
     "REQUEST_TOO_LARGE": gettext_noop("An API may limit how large the body of a call is."),
     "LENGTH_REQUIRED": gettext_noop("Where an API limits the size of calls, each says how long its body is."),
     "RATE_LIMITED": gettext_noop("As many calls pass at a time as the subscription's plan says."),
+    "ADDRESS_LIMITED": gettext_noop("As many calls pass at a time from one address as a gateway takes, before anything else is asked."),
+    "API_LIMITED": gettext_noop("As many calls of an API pass at a time as its publisher set, from whomever they come."),
+    "TENANT_LIMITED": gettext_noop("As many calls of a tenant's APIs pass at a time as the platform's operators set."),
+    "DRAINING": gettext_noop("A gateway that is drained takes no more calls."),
     "API_RETIRED": gettext_noop("A retired version answers no calls."),
     "API_BLOCKED": gettext_noop("While a version is blocked, it answers no calls."),
     "BROWN_OUT": gettext_noop("A version that is going refuses all calls for a while, on days that were announced."),
@@ -269,6 +273,10 @@ def _tenant(case: _Case) -> Fact:
     return Fact(event=case.last(["tenant.suspended", "tenant.closing"], current_tenant_id()))
 
 
+def _tenants_ceiling(case: _Case) -> Fact:
+    return Fact(event=case.last(["tenant.ceiling_changed"], current_tenant_id()))
+
+
 def _not_started(case: _Case) -> Fact:
     subscription = case.subscription
     if subscription is None:
@@ -365,6 +373,13 @@ def _size(policies: Policies) -> str:
     return _("The API takes bodies of at most %(size)s KiB.") % {"size": policies.max_body_kib} if policies.max_body_kib else ""
 
 
+def _ceiling(policies: Policies) -> str:
+    if not policies.max_calls:
+        return ""
+    told = {"calls": number_format(policies.max_calls, force_grouping=True), "seconds": policies.max_calls_seconds}
+    return _("The API takes %(calls)s calls in %(seconds)s seconds, of all callers together.") % told
+
+
 def _brown_out(case: _Case) -> Fact:
     version = case.version
     if version is None:
@@ -432,6 +447,7 @@ def _moment(at: datetime) -> str:
 
 _FACTS: Mapping[str, Callable[[_Case], Fact]] = {
     "TENANT_SUSPENDED": _tenant,
+    "TENANT_LIMITED": _tenants_ceiling,
     "TOKEN_WRONG_AUDIENCE": _audience,
     "TOKEN_REVOKED": _of_credential,
     "KEY_REVOKED": _of_credential,
@@ -453,6 +469,7 @@ _FACTS: Mapping[str, Callable[[_Case], Fact]] = {
     "REQUEST_TOO_LARGE": _policies(_size),
     "LENGTH_REQUIRED": _policies(_size),
     "RATE_LIMITED": _rate,
+    "API_LIMITED": _policies(_ceiling),
     "API_RETIRED": _of_version("version.retired"),
     "API_BLOCKED": _of_version("version.blocked"),
     "BROWN_OUT": _brown_out,

@@ -22,7 +22,8 @@ from gateway.models import Refusal
 from keys import tokens
 from keys.actions import credentials
 from keys.models import SigningKey
-from tenants.models import Event
+from tenants.models import Event, Tenant
+from tenants.people import tenants
 from tests import live
 from tests.conftest import Rest
 from tests.gateway import test_ended_access as ending
@@ -150,6 +151,13 @@ def suspended_tenant(gateway: Gateway, carl: Caller) -> Answer:
     return plain(gateway, carl)
 
 
+def limited_tenant(gateway: Gateway, carl: Caller) -> Answer:
+    event = tenants.change_ceiling(Tenant.objects.get(pk=carl.shop.pk), max_calls=1, by=make.user(is_staff=True))
+    assert event is not None
+    carl.shop.enforced(event)
+    return until_refused(gateway, carl)
+
+
 def slow(gateway: Gateway, carl: Caller) -> Answer:
     return at_another(gateway, carl, "slow", "/slow?ms=1500", timeout_ms=300)
 
@@ -246,6 +254,13 @@ WAYS: dict[str, Way] = {
     ),
     "BODY_TOO_LARGE": Way(after(lambda carl: ending.ruled(carl, max_body_kib=1), chunked_get), "request_payload_too_large"),
     "RATE_LIMITED": Way(after(terms(calls=1, seconds=600), until_refused), "local_rate_limited", "plan.changed", fact="1 call"),
+    "API_LIMITED": Way(
+        after(lambda carl: ending.ruled(carl, max_calls=1, max_calls_seconds=60), until_refused),
+        "local_rate_limited",
+        "api.policies_changed",
+        fact="1 calls in 60 seconds",
+    ),
+    "TENANT_LIMITED": Way(limited_tenant, "local_rate_limited", "tenant.ceiling_changed"),
     "API_RETIRED": Way(after(ending.retired), "direct_response", "version.retired", whose=False),
     "API_BLOCKED": Way(
         after(lambda carl: versions.block(carl.version(), reason="A leak.", by=ending.pam(carl))), "cluster_not_found", "version.blocked"
@@ -264,6 +279,8 @@ WAYS: dict[str, Way] = {
 
 # What no list can have, with why.
 NOT_TOLD = {
+    "ADDRESS_LIMITED": "it is refused before the gateway looks whose it is: tests/gateway/test_limits.py",
+    "DRAINING": "load balancers are told so at an address of the gateway's own, which is no tenant's: tests/gateway/test_fleet.py",
     "NOT_READY": "the gateway does not know the tenant",
     "HEADERS_TOO_LARGE": "the gateway did not read as far as the path, so nobody knows which tenant was called",
     "REQUEST_INVALID": "the gateway refuses it before it gives it a request id",

@@ -164,13 +164,21 @@ def swap_records(path: Path) -> None:
     path.write_bytes(content[: content.find(b"\n") + 1] + b"".join([*parts[:-2], parts[-1], parts[-2]]))
 
 
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def of_something_else(path: Path) -> None:
+    path.write_bytes(b"[]\n")
+
+
 SPOILT: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a byte in the journal": ("journal", lambda path: flip(path, path.stat().st_size // 2), "is not what this gateway wrote: record"),
     "the journal's header": ("journal", lambda path: flip(path, 3), "is torn at its beginning, or of another kind"),
     "records that changed places": ("journal", swap_records, "is not what this gateway wrote: record"),
     "an old format": ("journal", other_format, "has the format 0, and this agent knows 1"),
-    "an empty journal": ("journal", lambda path: path.write_bytes(b""), "is torn at its beginning, or of another kind"),
-    "a journal of something else": ("journal", lambda path: path.write_bytes(b"[]\n"), "is torn at its beginning, or of another kind"),
+    "an empty journal": ("journal", empty, "is torn at its beginning, or of another kind"),
+    "a journal of something else": ("journal", of_something_else, "is torn at its beginning, or of another kind"),
     "a key that was changed": ("key", lambda path: flip(path, path.read_bytes().find(b'"key": "') + 12), "was changed, or is sealed under"),
     "a torn key": ("key", lambda path: truncate(path, 30), "is torn, or of another kind"),
     "a key of an old format": ("key", other_format, "has the format 0, and this agent knows 1"),

@@ -98,7 +98,8 @@ def test_each_process_of_the_stack_has_an_address_of_its_own(tmp_path: Path) -> 
 
 def test_a_request_counts_by_the_name_of_its_view_and_never_by_its_address(db: None) -> None:
     def count(view: str, status: str, method: str = "GET") -> float:
-        return measures.REQUESTS.labels(method, view, status)._value.get()
+        found: float = measures.REQUESTS.labels(method, view, status)._value.get()
+        return found
 
     before = count(HEALTHZ, "200"), count("", "404"), count("token", "404", "POST")
     client = Client()
@@ -204,7 +205,8 @@ def record(message: str) -> logging.LogRecord:
 
 
 def formatter() -> logs.Json:
-    return logs.Json(settings.LOGGING["formatters"]["json"]["members"])
+    formatters: Any = settings.LOGGING["formatters"]
+    return logs.Json(formatters["json"]["members"])
 
 
 def test_a_line_of_json_says_in_which_request_and_about_which_tenant(db: None) -> None:

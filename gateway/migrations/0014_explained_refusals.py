@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gateway", "0004_parts"),
+        ("gateway", "0013_usage_alerts"),
         ("keys", "0007_applications_wait"),
         ("tenants", "0009_delegations"),
     ]

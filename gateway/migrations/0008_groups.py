@@ -12,7 +12,7 @@ from tenants.rls import enable_rls, same_tenant
 class Migration(migrations.Migration):
     dependencies = [
         ("apis", "0036_plans_scopes"),
-        ("gateway", "0004_parts"),
+        ("gateway", "0007_snapshots"),
         ("tenants", "0009_delegations"),
     ]
 

@@ -10,8 +10,8 @@ from tenants.rls import enable_rls
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gateway", "0004_parts"),
-        ("tenants", "0090_host_names"),
+        ("gateway", "0009_drift"),
+        ("tenants", "0010_host_names"),
     ]
 
     operations = [

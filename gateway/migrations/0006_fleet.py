@@ -7,7 +7,7 @@ NODE = "gateway.gatewaynode"
 class Migration(migrations.Migration):
     """Apart from the copy of the digests, whose constraints PostgreSQL looks at when that commits."""
 
-    dependencies = [("gateway", "0050_join_tokens"), ("tenants", "0009_delegations")]
+    dependencies = [("gateway", "0005_join_tokens"), ("tenants", "0009_delegations")]
 
     operations = [
         migrations.RemoveField(model_name="gatewaynode", name="token_sha256"),

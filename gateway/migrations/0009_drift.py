@@ -8,7 +8,7 @@ from tenants.rls import enable_rls
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gateway", "0004_parts"),
+        ("gateway", "0008_groups"),
         ("tenants", "0009_delegations"),
     ]
 

@@ -9,7 +9,7 @@ from tenants.rls import enable_rls
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gateway", "0004_parts"),
+        ("gateway", "0011_counted_until"),
         ("tenants", "0009_delegations"),
     ]
 

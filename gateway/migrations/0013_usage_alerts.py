@@ -13,9 +13,9 @@ TABLE = "gateway_usagealert"
 class Migration(migrations.Migration):
     dependencies = [
         ("apis", "0036_plans_scopes"),
-        ("gateway", "0110_usage"),
+        ("gateway", "0012_usage"),
         ("keys", "0007_applications_wait"),
-        ("tenants", "0110_usage_retention"),
+        ("tenants", "0012_usage_retention"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

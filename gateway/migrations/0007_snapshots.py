@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("gateway", "0004_parts"),
+        ("gateway", "0006_fleet"),
     ]
 
     operations = [
