@@ -133,7 +133,7 @@ def test_a_gateway_counts_for_half_a_minute_after_it_was_lost() -> None:
 def test_while_control_was_away_nobody_left() -> None:
     ControlProcess.objects.all().delete()
     for n in (1, 2, 3):
-        node = GatewayNode.objects.create(name=f"g-{n}") * 64)
+        node = GatewayNode.objects.create(name=f"g-{n}")
         register.node_joined(register.NodeId(node.pk, node.name), stream=node.pk, address="", version="1.40.0")
     GatewayNode.objects.filter(name__in=["g-1", "g-2"]).update(counted_until=timezone.now() - COUNTED)
     GatewayNode.objects.filter(name="g-3").update(counted_until=timezone.now() - register.AWAY_AT_MOST - COUNTED)
@@ -148,7 +148,7 @@ def test_while_control_was_away_nobody_left() -> None:
 @pytest.mark.django_db
 def test_after_an_outage_of_the_database_those_count_that_were_there() -> None:
     for n in (1, 2):
-        node = GatewayNode.objects.create(name=f"g-{n}") * 64)
+        node = GatewayNode.objects.create(name=f"g-{n}")
         register.node_joined(register.NodeId(node.pk, node.name), stream=node.pk, address="", version="1.40.0")
     GatewayNode.objects.update(counted_until=timezone.now() - COUNTED)
     assert desired.gateways_connected() == 2

@@ -24,7 +24,7 @@ from keys.actions import credentials
 from keys.models import SigningKey
 from tenants.models import Event, Tenant
 from tenants.people import tenants
-from tests import live
+from tests import live, make
 from tests.conftest import Rest
 from tests.gateway import test_ended_access as ending
 from tests.gateway.test_ended_access import Caller, caller
