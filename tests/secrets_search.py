@@ -49,7 +49,7 @@ SHORTEST, FEWEST_CHARACTERS = 12, 8
 # Of a folder of Portico's: what is there to hold secrets, and PostgreSQL's own files, of which there is a dump.
 LEFT_OUT = {"secrets", "postgres"}
 # Files that are there to hold one: what an Envoy starts with, and the credential that it reads.
-HOLDERS = {"bootstrap.json", "credential.json"}
+HOLDERS = {"bootstrap.json", "credential", "credential.json"}
 # Of a job, as Celery queues it and MONITOR shows it: base64 in JSON in quotation marks.
 BODY = re.compile(r'\\"body\\": \\"([A-Za-z0-9+/=]+)')
 
