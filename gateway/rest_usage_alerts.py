@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,13 +14,21 @@ from gateway import usage_alerts
 from gateway.models import UsageAlert
 from gateway.serializers_usage_alerts import UsageAlertChangeIn, UsageAlertIn, UsageAlertOut
 from keys.models import Application
-from tenants.errors import Invalid
+from tenants.errors import Invalid, NotAllowed
 from tenants.rest import TenantRestView
 
 
 class _Alerts(TenantRestView):
     def alert(self, pk: UUID) -> UsageAlert:
         found: UsageAlert = get_object_or_404(UsageAlert.objects.visible_to(self.user, self.permissions).for_list(), pk=pk)
+        return found
+
+    def own(self, pk: UUID) -> UsageAlert:
+        """To change it; of others it is read alone."""
+        self.alert(pk)
+        found: UsageAlert | None = UsageAlert.objects.changeable_by(self.user, self.permissions).for_list().filter(pk=pk).first()
+        if found is None:
+            raise NotAllowed(_("Who made the alert, and who manages what it is about, may change it."))
         return found
 
     def about(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -70,11 +79,11 @@ class UsageAlertDetail(_Alerts):
     @extend_schema(request=UsageAlertChangeIn, responses=UsageAlertOut)
     def patch(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """Change an alert, or mute it. What it is about stays as it is."""
-        usage_alerts.change(self.alert(pk), **self.read(UsageAlertChangeIn), by=self.user)
+        usage_alerts.change(self.own(pk), **self.read(UsageAlertChangeIn), by=self.user)
         return Response(UsageAlertOut(self.alert(pk)).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """Delete an alert."""
-        usage_alerts.delete(self.alert(pk), by=self.user)
+        usage_alerts.delete(self.own(pk), by=self.user)
         return Response(status=204)

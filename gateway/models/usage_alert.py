@@ -20,6 +20,15 @@ class UsageAlertQuerySet(models.QuerySet["UsageAlert"]):
             seen |= models.Q(api__isnull=False)
         return self.filter(seen).distinct()
 
+    def changeable_by(self, user: User, permissions: frozenset[str]) -> Self:
+        """One's own and those of one's applications; of APIs for who publishes them; all for who manages the tenant. Others read."""
+        if "settings.manage" in permissions:
+            return self
+        theirs = models.Q(created_by=user) | models.Q(application__isnull=False) & owned_by(user, via="application__")
+        if "apis.publish" in permissions:
+            theirs |= models.Q(api__isnull=False)
+        return self.filter(theirs).distinct()
+
     def for_list(self) -> Self:
         return self.select_related("api", "application", "created_by").order_by("-pk")
 

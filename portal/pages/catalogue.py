@@ -128,7 +128,8 @@ def addresses_of(request: TenantRequest, api: Api, version: ApiVersion) -> list[
     found = sorted(groups.addresses(api), key=lambda each: (each[0] != DEFAULT_NAME, each[0]))
     bases = [(name, f"{url}/{request.tenant.slug}") for name, url in found]
     if own := domains.own_address():
-        bases = [(urlsplit(own).hostname or "", own), *bases]
+        # It stands for the gateways' common name; other groups' gateways have addresses of their own.
+        bases = [(urlsplit(own).hostname or "", own), *(each for each in bases if each[0] != DEFAULT_NAME)]
     return [(name, f"{base}/{api.slug}/{quote(version.name)}") for name, base in bases]
 
 

@@ -98,8 +98,8 @@ class NewForm(AlertForm):
         return typed
 
 
-def _row(alert: UsageAlert) -> dict[str, Any]:
-    return {"alert": alert, "words": in_words(alert)}
+def _row(alert: UsageAlert, *, changeable: bool) -> dict[str, Any]:
+    return {"alert": alert, "words": in_words(alert), "changeable": changeable}
 
 
 def in_words(alert: UsageAlert) -> str:
@@ -116,7 +116,8 @@ def in_words(alert: UsageAlert) -> str:
 @require_safe
 def alerts(request: TenantRequest) -> HttpResponse:
     rows = UsageAlert.objects.visible_to(request.user, request.permissions).for_list()[:USAGE_ALERTS]
-    return render(request, "usage/alerts.html", {"rows": [_row(each) for each in rows]})
+    theirs = set(UsageAlert.objects.changeable_by(request.user, request.permissions).values_list("pk", flat=True))
+    return render(request, "usage/alerts.html", {"rows": [_row(each, changeable=each.pk in theirs) for each in rows]})
 
 
 @tenant_view("tenant.see")
@@ -190,7 +191,8 @@ def _list(request: TenantRequest) -> str:
 
 
 def _alert(request: TenantRequest, pk: UUID) -> UsageAlert:
-    found: UsageAlert = get_object_or_404(UsageAlert.objects.visible_to(request.user, request.permissions).for_list(), pk=pk)
+    theirs = UsageAlert.objects.changeable_by(request.user, request.permissions)
+    found: UsageAlert = get_object_or_404(theirs.for_list(), pk=pk)
     return found
 
 

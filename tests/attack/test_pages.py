@@ -517,7 +517,9 @@ def own_of(world: World, role: str) -> set[str]:
     # Who neither has the application nor sees subscriptions or plans has no page of it.
     quota = {"quota"} if role in {"developer", "auditor"} else set()
     refused = set() if "applications.see_all" in permissions_of([role]) else {"refused-call"}
-    return mine | of_one | quota | refused | ({"receipt-page"} if role == "developer" else set())
+    # One of an API, which who publishes it may change as well as who manages the tenant.
+    alerts = set() if permissions_of([role]) & {"settings.manage"} else {f"usage-alert-{verb}" for verb in ("edit", "mute", "delete")}
+    return mine | of_one | quota | refused | alerts | ({"receipt-page"} if role == "developer" else set())
 
 
 @pytest.mark.parametrize("role", Role.values)

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apis.actions import subscriptions
-from gateway import desired, truth
+from gateway import desired, truth, views
 from gateway.models import Drift, GatewayNode, Orphan
 from gateway.register import NodeId
 from keys.actions import credentials, records
@@ -221,9 +221,11 @@ def test_every_row_that_gateways_are_told_from_is_marked(in_acme: Cast) -> None:
     """What a tenant's state is read from, PostgreSQL itself says."""
     make.subscription()
     with CaptureQueriesContext(connection) as asked:
-        desired._access()
-        desired._routes(desired.live())
-        desired._retired()
+        there = views.shown(views.USUAL)
+        desired._access(there)
+        desired._routes(desired.live(there), there)
+        desired._retired(there)
+        desired._own_hosts()
     tables = {table for query in asked.captured_queries for table in named(query["sql"])}
     # A person's row is looked at by no reader of gateways.
     assert tables - set(truth.TABLES) == set()

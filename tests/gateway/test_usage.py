@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -200,11 +200,7 @@ def calls_taken(*entries: Any) -> Usage:
     process = Usage()
     message = als_pb2.StreamAccessLogsMessage()
     message.http_logs.log_entry.extend(entries)
-
-    async def stream() -> AsyncIterator[Any]:
-        yield message
-
-    asyncio.run(process.StreamAccessLogs(stream(), None))  # type: ignore[arg-type]
+    process.take(message, "gateway-1")
     return process
 
 

@@ -1,7 +1,7 @@
 """Revocation (RFC 7009) and introspection (RFC 7662): a token is given back, and asked about."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -80,7 +80,9 @@ def test_a_token_is_given_back_once_on_the_record(cast: Cast, shop: Shop) -> Non
         row = RevokedToken.objects.get()
         event = Event.objects.get(kind="token.revoked")
         assert (event.actor_id, event.actor_name, event.subject_id) == (None, "Portico", row.pk)
-        assert event.data == {"application": shop.application.name, "credential": str(shop.credential.pk)}
+        told = {"application": shop.application.name, "credential": str(shop.credential.pk), "until": event.data["until"]}
+        assert event.data == told
+        assert datetime.fromisoformat(event.data["until"]) > event.at
         assert timedelta(minutes=9) < row.expires_at - timezone.now() < timedelta(minutes=11)
         assert Due.objects.filter(job="prune_token_records").exists()
 

@@ -69,7 +69,7 @@ def console(of: Application) -> str:
 
 
 def offered(page: str, of: Application) -> set[str]:
-    return set(re.findall(rf'href="{at(of)}([a-z]+)/"', page)) - {"credentials", "subscribe"}
+    return set(re.findall(rf'href="{at(of)}([a-z]+)/"', page)) - {"credentials", "subscribe", "usage"}
 
 
 # --- the steps -------------------------------------------------------------------------------------------------------
