@@ -27,7 +27,7 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
     assert (answer.status, answer.code) == (status, code), str(answer)
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json
-    assert {"type", "title", "status", "code", "detail", "request_id"} == set(problem)
+    assert {"type", "title", "status", "code", "detail", "instance", "request_id"} == set(problem)
     assert (problem["code"], problem["status"]) == (code, status)
     assert problem["type"] == f"{settings.PORTAL_URL}/refusals/{code}/"
     assert problem["title"].endswith(".")
