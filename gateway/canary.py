@@ -13,6 +13,8 @@ from gateway import measures
 from gateway.envoy.names import CANARY_STATUS, CONFIGURATION_HEADER, canary_path
 
 SECONDS = 1.0
+# Of an answer nobody reads more.
+MOST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,23 @@ class Canary:
 
     async def __call__(self, address: str, slug: str) -> Answered | None:
         try:
-            found = await self._client.get(f"{address}{canary_path(slug)}")
-        except httpx.HTTPError:
+            async with self._client.stream("GET", f"{address}{canary_path(slug)}") as found:
+                answered = Answered(found.status_code, found.headers.get(CONFIGURATION_HEADER, ""))
+                await read_some(found)
+        except (httpx.HTTPError, httpx.InvalidURL):
             measures.CANARIES.labels("unreachable").inc()
             return None
-        answered = Answered(found.status_code, found.headers.get(CONFIGURATION_HEADER, ""))
         measures.CANARIES.labels("open" if stands_open(answered) else "refused").inc()
         return answered
+
+
+async def read_some(answer: httpx.Response) -> None:
+    """So that its connection can be used again; but where a gateway is none, it could send without end."""
+    read = 0
+    async for piece in answer.aiter_raw():
+        read += len(piece)
+        if read > MOST_BYTES:
+            return
 
 
 def stands_open(answered: Answered | None) -> bool:

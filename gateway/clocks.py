@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from gateway.canary import read_some
 from gateway.envoy.names import READY_PATH
 
 SECONDS = 2.0
@@ -25,10 +26,12 @@ class Clocks:
         """
         began = time.time()
         try:
-            answer = await self._client.get(f"{address}{READY_PATH}")
+            async with self._client.stream("GET", f"{address}{READY_PATH}") as answer:
+                date = answer.headers.get("date", "")
+                await read_some(answer)
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
-        return ahead(answer.headers.get("date", ""), between=(began, time.time()))
+        return ahead(date, between=(began, time.time()))
 
 
 def ahead(date: str, *, between: tuple[float, float]) -> int | None:

@@ -227,6 +227,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                     if slug in self.tenants:
                         keeper.turn_to(self._board(slug, view))
             self._offer_scopes(node)
+            # Tenants may have come, or have nothing there any more: then their private keys go as well.
+            for name in self.doors.to_look_at(node.stream, None):
+                self._answer_door(node, name)
         self._forget_views()
 
     def _board(self, slug: str, view: View) -> Board:
@@ -281,7 +284,15 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         for node in list(self.nodes.values()):
             self._offer_scopes(node)
             for name in self.doors.to_look_at(node.stream, tenant_id):
-                self._spawn(self._talk(node, self.doors.answer(node.stream, name)), node.tasks)
+                self._answer_door(node, name)
+
+    def _answer_door(self, node: Node, name: str) -> None:
+        """As the gateway sees tenants when the answer is known: it may be moved meanwhile."""
+
+        def serves(tenant_id: UUID) -> bool:
+            return self.groups.serves(node.view, tenant_id)
+
+        self._spawn(self._talk(node, self.doors.answer(node.stream, name, serves)), node.tasks)
 
     def _offer_scopes(self, node: Node) -> None:
         """What it misses, and away with what it should not have: then it lets go of the routes, too."""
@@ -442,7 +453,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                 if name == DEFAULT_CERTIFICATE and self._certificate is not None:
                     self._send(node, SECRET, [self._certificate])
                 if is_host(name.lower()):
-                    self._spawn(self._talk(node, self.doors.answer(node.stream, name)), node.tasks)
+                    self._answer_door(node, name)
                 keeper = node.keepers.get(name.partition("/")[0])
                 if keeper is not None:
                     self._spawn(self._talk(node, keeper.delivery.answer_secret(name)), node.tasks)

@@ -74,7 +74,10 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
         there = shown(view)
         ref = live(there) if routes is None else routes
         found, many = _routes(ref, there), gateways_connected(view)
-        whole = _tenant(tenant, access=_access(there), routes=found, retired=_retired(there), hosts=view.hosts, gateways=many)
+        own = _own_hosts(there)
+        whole = _tenant(
+            tenant, access=_access(there), routes=found, retired=_retired(there), hosts=view.hosts, own_hosts=own, gateways=many
+        )
     return Desired(whole, number, ref)
 
 
@@ -85,7 +88,7 @@ def part(tenant: Tenant, item: dict[str, Any]) -> state.Tenant | None:
     """
     routes = _routes([item], secrets=False)
     access = state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
-    return _tenant(tenant, access=access, routes=routes, retired=()) if routes else None
+    return _tenant(tenant, access=access, routes=routes, retired=(), own_hosts=_own_hosts()) if routes else None
 
 
 def _tenant(
@@ -95,6 +98,7 @@ def _tenant(
     routes: tuple[state.Version, ...],
     retired: tuple[state.Retired, ...],
     hosts: tuple[str, ...] = (),
+    own_hosts: tuple[state.OwnHost, ...] = (),
     gateways: int = 1,
 ) -> state.Tenant:
     return state.Tenant(
@@ -107,24 +111,27 @@ def _tenant(
         suspended=tenant.status != Tenant.Status.ACTIVE,
         retired=retired,
         portal=origins.of_address(settings.PORTAL_URL),
-        own_hosts=_own_hosts(),
+        own_hosts=own_hosts,
         gateways=gateways,
         max_calls=tenant.ceiling,
     )
 
 
 def gateways_connected(view: View = USUAL) -> int:
-    """Among how many gateways each limit is divided: those that are in one of the view's groups. One that was lost counts for half a minute
+    """Among how many gateways each limit is divided: those of the view's groups that take calls. One that was lost counts for half a minute
     more, for it may come back."""
     placed = GroupedNode.objects.filter(node=OuterRef("pk"))
     there = Q(Exists(placed.filter(group__in=view.groups)))
-    trusted = GatewayNode.objects.filter(there | Q(~Exists(placed)) if view.serves_all else there, revoked_at=None)
+    trusted = GatewayNode.objects.filter(there | Q(~Exists(placed)) if view.serves_all else there, revoked_at=None, drained_at=None)
     found = trusted.aggregate(counted=Count("pk", filter=Q(counted_until__gt=Now())), there=Count("pk", filter=Q(connected=True)))
     # While nobody could say that they live, those that were there.
     return max(found["counted"] or found["there"], 1)
 
 
-def _own_hosts() -> tuple[state.OwnHost, ...]:
+def _own_hosts(there: Shown = ALL) -> tuple[state.OwnHost, ...]:
+    if there.nothing:
+        # Where the tenant may not be called, its private keys are not either.
+        return ()
     return tuple(own_host(each) for each in Domain.objects.filter(verified_at__isnull=False).order_by("name"))
 
 

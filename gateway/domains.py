@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apis.certificates import CertificateRefused
 from gateway import host_certificates
 from gateway.host_certificates import KeyRefused
-from gateway.models import Domain
+from gateway.models import Domain, GatewayGroup
 from keys import tokens
 from keys.actions.expiries import next_at, reached
 from keys.envelope import seal
@@ -56,6 +56,11 @@ def _ours() -> list[str]:
     return sorted(name.lower().lstrip(".") for name in names if name and name != "*")
 
 
+def _of_groups() -> set[str]:
+    """What leads to every tenant at some gateways: a tenant's routes there could not have the name twice."""
+    return {urlsplit(url).hostname or "" for url in GatewayGroup.objects.exclude(url="").values_list("url", flat=True)}
+
+
 def own_address() -> str:
     """Where callers reach the tenant in scope under the first domain of its own that is served; "" where none is."""
     if not settings.GATEWAY_TLS_PORT:
@@ -71,6 +76,8 @@ def add(*, name: str, by: User | None) -> Domain:
     :raises Invalid: under `name`.
     """
     name = host_of(name)
+    if name in _of_groups():
+        raise _refused(_("%(name)s belongs to Portico itself.") % {"name": name})
     lock = events.lock()
     if Domain.objects.filter(name=name).exists():
         raise _refused(_("This domain is there already."))

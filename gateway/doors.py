@@ -1,6 +1,6 @@
 """What control knows of tenants' own host names: whose each is, and which certificate a gateway is given when a handshake names it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -31,16 +31,18 @@ class Doors:
             if is_host(name) and (tenant_id is None or self.hosts.get(name) in {None, tenant_id}):
                 yield name
 
-    async def answer(self, stream: Stream, name: str) -> None:
+    async def answer(self, stream: Stream, name: str, serves: Callable[[UUID], bool]) -> None:
         """Its certificate, if there is one that the gateway has not; else that there is none, which ends the handshake.
 
-        Of a name in capitals there is none: a gateway would keep it once more for each spelling.
+        Of a name in capitals there is none: a gateway would keep it once more for each spelling. Nor is there one of a tenant that is not
+        there: whoever connects to a gateway says which names it asks for, and a private key goes nowhere for that.
 
+        :param serves: whether a tenant may be called at the gateway.
         :raises gateway.ads.Refused: the gateway does not take it. :raises TimeoutError: it says nothing.
         """
         tenant_id = self.hosts.get(name)
-        found = await self.database.ask(register.door, name, tenant_id) if tenant_id is not None else None
-        if found is None:
+        found = await self.database.ask(register.door, name, tenant_id) if tenant_id is not None and serves(tenant_id) else None
+        if found is None or tenant_id is None or not serves(tenant_id):
             await stream.send(SECRET, removed=[name])
         elif not stream.has(found):
             await stream.send(SECRET, [found])

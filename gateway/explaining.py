@@ -107,6 +107,8 @@ class Explanation:
 
     refusal: Refusal
     rule: str
+    # "" where the reader may not know that there is such an API.
+    operation: str
     fact: str
     event: Event | None
     since: Event | None
@@ -206,6 +208,7 @@ def explain(refusal: Refusal, *, user: User, permissions: Set[str]) -> Explanati
     return Explanation(
         refusal=refusal,
         rule=_(rule) if rule else "",
+        operation=refusal.operation if case.api is not None else "",
         fact=fact.says,
         event=fact.event,
         since=since,

@@ -18,7 +18,7 @@ from gateway.views import NOTICE
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
 from tenants.events import CHANNEL
-from tenants.models import SLUG, Event, PlatformEvent, Tenant, User
+from tenants.models import SLUG, Event, HostName, PlatformEvent, Tenant, User
 from tenants.scope import current_tenant_id
 
 MAX_NAME, MAX_DESCRIPTION, MAX_URL = 40, 300, 300
@@ -278,4 +278,7 @@ def _url(text: str) -> str:
         raise Invalid({"url": [_(refused.sentence) % refused.named]}) from None
     if urlsplit(found).scheme != "https" and urlsplit(settings.GATEWAY_URL).scheme == "https":
         raise Invalid({"url": [_("Write an address that begins with https://: tokens go there.")]})
+    if HostName.objects.filter(name=urlsplit(found).hostname).exists():
+        # Its routes would have the name twice, which no gateway takes.
+        raise Invalid({"url": [_("This domain is another tenant's.")]})
     return found

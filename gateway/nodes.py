@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from gateway.models import GatewayNode, JoinToken, Loaded, NodeCredential
+from gateway.models import GatewayNode, GroupedNode, JoinToken, Loaded, NodeCredential
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
 from tenants.events import CHANNEL
@@ -285,6 +285,8 @@ def forget(node: GatewayNode, *, by: User | None) -> None:
     _end_credentials(found, at=now)
     JoinToken.objects.filter(name=found.name, used_at=None, revoked_at=None).update(revoked_at=now)
     Loaded.objects.filter(node=found).delete()
+    # Else nobody could move it out of its groups any more, and another of its name would be in them.
+    GroupedNode.objects.filter(node=found).delete()
     GatewayNode.objects.filter(pk=found.pk).update(
         forgotten_at=now, revoked_at=found.revoked_at or now, connected=False, stream=None, draining_at=None, drained_at=None
     )

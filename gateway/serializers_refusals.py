@@ -37,7 +37,7 @@ class ExplanationOut(serializers.Serializer[Explanation]):
     status = serializers.IntegerField(source="refusal.status")
     method = serializers.CharField(source="refusal.method")
     path = serializers.CharField(source="refusal.path")
-    operation = serializers.CharField(source="refusal.operation")
+    operation = serializers.CharField()
     gateway = serializers.CharField(source="refusal.gateway")
     details = serializers.CharField(source="refusal.details")
     application = WhoseOut(source="refusal.application", allow_null=True)

@@ -196,7 +196,11 @@ def _parts_of(tenant: state.Tenant) -> dict[str, Side]:
         "revoked": dict.fromkeys((*access.revoked_credentials, *access.revoked_tokens)),
         "signing_keys": {key["kid"]: dict(key) for key in (*access.jwks, *access.api_key_jwks)},
         "routes": {(each.api, each.segment): each for each in versions},
-        "tenant": {"state": (tenant.slug, tenant.suspended)},
+        "tenant": {
+            "state": (tenant.slug, tenant.suspended),
+            "ceiling": tenant.max_calls,
+            **{("host", each.name): each for each in tenant.own_hosts},
+        },
     }
 
 

@@ -64,6 +64,9 @@ def told(lines: Iterable[Line], dimension: Dimension, by: Names) -> list[Told]:
 
 def _told(key: Mapping[str, Any], figures: Figures, by: Names) -> Told:
     slug, name = by.apis.get(key.get("api"), ("", ""))  # type: ignore[arg-type]
+    if key.get("api") is not None and not slug:
+        # Of an API that its reader does not see not even what it has is named.
+        key = {**key, "version": "", "operation": "", "plan": ""}
     return Told(
         figures,
         application=key.get("application"),

@@ -188,7 +188,9 @@ class Session:
             # Control takes it that Envoy has just started, and that it holds no tenant.
             await self.snapshot.keep_tenants(())
         elif url == ROUTES:
-            await self.snapshot.keep_tenants(self.subscribed[url].keys())
+            # The gateway's own and those of tenants' hosts, by their names; other secrets are told by their tenant's slug.
+            certificates = [name for name in self.subscribed.get(SECRET, {}) if "/" not in name]
+            await self.snapshot.keep_tenants(self.subscribed[url].keys(), certificates)
         self._opened.add(url)
         await call.write(self.first_request(url))
 

@@ -243,10 +243,14 @@ class Snapshot:
         """Envoy no longer has these."""
         await self._drop([(url, name) for name in names if name in self.entries.get(url, {})])
 
-    async def keep_tenants(self, slugs: Collection[str]) -> None:
+    async def keep_tenants(self, slugs: Collection[str], certificates: Collection[str] = ()) -> None:
         """Control is about to hear that Envoy has these tenants, and that it need not wait for the others any more: so what is there of
-        those is not served again, for it may give what has been taken since."""
-        await self._drop([(url, name) for url in sorted(OF_A_TENANT) for name in self.entries.get(url, {}) if tenant_of(name) not in slugs])
+        those is not served again, for it may give what has been taken since.
+
+        :param certificates: those that Envoy has, which are of no slug: control hears of them one by one, and takes back what is gone.
+        """
+        kept = {*slugs, *certificates}
+        await self._drop([(url, name) for url in sorted(OF_A_TENANT) for name in self.entries.get(url, {}) if tenant_of(name) not in kept])
 
     async def _drop(self, dropped: Sequence[tuple[str, str]]) -> None:
         if not dropped:

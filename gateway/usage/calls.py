@@ -1,14 +1,17 @@
 """What an access-log entry says of a call. An entry is read once: whatever is counted goes by what was read of it then."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from envoy.data.accesslog.v3 import accesslog_pb2
 from google.protobuf import wrappers_pb2
 
 from apis.actions import operation_uses, version_days
 from apis.actions.version_days import Outcome
+from gateway.envoy.doors import is_host
 from gateway.envoy.names import (
     BLOCKED_PREFIX,
     BROWN_OUT_PREFIX,
@@ -27,6 +30,7 @@ from gateway.envoy.names import (
     canary_path,
 )
 from gateway.envoy.rbac import decided
+from tenants.models import HostName, Tenant
 
 # What Envoy says of an answer that the upstream gave, whatever that bears; and of an answer of the route's own.
 VIA_UPSTREAM = "via_upstream"
@@ -43,7 +47,9 @@ _Text = wrappers_pb2.StringValue
 
 
 class Call(NamedTuple):
-    """:param verified: whether it brought an access token or API key that the gateway verified.
+    """:param slug: the tenant's, or a host of its own where nothing more is known.
+
+    :param verified: whether it brought an access token or API key that the gateway verified.
 
     :param path: as it was called, without the query, which may hold secrets. :param code: of what the gateway refused, "" if nothing.
     :param credential: the token's cid or the API key's id. :param grant: the verdict's name: the subscription, where it let the call pass.
@@ -75,13 +81,16 @@ def read(entry: accesslog_pb2.HTTPAccessLogEntry) -> Call:
     metadata, route, details = common.metadata.filter_metadata, common.route_name, response.response_code_details
     # The path that the chain remembered when it had verified the call; the entry's own is the upstream's once the router ran.
     state = common.filter_state_objects
-    kept, door = state.get(CALLED), state.get(DOOR)
+    kept, door, slug = state.get(CALLED), state.get(DOOR), ""
     called = _Text.FromString(kept.value).value if kept is not None else ""
     path = (called or entry.request.path).partition("?")[0][:500]
     if door is not None:
-        slug, _, host = _Text.FromString(door.value).value.partition(" ")
+        of, _, host = _Text.FromString(door.value).value.partition(" ")
         # At a host of the tenant's own the path has no slug.
-        path = f"/{slug}{path}"[:500] if host not in {"", "-"} else path
+        path = f"/{of}{path}"[:500] if host not in {"", "-"} else path
+    elif own := _own_host(common.tls_properties.tls_sni_hostname):
+        # Refused before the chain said whose it is. The path has no slug there, so its first part must not be taken for one.
+        slug, path = own, f"/{own}{path}"[:500]
     parts = path.split("/", 4)
     client_id = credential = grant = plan = ""
     verified = metadata.get(JWT) if called and len(parts) > 1 else None
@@ -102,7 +111,7 @@ def read(entry: accesslog_pb2.HTTPAccessLogEntry) -> Call:
     code = "" if details == VIA_UPSTREAM else response.response_headers.get(REFUSAL_HEADER, "")[:40]
     duration = common.duration
     return Call(
-        parts[1][:40] if len(parts) > 1 else "",
+        slug or (parts[1][:40] if len(parts) > 1 else ""),
         # Both or none.
         parts[2][:40] if len(parts) > 3 else "",
         parts[3][:20] if len(parts) > 3 else "",
@@ -121,6 +130,21 @@ def read(entry: accesslog_pb2.HTTPAccessLogEntry) -> Call:
         common.downstream_wire_bytes_received,
         common.downstream_wire_bytes_sent,
     )
+
+
+@lru_cache(maxsize=1_000)
+def _own_host(name: str) -> str:
+    """Of the name that a handshake asked for: "" where it led to the door of every tenant. No slug has a dot."""
+    return name if is_host(name) and name not in settings.GATEWAY_HOSTS else ""
+
+
+def tenants_of(slugs: Iterable[str]) -> dict[str, UUID]:
+    """By what calls say, a slug or a tenant's own host; without those that are nobody's."""
+    wanted = list(slugs)
+    found = dict(Tenant.objects.filter(slug__in=wanted).values_list("slug", "pk"))
+    if hosts := [each for each in wanted if "." in each]:
+        found |= dict(HostName.objects.filter(name__in=hosts).values_list("name", "tenant_id"))
+    return found
 
 
 def _was_sent_on(entry: accesslog_pb2.HTTPAccessLogEntry, route: str, details: str) -> bool:

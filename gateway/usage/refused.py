@@ -19,9 +19,8 @@ from google.protobuf import struct_pb2
 from gateway.database import AWAY, first_line
 from gateway.envoy.names import CLAIMS, JWT
 from gateway.models import KEPT, Refusal
-from gateway.usage.calls import Call, operation_name
+from gateway.usage.calls import Call, operation_name, tenants_of
 from keys.models import Application
-from tenants.models import Tenant
 from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ def store(refusals: Sequence[Refused]) -> list[Refused]:
     for refusal in refusals:
         waiting[refusal.slug].append(refusal)
     try:
-        tenants = dict(Tenant.objects.filter(slug__in=waiting).values_list("slug", "pk"))
+        tenants = tenants_of(waiting)
         for slug in sorted(waiting.keys() - tenants.keys()):
             del waiting[slug]
         for slug, tenant_id in sorted(tenants.items()):

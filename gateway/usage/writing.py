@@ -14,11 +14,10 @@ from django.utils import timezone
 from apis.models import Api, ApiVersion
 from gateway.database import AWAY, first_line
 from gateway.usage import days, rolling
-from gateway.usage.calls import uuid_of
+from gateway.usage.calls import tenants_of, uuid_of
 from gateway.usage.minutes import HISTOGRAM, Counts, Kind, Kinds
 from keys.models import Application
 from tenants import due
-from tenants.models import Tenant
 from tenants.models.base import new_id
 from tenants.scope import tenant_scope
 
@@ -44,7 +43,7 @@ def write(kinds: Kinds) -> Written:
     for kind, counts in kinds.items():
         of[kind.slug][kind] = counts
     try:
-        tenants = dict(Tenant.objects.filter(slug__in=of).values_list("slug", "pk"))
+        tenants = tenants_of(of)
         for slug in of.keys() - tenants.keys():
             # Nobody's.
             del of[slug]

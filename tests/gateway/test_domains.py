@@ -1,22 +1,28 @@
 """Ada's own domains: how a name is written, how it is proven, who has it, which certificate may be served, and how all that ends."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from gateway import domain_checks, domains, register
+from gateway import desired, domain_checks, domains, groups, register, views
+from gateway.ads import Stream
+from gateway.database import Database
 from gateway.domain_checks import DnsAway
+from gateway.doors import Doors
 from gateway.envoy.doors import is_host
+from gateway.envoy.resources import SECRET, Resource
 from gateway.models import Domain
 from gateway.tasks import warn_domains
+from gateway.views import View
 from keys.envelope import unseal
 from keys.kek import kek
 from tenants import limits
@@ -89,6 +95,42 @@ def test_what_is_porticos_own(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Invalid, match="belongs to Portico"):
             domains.host_of(name)
     assert domains.host_of("notportico.example") == "notportico.example"
+
+
+def test_what_is_a_groups(in_acme: Cast) -> None:
+    groups.create(name="eu", url="https://eu.gw.example", by=None)
+    with pytest.raises(Invalid, match="belongs to Portico"):
+        domains.add(name="eu.gw.example", by=in_acme.ada)
+    make.domain(NAME)
+    with pytest.raises(Invalid, match="another tenant's"):
+        groups.create(name="us", url=f"https://{NAME}", by=None)
+
+
+def test_a_private_key_goes_to_no_gateway_where_the_tenant_may_not_be_called(in_acme: Cast) -> None:
+    """Whoever connects to it says which name it asks control for."""
+    pair = issued(NAME)
+    domains.put_certificate(make.domain(NAME), certificate=pair.certificate, key=pair.key, by=in_acme.ada)
+    sent: list[tuple[str, list[str], list[str]]] = []
+
+    class Sends(Stream):
+        async def send(self, url: str, resources: Sequence[Resource] = (), removed: Sequence[str] = ()) -> None:
+            sent.append((url, [each.name for each in resources], list(removed)))
+
+    class Here(Database):
+        async def ask(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+            return await sync_to_async(work)(*args, **kwargs)
+
+    async def written(_response: Any) -> None:
+        raise AssertionError
+
+    found = Doors(Here(), {NAME: in_acme.acme.pk})
+    stream = Sends(written, asked=lambda *_: None)
+    for serves in (True, False):
+        async_to_sync(found.answer)(stream, NAME, lambda _tenant, serves=serves: serves)
+    assert sent == [(SECRET, [NAME], []), (SECRET, [], [NAME])]
+    eu = groups.create(name="eu", by=None)
+    assert desired._own_hosts()
+    assert desired._own_hosts(views.shown(View((eu.pk,)))) == ()
 
 
 # Added and proven

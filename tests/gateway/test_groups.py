@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from apis.models import Api
-from gateway import desired, groups, receipts, views
+from gateway import desired, groups, nodes, receipts, views
 from gateway.control import Control
 from gateway.envoy.state import Access
 from gateway.models import DEFAULT, ApiGroup, GatewayGroup, GatewayNode, GroupedNode, GroupUse, Loaded
@@ -294,3 +294,11 @@ def test_no_api_of_another_tenant_is_placed(in_acme: Cast, orders: Api) -> None:
         with pytest.raises(IntegrityError), transaction.atomic():
             connection.check_constraints()
         ApiGroup.objects.all().delete()
+
+
+def test_a_gateway_that_is_forgotten_is_in_no_group_any_more(in_acme: Cast) -> None:
+    eu = group()
+    gone = node("gone")
+    groups.place_gateway(gone, [eu], by=None)
+    nodes.forget(gone, by=None)
+    groups.delete(eu, by=None)

@@ -400,3 +400,15 @@ def test_how_long_control_has_been_away(now: Moment, seconds: float) -> None:
 def test_a_clock_that_was_set_back_across_a_start_tells_no_age() -> None:
     with pytest.raises(ClockError):
         Away(Moment(1_000.0, "one", 10.0), 7.0).until(Moment(930.0, "two", 5.0))
+
+
+def test_certificates_that_envoy_has_outlive_a_new_stream(tmp_path: Path) -> None:
+    async def go() -> list[str]:
+        found = opened(tmp_path)
+        await acknowledged(
+            found, SECRET, *(resource(name, "1") for name in ("portico-gateway", "api.acme.example", "gone.example", "globex/a"))
+        )
+        await found.keep_tenants(["acme"], ["portico-gateway", "api.acme.example"])
+        return found.names(SECRET)
+
+    assert run(go()) == ["api.acme.example", "portico-gateway"]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
@@ -27,6 +28,7 @@ from keys.models import Application, CredentialUse
 from tenants.models import Tenant
 from tenants.scope import tenant_scope
 from tests import make
+from tests.conftest import Cast
 
 AWAY = [OperationalError("server closed the connection"), InterfaceError("connection already closed")]
 
@@ -60,6 +62,29 @@ def test_the_tenant_is_the_one_that_was_called_and_the_path_the_callers() -> Non
 def test_the_credential_is_the_tokens_cid_or_the_api_keys_id() -> None:
     assert caller_of(read(entry(cid="credential-1", jti="token-1"))) == ("acme", "app-1", "credential-1")
     assert caller_of(read(entry(header=KEY_HEADER, jti="key-1"))) == ("acme", "app-1", "key-1")
+
+
+def test_at_an_own_host_the_path_names_no_tenant_also_before_anything_is_verified() -> None:
+    found = entry("TOKEN_MISSING", path="/globex/v1/orders/7", called="")
+    found.common_properties.metadata.Clear()
+    found.common_properties.tls_properties.tls_sni_hostname = "api.acme.example"
+    call = read(found)
+    assert (call.slug, call.api, call.version, call.path) == ("api.acme.example", "globex", "v1", "/api.acme.example/globex/v1/orders/7")
+    found.common_properties.tls_properties.tls_sni_hostname = settings.GATEWAY_HOSTS[0]
+    assert read(found).slug == "globex"
+
+
+def test_a_refusal_at_an_own_host_is_its_tenants(in_acme: Cast) -> None:
+    make.domain("api.acme.example")
+    found = entry("TOKEN_MISSING", path="/globex/v1/orders/7", called="")
+    found.common_properties.metadata.Clear()
+    found.common_properties.tls_properties.tls_sni_hostname = "api.acme.example"
+    refused = read_entry(found, "gateway-1")
+    assert refused is not None
+    assert store([refused]) == []
+    assert [each.path for each in Refusal.objects.all()] == ["/api.acme.example/globex/v1/orders/7"]
+    with tenant_scope(in_acme.globex.pk):
+        assert not Refusal.objects.exists()
 
 
 def test_a_query_is_never_kept() -> None:

@@ -145,6 +145,11 @@ def test_a_name_that_its_reader_does_not_see_is_not_told(in_acme: Cast, rest: Re
     body = carl.get(f"{address}/", {"by": "api"}).json()
     assert [(each["api"], each["figures"]["calls"]) for each in body["lines"]] == [("", 500), ("orders", 100)]
     assert carl.get(f"{address}/", {"api": "secret-plans"}).status_code == 422
+    make.usage(500, api=hidden.pk, application=checkout.pk, version="v9", operation="buyGlobex")
+    for by in ("version", "operation", "plan"):
+        said = carl.get(f"{address}/", {"by": by}).content
+        assert b"buyGlobex" not in said
+        assert b"v9" not in said
 
 
 def test_as_many_queries_for_much(in_acme: Cast, rest: Rest, checkout: Application) -> None:

@@ -100,6 +100,15 @@ def test_what_is_nobodys_is_for_who_knows_its_id(cast: Cast, suspended: Subscrip
     assert signed_in(cast.eve).get(f"/t/acme/refused/{NOBODYS}/").status_code == 404
 
 
+def test_an_operation_of_a_hidden_api_is_not_named(cast: Cast, suspended: Subscription, rest: Rest) -> None:
+    with tenant_scope(cast.acme.pk):
+        make.api("secret-plans", published=False)
+        Refusal.objects.filter(request_id=NOBODYS).update(path="/acme/secret-plans/v1/x", operation="buyGlobex")
+    assert "buyGlobex" not in signed_in(cast.carl).get(f"/t/acme/refused/{NOBODYS}/").content.decode()
+    assert rest(cast.carl).get(f"{base(cast.acme)}/refusals/{NOBODYS}/").json()["operation"] == ""
+    assert "buyGlobex" in signed_in(cast.ada).get(f"/t/acme/refused/{NOBODYS}/").content.decode()
+
+
 def test_a_call_that_no_gateway_has_told_of_yet_is_looked_for_a_while(cast: Cast) -> None:
     client = signed_in(cast.carl)
     tried = 0
