@@ -129,7 +129,11 @@ class _Case:
     def api(self) -> Api | None:
         """None where the reader may not know that there is one."""
         mine = Subscription.objects.filter(application=self.refusal.application_id).values("api")
-        known = Api.objects.open_to(self.user, self.permissions) | Api.objects.filter(pk__in=mine)
+        open_ones = Api.objects.open_to(self.user, self.permissions)
+        if "apis.see_all" not in self.permissions:
+            # What was never published is its publishers' alone; what is retired was known.
+            open_ones = open_ones.filter(pk__in=ApiVersion.objects.exclude(status=ApiVersion.Status.CREATED).values("api"))
+        known = open_ones | Api.objects.filter(pk__in=mine)
         return known.filter(slug=self._segment(2)).first()
 
     @cached_property
