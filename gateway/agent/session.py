@@ -240,6 +240,7 @@ class Session:
                     self._spawn(self._give_tenant(slug))
         elif url == SECRET:
             self._spawn(self._give(url, names))
+            self._refuse_hosts(names)
         elif url in {LISTENER, SCOPE}:
             self._spawn(self._give(url, self.snapshot.names(url)))
         elif url == CLUSTER and first:
@@ -262,6 +263,16 @@ class Session:
         resources = await self.snapshot.read(url, [name for name in names if name not in self.known[url] and name not in flying])
         if resources:
             await self._give_these(url, resources)
+
+    def _refuse_hosts(self, names: Iterable[str]) -> None:
+        """As control does: a handshake that names a host whose certificate is not here ends. Else Envoy would wait, and ask control for
+        whatever anybody named meanwhile, all at once. Tenants' other secrets have a slash, the gateway's own certificate has no dot."""
+        flying = {name for each in self._flights.values() if each.url == SECRET for name in each.versions}
+        here = {*self.snapshot.names(SECRET), *self.known[SECRET], *flying}
+        unknown = [name for name in names if "." in name and "/" not in name and name not in here]
+        if unknown:
+            response = Response(type_url=SECRET, removed_resources=unknown)
+            self._spawn(self._send(response, Flight(None, "", SECRET, {}, tuple(unknown))))
 
     async def _give_these(self, url: str, resources: Sequence[discovery_pb2.Resource]) -> "asyncio.Future[bool]":
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

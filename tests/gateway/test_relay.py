@@ -14,7 +14,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from gateway import snapshots
 from gateway.agent import relay
-from gateway.agent.kinds import CLUSTER, LISTENER, MAX_MESSAGE, ROUTES, SCOPE
+from gateway.agent.kinds import CLUSTER, LISTENER, MAX_MESSAGE, ROUTES, SCOPE, SECRET
 from gateway.agent.relay import Agent, Place
 from gateway.agent.session import Request, Response
 
@@ -266,6 +266,40 @@ def test_an_envoy_that_starts_without_control_gets_clusters_first(tmp_path: Path
             assert (snapshots.told(await found.control.hears(CLUSTER)) or said).served is None
 
     asyncio.run(fill())
+    asyncio.run(main())
+
+
+def test_hosts_that_a_handshake_names_while_control_is_away_are_refused_and_not_gathered(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with world(tmp_path, control=False) as found, found.envoy() as envoy:
+            await asyncio.sleep(relay.GRACE_SECONDS)
+            await envoy.asks(SECRET, "nobody.example", "acme/a", "portico-gateway")
+            told = await envoy.hears(SECRET)
+            assert list(told.removed_resources) == ["nobody.example"]
+            await envoy.answers(told)
+            await envoy.call.write(Request(type_url=SECRET, resource_names_unsubscribe=["nobody.example"]))
+            await found.control.start()
+            assert sorted((await found.control.hears(SECRET)).resource_names_subscribe) == ["acme/a", "portico-gateway"]
+
+    asyncio.run(main())
+
+
+def test_certificates_that_envoy_has_are_kept_when_control_is_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with world(tmp_path) as found, found.envoy() as envoy:
+            await found.control.hears(SCOPE)
+            await give(found, envoy, LISTENER, "gateway-tls", "1")
+            await envoy.asks(SECRET, "portico-gateway", "api.acme.example")
+            await found.control.hears(SECRET)
+            for name in ("portico-gateway", "api.acme.example"):
+                await give(found, envoy, SECRET, name, "1")
+            await envoy.asks(ROUTES, "acme")
+            await found.control.hears(ROUTES)
+            await found.control.stop()
+            await found.control.start()
+            await found.control.hears(ROUTES)
+            assert found.agent.snapshot.names(SECRET) == ["api.acme.example", "portico-gateway"]
+
     asyncio.run(main())
 
 
