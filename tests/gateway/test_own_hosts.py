@@ -15,10 +15,11 @@ from cryptography import x509
 from django.conf import settings
 
 from gateway import domains
-from gateway.models import Domain
+from gateway.models import Domain, Refusal
 from keys import tokens
 from tenants.models import Tenant
 from tenants.people import tenants
+from tenants.scope import tenant_scope
 from tests import live, make
 from tests.http2 import talk
 from tests.live import DEADLINE, HOST, Answer, Gateway, Shop, Upstream, eventually
@@ -333,3 +334,16 @@ def test_no_handshake_reaches_another_secret(gateway: Gateway, shop: Shop) -> No
                 assert connection.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(Path(settings.GATEWAY_CERT_FILE).read_text())
         except (ssl.SSLError, ConnectionError, ValueError):
             continue
+
+
+def test_what_is_refused_there_before_anybody_is_known_is_told_the_tenant(gateway: Gateway, shop: Shop) -> None:
+    """The path's first part may be another tenant's slug, and is none there."""
+    host = name()
+    opened(shop, host)
+    settles(401, "TOKEN_MISSING", host, "/orders/v1/orders/1")
+
+    def told() -> bool:
+        with tenant_scope(shop.pk):
+            return Refusal.objects.filter(application=None, code="TOKEN_MISSING", path=f"/{host}/orders/v1/orders/1").exists()
+
+    eventually(told)
