@@ -35,7 +35,7 @@ class Canary:
     async def __call__(self, address: str, slug: str) -> Answered | None:
         try:
             found = await self._client.get(f"{address}{canary_path(slug)}")
-        except httpx.HTTPError:
+        except (httpx.HTTPError, httpx.InvalidURL):
             measures.CANARIES.labels("unreachable").inc()
             return None
         answered = Answered(found.status_code, found.headers.get(CONFIGURATION_HEADER, ""))

@@ -1,6 +1,7 @@
 """What control knows of tenants' own host names: whose each is, and which certificate a gateway is given when a handshake names it."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -9,6 +10,9 @@ from gateway.ads import Stream
 from gateway.database import Database
 from gateway.envoy.doors import is_host
 from gateway.envoy.resources import SECRET
+from keys.envelope import Unavailable, Unreadable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -31,15 +35,24 @@ class Doors:
             if is_host(name) and (tenant_id is None or self.hosts.get(name) in {None, tenant_id}):
                 yield name
 
-    async def answer(self, stream: Stream, name: str) -> None:
+    async def answer(self, stream: Stream, name: str, *, serves: Callable[[UUID], bool]) -> None:
         """Its certificate, if there is one that the gateway has not; else that there is none, which ends the handshake.
 
         Of a name in capitals there is none: a gateway would keep it once more for each spelling.
 
+        :param serves: whether a tenant may be called at this gateway; where it may not be, its keys are no matter of it.
         :raises gateway.ads.Refused: the gateway does not take it. :raises TimeoutError: it says nothing.
         """
         tenant_id = self.hosts.get(name)
-        found = await self.database.ask(register.door, name, tenant_id) if tenant_id is not None else None
+        there = tenant_id is not None and serves(tenant_id)
+        try:
+            found = await self.database.ask(register.door, name, tenant_id) if there and tenant_id is not None else None
+        except (Unreadable, Unavailable) as error:
+            log.warning("The key of the domain %s can't be read: %s", name, error)
+            if name in stream.known.get(SECRET, {}):
+                # It goes on with what it has.
+                return
+            found = None
         if found is None:
             await stream.send(SECRET, removed=[name])
         elif not stream.has(found):

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from google.protobuf.struct_pb2 import Struct
 
+from gateway import nodes
 from gateway.ads import Request
 from gateway.models import GatewayNode
 from gateway.register import NodeId
@@ -47,6 +48,9 @@ def _seconds(said: Struct, name: str) -> float | None:
 @transaction.atomic
 def note(node: NodeId, said: Told | None) -> None:
     """The gateway's row says it from now on; what is news is an event of the platform, told once."""
+    if said is not None:
+        # Before the row, as everywhere: it is needed for what is news.
+        nodes.lock()
     row = GatewayNode.objects.select_for_update().get(pk=node.pk)
     problem_before = row.snapshot_problem
     if said is None:

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from gateway import domain_checks, domains, register
+from gateway import desired, domain_checks, domains, register
 from gateway.domain_checks import DnsAway
 from gateway.envoy.doors import is_host
 from gateway.models import Domain
@@ -190,6 +190,14 @@ def test_a_certificate_is_kept_with_its_key_sealed(in_acme: Cast) -> None:
     assert pair.key.encode() in door.body.value
     # Another tenant's scope has no such door, and one that is not proven has none at all.
     assert register.door(NAME, in_acme.globex.pk) is None
+
+
+def test_a_key_that_cannot_be_read_holds_up_no_revocation(in_acme: Cast) -> None:
+    domain, pair = make.domain(NAME), issued(NAME)
+    domains.put_certificate(domain, certificate=pair.certificate, key=pair.key, by=in_acme.ada)
+    Domain.objects.update(sealed_key="v1.lost.AAAA.AAAA")
+    (found,) = desired._own_hosts()
+    assert (found.name, found.certificate, found.key) == (NAME, "", b""), "gateways go on with the certificate that they have"
 
 
 SERVER, CLIENT = (x509.ExtendedKeyUsage([use]) for use in (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH))
