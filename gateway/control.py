@@ -167,9 +167,13 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         try:
             async with await psycopg.AsyncConnection.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                await self._catch_up()
-                async for notice in connection.notifies():
-                    await self._heard(notice.payload)
+                # Beside it: with thousands of tenants it takes seconds, in which a revocation has to be heard.
+                catching_up = self._spawn(self._catch_up(), self._tasks)
+                try:
+                    async for notice in connection.notifies():
+                        await self._heard(notice.payload)
+                finally:
+                    catching_up.cancel()
         except psycopg.OperationalError as error:
             log.warning("Not hearing decisions (%s); trying again.", str(error).strip().splitlines()[0])
 
