@@ -142,7 +142,8 @@ def test_every_direct_import_is_a_direct_dependency() -> None:
     optional = [*extras["embedded"], *extras["aws"], *extras["pkcs11"], *extras["otel"]]
     # xds-protos brings xds as well, and boto3's errors are botocore's.
     serving = sys.stdlib_module_names | ours | {"xds", "udpa", "botocore"} | _import_names([*project["dependencies"], *optional])
-    testing = serving | {"tests", "bench"} | _import_names([*extras["bench"], *extras["dev"]])
+    # And h2 brings hpack and hyperframe.
+    testing = serving | {"tests", "bench", "hpack", "hyperframe"} | _import_names([*extras["bench"], *extras["dev"]])
     for folder in (*ours, "tests", "bench"):
         for source in (ROOT / folder).rglob("*.py"):
             for name in re.findall(r"^\s*(?:from|import) ([a-z_]\w*)", source.read_text(), re.MULTILINE):
