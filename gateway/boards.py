@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 # What only adds, and what a developer can cause, waits this long for more of its kind: each push refills rate-limit buckets.
 GATHER_SECONDS = 1.0
+# So many of those that only add are read at once, so that what takes access away finds a thread that is free: where gateways come and go,
+# limits are divided anew for every tenant there is.
+AT_LEISURE = 2
 # So much drift of a tenant is remembered for gateways that are slow to acknowledge what puts it right.
 DRIFTS = 20
 # What only time changes is looked for so often: no row is another then, and no event may have come.
@@ -41,6 +44,8 @@ class Board:
     # Of what `newest` is about: when that was heard of, by the clock of this process.
     heard_at: float = 0.0
     watchers: set[asyncio.Event] = field(default_factory=set)
+    # One for all boards of a process.
+    leisure: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_LEISURE))
     # What was found apart from events, each with its number, and the last number. In `newest` it is put right.
     drifts: deque[tuple[int, Found]] = field(default_factory=lambda: deque(maxlen=DRIFTS))
     drifted: int = 0
@@ -49,6 +54,10 @@ class Board:
     _looked: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _later: asyncio.TimerHandle | None = None
+    # Whether its turn among those that only add is still to come.
+    _waits: bool = False
+    _turns: set[asyncio.Task[None]] = field(default_factory=set)
+    _read: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
     _noticed_at: float = 0.0
 
@@ -58,8 +67,8 @@ class Board:
             self.newest = None
         elif not soon:
             self._now()
-        elif self._later is None and not self._changed.is_set():
-            self._later = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._now)
+        elif self._later is None and not self._waits and not self._changed.is_set():
+            self._later = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._queue)
 
     def watch(self, watcher: asyncio.Event) -> None:
         """Somebody needs the tenant from now on, and needs to see what has happened up to now."""
@@ -121,13 +130,32 @@ class Board:
             watcher.set()
 
     def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        self._stop_waiting()
+        for task in (*self._turns, *([self._task] if self._task is not None else [])):
+            task.cancel()
 
-    def _now(self) -> None:
+    def _stop_waiting(self) -> None:
+        self._waits = False
         if self._later is not None:
             self._later.cancel()
             self._later = None
+
+    def _queue(self) -> None:
+        self._later, self._waits = None, True
+        turn = asyncio.create_task(self._take_turn())
+        self._turns.add(turn)
+        turn.add_done_callback(self._turns.discard)
+
+    async def _take_turn(self) -> None:
+        async with self.leisure:
+            # Unless it was read for something else meanwhile.
+            if self._waits:
+                self._now()
+                await self._read.wait()
+
+    def _now(self) -> None:
+        self._stop_waiting()
+        self._read.clear()
         if not self._changed.is_set():
             self._noticed_at = time.monotonic()
         self._changed.set()
@@ -142,9 +170,11 @@ class Board:
                 newest = await self.database.ask(register.newest, self.tenant_id, view=self.view)
             except Exception as error:  # noqa: BLE001  (whatever it was, the next revocation must find a reader)
                 log.warning("Reading %s failed (%s); trying again.", self.slug, first_line(error))
+                self._read.set()
                 self._changed.set()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self.heard_at = noticed_at
             measures.COMPILED.observe(time.monotonic() - began)
+            self._read.set()
             self._publish(newest)

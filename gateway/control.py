@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 
 from gateway import desired, measures, register, snapshots, tls, views
 from gateway.ads import MAX_MESSAGE, Refused, Request, Stream, node_facts
-from gateway.boards import Board
+from gateway.boards import AT_LEISURE, Board
 from gateway.callers import authorization
 from gateway.canary import Canary, Probe
 from gateway.clocks import Clocks
@@ -68,6 +68,8 @@ class Node:
     entrance: Entrance
     keepers: dict[str, Keeper] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    # Looks at the certificates that it has of tenants' hosts.
+    looking: asyncio.Task[Any] | None = None
     # Tenants that were behind at the last heartbeat, and those that the database knows of.
     lagging: set[UUID] = field(default_factory=set)
     noted: set[UUID] = field(default_factory=set)
@@ -87,6 +89,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.groups = Groups()
         self.slugs: dict[UUID, str] = {}
         self.database = Database()
+        # Its own: that this process and its gateways live must not wait for what is read for thousands of tenants.
+        self._pulse = Database(threads=1)
+        self._leisure = asyncio.Semaphore(AT_LEISURE)
         self._listener = compile_listener(
             port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL, per_address=_per_address()
         )
@@ -95,7 +100,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self.doors = Doors(self.database)
         self._probe = probe or Canary()
         self._clocks = Clocks()
-        self._grouping = asyncio.Lock()
+        self._grouping, self._opening = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -141,6 +146,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         except DatabaseError:
             log.info("PostgreSQL is away, so it learns of the stop by silence.")
         self.database.close()
+        self._pulse.close()
 
     def _spawn(self, work: Any, tasks: set[asyncio.Task[Any]]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
@@ -161,9 +167,13 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         try:
             async with await psycopg.AsyncConnection.connect(settings.DATABASE_DIRECT_URL, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                await self._catch_up()
-                async for notice in connection.notifies():
-                    await self._heard(notice.payload)
+                # Beside it: with thousands of tenants it takes seconds, in which a revocation has to be heard.
+                catching_up = self._spawn(self._catch_up(), self._tasks)
+                try:
+                    async for notice in connection.notifies():
+                        await self._heard(notice.payload)
+                finally:
+                    catching_up.cancel()
         except psycopg.OperationalError as error:
             log.warning("Not hearing decisions (%s); trying again.", str(error).strip().splitlines()[0])
 
@@ -205,7 +215,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         known = set(self.boards)
         found = await self.database.ask(register.tenants)
         self._add_tenants(found)
-        self._forget_tenants(known - found.keys())
+        # Another look may have found the same meanwhile.
+        self._forget_tenants((known - found.keys()) & self.boards.keys())
         await self._regroup()
         await self._refresh_doors()
 
@@ -228,14 +239,13 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                         keeper.turn_to(self._board(slug, view))
             self._offer_scopes(node)
             # Tenants may have come, or have nothing there any more: then their private keys go as well.
-            for name in self.doors.to_look_at(node.stream, None):
-                self._answer_door(node, name)
+            self._look_at_doors(node)
         self._forget_views()
 
     def _board(self, slug: str, view: View) -> Board:
         boards = self.boards[slug]
         if view not in boards:
-            boards[view] = Board(self.tenants[slug], slug, self.database, view)
+            boards[view] = Board(self.tenants[slug], slug, self.database, view, leisure=self._leisure)
         return boards[view]
 
     def _forget_views(self) -> None:
@@ -278,21 +288,30 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
 
         :param tenant_id: whose alone have changed; None for whoever's.
         """
-        for host in await self.doors.read(tenant_id):
-            self._scopes.pop(host, None)
-        self._scopes |= {host: compile_scope(self.slugs[of], host=host) for host, of in self.doors.hosts.items() if of in self.slugs}
+        async with self._opening:
+            gone = [host for host in await self.doors.read(tenant_id) if self._scopes.pop(host, None) is not None]
+        new = {host: of for host, of in self.doors.hosts.items() if of in self.slugs and host not in self._scopes}
+        self._scopes |= {host: compile_scope(self.slugs[of], host=host) for host, of in new.items()}
         for node in list(self.nodes.values()):
-            self._offer_scopes(node)
-            for name in self.doors.to_look_at(node.stream, tenant_id):
-                self._answer_door(node, name)
+            # Every decision of a tenant comes by here, and all scopes of all tenants are many.
+            if gone or new or tenant_id is None:
+                self._offer_scopes(node)
+            self._look_at_doors(node, tenant_id)
 
-    def _answer_door(self, node: Node, name: str) -> None:
-        """As the gateway sees tenants when the answer is known: it may be moved meanwhile."""
+    def _look_at_doors(self, node: Node, tenant_id: UUID | None = None) -> None:
+        """One after the other: the threads that ask PostgreSQL are there for revocations first."""
+        if node.looking is not None and not node.looking.done() and tenant_id is None:
+            return
+        if names := list(self.doors.to_look_at(node.stream, tenant_id)):
+            looking = self._spawn(self._answer_doors(node, names), node.tasks)
+            node.looking = looking if tenant_id is None else node.looking
 
-        def serves(tenant_id: UUID) -> bool:
-            return self.groups.serves(node.view, tenant_id)
-
-        self._spawn(self._talk(node, self.doors.answer(node.stream, name, serves)), node.tasks)
+    async def _answer_doors(self, node: Node, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                await self._talk(node, self.doors.answer(node.stream, name, serves=lambda of: self.groups.serves(node.view, of)))
+            except AWAY:
+                log.info("PostgreSQL is away, so the certificate of %s is looked up later.", name)
 
     def _offer_scopes(self, node: Node) -> None:
         """What it misses, and away with what it should not have: then it lets go of the routes, too."""
@@ -320,11 +339,11 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         """Say that this process and its gateways live. One that has joined elsewhere since, or whose credential has ended, is let go here;
         one that drains, or does so no more, is told."""
         streams = {node.id: node.node.pk for node in self.nodes.values()}
-        kept = await self.database.ask(register.heartbeat, self.id, streams)
+        kept = await self._pulse.ask(register.heartbeat, self.id, streams)
         for stream_id in streams.keys() - kept:
             if stream_id in self.nodes:
                 self._let_go(self.nodes[stream_id])
-        for stream_id, closes_in in (await self.database.ask(register.draining, kept)).items():
+        for stream_id, closes_in in (await self._pulse.ask(register.draining, kept)).items():
             if stream_id in self.nodes:
                 self.nodes[stream_id].entrance.set(closes_in)
         await self.divide()
@@ -334,7 +353,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         push fills the buckets.
         """
         for view in {node.view for node in self.nodes.values()}:
-            gateways = await self.database.ask(desired.gateways_connected, view)
+            gateways = await self._pulse.ask(desired.gateways_connected, view)
             for boards in self.boards.values():
                 board = boards.get(view)
                 if board is not None and board.newest is not None and board.newest.desired.tenant.gateways != gateways:
@@ -453,7 +472,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                 if name == DEFAULT_CERTIFICATE and self._certificate is not None:
                     self._send(node, SECRET, [self._certificate])
                 if is_host(name.lower()):
-                    self._answer_door(node, name)
+                    self._spawn(self._answer_doors(node, [name]), node.tasks)
                 keeper = node.keepers.get(name.partition("/")[0])
                 if keeper is not None:
                     self._spawn(self._talk(node, keeper.delivery.answer_secret(name)), node.tasks)
@@ -467,8 +486,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         if url == LISTENER:
             node.entrance.listeners = self._listeners
         wanted = {LISTENER: node.entrance.wanted, SCOPE: list(self._scopes_of(node).values())}.get(url, [])
-        names = {each.name for each in wanted}
-        gone = [name for name in node.stream.known[url] if name not in names] if url == SCOPE else []
+        # Of listeners those that there are at all: when one that drains loses them is its entrance's business.
+        names = {each.name for each in (self._listeners if url == LISTENER else wanted)}
+        gone = [name for name in node.stream.known[url] if name not in names] if url in {SCOPE, LISTENER} else []
         # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.
         self._send(node, url, [each for each in wanted if not node.stream.has(each)], removed=gone)
 

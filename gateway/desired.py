@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,11 +22,13 @@ from gateway.envoy import state
 from gateway.models import Domain, GatewayNode, GroupedNode, Orphan
 from gateway.views import ALL, USUAL, Shown, View, shown
 from keys import tokens
-from keys.envelope import unseal
+from keys.envelope import Unavailable, Unreadable, unseal
 from keys.kek import kek
 from keys.models import Application, Credential, RevokedToken, SigningKey
 from tenants.models import EventCounter, Tenant
 from tenants.scope import tenant_scope
+
+log = logging.getLogger(__name__)
 
 # A credential that has ended is denied for as long as a token that it earned may live, with the gateway's allowances; a revoked token
 # until nobody's clock takes it any more.
@@ -74,10 +77,8 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
         there = shown(view)
         ref = live(there) if routes is None else routes
         found, many = _routes(ref, there), gateways_connected(view)
-        own = _own_hosts(there)
-        whole = _tenant(
-            tenant, access=_access(there), routes=found, retired=_retired(there), hosts=view.hosts, own_hosts=own, gateways=many
-        )
+        own, access, retired = _own_hosts(there), _access(there), _retired(there)
+        whole = _tenant(tenant, access=access, routes=found, retired=retired, hosts=view.hosts, own_hosts=own, gateways=many)
     return Desired(whole, number, ref)
 
 
@@ -122,6 +123,7 @@ def gateways_connected(view: View = USUAL) -> int:
     more, for it may come back."""
     placed = GroupedNode.objects.filter(node=OuterRef("pk"))
     there = Q(Exists(placed.filter(group__in=view.groups)))
+    # One that has drained takes no calls.
     trusted = GatewayNode.objects.filter(there | Q(~Exists(placed)) if view.serves_all else there, revoked_at=None, drained_at=None)
     found = trusted.aggregate(counted=Count("pk", filter=Q(counted_until__gt=Now())), there=Count("pk", filter=Q(connected=True)))
     # While nobody could say that they live, those that were there.
@@ -132,7 +134,16 @@ def _own_hosts(there: Shown = ALL) -> tuple[state.OwnHost, ...]:
     if there.nothing:
         # Where the tenant may not be called, its private keys are not either.
         return ()
-    return tuple(own_host(each) for each in Domain.objects.filter(verified_at__isnull=False).order_by("name"))
+    return tuple(_if_readable(each) for each in Domain.objects.filter(verified_at__isnull=False).order_by("name"))
+
+
+def _if_readable(domain: Domain) -> state.OwnHost:
+    """A key that can't be read now must not hold up what takes access away: gateways go on with the certificate that they have."""
+    try:
+        return own_host(domain)
+    except (Unreadable, Unavailable) as error:
+        log.warning("The key of the domain %s can't be read: %s", domain.name, error)
+        return state.OwnHost(domain.name, tokens.own_audience(domain.name, settings.GATEWAY_TLS_PUBLIC_PORT))
 
 
 def own_host(domain: Domain) -> state.OwnHost:

@@ -64,11 +64,16 @@ class Entrance:
         while True:
             self.changed.clear()
             working = asyncio.create_task(self._close() if self.closes_in is not None else self._open())
+            working.add_done_callback(self._ended)
             try:
                 await self.changed.wait()
             finally:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
+
+    def _ended(self, working: asyncio.Task[None]) -> None:
+        if not working.cancelled() and (error := working.exception()) is not None:
+            log.error("The entrance of gateway %s failed.", self.node.name, exc_info=error)
 
     async def _open(self) -> None:
         await self._insist(self._tell_ready)
@@ -78,14 +83,19 @@ class Entrance:
 
     async def _close(self) -> None:
         """Load balancers see it first. When the listener goes, Envoy takes no new connection, and lets those that there are end."""
+        clock = asyncio.get_running_loop().time
+        closes_at = clock() + self.left
         await self._insist(self._tell_ready)
-        await asyncio.sleep(max(0.0, self.left))
+        await asyncio.sleep(max(0.0, closes_at - clock()))
         while LISTENER not in self.stream.subscribed:
             # Connected this moment: what it has, it says with its first request for it.
             await asyncio.sleep(0.05)
         if names := list(self.stream.known.get(LISTENER, {})):
             await self._insist(lambda: self.stream.send(LISTENER, removed=names))
             await asyncio.sleep(settings.GATEWAY_DRAIN_TIME)
+        else:
+            # Taken away before this stream began: who was connected then may be so for as long.
+            await asyncio.sleep(max(0.0, closes_at + settings.GATEWAY_DRAIN_TIME - clock()))
         await self.database.insist(register.drained, self.node, stream=self.stream_id)
 
     async def _tell_ready(self) -> None:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from apis import origins
 from apis.models import Api
+from gateway import nodes
 from gateway.models import DEFAULT, DEFAULT_NAME, MOST_GROUPS, ApiGroup, GatewayGroup, GatewayNode, GroupedNode, GroupTenant, GroupUse
 from gateway.views import NOTICE
 from tenants import events
@@ -36,7 +37,7 @@ def create(*, name: str, description: str = "", url: str = "", by: User | None) 
     :raises Invalid: by field. :raises NotAllowed: there are too many.
     """
     # One after the other, so that they are counted.
-    _locked([DEFAULT])
+    nodes.lock()
     if GatewayGroup.objects.count() >= MOST_GROUPS:
         raise NotAllowed(_("%(most)s groups are the most.") % {"most": MOST_GROUPS})
     made = GatewayGroup(name=_name(name), description=_description(description), url=_url(url))
@@ -52,6 +53,7 @@ def change(group: GatewayGroup, changes: Mapping[str, Any], *, by: User | None) 
     :param changes: `tenants` by their slugs: who may use it where it is not for all.
     :raises Invalid: by field. :raises NotAllowed: what the default group stays, and tenants whose APIs are there.
     """
+    nodes.lock()
     found = _one(group.pk)
     was = {**_told(found), "tenants": _tenants(found)}
     if "name" in changes:
@@ -85,11 +87,12 @@ def delete(group: GatewayGroup, *, by: User | None) -> PlatformEvent:
     """
     :raises NotAllowed: it is the default group, or something is in it.
     """
+    nodes.lock()
     found = _one(group.pk)
     if found.is_default:
         raise NotAllowed(_("The default group stays: what nobody placed is there."))
-    if nodes := list(found.nodes.order_by("node__name").values_list("node__name", flat=True)):
-        raise NotAllowed(_("Gateways are in it: %(names)s. Move them first.") % {"names": _some(nodes)})
+    if names := list(found.nodes.order_by("node__name").values_list("node__name", flat=True)):
+        raise NotAllowed(_("Gateways are in it: %(names)s. Move them first.") % {"names": _some(names)})
     if users := _users(found):
         raise NotAllowed(_("APIs of %(tenants)s are in it. Their publishers have to move them first.") % {"tenants": _some(users)})
     told = events.record_platform("gateway_group.deleted", found, by=by)
@@ -103,6 +106,7 @@ def place_gateway(node: GatewayNode, groups: Sequence[GatewayGroup], *, by: User
 
     :raises Invalid: no group, or one that is not there any more.
     """
+    nodes.lock()
     wanted = _locked(each.pk for each in groups)
     if not wanted or len(wanted) != len({each.pk for each in groups}):
         raise Invalid({"groups": [_("Choose at least one group.") if not groups else _("One of these groups is not there any more.")]})

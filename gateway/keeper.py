@@ -75,6 +75,8 @@ class Keeper:
         """The gateway sees the tenant otherwise from now on: another board says what it should have."""
         self.board.leave(self.wake)
         self.board = board
+        # Its drifts have numbers of their own.
+        self._told = board.drifted
         board.watch(self.wake)
 
     async def _load(self) -> None:

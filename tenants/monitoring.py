@@ -54,7 +54,7 @@ def serving(address: str, ready: Ready = nothing_needed) -> Iterator[int]:
 def metrics() -> bytes:
     """In Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
     registry = REGISTRY
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)

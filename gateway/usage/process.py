@@ -118,10 +118,17 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             try:
                 await asyncio.wait_for(stopping.wait(), FLUSH_SECONDS)
             except TimeoutError:
-                await self.write()
+                await self._write_or_say()
         await server.stop(0.2)
         await self.write()
         self._threads.shutdown(wait=True)
+
+    async def _write_or_say(self) -> None:
+        """Whatever went wrong, what comes next has to be counted."""
+        try:
+            await self.write()
+        except Exception:
+            log.exception("What was counted could not be written.")
 
     async def write(self) -> None:
         """What was counted, and how fresh it is, though there was nothing: that is to be known, too."""

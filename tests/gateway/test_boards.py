@@ -5,6 +5,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
+from gateway import boards
 from gateway.boards import Board
 from gateway.canary import Answered
 from gateway.database import Database
@@ -128,6 +131,38 @@ def test_what_a_developer_causes_waits_and_what_takes_away_does_not() -> None:
         board.changed()
         await turns()
         assert len(database.reads) == 2
+
+    run(test)
+
+
+def test_what_only_adds_leaves_threads_to_what_takes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boards, "GATHER_SECONDS", 0.01)
+
+    async def test(database: Slow, board: Board) -> None:
+        leisure = asyncio.Semaphore(2)
+        many = [Board(uuid4(), f"t-{n}", database, leisure=leisure) for n in range(5)]
+        for each in many:
+            each.watch(asyncio.Event())
+        await turns()
+        for _, done in database.reads:
+            done.set_result(None)
+        await turns()
+        for each in many:
+            each.changed(soon=True)
+        await asyncio.sleep(0.1)
+        assert len(database.reads) == 5 + 2
+        # The last has not had its turn, and does not wait for it when something is taken away.
+        many[4].changed()
+        await turns()
+        assert len(database.reads) == 5 + 3
+        while any(not done.done() for _, done in database.reads):
+            for _, done in database.reads:
+                if not done.done():
+                    done.set_result(None)
+            await turns()
+        assert len(database.reads) == 5 + 5, "it was read once, for both"
+        for each in many:
+            each.close()
 
     run(test)
 

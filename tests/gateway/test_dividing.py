@@ -130,6 +130,17 @@ def test_a_gateway_counts_for_half_a_minute_after_it_was_lost() -> None:
 
 
 @pytest.mark.django_db
+def test_a_gateway_that_has_drained_has_no_share() -> None:
+    for n in (1, 2):
+        node = GatewayNode.objects.create(name=f"g-{n}")
+        register.node_joined(register.NodeId(node.pk, node.name), stream=node.pk, address="", version="1.40.0")
+    GatewayNode.objects.filter(name="g-1").update(draining_at=Now())
+    assert desired.gateways_connected() == 2, "those that are connected to it still call"
+    GatewayNode.objects.filter(name="g-1").update(drained_at=Now())
+    assert desired.gateways_connected() == 1
+
+
+@pytest.mark.django_db
 def test_while_control_was_away_nobody_left() -> None:
     ControlProcess.objects.all().delete()
     for n in (1, 2, 3):

@@ -234,6 +234,14 @@ def test_a_certificate_is_kept_with_its_key_sealed(in_acme: Cast) -> None:
     assert register.door(NAME, in_acme.globex.pk) is None
 
 
+def test_a_key_that_cannot_be_read_holds_up_no_revocation(in_acme: Cast) -> None:
+    domain, pair = make.domain(NAME), issued(NAME)
+    domains.put_certificate(domain, certificate=pair.certificate, key=pair.key, by=in_acme.ada)
+    Domain.objects.update(sealed_key="v1.lost.AAAA.AAAA")
+    (found,) = desired._own_hosts()
+    assert (found.name, found.certificate, found.key) == (NAME, "", b""), "gateways go on with the certificate that they have"
+
+
 SERVER, CLIENT = (x509.ExtendedKeyUsage([use]) for use in (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH))
 AUTHORITY = x509.BasicConstraints(ca=True, path_length=None)
 

@@ -1,14 +1,19 @@
 """Groups of gateways: Olga makes them and places gateways, Pam places her APIs, and nobody finds what is not theirs."""
 
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from apis.models import Api
-from gateway import desired, groups, nodes, receipts, views
+from gateway import desired, domains, groups, nodes, receipts, views
 from gateway.control import Control
+from gateway.database import Database
+from gateway.doors import Doors
+from gateway.envoy.resources import Resource
 from gateway.envoy.state import Access
 from gateway.models import DEFAULT, ApiGroup, GatewayGroup, GatewayNode, GroupedNode, GroupUse, Loaded
 from gateway.views import USUAL, Groups, View
@@ -18,6 +23,7 @@ from tenants.scope import tenant_scope
 from tests import make
 from tests.cast import Cast
 from tests.conftest import Rest, base
+from tests.gateway.test_domains import issued
 
 GROUPS = "/api/v1/platform/gateway-groups/"
 
@@ -233,6 +239,35 @@ def test_a_gateway_is_told_of_tenants_that_have_something_there(in_acme: Cast, o
     groups.place_api(orders, ["eu"], by=None)
     assert views.read().serves(there, acme)
     assert not views.read().serves(there, in_acme.globex.pk)
+
+
+def test_a_gateway_gets_no_certificate_of_a_tenant_that_has_nothing_there(in_acme: Cast, orders: Api) -> None:
+    eu, pair = group(), issued("api.acme.example")
+    domains.put_certificate(make.domain("api.acme.example"), certificate=pair.certificate, key=pair.key, by=in_acme.ada)
+    there = View((eu.pk,))
+    sent: list[tuple[list[str], list[str]]] = []
+
+    class Asked:
+        known: ClassVar[dict[str, dict[str, str]]] = {}
+
+        def has(self, _: Resource) -> bool:
+            return False
+
+        async def send(self, _: str, resources: Sequence[Resource] = (), removed: Sequence[str] = ()) -> None:
+            sent.append(([each.name for each in resources], list(removed)))
+
+    class Here(Database):
+        async def ask(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+            return work(*args, **kwargs)
+
+    doors = Doors(Here(), {"api.acme.example": in_acme.acme.pk})
+    known = views.read()
+    for view in (USUAL, there):
+        serves = partial(known.serves, view)
+        # No loop is needed: whatever it waits for is there.
+        with pytest.raises(StopIteration):
+            doors.answer(Asked(), "api.acme.example", serves=serves).send(None)  # type: ignore[arg-type]
+    assert sent == [(["api.acme.example"], []), ([], ["api.acme.example"])]
 
 
 # REST

@@ -102,7 +102,7 @@ def test_the_roles_of_the_database_are_made_as_the_stack_makes_them() -> None:
 
 @pytest.mark.parametrize(
     ("extra", "heading"),
-    [("", "## Dependencies"), *((extra, f"The extra `{extra}`") for extra in ("embedded", "aws", "pkcs11", "bench", "dev"))],
+    [("", "## Dependencies"), *((extra, f"The extra `{extra}`") for extra in ("embedded", "aws", "pkcs11", "otel", "bench", "dev"))],
 )
 def test_the_readme_has_a_sentence_for_each_dependency(extra: str, heading: str) -> None:
     project = tomllib.loads(page("pyproject.toml"))["project"]
@@ -121,11 +121,14 @@ IMPORTED_AS = {
     "django-oauth-toolkit": "oauth2_provider",
     "djangorestframework": "rest_framework",
     "djangorestframework-simplejwt": "rest_framework_simplejwt",
+    "dnspython": "dns",
     "grpcio": "grpc",
     "markdown-it-py": "markdown_it",
+    "opentelemetry-sdk": "opentelemetry",
     "protobuf": "google",
     "pytest-django": "pytest_django",
     "pytest-xdist": "xdist",
+    "python-json-logger": "pythonjsonlogger",
     "python-pkcs11": "pkcs11",
     "xds-protos": "envoy",
 }
@@ -136,10 +139,11 @@ def test_every_direct_import_is_a_direct_dependency() -> None:
     project = tomllib.loads(page("pyproject.toml"))["project"]
     extras = project["optional-dependencies"]
     ours = {"portal", "gateway", "apis", "keys", "tenants", "cli"}
-    optional = [*extras["embedded"], *extras["aws"], *extras["pkcs11"]]
+    optional = [*extras["embedded"], *extras["aws"], *extras["pkcs11"], *extras["otel"]]
     # xds-protos brings xds as well, and boto3's errors are botocore's.
     serving = sys.stdlib_module_names | ours | {"xds", "udpa", "botocore"} | _import_names([*project["dependencies"], *optional])
-    testing = serving | {"tests", "bench"} | _import_names([*extras["bench"], *extras["dev"]])
+    # And h2 brings hpack and hyperframe.
+    testing = serving | {"tests", "bench", "hpack", "hyperframe"} | _import_names([*extras["bench"], *extras["dev"]])
     for folder in (*ours, "tests", "bench"):
         for source in (ROOT / folder).rglob("*.py"):
             for name in re.findall(r"^\s*(?:from|import) ([a-z_]\w*)", source.read_text(), re.MULTILINE):

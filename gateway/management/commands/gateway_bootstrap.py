@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from gateway import nodes
+from gateway.agent.relay import credential_in
 from gateway.agent.sealing import write_whole
 from gateway.envoy.bootstrap import CLIENT_SECRET, CONTROL_CA_SECRET, Transport, WrongAddresses, bootstrap
 
@@ -87,7 +88,12 @@ def _transport(given: Mapping[str, str]) -> Transport | None:
 
 def _is_credential_of(node: str, file: Path) -> bool:
     """Another one would end it, and with it the snapshot that is sealed under it."""
-    return file.exists() and nodes.authenticate(file.read_text().strip(), node) is not None
+    if not file.exists():
+        return False
+    try:
+        return nodes.authenticate(credential_in(file.read_text()), node) is not None
+    except OSError:
+        return False
 
 
 def own_address() -> str:
