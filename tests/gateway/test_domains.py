@@ -126,7 +126,7 @@ def test_a_private_key_goes_to_no_gateway_where_the_tenant_may_not_be_called(in_
     found = Doors(Here(), {NAME: in_acme.acme.pk})
     stream = Sends(written, asked=lambda *_: None)
     for serves in (True, False):
-        async_to_sync(found.answer)(stream, NAME, {in_acme.acme.pk: serves}.__getitem__)
+        async_to_sync(found.answer)(stream, NAME, serves={in_acme.acme.pk: serves}.__getitem__)
     assert sent == [(SECRET, [NAME], []), (SECRET, [], [NAME])]
     eu = groups.create(name="eu", by=None)
     assert desired._own_hosts()
