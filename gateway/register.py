@@ -122,7 +122,9 @@ def note_clock(node: UUID, ahead_ms: int) -> None:
 
 def forget_loaded(node: NodeId, *, but: list[str]) -> None:
     """The gateway holds no tenant but these, by slug; it will load the newest of the others."""
-    Loaded.objects.filter(node_id=node.pk).exclude(tenant__slug__in=but).delete()
+    # What it has asked for since it connected stays: this may be said late, after an outage.
+    before = Loaded.objects.filter(node_id=node.pk, at__lt=F("node__connected_at"))
+    before.exclude(tenant__slug__in=but).delete()
 
 
 @transaction.atomic
