@@ -518,7 +518,8 @@ def own_of(world: World, role: str) -> set[str]:
     quota = {"quota"} if role in {"developer", "auditor"} else set()
     refused = set() if "applications.see_all" in permissions_of([role]) else {"refused-call"}
     # One of an API, which who publishes it may change as well as who manages the tenant.
-    alerts = set() if permissions_of([role]) & {"settings.manage", "apis.publish"} else {f"usage-alert-{verb}" for verb in ("edit", "mute", "delete")}
+    looks_after = permissions_of([role]) & {"settings.manage", "apis.publish"}
+    alerts = set() if looks_after else {f"usage-alert-{verb}" for verb in ("edit", "mute", "delete")}
     return mine | of_one | quota | refused | alerts | ({"receipt-page"} if role == "developer" else set())
 
 
