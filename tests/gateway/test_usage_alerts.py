@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apis.models import Api
-from gateway.models import UsageAlert, UsageFreshness, UsageMinute
+from gateway.models import UsageAlert, UsageFreshness, UsageMinute, UsageOpenHour
 from gateway.usage_alerts import CALM, JOB, change, create, delete, watch
 from keys.models import Application
 from portal import news
@@ -39,7 +39,10 @@ def fresh(ago: float = 0) -> None:
 
 
 def called(many: int, *, minutes: int = 2, **key: Any) -> None:
-    make.usage(many, at=timezone.now() - timedelta(minutes=minutes), **key)
+    at = timezone.now() - timedelta(minutes=minutes)
+    # As the process that counts leaves it.
+    UsageOpenHour.objects.get_or_create(at=at.replace(minute=0, second=0, microsecond=0))
+    make.usage(many, at=at, **key)
 
 
 def look() -> list[str]:
