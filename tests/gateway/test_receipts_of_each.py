@@ -175,6 +175,10 @@ GIVES: dict[str, Callable[[Caller], Event | None]] = {
 }
 # And what others walk at a real gateway.
 ELSEWHERE = {
+    "api.gateways_changed": "tests/gateway/test_groups_envoy.py",
+    "domain.certificate_changed": "tests/gateway/test_own_hosts.py",
+    "domain.verified": "tests/gateway/test_own_hosts.py",
+    "tenant.ceiling_changed": "tests/gateway/test_explained.py",
     "quota.reset": "tests/gateway/test_quotas.py",
     "quota.topped_up": "tests/gateway/test_quotas.py",
     "signing_key.published": "tests/gateway/test_rotation.py",
