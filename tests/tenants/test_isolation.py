@@ -297,8 +297,8 @@ def answer(client: Client, method: str, path: str) -> tuple[int, Any, dict[str, 
     left_out = {"X-Request-ID"}
     # A page about what is not found says what was asked for.
     if asked := re.search(r"/refused/([^/]+)/", path):
-        text = text.replace(asked[1], "")
-        left_out.add("Content-Length")
+        text = re.sub(r'nonce="[^"]*"|"X-CSRFToken": "[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"', "", text.replace(asked[1], ""))
+        left_out |= {"Content-Length", "Content-Security-Policy"}
     headers = {name: value for name, value in response.headers.items() if name not in left_out}
     return response.status_code, text, headers
 
