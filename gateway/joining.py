@@ -28,11 +28,11 @@ BEARER = "Bearer "
 
 
 class NotJoined(Exception):  # noqa: N818  (reads as the sentence it is)
-    """The portal said no, or said nothing. `status` is 0 where it was not reached; trying again helps from 500 on, and then."""
+    """The portal said no, or said nothing. `answered` is the HTTP status, 0 where it was not reached; trying again helps from 500 on, and then."""
 
-    def __init__(self, sentence: str, *, status: int = 0) -> None:
+    def __init__(self, sentence: str, *, answered: int = 0) -> None:
         super().__init__(sentence)
-        self.status = status
+        self.answered = answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _post(portal_url: str, verb: str, body: dict[str, str], *, bearer: str = "",
             found: dict[str, Any] = json.loads(answer.read(MOST_BYTES))
             return found
     except urllib.error.HTTPError as error:
-        raise NotJoined(_said(error), status=error.code) from None
+        raise NotJoined(_said(error), answered=error.code) from None
     except (OSError, ValueError) as error:
         raise NotJoined(f"The portal was not reached, or not understood ({type(error).__name__}).") from None
 

@@ -202,9 +202,10 @@ def test_what_a_plan_approves_is_told_at_once(cast: Cast, receiver: Receiver) ->
     assert receiver.kinds(secret) == ["subscription.approved"]
 
 
-def test_every_kind_of_the_five_families_is_offered() -> None:
+def test_every_kind_of_the_families_is_offered() -> None:
     assert HOOKED <= KINDS
-    assert {kind.partition(".")[0] for kind in HOOKED} == {"subscription", "application", "credential", "version", "signing_key"}
+    families = {"subscription", "application", "credential", "version", "signing_key", "usage_alert"}
+    assert {kind.partition(".")[0] for kind in HOOKED} == families
     assert words.kinds_of(words.FAMILIES) == sorted(HOOKED)
     assert words.whole(["version.retired", "application.created", "version.*", "version.*"]) == ["version.*", "application.created"]
     assert not words.wants(["subscription.*"], "subscription.decision_undone")

@@ -384,7 +384,7 @@ def test_no_log_has_the_address_even_of_an_error(cast: Cast, monkeypatch: pytest
 
 
 def test_logs_are_written_by_what_leaves_it_out(settings: Any) -> None:
-    assert {each["()"] for each in settings.LOGGING["formatters"].values()} == {"portal.logs.Line"}
+    assert {each["()"] for each in settings.LOGGING["formatters"].values()} == {"portal.logs.Json", "portal.logs.Line"}
     assert all(each["formatter"] in settings.LOGGING["formatters"] for each in settings.LOGGING["handlers"].values())
 
 
