@@ -28,7 +28,10 @@ BEARER = "Bearer "
 
 
 class NotJoined(Exception):  # noqa: N818  (reads as the sentence it is)
-    """The portal said no, or said nothing. `answered` is the HTTP status, 0 where it was not reached; trying again helps from 500 on, and then."""
+    """The portal said no, or said nothing.
+
+    `answered` is the HTTP status, 0 where it was not reached; trying again helps from 500 on, and then.
+    """
 
     def __init__(self, sentence: str, *, answered: int = 0) -> None:
         super().__init__(sentence)

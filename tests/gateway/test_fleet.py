@@ -280,13 +280,13 @@ def test_a_machine_joins_is_called_and_rolls_its_credential(three: list[Gateway]
     # A second machine with the same token.
     with pytest.raises(joining.NotJoined, match="lets nobody in") as refused:
         joining.join(portal, join_token)
-    assert refused.value.status == 401
+    assert refused.value.answered == 401
     # It leaves.
     nodes.revoke(node("gateway-4"), by=None)
     live.eventually(lambda: shop.enforced(suspend(shop, shop.client())).total == 3, within=5)
     with pytest.raises(joining.NotJoined) as refused:
         joining.roll(portal, second)
-    assert refused.value.status == 401
+    assert refused.value.answered == 401
 
 
 def test_secrets_go_to_https_alone() -> None:

@@ -78,6 +78,8 @@ WHOLE = {
     "/api/v1/tenants/{tenant}/apis/{api}/versions/{version}/revisions/{number}/callers/": "whom the revision concerns",
     "/api/v1/tenants/{tenant}/gateways/": "as many as the operator runs",
     "/api/v1/platform/gateways/": "likewise",
+    "/api/v1/platform/gateway-groups/": "likewise",
+    "/api/v1/tenants/{tenant}/gateway-groups/": "likewise",
 }
 
 
