@@ -10,6 +10,8 @@ from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 app = Celery("portal")
+# What tells of this process, for as long as it lives.
+telling = ExitStack()
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
@@ -33,6 +35,6 @@ def tell_of_itself(**_: Any) -> None:
     from tenants import monitoring  # noqa: PLC0415
 
     tracing.begin("worker")
-    ExitStack().enter_context(
+    telling.enter_context(
         monitoring.serving(settings.METRICS_ADDRESS, lambda: {"database": answering.database(), "broker": answering.broker()})
     )
