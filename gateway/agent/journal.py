@@ -16,7 +16,7 @@ from gateway.agent.sealing import FORMAT, Sealer, UnreadableError, write_all, wr
 Record = dict[str, Any]
 _LENGTH = 4
 _TAG = 16
-_KIND = "portico snapshot"
+_KIND = "snapshot"
 
 
 @dataclass(slots=True)

@@ -102,12 +102,15 @@ class Agent(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[mi
         address = self.place.listen
         if address.startswith("unix:"):
             Path(address.removeprefix("unix:")).unlink(missing_ok=True)
-            # Only this user may connect: who may is the gateway.
-            os.umask(0o077)
         if self.place.usage:
             logs.add(server, lambda: self._channel(self.place.usage), self.credential)
-        server.add_insecure_port(address)
-        await server.start()
+        # Only this user may connect: who may is the gateway.
+        before = os.umask(0o077)
+        try:
+            server.add_insecure_port(address)
+            await server.start()
+        finally:
+            os.umask(before)
         log.info("Relaying from %s to %s.", address, self.place.control)
         loops = ((self._keep_time, CLOCK_SECONDS), (self._watch_age, min(1.0, self.place.max_stale / 4)))
         tasks = [asyncio.create_task(_forever(work, every)) for work, every in loops]
