@@ -1,7 +1,6 @@
 """The worker and beat processes: `celery -A portal worker`, `celery -A portal beat`."""
 
 import os
-from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery
@@ -10,8 +9,6 @@ from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 app = Celery("portal")
-# What tells of this process, for as long as it lives.
-telling = ExitStack()
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
@@ -28,13 +25,11 @@ def refuse_to_see_everything(**_: Any) -> None:
 
 @worker_ready.connect
 def tell_of_itself(**_: Any) -> None:
-    """For as long as the process lives."""
+    """To Prometheus and whoever asks whether it is ready."""
     from django.conf import settings  # noqa: PLC0415
 
     from portal import answering, tracing  # noqa: PLC0415
     from tenants import monitoring  # noqa: PLC0415
 
     tracing.begin("worker")
-    telling.enter_context(
-        monitoring.serving(settings.METRICS_ADDRESS, lambda: {"database": answering.database(), "broker": answering.broker()})
-    )
+    monitoring.begin(settings.METRICS_ADDRESS, lambda: {"database": answering.database(), "broker": answering.broker()})

@@ -2,7 +2,6 @@
 
 import gc
 import os
-from contextlib import ExitStack
 
 import django
 from django.conf import settings
@@ -29,9 +28,7 @@ application.request_class = Utf8Request
 insist_on_row_security()
 connection.close()
 uses.keep_writing()
-# For as long as the process lives.
-_telling = ExitStack()
-_telling.enter_context(monitoring.serving(settings.METRICS_ADDRESS, health.parts))
+monitoring.begin(settings.METRICS_ADDRESS, health.parts)
 # Every page is loaded now, before somebody waits for it; and what is loaded stays: to look through all of that for garbage takes a third of
 # a second, in the middle of a request. What requests leave behind is looked through as ever, only less often.
 _loaded = get_resolver().url_patterns

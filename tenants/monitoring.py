@@ -25,30 +25,35 @@ def nothing_needed() -> Mapping[str, bool]:
     return {}
 
 
-@contextmanager
-def serving(address: str, ready: Ready = nothing_needed) -> Iterator[int]:
-    """Serve /metrics, /healthz and /readyz at `address` (`host:port`) for as long as the block runs; "" serves nothing. Gives the port.
+def begin(address: str, ready: Ready = nothing_needed) -> ThreadingHTTPServer | None:
+    """Serve /metrics, /healthz and /readyz at `address` (`host:port`) for as long as the process lives; "" serves nothing.
 
     Where the address is taken the process goes on without: it may be one of several workers, of which one tells for all
     (`PROMETHEUS_MULTIPROC_DIR`).
     """
     if not address:
-        yield 0
-        return
+        return None
     host, _, port = address.rpartition(":")
     try:
         server = _Server((host.strip("[]"), int(port)), _handler(ready))
     except OSError as error:
         log.warning("Nothing is told at %s (%s).", address, error.strerror)
-        yield 0
-        return
+        return None
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True, name="monitoring").start()
     log.info("Telling of this process at %s.", address)
+    return server
+
+
+@contextmanager
+def serving(address: str, ready: Ready = nothing_needed) -> Iterator[int]:
+    """The same for as long as the block runs. Gives the port, 0 where nothing is served."""
+    server = begin(address, ready)
     try:
-        yield server.server_port
+        yield server.server_port if server else 0
     finally:
-        server.shutdown()
-        server.server_close()
+        if server:
+            server.shutdown()
+            server.server_close()
 
 
 def metrics() -> bytes:
