@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import measures as of_gateways
 from portal import logs, measures
-from portal.stack.parts import TELLING, WORKER, Parts
+from portal.stack.parts import GRANIAN, TELLING, WORKER, Parts
 from portal.stack.places import Places
 from portal.stack.ports import Ports
 from portal.stack.stack import PROJECT
@@ -119,7 +119,7 @@ def process(name: str, environment: Mapping[str, str], log: Path) -> Iterator[in
     port = free_port()
     given = {**environment, "PORTICO_METRICS": f"127.0.0.1:{port}"}
     argv = {
-        "web": ["granian", "--interface", "wsgi", "--port", str(free_port()), "--workers", "1", "portal.wsgi:application"],
+        "web": [*GRANIAN, "--port", str(free_port()), "--blocking-threads", "2", "portal.wsgi:application"],
         "worker": ["celery", "-A", "portal", "worker", *WORKER, "-Q", "nobodys"],
     }[name]
     with log.open("w") as out:
