@@ -14,7 +14,7 @@ from apis.actions import dates, drafts, plans, publishing, subscriptions, versio
 from apis.models import Api, ApiVersion, Draft, Plan, Subscription
 from gateway import domains
 from gateway.latency import BUCKETS, LATENCY_BOUNDS_MS
-from gateway.models import Domain, UsageHour, UsageMinute
+from gateway.models import Domain, UsageHour, UsageMinute, UsageOpenHour
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing, webhooks
 from keys.models import Application, Credential, Webhook
@@ -261,6 +261,9 @@ def usage(calls: int = 1, *, at: datetime | None = None, ms: int = 40, of: Any =
     start = (at or timezone.now()).astimezone(UTC).replace(second=0, microsecond=0)
     if of is not UsageMinute:
         start = start.replace(minute=0) if of is UsageHour else start.replace(hour=0, minute=0)
+    elif timezone.now() - start < timedelta(hours=1):
+        # As the process that counts leaves it, also where an hour has just ended.
+        UsageOpenHour.objects.get_or_create(at=start.replace(minute=0))
     histogram = [0] * BUCKETS
     histogram[sum(bound <= ms for bound in LATENCY_BOUNDS_MS)] = calls
     with connection.cursor() as cursor:

@@ -4,7 +4,7 @@ import csv
 import re
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -344,7 +344,7 @@ def test_a_table_as_a_file(in_acme: Cast, used: None, what: str, first: tuple[st
 
 def test_a_spreadsheet_runs_no_name(in_acme: Cast, used: None) -> None:
     evil = make.application(in_acme.carl, name="=HYPERLINK(1)")
-    make.usage(1, application=evil.pk, operation="+1", api=UUID(int=0))
+    make.usage(1, application=evil.pk, operation="+1", api=Api.objects.get(slug="orders").pk)
     ada = signed_in(in_acme.ada)
     assert "'=HYPERLINK(1)" in {each["application_name"] for each in rows(ada.get(PAGE, {"as": "csv", "what": "application"}))}
     assert "'+1" in {each["operation"] for each in rows(ada.get(PAGE, {"as": "csv", "what": "operation"}))}
