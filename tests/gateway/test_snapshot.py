@@ -144,6 +144,13 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(bytes(content))
 
 
+def other_letter(path: Path) -> None:
+    """Another letter of Base64 in the sealed key: a bit turned over may be none, and then the file is torn and not changed."""
+    content = path.read_bytes()
+    at = content.find(b'"key": "') + 12
+    path.write_bytes(content[:at] + (b"A" if content[at : at + 1] != b"A" else b"B") + content[at + 1 :])
+
+
 def truncate(path: Path, by: int) -> None:
     path.write_bytes(path.read_bytes()[:-by])
 
@@ -179,7 +186,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "an old format": ("journal", other_format, "has the format 0, and this agent knows 1"),
     "an empty journal": ("journal", empty, "is torn at its beginning, or of another kind"),
     "a journal of something else": ("journal", of_something_else, "is torn at its beginning, or of another kind"),
-    "a key that was changed": ("key", lambda path: flip(path, path.read_bytes().find(b'"key": "') + 12), "was changed, or is sealed under"),
+    "a key that was changed": ("key", other_letter, "was changed, or is sealed under"),
     "a torn key": ("key", lambda path: truncate(path, 30), "is torn, or of another kind"),
     "a key of an old format": ("key", other_format, "has the format 0, and this agent knows 1"),
 }
