@@ -32,9 +32,9 @@ class AlertForm(PageForm):
     kind = forms.ChoiceField(
         label=gettext_lazy("When"),
         choices=[
-            (_Kind.ERROR_RATE, gettext_lazy("So many of 100 calls fail (5xx)")),
-            (_Kind.P95, gettext_lazy("The p95 of answers is so many milliseconds")),
-            (_Kind.NO_TRAFFIC, gettext_lazy("No call came any more, where there were some the day before")),
+            (_Kind.ERROR_RATE, gettext_lazy("Error rate: percent of calls that fail (5xx)")),
+            (_Kind.P95, gettext_lazy("Latency: p95 of answers in milliseconds")),
+            (_Kind.NO_TRAFFIC, gettext_lazy("No traffic: no call, where there were some the day before")),
         ],
         widget=forms.RadioSelect,
         error_messages={"invalid_choice": gettext_lazy("Choose one of these.")},
@@ -42,23 +42,23 @@ class AlertForm(PageForm):
     threshold = number(
         0,
         usage_alerts.MOST_MS,
-        label=gettext_lazy("From"),
-        help_text=gettext_lazy("Percent, or milliseconds. Of no call it says nothing."),
+        label=gettext_lazy("Threshold"),
+        help_text=gettext_lazy("The alert opens at this percentage or these milliseconds. No traffic needs none."),
         initial=5,
     )
-    minutes = number(1, usage_alerts.MOST_MINUTES, label=gettext_lazy("Within so many minutes"), initial=5)
+    minutes = number(1, usage_alerts.MOST_MINUTES, label=gettext_lazy("Window in minutes"), initial=5)
     fewest_calls = number(
         1,
         usage_alerts.MOST_CALLS,
-        label=gettext_lazy("With at least so many calls"),
-        help_text=gettext_lazy("Of fewer, one that fails says little."),
+        label=gettext_lazy("Calls needed in the window"),
+        help_text=gettext_lazy("With fewer calls, a single failure says little."),
         initial=20,
     )
     cooldown_minutes = number(
         0,
         usage_alerts.MOST_MINUTES,
-        label=gettext_lazy("Quiet for so many minutes"),
-        help_text=gettext_lazy("After it was closed."),
+        label=gettext_lazy("Pause in minutes"),
+        help_text=gettext_lazy("How long a closed alert waits before it may open again."),
         initial=30,
     )
 
