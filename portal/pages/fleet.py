@@ -181,7 +181,7 @@ class JoinTokenForm(PageForm):
         most=80,
         label=gettext_lazy("Name of the gateway"),
         help_text=gettext_lazy(
-            "Such as eu-west-1. A name that is on the list already is that gateway's: its credentials end when the machine joins."
+            "Such as eu-west-1. With the name of a gateway that exists, the machine takes its place, and its credentials end."
         ),
     )
     address = Text(
@@ -189,15 +189,15 @@ class JoinTokenForm(PageForm):
         empty=True,
         label=gettext_lazy("Address"),
         help_text=gettext_lazy(
-            "Where Portico may call it to see that it refuses calls without a token, such as http://10.0.0.7:8080. Empty: not at all."
+            "Where Portico calls it to check that it refuses calls without a token, such as http://10.0.0.7:8080. Leave it empty for no check."
         ),
     )
     minutes = number(
         LEAST_MINUTES,
         MOST_MINUTES,
         initial=USUAL_MINUTES,
-        label=gettext_lazy("It lets a machine in for, in minutes"),
-        help_text=gettext_lazy("Five at least, and 10080, which is seven days, at most."),
+        label=gettext_lazy("Valid for, in minutes"),
+        help_text=gettext_lazy("From 5 to 10080, which is seven days."),
     )
     field_order = ("name", "address", "minutes")
 
