@@ -189,7 +189,8 @@ class JoinTokenForm(PageForm):
         empty=True,
         label=gettext_lazy("Address"),
         help_text=gettext_lazy(
-            "Where Portico calls it to check that it refuses calls without a token, such as http://10.0.0.7:8080. Leave it empty for no check."
+            "Where Portico calls it to check that it refuses calls without a token, such as http://10.0.0.7:8080. "
+            "Leave it empty for no check."
         ),
     )
     minutes = number(
