@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Count, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.db.models.functions import Coalesce, Now
 
 from gateway.clocks import MOST_MS
-from gateway.models import Drift, GatewayNode, JoinToken, Loaded, Nack, NodeCredential, Receipt
+from gateway.models import Drift, GatewayGroup, GatewayNode, JoinToken, Loaded, Nack, NodeCredential, Receipt
 from tenants.models import Tenant
 
 
@@ -150,4 +152,8 @@ def refused_by(node: GatewayNode, *, most: int) -> list[Nack]:
 
 
 def join_tokens() -> QuerySet[JoinToken]:
-    return JoinToken.objects.select_related("created_by").annotate(now=Now())
+    """With the time, and with `group_names`, the groups that each leads to."""
+    to = ExpressionWrapper(OuterRef("groups"), output_field=ArrayField(UUIDField()))
+    led_to = GatewayGroup.objects.alias(to=to).filter(to__contains=[F("pk")])  # type: ignore[misc]  # mypy's plugin takes it for text
+    names = led_to.order_by("name").values("name")
+    return JoinToken.objects.select_related("created_by").annotate(now=Now(), group_names=ArraySubquery(names))

@@ -7,18 +7,26 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apis import origins
 from apis.models import Api
-from gateway import nodes
-from gateway.models import DEFAULT, DEFAULT_NAME, MOST_GROUPS, ApiGroup, GatewayGroup, GatewayNode, GroupedNode, GroupTenant, GroupUse
-from gateway.views import NOTICE
+from gateway import nodes, placing
+from gateway.models import (
+    DEFAULT,
+    DEFAULT_NAME,
+    MOST_GROUPS,
+    ApiGroup,
+    GatewayGroup,
+    GatewayNode,
+    GroupTenant,
+    GroupUse,
+    JoinToken,
+)
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
-from tenants.events import CHANNEL
 from tenants.models import SLUG, Event, HostName, PlatformEvent, Tenant, User
 from tenants.scope import current_tenant_id
 
@@ -75,7 +83,7 @@ def change(group: GatewayGroup, changes: Mapping[str, Any], *, by: User | None) 
         return None
     found.save()
     if "url" in changed:
-        _tell()
+        placing.tell()
     group.refresh_from_db()
     return events.record_platform(
         "gateway_group.changed", found, by=by, was={each: was[each] for each in changed}, now={each: now[each] for each in changed}
@@ -85,7 +93,7 @@ def change(group: GatewayGroup, changes: Mapping[str, Any], *, by: User | None) 
 @transaction.atomic
 def delete(group: GatewayGroup, *, by: User | None) -> PlatformEvent:
     """
-    :raises NotAllowed: it is the default group, or something is in it.
+    :raises NotAllowed: it is the default group, something is in it, or a join token leads there.
     """
     nodes.lock()
     found = _one(group.pk)
@@ -95,6 +103,8 @@ def delete(group: GatewayGroup, *, by: User | None) -> PlatformEvent:
         raise NotAllowed(_("Gateways are in it: %(names)s. Move them first.") % {"names": _some(names)})
     if users := _users(found):
         raise NotAllowed(_("APIs of %(tenants)s are in it. Their publishers have to move them first.") % {"tenants": _some(users)})
+    if names := list(JoinToken.objects.waiting().filter(groups__contains=[found.pk]).order_by("name").values_list("name", flat=True)):
+        raise NotAllowed(_("Join tokens lead there: %(names)s. Revoke them first.") % {"names": _some(names)})
     told = events.record_platform("gateway_group.deleted", found, by=by)
     GatewayGroup.objects.filter(pk=found.pk).delete()
     return told
@@ -107,22 +117,11 @@ def place_gateway(node: GatewayNode, groups: Sequence[GatewayGroup], *, by: User
     :raises Invalid: no group, or one that is not there any more.
     """
     nodes.lock()
-    wanted = _locked(each.pk for each in groups)
+    wanted = placing.locked(each.pk for each in groups)
     if not wanted or len(wanted) != len({each.pk for each in groups}):
         raise Invalid({"groups": [_("Choose at least one group.") if not groups else _("One of these groups is not there any more.")]})
     found = GatewayNode.objects.select_for_update().get(pk=node.pk)
-    was, now = groups_of_gateway(found), sorted(each.name for each in wanted)
-    if was == now:
-        return None
-    GroupedNode.objects.filter(node=found).delete()
-    GroupedNode.objects.bulk_create(GroupedNode(node=found, group=each) for each in wanted if not _is_usual(wanted))
-    _tell()
-    return events.record_platform("gateway.groups_changed", found, by=by, was=was, now=now)
-
-
-def groups_of_gateway(node: GatewayNode) -> list[str]:
-    """By their names, sorted."""
-    return list(GroupedNode.objects.filter(node=node).order_by("group__name").values_list("group__name", flat=True)) or [DEFAULT_NAME]
+    return placing.put(found, wanted, by=by)
 
 
 # Publishers
@@ -150,16 +149,16 @@ def place_api(api: Api, groups: Sequence[str], *, by: User | None) -> Event | No
         raise Invalid({"groups": [_("There is no group “%(name)s” here.") % {"name": name[:MAX_NAME]} for name in unknown[:NAMED]]})
     if not names:
         raise Invalid({"groups": [_("Choose at least one group: an API in none would be served nowhere.")]})
-    wanted = _locked(known.values())
+    wanted = placing.locked(known.values())
     if len(wanted) != len(names):
         raise Invalid({"groups": [_("One of these groups is not there any more.")]})
     if was == names:
         return None
     ApiGroup.objects.filter(api=api).delete()
-    ApiGroup.objects.bulk_create(ApiGroup(api=api, group=each) for each in wanted if not _is_usual(wanted))
+    ApiGroup.objects.bulk_create(ApiGroup(api=api, group=each) for each in wanted if not placing.is_usual(wanted))
     _note_uses()
     told = events.record("api.gateways_changed", api, by=by, was=was, now=names)
-    _tell()
+    placing.tell()
     return told
 
 
@@ -195,27 +194,11 @@ def _note_uses() -> None:
 # Of both
 
 
-def _tell() -> None:
-    """Gateways that see something else from now on hear of it with the transaction's end."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, NOTICE])
-
-
-def _locked(ids: Iterable[UUID]) -> list[GatewayGroup]:
-    """In the order of their ids. Who uses a group and who takes it away wait for one another."""
-    return list(GatewayGroup.objects.select_for_update().filter(pk__in=list(ids)).order_by("pk"))
-
-
 def _one(pk: UUID) -> GatewayGroup:
-    found = _locked([pk])
+    found = placing.locked([pk])
     if not found:
         raise NotAllowed(_("This group is not there any more."))
     return found[0]
-
-
-def _is_usual(groups: Sequence[GatewayGroup]) -> bool:
-    """What needs no rows."""
-    return [each.pk for each in groups] == [DEFAULT]
 
 
 def _told(group: GatewayGroup) -> dict[str, Any]:

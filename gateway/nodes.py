@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from gateway import placing
 from gateway.models import GatewayNode, GroupedNode, JoinToken, Loaded, NodeCredential
 from tenants import events
 from tenants.errors import Invalid, NotAllowed
@@ -60,8 +62,12 @@ def _tell_control(node: GatewayNode) -> None:
 
 
 @transaction.atomic
-def issue_join_token(name: str, *, address: str = "", minutes: int = USUAL_MINUTES, by: User | None) -> tuple[JoinToken, str]:
+def issue_join_token(
+    name: str, *, address: str = "", minutes: int = USUAL_MINUTES, groups: Collection[UUID] = (), by: User | None
+) -> tuple[JoinToken, str]:
     """A token with which one machine may become the gateway `name`, once; one that was issued before for that name ends.
+
+    :param groups: where it is put on joining, by their ids; none: where it was, which is the default group for a new gateway.
 
     :raises Invalid: by field.
     """
@@ -69,17 +75,22 @@ def issue_join_token(name: str, *, address: str = "", minutes: int = USUAL_MINUT
     if any(problems.values()):
         raise Invalid({field: [problem] for field, problem in problems.items() if problem})
     now = lock()
+    wanted = placing.locked(groups)
+    if len(wanted) != len(set(groups)):
+        raise Invalid({"groups": [_("One of these groups is not there any more.")]})
     JoinToken.objects.filter(name=name, used_at=None, revoked_at=None).update(revoked_at=now)
     secret = new_secret(JOIN_PREFIX)
     found = JoinToken.objects.create(
         name=name,
         address=address.rstrip("/"),
+        groups=[each.pk for each in wanted],
         sha256=digest(secret),
         last_four=secret[-4:],
         expires_at=now + timedelta(minutes=minutes),
         created_by=by,
     )
-    events.record_platform("gateway.join_token_issued", found, by=by, expires_at=found.expires_at.isoformat(), address=found.address)
+    told = {"expires_at": found.expires_at.isoformat(), "address": found.address, "groups": sorted(each.name for each in wanted)}
+    events.record_platform("gateway.join_token_issued", found, by=by, **told)
     return found, secret
 
 
@@ -174,6 +185,8 @@ def join(join_token: str) -> Joined | None:
     ended = _end_credentials(node, at=now)
     secret = _new_credential(node)[1]
     events.record_platform("gateway.joined", node, by=None, ended=ended)
+    if token.groups:
+        placing.put(node, placing.locked(token.groups), by=token.created_by)
     _tell_control(node)
     return Joined(node, secret)
 

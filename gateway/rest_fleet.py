@@ -13,7 +13,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gateway import fleet, nodes
+from gateway import fleet, nodes, placing
 from gateway.models import GatewayNode
 from gateway.serializers_fleet import (
     JoinedOut,
@@ -110,7 +110,8 @@ class JoinTokens(OperatorsView):
     def post(self, request: Request) -> Response:
         """Issue a join token, with which one machine becomes the gateway of that name. The token is in this answer alone."""
         by, given = self.by(request), self.read(JoinTokenIn)
-        made, secret = nodes.issue_join_token(given["name"], address=given["address"], minutes=given["minutes"], by=by)
+        given["groups"] = [each.pk for each in placing.named(given["groups"])]
+        made, secret = nodes.issue_join_token(**given, by=by)
         shown = JoinTokenMadeOut(fleet.join_tokens().get(pk=made.pk), context={"join_token": secret}).data
         return Response(shown, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
 

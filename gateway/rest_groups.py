@@ -7,7 +7,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import path
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,10 +14,9 @@ from rest_framework.response import Response
 
 from apis.models import Api
 from apis.rest.publishing import ApisView
-from gateway import groups
+from gateway import groups, placing
 from gateway.groups import MAX_DESCRIPTION, MAX_NAME, MAX_URL
 from gateway.models import MOST_GROUPS, GatewayGroup, GatewayNode
-from tenants.errors import Invalid
 from tenants.rest import TenantRestView
 from tenants.rest_platform import OperatorsView
 from tenants.serializers import Body, Text
@@ -130,17 +128,14 @@ class GatewayPlace(OperatorsView):
         by, found = self.by(request), self.gateway(gateway)
         names = self.read(GroupsIn)["groups"]
         with transaction.atomic():
-            wanted = list(GatewayGroup.objects.filter(name__in=names))
-            if unknown := sorted(set(names) - {each.name for each in wanted}):
-                raise Invalid({"groups": [_("There is no group “%(name)s” here.") % {"name": each} for each in unknown]})
-            groups.place_gateway(found, wanted, by=by)
+            groups.place_gateway(found, placing.named(names), by=by)
         return self.shown(found)
 
     def gateway(self, name: str) -> GatewayNode:
         return get_object_or_404(GatewayNode, name=name, revoked_at=None)
 
     def shown(self, found: GatewayNode) -> Response:
-        return Response(GatewayPlaceOut({"gateway": found.name, "groups": groups.groups_of_gateway(found)}).data)
+        return Response(GatewayPlaceOut({"gateway": found.name, "groups": placing.groups_of_gateway(found)}).data)
 
 
 class UsableGroupOut(serializers.ModelSerializer[GatewayGroup]):

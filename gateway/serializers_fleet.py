@@ -2,7 +2,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from gateway.models import JoinToken, NodeCredential
+from gateway.groups import MAX_NAME
+from gateway.models import MOST_GROUPS, JoinToken, NodeCredential
 from gateway.nodes import LEAST_MINUTES, MOST_MINUTES, USUAL_MINUTES, state_of
 from tenants.serializers import Body, Text
 
@@ -55,17 +56,21 @@ class LoadedOut(serializers.Serializer[Any]):
 
 
 class JoinTokenIn(Body):
-    """`address`: where the control plane may call the gateway. `minutes`: how long the token lets a machine in."""
+    """`address`: where the control plane may call the gateway. `minutes`: how long the token lets a machine in. `groups`: where the gateway
+    is put on joining, by their names; none: where it was, which is the default group for a new one.
+    """
 
     name = Text(max_length=80)
     address = Text(max_length=200, required=False, default="", allow_blank=True)
     minutes = serializers.IntegerField(required=False, default=USUAL_MINUTES, min_value=LEAST_MINUTES, max_value=MOST_MINUTES)
+    groups = serializers.ListField(child=Text(max_length=MAX_NAME), max_length=MOST_GROUPS, required=False, default=list)
 
 
 class JoinTokenOut(serializers.ModelSerializer[JoinToken]):
-    """`refused`: how often it was shown when it let nobody in any more."""
+    """`refused`: how often it was shown when it let nobody in any more. `groups`: where it puts the gateway; none: where it was."""
 
     state = serializers.SerializerMethodField()
+    groups = serializers.ListField(child=serializers.CharField(), source="group_names")
     created_by = serializers.EmailField(source="created_by.email", default=None, allow_null=True)
 
     class Meta:
@@ -74,6 +79,7 @@ class JoinTokenOut(serializers.ModelSerializer[JoinToken]):
             "id",
             "name",
             "address",
+            "groups",
             "state",
             "last_four",
             "created_by",

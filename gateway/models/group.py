@@ -43,6 +43,11 @@ class GatewayGroup(models.Model):
     def is_default(self) -> bool:
         return self.pk == DEFAULT
 
+    @property
+    def told(self) -> str:
+        """Its name, and what it is for."""
+        return f"{self.name}: {self.description}" if self.description else self.name
+
 
 class GroupedNode(models.Model):
     """A gateway in a group. One that has no such row is in the default group."""

@@ -2,6 +2,7 @@ from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -108,6 +109,8 @@ class JoinToken(models.Model):
     name = models.CharField(max_length=80)
     # Where control may call the gateway, told to the machine that joins; "" when nobody said.
     address = models.CharField(max_length=200, blank=True)
+    # The ids of the groups that it is put in on joining; of none: where it was, which is the default group for a new one.
+    groups = ArrayField(models.UUIDField(), default=list)
     sha256 = models.CharField(max_length=64, unique=True)
     last_four = models.CharField(max_length=4)
     # None: somebody with a shell on Portico's own machine.

@@ -1,13 +1,13 @@
 """The gateways, for operators: who they are, how they do, and how one joins, rests and goes. Shared tables alone."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.conf import settings
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from gateway import fleet, nodes
 from gateway.envoy import versions
-from gateway.models import GatewayNode, JoinToken
+from gateway.models import GatewayGroup, GatewayNode, JoinToken
 from gateway.nodes import LEAST_MINUTES, MOST_MINUTES, USUAL_MINUTES
 from portal.forms import PageForm, Text
 from portal.kept import given
@@ -168,7 +168,7 @@ def forget(request: HttpRequest, pk: UUID) -> HttpResponse:
 def join_tokens(request: HttpRequest) -> HttpResponse:
     """Every join token, and what became of it."""
     q = sought(request)
-    rows = JoinToken.objects.select_related("created_by").annotate(now=Now())
+    rows = fleet.join_tokens()
     if q:
         rows = rows.filter(name__icontains=q)
     page = page_of(request, rows)
@@ -200,7 +200,18 @@ class JoinTokenForm(PageForm):
         label=gettext_lazy("Valid for, in minutes"),
         help_text=gettext_lazy("From 5 to 10080, which is seven days."),
     )
-    field_order = ("name", "address", "minutes")
+    groups = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Groups"),
+        help_text=gettext_lazy("Where the gateway is put when it joins. With none it is in the default group, or where it was before."),
+        error_messages={"invalid_choice": gettext_lazy("Choose from these groups.")},
+    )
+    field_order = ("name", "address", "groups", "minutes")
+
+    def __init__(self, *args: Any, known: Iterable[GatewayGroup], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["groups"].choices = [(str(each.pk), each.told) for each in known]  # type: ignore[attr-defined]
 
 
 @operator_view
@@ -208,11 +219,12 @@ class JoinTokenForm(PageForm):
 def new_join_token(request: HttpRequest) -> HttpResponse:
     """The form; its POST is answered with the token, once. Sent again, or reloaded, it makes nothing and says so."""
     known = fleet.nodes().filter(name=request.GET.get("name", "").replace("\x00", "")).first()
-    form = JoinTokenForm(given(request), initial={"name": known.name, "address": known.address} if known else {})
+    initial = {"name": known.name, "address": known.address} if known else {}
+    form = JoinTokenForm(given(request), known=GatewayGroup.objects.all(), initial=initial)
 
     def make(typed: dict[str, Any]) -> tuple[JoinToken, str]:
         told = {name: typed[name] for name in ("name", "address", "minutes")}
-        return nodes.issue_join_token(**told, by=_operator(request))
+        return nodes.issue_join_token(**told, groups=[UUID(each) for each in typed["groups"]], by=_operator(request))
 
     if done := carried_out(request, form, make):
         return _shown(request, *done.result)

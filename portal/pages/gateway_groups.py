@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apis.models import Api
-from gateway import groups
+from gateway import groups, placing
 from gateway.groups import MAX_DESCRIPTION, MAX_NAME, MAX_URL
 from gateway.models import DEFAULT_NAME, GatewayGroup, GatewayNode
 from portal.forms import PageForm, Text
@@ -129,7 +129,7 @@ class PlaceForm(PageForm):
 
     def __init__(self, *args: Any, known: Iterable[GatewayGroup], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(each.name, f"{each.name}: {each.description}" if each.description else each.name) for each in known]
+        choices = [(each.name, each.told) for each in known]
         self.fields["groups"].choices = choices  # type: ignore[attr-defined]
 
 
@@ -138,7 +138,7 @@ class PlaceForm(PageForm):
 def place_gateway(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(GatewayNode, pk=pk, revoked_at=None)
     known = {each.name: each for each in GatewayGroup.objects.all()}
-    form = PlaceForm(given(request), known=known.values(), initial={"groups": groups.groups_of_gateway(found)})
+    form = PlaceForm(given(request), known=known.values(), initial={"groups": placing.groups_of_gateway(found)})
 
     def change(typed: dict[str, Any]) -> object:
         return groups.place_gateway(found, [known[name] for name in typed["groups"]], by=_operator(request))

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from apis.models import Api
-from gateway import desired, domains, groups, nodes, receipts, views
+from gateway import desired, domains, groups, nodes, placing, receipts, views
 from gateway.control import Control
 from gateway.database import Database
 from gateway.doors import Doors
@@ -178,7 +178,7 @@ def test_a_group_in_use_is_neither_deleted_nor_taken_from_its_users(in_acme: Cas
 def test_a_gateway_is_in_the_default_group_until_an_operator_says_otherwise(in_acme: Cast) -> None:
     one, eu = node(), group()
     default = GatewayGroup.objects.get(pk=DEFAULT)
-    assert (groups.groups_of_gateway(one), views.read().view(one.pk)) == (["default"], USUAL)
+    assert (placing.groups_of_gateway(one), views.read().view(one.pk)) == (["default"], USUAL)
     with pytest.raises(Invalid, match="at least one"):
         groups.place_gateway(one, [], by=None)
     event = groups.place_gateway(one, [eu, default], by=in_acme.olga)

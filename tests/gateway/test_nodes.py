@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from gateway import nodes
+from gateway import groups, nodes, placing
 from gateway.clocks import ahead
 from gateway.envoy import versions
 from gateway.models import GatewayNode, JoinToken, Loaded, Nack, NodeCredential, Receipt
@@ -63,6 +63,37 @@ def test_a_machine_joins_once(cast: Cast, rest: Rest) -> None:
     assert kinds() == ["gateway.join_token_issued", "gateway.registered", "gateway.joined", "gateway.join_refused"]
     shown = rest(cast.olga).get(f"{AT}/join-tokens/").json()["results"][0]
     assert (shown["state"], shown["refused"], "join_token" in shown) == ("used", 2, False)
+
+
+def test_a_token_puts_its_gateway_into_groups(cast: Cast, rest: Rest) -> None:
+    eu, inside = groups.create(name="eu", by=cast.olga), groups.create(name="inside", by=cast.olga)
+    made = issue(rest, cast, groups=["inside", "eu"])
+    assert made["groups"] == ["eu", "inside"]
+    with pytest.raises(NotAllowed, match="Join tokens lead there: eu-1. Revoke them first."):
+        groups.delete(eu, by=cast.olga)
+    join(rest, made["join_token"])
+    node = GatewayNode.objects.get()
+    assert placing.groups_of_gateway(node) == ["eu", "inside"]
+    told = PlatformEvent.objects.get(kind="gateway.groups_changed")
+    assert (told.data, told.actor_id) == ({"was": ["default"], "now": ["eu", "inside"]}, cast.olga.pk)
+    # Who joins again stays there, unless the token says otherwise.
+    join(rest, issue(rest, cast)["join_token"])
+    assert placing.groups_of_gateway(node) == ["eu", "inside"]
+    join(rest, issue(rest, cast, groups=["default"])["join_token"])
+    assert placing.groups_of_gateway(node) == ["default"]
+    # No token waits any more.
+    groups.delete(inside, by=cast.olga)
+    with queries("GET platform/gateways/join-tokens/"):
+        shown = rest(cast.olga).get(f"{AT}/join-tokens/").json()["results"]
+    assert [each["groups"] for each in shown] == [["default"], [], ["eu"]]
+
+
+def test_a_token_leads_to_no_group_that_is_not_there(cast: Cast, rest: Rest) -> None:
+    answer = rest(cast.olga).post(f"{AT}/join-tokens/", {"name": "eu-1", "groups": ["eu"]}, format="json")
+    assert (answer.status_code, answer.json()["errors"]["groups"]) == (422, ["There is no group “eu” here."])
+    with pytest.raises(Invalid, match="not there any more"):
+        nodes.issue_join_token("eu-1", groups=[uuid4()], by=cast.olga)
+    assert not JoinToken.objects.exists()
 
 
 def test_nothing_of_a_token_is_kept_but_a_digest(cast: Cast, rest: Rest) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from gateway import nodes
+from gateway import groups, nodes
 from gateway.models import GatewayNode, JoinToken, Loaded, Nack, Receipt
 from portal.pages.fleet import urlpatterns
 from tests.conftest import Cast, queries
@@ -113,6 +113,7 @@ def test_a_join_token_is_shown_once(olga: Client) -> None:
         ({"address": "10.0.0.7"}, "Give an address such as"),
         ({"minutes": "4"}, "Give a number from 5 to 10,080."),
         ({"minutes": "soon"}, "Give a whole number."),
+        ({"groups": "here"}, "Choose from these groups."),
     ],
 )
 def test_what_is_wrong_is_said_and_what_was_typed_stays(olga: Client, given: dict[str, str], said: str) -> None:
@@ -122,6 +123,20 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(olga: Client, given: dic
     assert said in text(answer)
     kept = "minutes" if "minutes" not in given else "name"
     assert f'value="{sent[kept]}"' in answer.content.decode()
+
+
+def test_a_join_token_leads_to_groups(cast: Cast, olga: Client) -> None:
+    eu = groups.create(name="eu", description="In Europe", by=cast.olga)
+    page = f"{AT}join-tokens/new/"
+    shown = olga.get(page).content.decode()
+    assert "eu: In Europe" in shown
+    once = re.findall(r'name="once" value="(\w+)"', shown)[0]
+    # What was typed stays, the groups with it.
+    answer = olga.post(page, {"name": "eu-1", "minutes": "soon", "groups": str(eu.pk), "once": once})
+    assert re.search(rf'value="{eu.pk}"[^>]* checked', answer.content.decode())
+    assert olga.post(page, {"name": "eu-1", "minutes": "60", "groups": str(eu.pk), "once": once}).status_code == 200
+    assert JoinToken.objects.get().groups == [eu.pk]
+    assert re.search(r"…\S{4} · eu\b", text(olga.get(f"{AT}join-tokens/")))
 
 
 def test_joining_again_begins_with_what_is_known(olga: Client) -> None:

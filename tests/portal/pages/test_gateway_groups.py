@@ -7,7 +7,7 @@ from django.conf import settings
 from django.test import Client
 
 from apis.models import Api
-from gateway import groups
+from gateway import groups, placing
 from gateway.models import DEFAULT, GatewayGroup, GatewayNode
 from tests import make
 from tests.conftest import Cast, queries
@@ -72,7 +72,7 @@ def test_olga_places_a_gateway(olga: Client, eu: GatewayGroup) -> None:
     assert f'href="{page}"' in olga.get(LIST).content.decode()
     assert "eu: In Europe" in text(olga.get(page))
     assert olga.post(page, {"groups": ["eu", "default"]})["Location"] == LIST
-    assert groups.groups_of_gateway(node) == ["default", "eu"]
+    assert placing.groups_of_gateway(node) == ["default", "eu"]
     for wrong, said in (([], "Choose at least one group."), (["us"], "Choose from these groups.")):
         answer = olga.post(page, {"groups": wrong})
         assert (answer.status_code, said in text(answer)) == (422, True)
