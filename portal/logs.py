@@ -12,13 +12,14 @@ _FEED = re.compile(r"ptc_feed_\w+")
 _LINK = re.compile(r"(/accounts/(?:confirm-email|password/reset/key)/|/t/[^/\s]+/invitations/)[^/\s]+")
 
 
-def _hidden(text: str) -> str:
+def without_secrets(text: str) -> str:
+    """Addresses in it without the parts that let somebody in."""
     return _LINK.sub(r"\1…", _FEED.sub("ptc_feed_…", text))
 
 
 class Line(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return _hidden(super().format(record))
+        return without_secrets(super().format(record))
 
 
 class Where(logging.Filter):
@@ -38,4 +39,4 @@ class Json(JsonFormatter):
         super().__init__(members, timestamp=True, rename_fields={"levelname": "level", "name": "logger"})
 
     def format(self, record: logging.LogRecord) -> str:
-        return _hidden(super().format(record))
+        return without_secrets(super().format(record))

@@ -265,6 +265,9 @@ from django.test import Client as DjangoClient
 Client = lambda: DjangoClient(HTTP_HOST="127.0.0.1")
 assert Client().get("/healthz", HTTP_TRACEPARENT="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").status_code == 200
 assert Client().get("/readyz").status_code == 200
+assert Client().get("/t/acme/feeds/ptc_feed_canary1.ics").status_code == 404
+assert Client().get("/accounts/password/reset/key/canary2-canary3/").status_code < 500
+assert Client().get("/accounts/login/?code=canary4&q=ptc_feed_canary5").status_code == 200
 from opentelemetry import trace
 trace.get_tracer_provider().force_flush()
 """
@@ -287,6 +290,9 @@ def test_traces_go_where_the_operator_says_and_go_on_with_the_callers(
     assert b"portico-test" in spans
     assert bytes.fromhex("0af7651916cd43dd8448eb211c80319c") in spans
     assert b"SELECT" in spans, "what PostgreSQL was asked is in it"
+    assert b"/t/acme/feeds/ptc_feed_" in spans
+    assert b"/accounts/login/" in spans
+    assert b"canary" not in spans
 
 
 def test_a_traceparent_passes_the_gateway_unchanged(gateway: Gateway, upstream: Upstream) -> None:
