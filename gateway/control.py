@@ -95,7 +95,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self._listener = compile_listener(
             port=settings.GATEWAY_PORT, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL, per_address=_per_address()
         )
-        self._tls, self._certificate = _tls()
+        # By the names that gateways of a view have beside PORTICO_GATEWAY_HOSTS.
+        self._tls: dict[tuple[str, ...], Resource | None] = {}
+        self._certificate = _tls(())[1]
         self._scopes: dict[str, Resource] = {OWN: compile_ready_scope()}
         self.doors = Doors(self.database)
         self._probe = probe or Canary()
@@ -103,9 +105,12 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self._grouping, self._opening = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    @property
-    def _listeners(self) -> list[Resource]:
-        return [self._listener, *([self._tls] if self._tls is not None else [])]
+    def _listeners(self, view: View) -> list[Resource]:
+        """In which the certificate of the gateway's own names is for those of its groups as well."""
+        if view.hosts not in self._tls:
+            self._tls[view.hosts] = _tls(view.hosts)[0]
+        speaks_tls = self._tls[view.hosts]
+        return [self._listener, *([speaks_tls] if speaks_tls is not None else [])]
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
         """Serve ADS at `address` until `stopping` is set."""
@@ -233,6 +238,8 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         for node in list(self.nodes.values()):
             view = self.groups.view(node.node.pk)
             if view != node.view:
+                if view.hosts != node.view.hosts:
+                    node.entrance.listen(self._listeners(view))
                 node.view = view
                 for slug, keeper in node.keepers.items():
                     if slug in self.tenants:
@@ -484,10 +491,10 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             # It has just started and holds nothing, so whatever it had loaded is forgotten.
             self._spawn(self.database.insist(register.forget_loaded, node.node, but=[]), node.tasks)
         if url == LISTENER:
-            node.entrance.listeners = self._listeners
+            node.entrance.listeners = self._listeners(node.view)
         wanted = {LISTENER: node.entrance.wanted, SCOPE: list(self._scopes_of(node).values())}.get(url, [])
         # Of listeners those that there are at all: when one that drains loses them is its entrance's business.
-        names = {each.name for each in (self._listeners if url == LISTENER else wanted)}
+        names = {each.name for each in (node.entrance.listeners if url == LISTENER else wanted)}
         gone = [name for name in node.stream.known[url] if name not in names] if url in {SCOPE, LISTENER} else []
         # A wildcard type's first request needs an answer even if it is empty, or the gateway waits.
         self._send(node, url, [each for each in wanted if not node.stream.has(each)], removed=gone)
@@ -528,15 +535,18 @@ def _per_address() -> AddressLimit | None:
     return found if found.calls else None
 
 
-def _tls() -> tuple[Resource | None, Resource | None]:
-    """The listener that speaks TLS and the gateway's own certificate, where the operator has set them."""
+def _tls(hosts: Sequence[str]) -> tuple[Resource | None, Resource | None]:
+    """The listener that speaks TLS and the gateway's own certificate, where the operator has set them.
+
+    :param hosts: the gateway's own names beside PORTICO_GATEWAY_HOSTS.
+    """
     if not settings.GATEWAY_TLS_PORT:
         return None, None
     return compile_tls_listener(
         port=settings.GATEWAY_TLS_PORT,
         address=settings.GATEWAY_ADDRESS,
         portal_url=settings.PORTAL_URL,
-        hosts=settings.GATEWAY_HOSTS,
+        hosts=[*settings.GATEWAY_HOSTS, *hosts],
         certificate_file=settings.GATEWAY_CERT_FILE,
         key_file=settings.GATEWAY_KEY_FILE,
         per_address=_per_address(),

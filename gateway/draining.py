@@ -44,6 +44,12 @@ class Entrance:
             self.closes_in, self._since = closes_in, asyncio.get_running_loop().time()
             self.changed.set()
 
+    def listen(self, listeners: Sequence[Resource]) -> None:
+        """With these from now on; before it has asked there is nothing to change."""
+        if self.listeners:
+            self.listeners = listeners
+            self.changed.set()
+
     @property
     def left(self) -> float:
         """Seconds until the listener goes."""

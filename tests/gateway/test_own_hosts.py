@@ -14,8 +14,8 @@ import pytest
 from cryptography import x509
 from django.conf import settings
 
-from gateway import domains
-from gateway.models import Domain, Refusal
+from gateway import domains, groups
+from gateway.models import DEFAULT, Domain, GatewayGroup, GatewayNode, Refusal
 from keys import tokens
 from tenants.models import Tenant
 from tenants.people import tenants
@@ -234,6 +234,36 @@ def test_the_gateways_own_names(gateway: Gateway, shop: Shop) -> None:
         with shaken(sni, own) as connection:
             lines = [f"GET {shop.path()} HTTP/1.1", f"Host: {HOST}", f"Authorization: Bearer {token}", "Connection: close", "", ""]
             assert asked(connection, "\r\n".join(lines)).status == 200
+
+
+def test_the_names_of_the_gateways_groups(gateway: Gateway, shop: Shop) -> None:
+    """They are its own from the moment on that somebody says so, and no connection ends by that."""
+    own = ssl.create_default_context(cafile=settings.GATEWAY_CERT_FILE)
+    own.check_hostname, own.verify_mode = False, ssl.CERT_NONE
+    default, node = GatewayGroup.objects.get(pk=DEFAULT), GatewayNode.objects.get(name=gateway.node)
+    token = shop.client().token()
+    gateway.settles(200, "", shop.path(), token)
+
+    def status(connection: ssl.SSLSocket, host: str) -> int:
+        return asked(connection, f"GET {shop.path()} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n").status
+
+    with shaken("localhost", own) as before:
+        assert status(before, HOST) == 200
+        assert refuses("eu.gw.example", own)
+        group = groups.create(name="eu", url="https://eu.gw.example", by=None)
+        try:
+            groups.place_gateway(node, [default, group], by=None)
+            assert eventually(lambda: not refuses("eu.gw.example", own))
+            # Its tenants' routes have the name a moment later.
+            gateway.settles(200, "", shop.path(), token, host="eu.gw.example")
+            with shaken("eu.gw.example", own) as new:
+                assert status(new, "eu.gw.example") == 200
+            assert status(before, HOST) == 200
+        finally:
+            groups.place_gateway(node, [default], by=None)
+            groups.delete(group, by=None)
+        assert eventually(lambda: refuses("eu.gw.example", own))
+        assert status(before, HOST) == 200
 
 
 def test_a_file_that_is_renewed_is_served_without_a_restart(gateway: Gateway) -> None:
