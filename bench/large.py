@@ -5,6 +5,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import django
@@ -87,9 +88,10 @@ def wait_for_200(url: str, headers: dict[str, str]) -> None:
 
 
 class Large:
-    """The tenant, made in bulk: five thousand requests through the actions would only measure the actions."""
+    """A tenant, made in bulk: five thousand requests through the actions would only measure the actions."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, text: str = "", many: int = SUBSCRIPTIONS) -> None:
+        """:param text: the API's document, "" for the large one. :param many: subscriptions, each of an application of its own."""
         self.slug = f"large-{time.time_ns()}"
         self.tenant = create_tenant(slug=self.slug, name="Large", by=None)
         self.approver = User.objects.create_user(f"{self.slug}@example.com", None)
@@ -98,14 +100,14 @@ class Large:
             api = publishing.create_api(slug="large", name="Large", description="", by=None)
             version = publishing.add_version(api, name="v1", by=None)
             target = publishing.check_target(upstream)
-            publishing.make_live(publishing.add_revision(version, document=openapi.parse(document()), target=target, by=None), by=None)
+            publishing.make_live(publishing.add_revision(version, document=openapi.parse(text or document()), target=target, by=None), by=None)
             version.refresh_from_db()
             publishing.publish(version, by=None)
             plan = plans.create(api, name="wide", calls=1_000_000, seconds=1, approval="manual", by=None)
             plans.publish(plan, by=None)
             applications = Application.objects.bulk_create(
                 Application(name=f"Application {number}", purpose="Scale.", owner=owner, client_id=new_client_id())
-                for number in range(SUBSCRIPTIONS)
+                for number in range(many)
             )
             rows = Subscription.objects.bulk_create(
                 Subscription(application=each, api=api, plan=plan, purpose="Scale.", status="active", requested_by=owner)
@@ -114,18 +116,24 @@ class Large:
             self.caller, self.other = applications[0], rows[-1]
 
     def token(self) -> str:
+        return next(self.tokens(1))
+
+    def tokens(self, many: int) -> Iterator[str]:
+        """Of one application, each different."""
         with tenant_scope(self.tenant.pk):
             key_id = SigningKey.objects.values_list("pk", flat=True).get(purpose="access_token")
-        claims = tokens.claims(
-            issuer=tokens.issuer(settings.PORTAL_URL, self.slug),
-            audience=tokens.audience(settings.GATEWAY_URL, self.slug),
-            client_id=self.caller.client_id,
-            credential_id=str(new_id()),
-            token_id=str(new_id()),
-            now=int(time.time()),
-            lifetime=600,
-        )
-        return tokens.sign(claims, signing_key(self.tenant.pk, key_id))
+        key, now = signing_key(self.tenant.pk, key_id), int(time.time())
+        for _ in range(many):
+            claims = tokens.claims(
+                issuer=tokens.issuer(settings.PORTAL_URL, self.slug),
+                audience=tokens.audience(settings.GATEWAY_URL, self.slug),
+                client_id=self.caller.client_id,
+                credential_id=str(new_id()),
+                token_id=str(new_id()),
+                now=now,
+                lifetime=600,
+            )
+            yield tokens.sign(claims, key)
 
     def compile_times(self) -> dict[str, Any]:
         """Milliseconds to read the tenant and to compile it, and the bytes of its routes."""
