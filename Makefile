@@ -11,7 +11,7 @@ CHECKS := check-style check-security check-types check-imports check-templates c
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long browser token pooler messages visual check $(CHECKS) fmt lock bench bench-rotation clean
+.PHONY: help setup demo up test test-long browser token pooler messages visual check $(CHECKS) fmt lock bench bench-gateway bench-rotation clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -119,10 +119,17 @@ lock: setup ## write requirements.lock anew, for every supported Python and plat
 bench-rotation: setup ## rotate 50 tenants' keys 1,000 times under calls; needs wrk
 	@$(PY) -m bench.rotation
 
-bench: setup ## measure what has a figure to hold; needs wrk
-	@for each in $$(grep -l 'python -m bench[.]' bench/*.py); do \
-		name=$$(basename "$$each" .py); echo "== $$name"; $(PY) -m "bench.$$name" || exit 1; \
-	done
+GATEWAY_BENCHES := peers steps memory enforcement intake scale
+
+bench-gateway: setup ## of these only what the gateway's table has; needs wrk, nginx and haproxy
+	@for each in $(GATEWAY_BENCHES); do echo "== $$each"; $(PY) -m "bench.$$each"; done; echo "== table"; $(PY) -m bench.table
+
+bench: setup ## measure what has a figure to hold, print the gateway's in a table; needs wrk, nginx and haproxy
+	@failed=; for each in $$(grep -l 'python -m bench[.]' bench/*.py); do \
+		name=$$(basename "$$each" .py); if [ "$$name" = table ]; then continue; fi; \
+		echo "== $$name"; $(PY) -m "bench.$$name" || failed="$$failed $$name"; \
+	done; \
+	echo "== table"; $(PY) -m bench.table && [ -z "$$failed" ] || { echo "Not held:$$failed" >&2; exit 1; }
 
 clean: ## remove .venv and caches; var, which holds your data and keys, stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

@@ -1,7 +1,6 @@
 """Whom bench.peers calls as, made in a process of its own: Django reads the running stack's settings when it is loaded.
 
-`python -m bench.callers UPSTREAM FOLDER` makes a tenant with 5,000 subscriptions, leaves tokens and the public key in the folder, and
-prints the rest as JSON.
+It makes a tenant with 5,000 subscriptions, leaves tokens and the public key in a folder, and prints the rest as JSON.
 """
 
 import json
@@ -10,7 +9,7 @@ import sys
 from pathlib import Path
 
 import django
-from joserfc.jwk import import_key
+from joserfc.jwk import ECKey
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 django.setup()
@@ -47,8 +46,7 @@ def main(upstream: str, folder: Path) -> None:
         _, api_key = create_api_key(tenant.caller, by=None)
         jwk, algorithm = SigningKey.objects.values_list("public_jwk", "alg").get(purpose="access_token")
     (folder / "tokens").write_text("\n".join(tenant.tokens(TOKENS)))
-    key = import_key(jwk)
-    (folder / "public.pem").write_bytes(key.as_pem(private=False))
+    (folder / "public.pem").write_bytes(ECKey.import_key(jwk).as_pem(private=False))
     said = {"path": f"/{tenant.slug}/large/v1{PATH}", "api_key": api_key, "algorithm": algorithm, "subscriptions": SUBSCRIPTIONS}
     print(json.dumps(said))
 

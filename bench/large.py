@@ -100,7 +100,9 @@ class Large:
             api = publishing.create_api(slug="large", name="Large", description="", by=None)
             version = publishing.add_version(api, name="v1", by=None)
             target = publishing.check_target(upstream)
-            publishing.make_live(publishing.add_revision(version, document=openapi.parse(text or document()), target=target, by=None), by=None)
+            publishing.make_live(
+                publishing.add_revision(version, document=openapi.parse(text or document()), target=target, by=None), by=None
+            )
             version.refresh_from_db()
             publishing.publish(version, by=None)
             plan = plans.create(api, name="wide", calls=1_000_000, seconds=1, approval="manual", by=None)

@@ -1,4 +1,4 @@
-"""What the gateway's checks cost beside what others do in its place: `python -m bench.peers`. Needs `wrk`, nginx and HAProxy.
+"""What the gateway's checks cost beside what others do in its place: `python -m bench.peers`. Needs Linux, `wrk`, nginx, HAProxy.
 
 Goals, medians of paired runs: the whole chain >= 0.70 of a bare Envoy, > 1.0 of nginx with `auth_request` and an authoriser that costs
 nothing, > 1.3 of HAProxy with `jwt_verify`.
@@ -9,8 +9,9 @@ called in turn, round by round, in an order that turns as well; a ratio is that 
 
 - Portico is the stack's own gateway, configured by its control plane as by default: a tenant with 5,000 subscriptions, access log on.
 - A bare Envoy is the same binary with a route to the upstream, and nothing else.
-- nginx asks, for each call, an authoriser that answers 204 without looking at it, over a kept connection to another nginx. Told apart,
-  and no goal: the same with a location of its own in place of the authoriser, which shows the sub-request alone.
+- nginx asks, for each call, an authoriser that answers 204 without looking at it, over a kept connection to another nginx. Told beside,
+  and no goals: the same as its manual shows it, with a new connection for each call and each question; and with a location of its own in
+  place of the authoriser, which is the sub-request alone.
 - HAProxy verifies the signature and the algorithm, and nothing else: neither the token's end nor whom it is for.
 
 CPU per call is told, too: other programs on the machine move it less than the rate.
@@ -37,9 +38,10 @@ from portal.stack.ports import HOST, Ports, choose
 from portal.stack.stack import Stack
 
 ROUNDS, SECONDS, CONNECTIONS = 7, 3, 32
-GOALS = {"bare Envoy": 0.70, "nginx auth_request": 1.0, "HAProxy jwt_verify": 1.3}
-BARE, PORTICO, OF_PORTICO = "bare Envoy", "Portico, access token", "Portico, "
-NO_HOP = "nginx auth_request to itself"
+BARE, NGINX, HAPROXY = "bare Envoy", "nginx auth_request", "HAProxy jwt_verify"
+PORTICO, KEY, NEW = "Portico, access token", "Portico, API key", "Portico, each token new"
+GOALS = {BARE: 0.70, NGINX: 1.0, HAPROXY: 1.3}
+SHOWN, NO_HOP = f"{NGINX}, as shown", f"{NGINX}, to itself"
 FOLDER = VAR / "peers"
 BODY = '{"id": "7f3a"}'
 # Where Debian keeps what only root is thought to want.
@@ -58,11 +60,11 @@ class Subject:
     headers: dict[str, str] = field(repr=False)
     script: str = ""
 
-    def run(self) -> tuple[float, float]:
+    def run(self, seconds: int = SECONDS) -> tuple[float, float]:
         """Calls per second, and microseconds of a core per call."""
         before = spent(self.process)
-        rate = wrk(self.url, seconds=SECONDS, connections=CONNECTIONS, headers=self.headers, script=self.script)
-        return rate, (spent(self.process) - before) / (rate * SECONDS) * 1e6
+        rate = wrk(self.url, seconds=seconds, connections=CONNECTIONS, headers=self.headers, script=self.script)
+        return rate, (spent(self.process) - before) / (rate * seconds) * 1e6
 
 
 def free() -> int:
@@ -108,17 +110,18 @@ def of_portico(running: Stack, port: int) -> Iterator[tuple[str, Subject]]:
     move(process.pid, PROXIES)
     url = f"{running.gateway_url}{made['path']}"
     yield PORTICO, Subject(url, process, bearer(token()))
-    yield f"{OF_PORTICO}API key", Subject(url, process, bearer(made["api_key"]))
-    yield f"{OF_PORTICO}each token new", Subject(url, process, {}, script=in_turn())
+    yield KEY, Subject(url, process, bearer(made["api_key"]))
+    yield NEW, Subject(url, process, {}, script=in_turn())
 
 
 def peers(started: ExitStack, port: int, authoriser: int) -> Iterator[tuple[str, Subject]]:
     made = json.loads((FOLDER / "made.json").read_text())
     servers = {
         BARE: bare_envoy,
-        "nginx auth_request": lambda at, to: nginx(at, to, authoriser),
+        NGINX: lambda at, to: nginx(at, to, authoriser),
+        SHOWN: lambda at, to: nginx(at, to, authoriser, kept=False),
         NO_HOP: lambda at, to: nginx(at, to, None),
-        "HAProxy jwt_verify": lambda at, to: haproxy(at, to, made["algorithm"]),
+        HAPROXY: lambda at, to: haproxy(at, to, made["algorithm"]),
     }
     for number, (name, command) in enumerate(servers.items()):
         at = free()
@@ -154,7 +157,7 @@ def check(subjects: dict[str, Subject]) -> None:
     forged = ".".join((head, payload, signature[:-8] + ("A" * 8 if signature[-8:] != "A" * 8 else "B" * 8)))
     for name, each in subjects.items():
         headers = each.headers or bearer(first)
-        until(lambda each=each, headers=headers: httpx.get(each.url, headers=headers, trust_env=False).text == BODY, seconds=30)  # type: ignore[misc]
+        until(lambda each=each, headers=headers: httpx.get(each.url, headers=headers, trust_env=False).text == BODY, seconds=30)
         refused = httpx.get(each.url, headers=bearer(forged), trust_env=False).status_code
         assert (refused == 200) == (name == BARE or name.startswith("nginx")), f"{name}: {refused}"
 
@@ -179,8 +182,8 @@ def server(name: str, command: Sequence[str], port: int, cores: set[int]) -> Ite
 
 def move(pid: int, cores: set[int]) -> None:
     """All threads that it has; those that they start follow them."""
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(thread), cores)
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 def bare_envoy(at: int, to: int) -> list[str]:
@@ -227,22 +230,26 @@ def nginx_upstream(port: int, authoriser: int) -> list[str]:
     )
 
 
-def nginx(at: int, to: int, authoriser: int | None) -> list[str]:
-    """:param authoriser: its port; None for a location that answers by itself."""
+def nginx(at: int, to: int, authoriser: int | None, *, kept: bool = True) -> list[str]:
+    """
+    :param authoriser: its port; None for a location that answers by itself. :param kept: whether connections are.
 
-    def kept(name: str, port: int) -> str:
-        return f"upstream {name} {{ server {HOST}:{port}; keepalive 64; keepalive_requests 1000000000; }}"
+    https://nginx.org/en/docs/http/ngx_http_auth_request_module.html
+    """
 
+    def pool(name: str, port: int) -> str:
+        return f"upstream {name} {{ server {HOST}:{port}; {'keepalive 64; keepalive_requests 1000000000;' if kept else ''} }}"
+
+    keep = "proxy_http_version 1.1; proxy_set_header Connection '';" if kept else ""
     # A location that sets headers has only these.
-    asks = "proxy_pass http://authoriser; proxy_pass_request_body off; proxy_set_header Content-Length ''; proxy_set_header Connection '';"
+    asks = f"proxy_pass http://authoriser; proxy_pass_request_body off; proxy_set_header Content-Length ''; {keep}"
     authorises = "return 204;" if authoriser is None else asks
     return _nginx(
         f"proxy-{at}",
-        kept("upstream", to),
-        kept("authoriser", authoriser or to),
-        "proxy_http_version 1.1; proxy_set_header Connection '';",
+        pool("upstream", to),
+        pool("authoriser", authoriser or to),
         f"server {{ listen {HOST}:{at};",
-        "location / { auth_request /authorise; proxy_pass http://upstream; }",
+        f"location / {{ auth_request /authorise; proxy_pass http://upstream; {keep} }}",
         f"location = /authorise {{ internal; {authorises} }} }}",
     )
 
@@ -283,13 +290,15 @@ def told(rounds: list[dict[str, tuple[float, float]]]) -> int:
         figures[f"{name}: calls per second, least and most"] = f"{min(rates):,.0f} {max(rates):,.0f}"
         figures[f"{name}: µs of a core per call, median"] = statistics.median(costs)
     holds = True
-    for name in (*GOALS, NO_HOP):
+    for name in (*GOALS, SHOWN, NO_HOP):
         ratios = [each[PORTICO][0] / each[name][0] for each in rounds]
         figures[f"Portico to {name}: median"] = statistics.median(ratios)
         figures[f"Portico to {name}: rounds"] = " ".join(f"{ratio:.2f}" for ratio in ratios)
         # How many calls of Portico a core would serve for one of theirs.
         figures[f"Portico to {name}, by CPU: median"] = statistics.median(each[name][1] / each[PORTICO][1] for each in rounds)
         holds = holds and (name not in GOALS or statistics.median(ratios) >= GOALS[name])
+    for name, other in ((KEY, BARE), (NEW, HAPROXY)):
+        figures[f"{name}, to {other}: median"] = statistics.median(each[name][0] / each[other][0] for each in rounds)
     report("peers", figures | {"goals": ", ".join(f"{goal} of {name}" for name, goal in GOALS.items())})
     return not holds
 

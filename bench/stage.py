@@ -2,16 +2,19 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from portal.demo.job import Job
 from portal.stack import Ports, Stack
@@ -68,13 +71,30 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def report(name: str, figures: dict[str, Any]) -> None:
-    """Print, and keep under bench/results/."""
+    """Print, and keep under bench/results/, with the machine."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
-    (RESULTS / f"{name}-{when}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    whole = {"at": when, "machine": machine(), "figures": figures}
+    (RESULTS / f"{name}-{when}.json").write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
     width = max(map(len, figures))
     for key, value in figures.items():
         print(f"{key:{width}}  {value:,.2f}" if isinstance(value, float) else f"{key:{width}}  {value}")
+
+
+def machine() -> dict[str, Any]:
+    """What measured, and how busy it was: how many processes waited for its cores, on average of the last quarter of an hour."""
+    processor = platform.processor()
+    with suppress(OSError):
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        processor = found[1] if found else processor
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "memory, GB": round(psutil.virtual_memory().total / 2**30),
+        "Python": platform.python_version(),
+        "load": round(os.getloadavg()[2], 1),
+    }
 
 
 def until(test: Any, seconds: float = 10) -> None:
