@@ -125,6 +125,7 @@ def checked(*, files: bool, **given: Any) -> Rules:
 
 
 def _percent(given: Decimal) -> Decimal:
+    given = Decimal(given)
     if not given.is_finite() or not 0 <= given <= 100 or given != round(given, 2):
         raise LoggingRefused("percent", _("Give a share from 0 to 100 percent, with two decimals at most."))
     return round(given, 2)

@@ -1,8 +1,8 @@
 """The enforcement chain: what every call to a tenant passes, once per tenant, in the route configuration.
 
-In order: what the log has of headers, scrub, one credential, verify, who calls, right kind, right audience, in force, from where, until when, granted, scopes, how
-large, plan, what callers are told, within limits of the caller, the API and the tenant, identify, mark. What removes access is looked
-up in tables, so that five thousand subscriptions or API keys cost no more than one.
+In order: what the log has of headers, scrub, one credential, verify, who calls, right kind, right audience, in force, from where, until
+when, granted, scopes, how large, plan, what callers are told, within limits of the caller, the API and the tenant, identify, mark. What
+removes access is looked up in tables, so that five thousand subscriptions or API keys cost no more than one.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
 """Calls told to a destination outside, through a real gateway and a usage process: what is there, what is masked, and what hangs."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,11 @@ SECRET = "Bearer destination-5b1c-secret"
 
 
 @pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the usage process writes files, and the portal knows that it does."""
     found = settings.RUN / "calls"
     monkeypatch.setattr(settings, "LOG_SHIPPING_FOLDER", str(found))
-    yield found
+    return found
 
 
 def ships(shop: Shop, *, api: str = "orders", enabled: bool = True, authorization: str | None = None, **rules: Any) -> None:
@@ -124,3 +123,141 @@ def test_a_call_is_told_as_it_was_chosen_and_no_secret_is(gateway: Gateway, upst
         eventually(state)
     finally:
         upstream.headers = {}
+
+
+def test_a_share_of_all_calls_is_told_the_same_wherever_it_is_asked(gateway: Gateway, upstream: Upstream, receiver: Receiver) -> None:
+    shop = live.shop(upstream)
+    carl = shop.client()
+    ships(shop, url=receiver.url)
+    told(gateway, shop, receiver, carl.token())
+    ships(shop, url=receiver.url, percent=0)
+    calls(gateway, shop, carl.token())
+    eventually(lambda: stays_silent(receiver))
+    ships(shop, url=receiver.url, percent=100, form="array")
+
+    def all_of_them() -> bool:
+        receiver.got.clear()
+        wanted = calls(gateway, shop, carl.token())
+        eventually(lambda: len(arrays(receiver.got)) >= len(wanted), within=3)
+        assert {each["request_id"] for each in arrays(receiver.got)} == wanted
+        return True
+
+    eventually(all_of_them)
+    assert {each.headers["content-type"] for each in receiver.got} == {"application/json"}
+
+
+def calls(gateway: Gateway, shop: Shop, token: str, many: int = 20) -> set[str]:
+    return {gateway.call(shop.path(), token).headers["x-request-id"] for _ in range(many)}
+
+
+def arrays(got: list[Received]) -> list[dict[str, Any]]:
+    return [each for one in got for each in json.loads(one.body)]
+
+
+def stays_silent(receiver: Receiver) -> bool:
+    """Though it is called, for longer than a batch waits."""
+    receiver.got.clear()
+    stays(lambda: not receiver.got, seconds=2)
+    return True
+
+
+def test_a_destination_that_hangs_holds_up_neither_counting_nor_another_tenants(
+    gateway: Gateway, upstream: Upstream, receiver: Receiver
+) -> None:
+    with receiving(slow=60) as hanging:
+        slow, quick = live.shop(upstream), live.shop(upstream)
+        slows, quicks = slow.client(), quick.client()
+        ships(slow, url=hanging.url)
+        ships(quick, url=receiver.url)
+        told(gateway, slow, hanging, slows.token())
+        told(gateway, quick, receiver, quicks.token())
+        before = eventually(lambda: counted(slow))
+        gateway_calls = 300
+        for _ in range(gateway_calls):
+            assert gateway.call(slow.path(), slows.token()).status == 200
+        wanted = calls(gateway, quick, quicks.token())
+        eventually(lambda: wanted <= {each["request_id"] for each in lines(receiver.got)}, within=5)
+        # What was told before may have been counted meanwhile.
+        eventually(lambda: counted(slow) >= before + gateway_calls, within=5)
+        stays(lambda: counted(slow) <= before + gateway_calls + 20, seconds=1)
+
+        def says_so() -> bool:
+            found = standing(slow)
+            assert found.trouble == "slow", found
+            assert found.failing_since is not None
+            return True
+
+        eventually(says_so)
+
+
+def test_files_are_written_for_the_usage_process_alone(gateway: Gateway, upstream: Upstream, folder: Path) -> None:
+    shop = live.shop(upstream)
+    carl = shop.client()
+    ships(shop, destination="file", fields=["time", "request_id", "path", "status"])
+    file = folder / shop.slug / "orders.jsonl"
+
+    def there() -> bool:
+        gateway.call(shop.path(), carl.token())
+        return file.exists() and file.stat().st_size > 0
+
+    eventually(there)
+    (first, *_) = [json.loads(line) for line in file.read_text().splitlines()]
+    assert list(first) == ["time", "request_id", "path", "status"]
+    assert (first["path"], first["status"]) == (shop.path(), 200)
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_otlp_is_what_collectors_read(gateway: Gateway, upstream: Upstream, receiver: Receiver) -> None:
+    shop = live.shop(upstream)
+    carl = shop.client()
+    ships(shop, destination="otlp", url=receiver.url, request_headers=["x-customer"], authorization=SECRET)
+    told(gateway, shop, receiver, carl.token())
+    answer = gateway.call(shop.path(), "nonsense", headers=[("x-customer", "Anna")])
+
+    def there() -> Any:
+        for each in receiver.got:
+            for resource in logs_service_pb2.ExportLogsServiceRequest.FromString(each.body).resource_logs:
+                for record in resource.scope_logs[0].log_records:
+                    found = {attribute.key: attribute.value for attribute in record.attributes}
+                    if found["request_id"].string_value == answer.headers["x-request-id"]:
+                        return resource, record, found
+        return None
+
+    resource, record, found = eventually(there)
+    of = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
+    assert of == {"service.name": "portico-gateway", "portico.tenant": shop.slug, "portico.api": "orders"}
+    assert (record.severity_text, record.body.string_value) == ("WARN", f"GET {shop.path()} 401 TOKEN_INVALID")
+    assert (found["status"].int_value, found["code"].string_value) == (401, "TOKEN_INVALID")
+    (header,) = found["request_headers"].kvlist_value.values
+    assert (header.key, header.value.string_value) == ("x-customer", "Anna")
+    assert abs(record.time_unix_nano - record.observed_time_unix_nano) < 30_000_000_000
+    assert receiver.got[-1].headers["content-type"] == "application/x-protobuf"
+
+
+def test_a_test_tells_what_came_back_and_shows_no_secret(gateway: Gateway, upstream: Upstream, receiver: Receiver) -> None:
+    shop = live.shop(upstream)
+    receiver.statuses, receiver.answer = [403], f"no such key: {SECRET}".encode()
+    ships(shop, enabled=False, url=receiver.url, authorization=SECRET)
+    shop.does(log_shipping.ask_test, shop.apis["orders"])
+    found = eventually(lambda: (state := standing(shop)).tested_at and state)
+    assert (found.test_trouble, found.test_answered) == ("status", 403)
+    assert found.test_answer == "no such key: (hidden)"
+    (record,) = lines(receiver.got)
+    assert (record["test"], record["api"]) == (True, "orders")
+    shop.does(log_shipping.ask_test, shop.apis["orders"])
+    eventually(lambda: not standing(shop).test_trouble)
+    assert (standing(shop).test_asked_at, standing(shop).sent) == (None, 0)
+
+
+def test_what_is_switched_off_is_told_to_nobody(gateway: Gateway, upstream: Upstream, receiver: Receiver) -> None:
+    shop = live.shop(upstream)
+    carl = shop.client()
+    ships(shop, url=receiver.url)
+    told(gateway, shop, receiver, carl.token())
+    ships(shop, url=receiver.url, enabled=False)
+
+    def silent() -> bool:
+        gateway.call(shop.path(), carl.token())
+        return stays_silent(receiver)
+
+    eventually(silent)
