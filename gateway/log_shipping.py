@@ -1,5 +1,6 @@
 """Saying what of an API's calls is told to a destination outside. gateway/shipping/ tells it."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +36,11 @@ def facts(row: LogShipping) -> dict[str, Any]:
     return {"enabled": row.enabled, **rules_of(row).as_json(), "authorization": bool(row.sealed)}
 
 
+def stamp(row: LogShipping | None) -> str:
+    """Another one after each change."""
+    return hashlib.sha256(repr((facts(row), row.url, row.sealed)).encode()).hexdigest()[:16] if row else "none"
+
+
 @transaction.atomic
 def put(
     api: Api,
@@ -43,11 +49,13 @@ def put(
     rules: Mapping[str, Any],
     by: User,
     authorization: str | None = None,
+    seen: str | None = None,
     resolver: addresses.Resolver = addresses.look_up,
 ) -> Event | None:
     """As it is to be from now on, whatever was before; None where nothing differs.
 
     :param rules: of gateway.logged.Rules; what is left out has its default.
+    :param seen: the `stamp` of what was there when somebody decided; None where nobody looked.
     :param authorization: what goes into the header; "" for none, and None for what there is. That never goes to another server.
     :raises Invalid: by field.
     """
@@ -58,12 +66,10 @@ def put(
     sealed = _sealed(row, authorization)
     events.lock()
     kept = of(api)
-    if kept is not None:
-        if kept.pk != row.pk:
-            raise NotAllowed(_("Somebody changed this meanwhile. Load it again, then decide anew."))
-        row = kept
-    elif before is not None:
+    # Another row than what was sealed for, or no row any more.
+    if (kept and kept.pk) != (before and before.pk) or (seen is not None and seen != stamp(kept)):
         raise NotAllowed(_("Somebody changed this meanwhile. Load it again, then decide anew."))
+    row = kept or row
     was, address, was_sealed = (facts(row), row.url, row.sealed) if kept else ({}, "", "")
     for name in logged.NAMES:
         value = getattr(wanted, name)
@@ -184,6 +190,7 @@ def _notice() -> None:
     """Usage processes look every two seconds, and read a tenant where this moved."""
     at = events.now()
     if LogShipping.objects.exists():
-        ShippingTenant.objects.update_or_create(tenant_id=current_tenant_id(), defaults={"changed_at": at})
+        row = ShippingTenant(tenant_id=current_tenant_id(), changed_at=at)
+        ShippingTenant.objects.bulk_create([row], update_conflicts=True, unique_fields=["tenant"], update_fields=["changed_at"])
     else:
         ShippingTenant.objects.filter(tenant_id=current_tenant_id()).delete()

@@ -134,7 +134,7 @@ def _percent(given: Decimal) -> Decimal:
 def _fields(given: Sequence[str]) -> tuple[str, ...]:
     for name in given:
         if name not in FIELDS:
-            raise LoggingRefused("fields", _("There is no field “%(field)s”."), field=name[:60])
+            raise LoggingRefused("fields", _("There is no field “%(name)s”."), name=name[:60])
     chosen = tuple(dict.fromkeys(given))
     if not chosen:
         raise LoggingRefused("fields", _("Choose at least one field."))

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from envoy.config.core.v3 import base_pb2
 from envoy.data.accesslog.v3 import accesslog_pb2
@@ -15,7 +15,7 @@ from gateway.logged import Rules, without_credentials
 from gateway.shipping import masking
 from gateway.usage.calls import Call, operation_name, uuid_of
 
-_Entry = accesslog_pb2.HTTPAccessLogEntry
+_Entry: TypeAlias = accesslog_pb2.HTTPAccessLogEntry
 _PROTOCOLS = {1: "HTTP/1.0", 2: "HTTP/1.1", 3: "HTTP/2", 4: "HTTP/3"}
 _WHOLE = 1 << 64
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F
@@ -103,8 +104,9 @@ def read(tenant_id: UUID) -> Read:
 
 
 def rules_of(row: LogShipping) -> Rules:
-    given = {name: getattr(row, name) for name in NAMES}
-    return Rules(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    kept = {name: getattr(row, name) for name in NAMES}
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    return Rules(**given)
 
 
 def store(tenant_id: UUID, went: Mapping[UUID, Went]) -> None:
@@ -153,7 +155,12 @@ def _tell(row: LogShippingState, *, taken: bool) -> dict[str, object]:
     if held_lock() is None or row.failing_since is None:
         return {}
     shipping = row.shipping
-    said = {"destination": shipping.destination, "host": host_of(shipping.url), "since": row.failing_since.isoformat()}
+    said: dict[str, Any] = {
+        "destination": shipping.destination,
+        "host": host_of(shipping.url),
+        "api": shipping.api.slug,
+        "since": row.failing_since.isoformat(),
+    }
     if taken and row.told:
         events.record("log_shipping.recovered", shipping.api, by=None, **said)
         return {"told": False}

@@ -239,7 +239,8 @@ def test_a_test_tells_what_came_back_and_shows_no_secret(gateway: Gateway, upstr
     receiver.statuses, receiver.answer = [403], f"no such key: {SECRET}".encode()
     ships(shop, enabled=False, url=receiver.url, authorization=SECRET)
     shop.does(log_shipping.ask_test, shop.apis["orders"])
-    found = eventually(lambda: (state := standing(shop)).tested_at and state)
+    eventually(lambda: standing(shop).tested_at)
+    found = standing(shop)
     assert (found.test_trouble, found.test_answered) == ("status", 403)
     assert found.test_answer == "no such key: (hidden)"
     (record,) = lines(receiver.got)
