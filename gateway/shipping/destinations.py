@@ -103,7 +103,7 @@ class Place:
 
     def _shown(self, body: bytes) -> str:
         """A destination that repeats what it was sent must not show the secret to whoever looks at the page."""
-        text = body.decode(errors="replace").replace("\0", "")
+        text = "".join(each if each.isprintable() else " " for each in body.decode(errors="replace"))
         for secret in {self._authorization, self._authorization.rpartition(" ")[2]} - {""}:
             text = text.replace(secret, "(hidden)")
         return text[:MAX_ANSWER].strip()

@@ -177,6 +177,7 @@ def test_a_destination_that_hangs_holds_up_neither_counting_nor_another_tenants(
             assert gateway.call(slow.path(), slows.token()).status == 200
         wanted = calls(gateway, quick, quicks.token())
         eventually(lambda: wanted <= {each["request_id"] for each in lines(receiver.got)}, within=5)
+        assert {each["path"].split("/")[1] for each in lines(receiver.got)} == {quick.slug}
         # What was told before may have been counted meanwhile.
         eventually(lambda: counted(slow) >= before + gateway_calls, within=5)
         stays(lambda: counted(slow) <= before + gateway_calls + 20, seconds=1)
@@ -262,3 +263,7 @@ def test_what_is_switched_off_is_told_to_nobody(gateway: Gateway, upstream: Upst
         return stays_silent(receiver)
 
     eventually(silent)
+    removed = shop.does(log_shipping.remove, shop.apis["orders"], by=shop.person("publisher"))
+    shop.enforced(removed)
+    # A step of the chain that nobody needs is gone, and calls go on.
+    assert gateway.call(shop.path(), carl.token()).status == 200

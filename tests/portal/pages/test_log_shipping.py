@@ -110,7 +110,7 @@ def test_what_is_wrong_is_named_and_what_was_typed_stays(cast: Cast, pam: Client
         ({"masked_paths": "query"}, "no JSONPath"),
         ({"secret": "a\nb"}, "Write what stands behind"),
         ({"destination": "kafka"}, "Choose one of these."),
-        ({"destination": ""}, "This field is required."),
+        ({"destination": ""}, "Fill this in."),
     ):
         answer = pam.post(LOGS, {**SENT, **wrong})
         assert answer.status_code == 422, wrong
