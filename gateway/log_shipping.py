@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apis.models import Api
 from gateway import logged
@@ -110,12 +111,7 @@ def _check_address(wanted: logged.Rules, before: LogShipping | None, resolver: a
         raise Invalid({"url": [_(sentence) % refused.named]}) from None
 
 
-def _mark(sentence: str) -> str:
-    """Marks a sentence for translation."""
-    return sentence
-
-
-_NOT_PUBLIC = _mark("%(host)s has no public address, and logs are sent to public addresses alone.")
+_NOT_PUBLIC = gettext_noop("%(host)s has no public address, and logs are sent to public addresses alone.")
 
 
 def _sealed(row: LogShipping, authorization: str | None) -> str | None:
