@@ -268,7 +268,7 @@ def test_of_each_api_so_much_waits_and_what_is_beyond_is_counted(cast: Cast, mon
 
 @pytest.mark.parametrize("name,value", [("TENANT_BYTES", 1_000), ("TENANT_A_SECOND", 3), ("MOST_A_SECOND", 4)])
 def test_one_tenant_takes_no_more_than_its_share(cast: Cast, monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
-    monkeypatch.setattr(process.time, "monotonic", lambda: 7.0)
+    monkeypatch.setattr("gateway.shipping.process.time.monotonic", lambda: 7.0)
     monkeypatch.setattr(process, name, value)
     shipper = following(chosen(cast), chosen(cast, "globex"))
     take(shipper, 100)

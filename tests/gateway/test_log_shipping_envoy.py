@@ -264,6 +264,7 @@ def test_what_is_switched_off_is_told_to_nobody(gateway: Gateway, upstream: Upst
 
     eventually(silent)
     removed = shop.does(log_shipping.remove, shop.apis["orders"], by=shop.person("publisher"))
+    assert removed is not None
     shop.enforced(removed)
     # A step of the chain that nobody needs is gone, and calls go on.
     assert gateway.call(shop.path(), carl.token()).status == 200

@@ -213,7 +213,7 @@ def test_a_test_says_that_it_is_one() -> None:
 
 
 def test_lines_and_arrays() -> None:
-    records = [{"a": 1}, {"b": "ü"}]
+    records: list[dict[str, Any]] = [{"a": 1}, {"b": "ü"}]
     assert Place(rules(), tenant="acme", api="orders").body(records) == '{"a":1}\n{"b":"ü"}\n'.encode()
     assert Place(rules(form="array"), tenant="acme", api="orders").body(records) == '[{"a":1},{"b":"ü"}]'.encode()
 
