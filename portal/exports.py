@@ -55,6 +55,7 @@ LEFT_OUT = {
     "keys_revokedtoken.jti": _USED,
     "keys_signingkey.sealed": _SEALED,
     "keys_usedassertion.jti_sha256": _USED,
+    "gateway_logshipping.sealed": _SEALED,
     "keys_webhook.former_sealed": _SEALED,
     "keys_webhook.sealed": _SEALED,
     "tenants_invitation.nonce": _ONCE,

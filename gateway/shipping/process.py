@@ -273,7 +273,8 @@ class Shipper:
         for tried in range(1, TRIES + 1):
             outcome = await self._once(lane, body, again)
             if outcome.taken:
-                self._note(lane, outcome, sent=len(batch) - outcome.rejected, dropped=outcome.rejected)
+                rejected = min(outcome.rejected, len(batch))
+                self._note(lane, outcome, sent=len(batch) - rejected, dropped=rejected)
                 return
             self._note(lane, outcome)
             if not outcome.again or tried == TRIES or self._stopping.is_set():

@@ -317,6 +317,11 @@ def test_what_is_not_taken_is_sent_again_and_then_dropped(cast: Cast, monkeypatc
     assert len(sent) == 3
     assert len({again for _body, again in sent}) == 1
     assert (lane.went.sent, lane.went.dropped, lane.went.last, lane.went.trouble) == (2, 0, Outcome(), Outcome(Trouble.SLOW))
+    answers[:] = [Outcome(Trouble.PARTIAL, 200, "old", 99)]
+    sent.clear()
+    asyncio.run(shipper._send(lane, batch))
+    assert (lane.went.sent, lane.went.dropped) == (2, 2), "whatever a collector says, no more than it was sent"
+    lane.went.dropped = 0
     answers[:] = [Outcome(Trouble.STATUS, 400)]
     sent.clear()
     asyncio.run(shipper._send(lane, batch))
