@@ -12,7 +12,7 @@ from tenants.rls import enable_rls, same_tenant
 class Migration(migrations.Migration):
     dependencies = [
         ("apis", "0037_plans_burst"),
-        ("gateway", "0014_explained_refusals"),
+        ("gateway", "0015_join_tokens_lead_to_groups"),
         ("tenants", "0012_usage_retention"),
     ]
 
