@@ -1,14 +1,16 @@
 """Sending a batch of records: into a file, or by POST to an address that was looked up and judged just before."""
 
 import asyncio
+import base64
 import json
 import logging
 import os
 import stat
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -104,9 +106,18 @@ class Place:
     def _shown(self, body: bytes) -> str:
         """A destination that repeats what it was sent must not show the secret to whoever looks at the page."""
         text = "".join(each if each.isprintable() else " " for each in body.decode(errors="replace"))
-        for secret in {self._authorization, self._authorization.rpartition(" ")[2]} - {""}:
+        for secret in _forms(self._authorization):
             text = text.replace(secret, "(hidden)")
         return text[:MAX_ANSWER].strip()
+
+
+def _forms(authorization: str) -> Iterator[str]:
+    """In which a destination could repeat it, the longest first: all of it, what follows the scheme, and the password of Basic."""
+    scheme, _space, rest = authorization.partition(" ")
+    yield from filter(None, (authorization, rest))
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            yield from filter(None, (base64.b64decode(rest, validate=True).decode().partition(":")[2],))
 
 
 def _json(value: Any) -> bytes:
