@@ -361,6 +361,24 @@ def test_without_its_authorization_nobody_is_asked(cast: Cast, monkeypatch: pyte
     assert lane.went.last == Outcome(Trouble.SEALED)
 
 
+@pytest.mark.parametrize(
+    ("authorization", "answer"),
+    [
+        ("Bearer 5b1c-secret", "you sent 'Bearer 5b1c-secret' or 5b1c-secret"),
+        ("Basic dXNlcjo1YjFjLXNlY3JldA==", "Basic dXNlcjo1YjFjLXNlY3JldA== is 5b1c-secret"),
+        ("5b1c-secret", "5b1c-secret\0\x1b[31m"),
+    ],
+    ids=["bearer", "basic", "bare"],
+)
+def test_what_a_destination_repeats_is_hidden(cast: Cast, authorization: str, answer: str) -> None:
+    shown = Place(rules(), tenant="acme", api="orders", authorization=authorization)._shown(answer.encode())
+    assert "5b1c" not in shown
+    assert "dXNl" not in shown
+    assert "(hidden)" in shown
+    assert shown.isprintable()
+    assert Place(rules(), tenant="acme", api="orders")._shown(b"plain") == "plain"
+
+
 # --- files
 
 
