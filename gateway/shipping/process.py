@@ -147,6 +147,8 @@ class Shipper:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
             for task in tasks:
                 task.cancel()
+            # Each counts what it had in hand as dropped.
+            await asyncio.gather(*tasks, return_exceptions=True)
         for lane in self._by_id.values():
             lane.went.dropped += len(lane.waiting)
         try:

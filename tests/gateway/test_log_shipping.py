@@ -361,6 +361,47 @@ def test_without_its_authorization_nobody_is_asked(cast: Cast, monkeypatch: pyte
     assert lane.went.last == Outcome(Trouble.SEALED)
 
 
+def ended(shipper: Shipper, monkeypatch: pytest.MonkeyPatch) -> dict[str, Went]:
+    """What is written down of each tenant when the process is asked to end while something waits."""
+    told: dict[str, Went] = {}
+    slugs = {lane.chosen.tenant_id: lane.chosen.slug for lane in shipper._by_id.values()}
+
+    async def ask(work: Any, tenant_id: Any, went: dict[Any, Went]) -> None:
+        assert work is standing.store
+        (told[slugs[tenant_id]],) = went.values()
+
+    async def end() -> None:
+        for lane in shipper._by_id.values():
+            lane.task = asyncio.create_task(shipper._serve(lane))
+        await asyncio.sleep(0)
+        shipper._stopping.set()
+        await shipper._end()
+
+    monkeypatch.setattr(shipper, "_ask", ask)
+    asyncio.run(end())
+    return told
+
+
+def test_what_waits_is_sent_before_the_process_ends_but_for_what_hangs(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.3)
+    monkeypatch.setattr(process, "MOST_IN_BATCH", 2)
+    shipper = following(chosen(cast), chosen(cast, "globex"))
+    take(shipper, 5)
+    take(shipper, 3, "/globex/orders/v1/orders/7")
+    got: list[bytes] = []
+
+    async def send(self: Place, body: bytes, _threads: Threads, *, again: str) -> Outcome:
+        await asyncio.sleep(60 if self.tenant == "globex" else 0)
+        got.append(body)
+        return Outcome()
+
+    monkeypatch.setattr(Place, "send", send)
+    told = ended(shipper, monkeypatch)
+    assert (told["acme"].sent, told["acme"].dropped) == (5, 0)
+    assert (told["globex"].sent, told["globex"].dropped) == (0, 3)
+    assert sum(len(body.splitlines()) for body in got) == 5
+
+
 @pytest.mark.parametrize(
     ("authorization", "answer"),
     [

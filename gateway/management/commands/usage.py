@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 from django.conf import settings
@@ -13,9 +14,13 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_: Any, **__: Any) -> None:
-        shipper = Shipper()
-        shipper.start()
-        try:
-            serve(lambda address, stopping: Usage(shipper.take).run(address, stopping), settings.USAGE_LISTEN)
-        finally:
-            shipper.stop()
+        serve(_run, settings.USAGE_LISTEN)
+
+
+async def _run(address: str, stopping: asyncio.Event) -> None:
+    shipper = Shipper()
+    shipper.start()
+    try:
+        await Usage(shipper.take).run(address, stopping)
+    finally:
+        await asyncio.to_thread(shipper.stop)
