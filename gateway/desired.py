@@ -19,7 +19,7 @@ from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
 from gateway.envoy import state
-from gateway.models import Domain, GatewayNode, GroupedNode, Orphan
+from gateway.models import Domain, GatewayNode, GroupedNode, LogShipping, Orphan
 from gateway.views import ALL, USUAL, Shown, View, shown
 from keys import tokens
 from keys.envelope import Unavailable, Unreadable, unseal
@@ -79,6 +79,7 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
         found, many = _routes(ref, there), gateways_connected(view)
         own, access, retired = _own_hosts(there), _access(there), _retired(there)
         whole = _tenant(tenant, access=access, routes=found, retired=retired, hosts=view.hosts, own_hosts=own, gateways=many)
+        whole = replace(whole, logged=_logged(there))
     return Desired(whole, number, ref)
 
 
@@ -149,6 +150,24 @@ def _if_readable(domain: Domain) -> state.OwnHost:
 def own_host(domain: Domain) -> state.OwnHost:
     key = unseal(domain.sealed_key, domain.sealed_key_for, kek()) if domain.sealed_key else b""
     return state.OwnHost(domain.name, tokens.own_audience(domain.name, settings.GATEWAY_TLS_PUBLIC_PORT), domain.certificate, key)
+
+
+def _logged(there: Shown = ALL) -> state.Logged:
+    """The headers that the logs of some API have. Masked are those that every API which names them masks."""
+    named: dict[str, list[bool]] = {}
+    request, response = set(), set()
+    for row in LogShipping.objects.filter(enabled=True):
+        if not there.has(row.api_id):
+            continue
+        # A field that nobody chose is not told.
+        mine = row.request_headers if "request_headers" in row.fields else []
+        answers = row.response_headers if "response_headers" in row.fields else []
+        request |= set(mine)
+        response |= set(answers)
+        for name in {*mine, *answers}:
+            named.setdefault(name, []).append(name in row.masked_headers)
+    masked = (name for name, said in named.items() if all(said))
+    return state.Logged(tuple(sorted(request)), tuple(sorted(response)), tuple(sorted(masked)))
 
 
 def live(there: Shown = ALL) -> RoutesRef:

@@ -19,3 +19,5 @@ CANARIES = Counter("portico_control_canaries_total", "Canaries that were called,
 ENTRIES = Counter("portico_usage_entries_total", "Calls that gateways told of.")
 WAITING = Gauge("portico_usage_waiting", "Refusals that wait to be written.", multiprocess_mode="livesum")
 FLUSHED = Histogram("portico_usage_flush_seconds", "Writing what was counted.", buckets=_FAST)
+SHIPPED = Counter("portico_usage_shipped_total", "Records of calls for destinations of APIs, by what became of them.", ["outcome"])
+SHIPPING = Gauge("portico_usage_shipping_bytes", "Records that wait to be sent.", multiprocess_mode="livesum")

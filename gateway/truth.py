@@ -45,6 +45,7 @@ TABLES: dict[str, str] = {
     "apis_upstream": _VERSIONS,
     "gateway_apigroup": _VERSIONS,
     "gateway_domain": _VERSIONS,
+    "gateway_logshipping": _VERSIONS,
     "gateway_orphan": _VERSIONS,
     "keys_application": _VERSIONS,
     "keys_credential": _VERSIONS,
@@ -67,7 +68,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "revoked": ("keys_credential", "keys_revokedtoken", "gateway_orphan"),
     "signing_keys": ("keys_signingkey",),
     "routes": _ROUTES,
-    "tenant": ("tenants_tenant", "gateway_domain"),
+    "tenant": ("tenants_tenant", "gateway_domain", "gateway_logshipping"),
 }
 # Of what is never deleted by the app: the events that make one, and where it stands.
 _MADE = {
@@ -199,6 +200,7 @@ def _parts_of(tenant: state.Tenant) -> dict[str, Side]:
         "tenant": {
             "state": (tenant.slug, tenant.suspended),
             "ceiling": tenant.max_calls,
+            "logged": tenant.logged,
             **{("host", each.name): each for each in tenant.own_hosts},
         },
     }

@@ -7,7 +7,7 @@ Never under a lock: it takes up to five seconds.
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -125,20 +125,53 @@ def call(
     :param plain: without TLS every network is called that the operator allows, not loopback alone.
     :raises Unreachable: it can't be, or may not be.
     """
-    host = addresses.host(parts.hostname or "") or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    sending = reached(
+        method, parts, accept=accept, headers=headers, body=body, seconds=seconds, most_bytes=most_bytes, cut=cut, plain=plain,
+        found=found_at(parts, resolver=resolver),
+    )  # fmt: skip
+    return asyncio.run(sending)
+
+
+def found_at(parts: SplitResult, *, resolver: addresses.Resolver = addresses.look_up) -> list[str]:
+    """Where an address leads to now; [] where nobody can say. It may take as long as the resolver does."""
     try:
-        found = resolver(host, port)
-        callable_ones = [each for each in found if _may_be_called(each, parts.scheme, plain=plain)]
+        return list(resolver(addresses.host(parts.hostname or "") or "", _port(parts)))
     except (OSError, ValueError):
-        found = callable_ones = []
+        return []
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+async def reached(
+    method: str,
+    parts: SplitResult,
+    *,
+    found: Sequence[str],
+    accept: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    seconds: float = SECONDS,
+    most_bytes: int = MAX_BYTES,
+    cut: bool = False,
+    plain: bool = False,
+) -> Answer:
+    """The same as `call`, for who waits for many at once.
+
+    :param found: what `found_at` said just now.
+    """
+    host, port = addresses.host(parts.hostname or "") or "", _port(parts)
+    try:
+        callable_ones = [each for each in found if _may_be_called(each, parts.scheme, plain=plain)]
+    except ValueError:
+        callable_ones = []
     if not found or len(callable_ones) != len(found):
         raise Unreachable(host, Why.FORBIDDEN)
     sent = {**(headers or {}), "Host": parts.netloc, "Accept": accept, "Accept-Encoding": "identity"}
     try:
         at = f"{_shown(callable_ones[0])}:{port}"
-        sending = _fetch(method, parts, host=host, at=at, headers=sent, body=body, seconds=seconds, most_bytes=most_bytes, cut=cut)
-        return asyncio.run(sending)
+        return await _fetch(method, parts, host=host, at=at, headers=sent, body=body, seconds=seconds, most_bytes=most_bytes, cut=cut)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise Unreachable(host, _why(error)) from None
 

@@ -46,6 +46,7 @@ LEFT_OUT = {
     "apis_upstream.sealed": _SEALED,
     "apis_upstream.sealed_key": _SEALED,
     "gateway_domain.sealed_key": _SEALED,
+    "gateway_logshipping.sealed": _SEALED,
     "keys_calendarfeed.pepper_id": _PEPPER,
     "keys_calendarfeed.secret_hmac": _MAC,
     "keys_credential.pepper_id": _PEPPER,

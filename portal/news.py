@@ -175,6 +175,13 @@ GROUPS: dict[str, Group] = {
         "apis.publish",
         frozenset({"document_source.found", "document_source.failing", "document_source.stopped"}),
     ),
+    "logs": Group(
+        gettext_lazy("Logs of calls"),
+        gettext_lazy("Those of an API have not been delivered for five minutes, or are delivered again."),
+        gettext_lazy("You get this because you publish APIs at %(tenant)s."),
+        "apis.publish",
+        frozenset({"log_shipping.failing", "log_shipping.recovered"}),
+    ),
     "certificates": Group(
         gettext_lazy("Certificates of upstreams"),
         gettext_lazy("One that gateways prove themselves with, or that an upstream proves itself by, ends soon."),
@@ -210,7 +217,7 @@ KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # What a plan or a rule may do at once, as somebody just asked.
 _AS_ASKED = {"subscription.approved", "subscription.plan_changed", "subscription.renewed"}
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "certificates", "domains", "webhooks", "gateways"}
+FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "logs", "certificates", "domains", "webhooks", "gateways"}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:

@@ -266,6 +266,14 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(thing)s: nobody looks for its document any more"),
         gettext_lazy("Who said where the document of %(thing)s stands may not publish any more. Save the address in your name to go on."),
     ),
+    "log_shipping.failing": (
+        gettext_lazy("%(thing)s: logs of its calls are not delivered"),
+        gettext_lazy("The destination has taken nothing for five minutes. What finds no place meanwhile is dropped. Calls go on."),
+    ),
+    "log_shipping.recovered": (
+        gettext_lazy("%(thing)s: logs of its calls are delivered again"),
+        gettext_lazy("The destination takes them again. The page says how many records were dropped."),
+    ),
     "certificate.ends_soon": (
         gettext_lazy("%(thing)s: a certificate of its upstream ends soon"),
         gettext_lazy("Once it has ended, calls of %(thing)s may fail. Put the next one into a new revision, and make that live before."),
@@ -397,6 +405,9 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
             return reverse("console-key", args=[tenant.slug, event.subject_id]), _("Look at the key"), [when]
         case "document_source":
             return *_of_source(event, tenant), [(_("Host"), event.data["host"]), when]
+        case "log_shipping":
+            hosts = [(_("Host"), event.data["host"])] if event.data["host"] else []
+            return reverse("console-api-logs", args=[tenant.slug, event.data["api"]]), _("Look at the logging"), [*hosts, when]
         case "certificate":
             place = [tenant.slug, event.data["api"], event.data["version"]]
             named, ends_at = (pgettext("of TLS", "Certificate"), event.data["certificate"]), datetime.fromisoformat(event.data["until"])

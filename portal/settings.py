@@ -214,6 +214,8 @@ WRITE_RATE = int(env("PORTICO_WRITE_RATE", "120"))
 # For how many days a tenant may at most keep counts of calls: those of minutes, and those of hours and days.
 USAGE_MINUTES_MOST_DAYS = int(env("PORTICO_USAGE_MINUTES_MOST_DAYS", "90"))
 USAGE_MOST_DAYS = int(env("PORTICO_USAGE_MOST_DAYS", "800"))
+# Where the usage process writes logs of APIs that ask for files; without one there is no such destination.
+LOG_SHIPPING_FOLDER = env("PORTICO_LOG_SHIPPING_FOLDER")
 # How long a tenant that is closing can be reopened; then it is erased.
 TENANT_CLOSING = timedelta(days=float(env("PORTICO_TENANT_CLOSING_DAYS", "30")))
 # Proxies that are believed when they say for whom they ask (X-Forwarded-For).

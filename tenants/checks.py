@@ -44,6 +44,7 @@ SHARED = {
     "gateway.Nack": "numbers only: how often a gateway refused what of which tenant",
     "gateway.Drift": "names of tables and numbers only: what a gateway had that no event explains",
     "gateway.Receipt": "numbers only: what a gateway acknowledged",
+    "gateway.ShippingTenant": "ids only: which tenants have their calls told, for usage processes to look into no other",
     "gateway.UsageFreshness": "numbers only: how far a usage process has written",
 }
 

@@ -31,6 +31,11 @@ GATEWAY_KINDS: dict[str, Change] = {
     "api.policies_changed": Change(Part.ROUTES, gives=True),
     # What moves from group to group is given in one place and taken in another.
     "api.gateways_changed": Change(Part.ROUTES, gives=True),
+    # Which headers gateways tell of; nobody's calls pass or don't by it.
+    "log_shipping.switched_on": Change(Part.ACCESS, gives=True),
+    "log_shipping.changed": Change(Part.ACCESS, gives=True),
+    "log_shipping.switched_off": Change(Part.ACCESS, gives=True),
+    "log_shipping.removed": Change(Part.ACCESS, gives=True),
     "version.prereleased": Change(Part.ROUTES, gives=True),
     "version.published": Change(Part.ROUTES, gives=True),
     "version.deprecated": Change(Part.ROUTES, gives=True),
@@ -161,6 +166,8 @@ NEWS: frozenset[str] = frozenset(
         "webhook.disabled",
         "usage_alert.opened",
         "usage_alert.closed",
+        "log_shipping.failing",
+        "log_shipping.recovered",
     }
 )
 
@@ -209,6 +216,8 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "usage_alert.deleted",
     "usage_alert.opened",
     "usage_alert.closed",
+    "log_shipping.failing",
+    "log_shipping.recovered",
     "plan.shown",
     "subscription.renewed",
     "subscription.ends_soon",

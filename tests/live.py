@@ -199,6 +199,7 @@ class Gateway:
             "PORTICO_GATEWAY_URL": settings.GATEWAY_URL,
             # Each test would wait for it otherwise.
             "PORTICO_RECONCILE_SECONDS": "1",
+            "PORTICO_LOG_SHIPPING_FOLDER": str(folder / "calls"),
             "PYTHONWARNINGS": "default",
         }
         self.supervisor = Supervisor(folder / "processes.json", say=lambda _: None)

@@ -13,8 +13,9 @@ from apis import lint, openapi
 from apis.actions import dates, drafts, plans, publishing, subscriptions, versions
 from apis.models import Api, ApiVersion, Draft, Plan, Subscription
 from gateway import domains
+from gateway import log_shipping as shipping
 from gateway.latency import BUCKETS, LATENCY_BOUNDS_MS
-from gateway.models import Domain, UsageHour, UsageMinute, UsageOpenHour
+from gateway.models import Domain, LogShipping, UsageHour, UsageMinute, UsageOpenHour
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing, webhooks
 from keys.models import Application, Credential, Webhook
@@ -251,6 +252,22 @@ def webhook(url: str = "http://127.0.0.1:9/hooks", *, by: User | None = None, **
     """One of every kind there is; and its secret."""
     fields = {"name": f"Webhook {next(_numbers)}", "kinds": FAMILIES, **fields}
     return webhooks.create(url=url, by=by or somebody(Role.ADMIN), **fields)
+
+
+def log_shipping(
+    api: Api,
+    url: str = "http://127.0.0.1:9/logs",
+    *,
+    enabled: bool = True,
+    authorization: str | None = None,
+    by: User | None = None,
+    **rules: Any,
+) -> LogShipping:
+    """Told by HTTP, all of its calls."""
+    shipping.put(api, enabled=enabled, rules={"url": url, **rules}, authorization=authorization, by=by or somebody(Role.PUBLISHER))
+    found = shipping.of(api)
+    assert found is not None
+    return found
 
 
 def usage(calls: int = 1, *, at: datetime | None = None, ms: int = 40, of: Any = UsageMinute, **key: Any) -> Any:

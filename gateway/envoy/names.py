@@ -108,6 +108,9 @@ NODE_SECRET = "portico-node"  # nosec B105  (a name)
 # Below this stands what a gateway says of itself. No tenant has the name: theirs have no dot.
 OWN = ".portico"
 READY_PATH = f"/{OWN}/ready"
+# Metadata that the chain leaves for the access log: headers that an API's log has, of the call and of its answer.
+LOGGED = "portico.logged"
+LOGGED_REQUEST, LOGGED_RESPONSE = "request ", "response "
 
 
 CANARY_PATH = "/.portico/canary"

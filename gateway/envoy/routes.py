@@ -11,6 +11,7 @@ from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
+from envoy.extensions.filters.http.header_to_metadata.v3 import header_to_metadata_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
@@ -44,6 +45,7 @@ from gateway.envoy.names import (
     GUARD,
     GZIP,
     KEY,
+    LOGGED,
     NO_ROUTE,
     NOWHERE,
     OPERATION_PREFIX,
@@ -64,6 +66,8 @@ from keys.tokens import API_KEY_TYPE
 M = TypeVar("M", bound=Message)
 # The steps that refuse by one policy each.
 DENIALS = ("two_credentials", "token_wrong_kind", "token_wrong_audience", "scope_missing", "request_too_large", "length_required")
+# Where a header's rule says what to note.
+_PRESENT = ("on_header_present", "on_header_missing")
 # What is remembered, and where: a table that looks up what nobody remembered lets everything pass.
 REMEMBERED = {"caller": set(chain.CALL), "mark": set(chain.MARK)}
 OFF = packed(route_pb2.FilterConfig(disabled=True))
@@ -372,6 +376,12 @@ def _answers_alone(route: route_pb2.Route) -> bool:
     return off == {GATE, GUARD} == set(route.typed_per_filter_config) - {CORS} and not gives
 
 
+def _only_notes(config: header_to_metadata_pb2.Config) -> bool:
+    """Metadata of its own alone: elsewhere a header would stand for what was verified."""
+    pairs = [getattr(rule, name) for rule in (*config.request_rules, *config.response_rules) for name in _PRESENT if rule.HasField(name)]
+    return all(pair.metadata_namespace == LOGGED for pair in pairs)
+
+
 def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
     """The chain must hold every step, in order; what is called with be verified everywhere, unknown API keys and no grant mean no, and
     the mark come last.
@@ -381,6 +391,8 @@ def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
     if steps != [name for name in chain.STEPS if name in steps or name not in chain.OPTIONAL]:
         raise FailsOpen(f"The chain's steps are {steps}.")
     configs = {step.name: step.typed_config for step in per_route.filter_chain.filters}
+    if "logged" in configs and not _only_notes(_read(configs["logged"], header_to_metadata_pb2.Config)):
+        raise FailsOpen("The chain notes what callers send where others look up who calls.")
     if not _verifies_everywhere(_read(configs["verify"], jwt_pb2.JwtAuthentication)):
         raise FailsOpen("The chain verifies tokens of some calls only.")
     for name in configs.keys() & DENIALS:

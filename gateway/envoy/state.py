@@ -191,6 +191,15 @@ class OwnHost:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """Which headers of calls, and of their answers, the access log has; of `masked` ones only that they were there."""
+
+    request: tuple[str, ...] = ()
+    response: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """`routes` is empty when nothing is published; None asks for the closed configuration, which lets nothing through.
 
@@ -212,6 +221,7 @@ class Tenant:
     own_hosts: tuple[OwnHost, ...] = ()
     gateways: int = 1
     max_calls: int = 0
+    logged: Logged = Logged()
 
     @property
     def audiences(self) -> tuple[str, ...]:

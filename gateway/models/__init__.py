@@ -1,6 +1,7 @@
 from gateway.models.domain import Domain
 from gateway.models.drift import Drift, Orphan
 from gateway.models.group import DEFAULT, DEFAULT_NAME, MOST_GROUPS, ApiGroup, GatewayGroup, GroupedNode, GroupTenant, GroupUse, serving
+from gateway.models.log_shipping import LogShipping, LogShippingState, ShippingTenant
 from gateway.models.node import ALIVE, COUNTED, ControlProcess, GatewayNode, JoinToken, NodeCredential
 from gateway.models.receipt import Deployment, Loaded, Nack, Receipt
 from gateway.models.refusal import KEPT, Refusal
@@ -9,7 +10,7 @@ from gateway.models.usage_alert import UsageAlert
 
 __all__ = [
     "ALIVE", "COUNTED", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup", "ControlProcess", "Deployment",
-    "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded", "Nack",
-    "NodeCredential", "Orphan", "Receipt", "Refusal", "UsageAlert", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute",
-    "UsageOpenHour", "serving",
+    "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded",
+    "LogShipping", "LogShippingState", "Nack", "NodeCredential", "Orphan", "Receipt", "Refusal", "ShippingTenant", "UsageAlert", "UsageDay",
+    "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
 ]  # fmt: skip

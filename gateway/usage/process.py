@@ -49,7 +49,9 @@ MAX_MESSAGE = 1024 * 1024
 
 
 class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
-    def __init__(self) -> None:
+    def __init__(self, also: Callable[[Call, accesslog_pb2.HTTPAccessLogEntry, str], None] | None = None) -> None:
+        """:param also: is told of each call; it takes no time, and raises nothing."""
+        self._also = also
         self._id, self._started_at = new_id(), datetime.now(UTC)
         self._waiting: deque[Refused] = deque(maxlen=MOST_WAITING)
         self._of_nobody: list[Refused] = []
@@ -86,6 +88,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             if is_no_call(call):
                 continue
             self._minutes.add(call, minute)
+            if self._also is not None:
+                self._also(call, entry, gateway)
             if call.code:
                 self._refuse(call, entry, gateway)
             if not call.verified:

@@ -38,6 +38,7 @@ from portal.pages import (
     keys,
     leaving,
     lint,
+    log_shipping,
     members,
     new_tenant,
     plan_audience,
@@ -93,5 +94,6 @@ MODULES = (
     service_accounts, settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
     receipts, refusals, refused,
     inbox, platform_mails, policies, sources, approval_rules, webhooks, usage, usage_alerts,
+    log_shipping,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -195,6 +195,7 @@ class Stack:
             "PORTICO_GATEWAY_PORT": str(self.ports.gateway),
             "PORTICO_UPSTREAM_PORT": str(self.ports.upstream),
             "PORTICO_UPSTREAM_NETWORKS": self._given.get("PORTICO_UPSTREAM_NETWORKS", LOOPBACK),
+            "PORTICO_LOG_SHIPPING_FOLDER": self._given.get("PORTICO_LOG_SHIPPING_FOLDER", str(self.places.var / "calls")),
         }
         if postgres:
             known |= {"DATABASE_URL": postgres.url(), "DATABASE_DIRECT_URL": postgres.url()}

@@ -87,7 +87,9 @@ NEEDS: dict[str, str | None] = {
     "console-apis": "apis.see_all", "console-api": "apis.see_all", "console-api-edit": "apis.publish",
     "console-api-questions": "apis.see_all", "console-api-question-new": "apis.publish", "console-api-question-edit": "apis.publish",
     "console-api-question-remove": "apis.publish", "console-api-question-move": "apis.publish",
-    "console-api-policies": "apis.publish", "console-api-import": "apis.publish", "console-api-source": "apis.publish",
+    "console-api-policies": "apis.publish", "console-api-logs": "apis.publish",
+    "console-api-logs-test": "apis.publish", "console-api-logs-remove": "apis.publish",
+    "console-api-import": "apis.publish", "console-api-source": "apis.publish",
     "console-api-source-look": "apis.publish", "console-api-source-remove": "apis.publish", "console-api-lint": "apis.publish",
     "console-settings-lint": "settings.manage", "console-api-review": "settings.manage",
     "console-api-revision-review": "apis.publish", "console-api-revision-approve": "apis.publish",
@@ -172,6 +174,7 @@ FIELDS = (
     "since",
     "quota", "quota_period", "quota_time_zone", "even_over",
     "answer_hours", "what", "id", "delegate", "first_day", "threshold", "minutes", "fewest_calls", "cooldown_minutes",
+    "destination", "form", "percent", "fields_told", "request_headers", "response_headers", "masked_headers", "masked_paths",
     "certificate", "key", "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
@@ -339,6 +342,7 @@ def world(cast: Cast) -> World:
         delegation = Delegation.objects.create(delegator=cast.ada, delegate=cast.carl, starts_at=begins, ends_at=begins + timedelta(days=1))
         notification = Notification.objects.create(user=cast.ada, event=event)
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
+        make.log_shipping(api, url="http://127.0.0.1:9/logs", authorization="Bearer logs-hunter2", by=cast.ada)
         webhook, _ = make.webhook("http://127.0.0.1:9/hook-hunter2", by=cast.ada, name=EVIL[:80])
         domain = make.domain("api.orders.example", verified=False, by=cast.ada)
         delivery = WebhookDelivery.objects.create(

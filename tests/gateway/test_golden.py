@@ -16,6 +16,7 @@ from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
+from envoy.extensions.filters.http.header_to_metadata.v3 import header_to_metadata_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as jwt_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
@@ -29,7 +30,7 @@ from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, rbac, routes
 from gateway.envoy.bootstrap import Transport, bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, KEY_TYPE, NEEDED, PASSED, TOKEN_ID
+from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, JWT, KEY_TYPE, NEEDED, PASSED, RBAC, TOKEN_ID
 from gateway.envoy.resources import (
     Resource,
     compile_listener,
@@ -40,7 +41,7 @@ from gateway.envoy.resources import (
     compile_tls_listener,
 )
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import AddressLimit, Answer, ApiKey, Goodbye, Grant, Operation, OwnHost, Retired, Target, Tenant
+from gateway.envoy.state import AddressLimit, Answer, ApiKey, Goodbye, Grant, Logged, Operation, OwnHost, Retired, Target, Tenant
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -191,6 +192,11 @@ def readable(kind: type[Message], resource: Resource) -> str:
     return text_format.MessageToString(kind.FromString(resource.body.value))
 
 
+def logged_tenant() -> Tenant:
+    """Acme, the log of one of whose APIs has some headers, and of one only that it was there."""
+    return replace(small_tenant(), logged=Logged(("x-customer", "x-source"), ("x-answer",), ("x-customer",)))
+
+
 def tenant_files() -> dict[str, str]:
     found = compile_tenant(whole_tenant())
     files = {"routes": readable(configuration_pb2.RouteConfiguration, found.routes)}
@@ -209,6 +215,7 @@ def tenant_files() -> dict[str, str]:
     (door,) = own.doors
     files["secret-own"] = readable(secret_pb2.Secret, door)
     files["scope-own"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme", host=door.name))
+    files["logged"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(logged_tenant()).routes)
     files["divided"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(divided_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
@@ -322,7 +329,7 @@ def test_the_same_bytes_whatever_the_order() -> None:
 
 
 def compiled() -> configuration_pb2.RouteConfiguration:
-    """With policies, ceilings, somebody over the quota and a plan for readers alone, so that it has every step of the chain."""
+    """With headers in logs, policies, ceilings, somebody over the quota, a plan for readers alone: every step of the chain."""
     grants = (*used_up_tenant().access.grants, Grant("orders", "app-4", "subscription-4", "", "reading", 100, 60, scopes=("orders:read",)))
     return routes.configuration(
         replace(
@@ -330,6 +337,7 @@ def compiled() -> configuration_pb2.RouteConfiguration:
             access=replace(access(), grants=grants),
             routes=(replace(orders(upstream()), policies=replace(POLICIES, max_calls=1_000)),),
             max_calls=500,
+            logged=logged_tenant().logged,
         )
     )
 
@@ -476,6 +484,18 @@ def change_config(name: str, kind: type[M], change: Callable[[M], None]) -> Call
     return change_steps(spoil)
 
 
+def notes_elsewhere(config: Any) -> None:
+    config.request_rules[1].on_header_present.metadata_namespace = JWT
+
+
+def notes_answers_elsewhere(config: Any) -> None:
+    config.response_rules[0].on_header_present.metadata_namespace = ""
+
+
+def notes_what_is_missing(config: Any) -> None:
+    config.request_rules[0].on_header_missing.metadata_namespace = RBAC
+
+
 def no_rule_for_the_rest(config: Any) -> None:
     config.rules[0].match.prefix = "/acme/orders"
 
@@ -605,6 +625,9 @@ SPOILT: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "lengths in the shadow": change_config("length_required", rbac_pb2.RBAC, shadow_only),
     "lists that no call is held to": change_config("addresses", rbac_pb2.RBAC, looks_no_api_up),
     "another kind of step for addresses": change_config("addresses", rbac_pb2.RBAC, lambda config: config.Clear()),
+    "a header in place of a claim": change_config("logged", header_to_metadata_pb2.Config, notes_elsewhere),
+    "an answer's header in its place": change_config("logged", header_to_metadata_pb2.Config, notes_answers_elsewhere),
+    "no header in its place": change_config("logged", header_to_metadata_pb2.Config, notes_what_is_missing),
     "marks nothing": change_config("mark", set_filter_state_pb2.Config, marks_nothing),
     "marks early": change_config("caller", set_filter_state_pb2.Config, marks_early),
 }

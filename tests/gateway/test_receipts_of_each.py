@@ -179,6 +179,10 @@ ELSEWHERE = {
     "domain.certificate_changed": "tests/gateway/test_own_hosts.py",
     "domain.verified": "tests/gateway/test_own_hosts.py",
     "tenant.ceiling_changed": "tests/gateway/test_explained.py",
+    **dict.fromkeys(
+        (f"log_shipping.{verb}" for verb in ("switched_on", "changed", "switched_off", "removed")),
+        "tests/gateway/test_log_shipping_envoy.py",
+    ),
     "quota.reset": "tests/gateway/test_quotas.py",
     "quota.topped_up": "tests/gateway/test_quotas.py",
     "signing_key.published": "tests/gateway/test_rotation.py",

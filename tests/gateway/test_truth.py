@@ -226,6 +226,7 @@ def test_every_row_that_gateways_are_told_from_is_marked(in_acme: Cast) -> None:
         desired._routes(desired.live(there), there)
         desired._retired(there)
         desired._own_hosts()
+        desired._logged(there)
     tables = {table for query in asked.captured_queries for table in named(query["sql"])}
     # A person's row is looked at by no reader of gateways.
     assert tables - set(truth.TABLES) == set()

@@ -124,11 +124,13 @@ IMPORTED_AS = {
     "dnspython": "dns",
     "grpcio": "grpc",
     "markdown-it-py": "markdown_it",
+    "opentelemetry-proto": "opentelemetry",
     "opentelemetry-sdk": "opentelemetry",
     "protobuf": "google",
     "pytest-django": "pytest_django",
     "pytest-xdist": "xdist",
     "python-json-logger": "pythonjsonlogger",
+    "python-jsonpath": "jsonpath",
     "python-pkcs11": "pkcs11",
     "xds-protos": "envoy",
 }

@@ -148,6 +148,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
     alert = UsageAlert.objects.create(name="Calls fail", kind="error_rate", threshold=5, minutes=5, api=api, created_by=admin)
+    make.log_shipping(api, by=admin)
     notification = Notification.objects.create(user=owner, event=event)
     NotificationPreference.objects.create(user=owner, group="subscriptions")
     for table in (UsageMinute, UsageHour, UsageDay):
