@@ -37,6 +37,8 @@ VIA_UPSTREAM = "via_upstream"
 IN_PLACE = "direct_response"
 # And of a preflight.
 PREFLIGHT = "cors_response"
+# And of a call that waited for its tenant, when it begins anew with that tenant's routes: what becomes of it has an entry of its own.
+BEGUN_ANEW = "internal_redirect"
 # What the gateway says itself where the upstream failed, and where it refuses what the caller asks for and not because it can't.
 UPSTREAMS = frozenset({"UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"})
 CALLERS = frozenset({"UPGRADE_NOT_SUPPORTED"})
@@ -205,8 +207,10 @@ def passed(call: Call) -> tuple[str, UUID] | None:
 
 
 def is_no_call(call: Call) -> bool:
-    """A preflight that the gateway answered, which is the browser's, and control looking with its own eyes."""
-    return call.details == PREFLIGHT or call.route == CANARY or call.path == canary_path(call.slug)
+    """A preflight that the gateway answered, which is the browser's; control looking with its own eyes; and the first half of a call."""
+    if call.details == PREFLIGHT or (call.details == BEGUN_ANEW and not call.status):
+        return True
+    return call.route == CANARY or call.path == canary_path(call.slug)
 
 
 def operation_name(route: str) -> str:
