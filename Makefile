@@ -11,7 +11,7 @@ CHECKS := check-style check-security check-types check-imports check-templates c
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long browser token pooler messages visual check $(CHECKS) fmt lock bench bench-gateway bench-rotation clean
+.PHONY: help setup demo up test test-long browser token pooler load messages visual check $(CHECKS) fmt lock bench bench-gateway bench-rotation clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,10 +45,10 @@ up: setup ## start everything on this machine, until Ctrl-C
 
 PYTEST := $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8
 
-test: setup browser token pooler ## run all tests, of many alike cases some
+test: setup browser token pooler load ## run all tests, of many alike cases some
 	@$(PYTEST) $(ARGS)
 
-test-long: setup browser token pooler ## run all tests with every case, property tests with twenty times as many examples
+test-long: setup browser token pooler load ## run all tests with every case, property tests with twenty times as many examples
 	@$(PYTEST) -p tests.long $(ARGS)
 
 # $(1): a shell test that finds it; $(2): Debian's package; $(3): its name; $(4): how else it can be had.
@@ -73,6 +73,10 @@ token: ## install SoftHSM, an HSM for the tests, where this may be done; else sa
 
 pooler: ## install PgBouncer for the tests, where this may be done; else say how
 	$(call debian,PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null,pgbouncer,PgBouncer,)
+
+load: ## install wrk, which counts calls for the tests, where this may be done; else say how
+	$(call debian,[ -n "$$PORTICO_WRK$$(command -v wrk)" ],wrk,wrk, \
+		(or name one: PORTICO_WRK=/path/to/it make test))
 
 messages: setup ## gather the texts of pages into locale/, and compile what is translated
 	@$(PY) manage.py messages
