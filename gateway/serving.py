@@ -9,12 +9,13 @@ from pathlib import Path
 from django.conf import settings
 
 from gateway.database import answers
-from tenants import monitoring
+from tenants import monitoring, patient
 from tenants.checks import insist_on_row_security
 
 
 def serve(run: Callable[[str, asyncio.Event], Awaitable[None]], address: str) -> None:
     """Serve at `address` (`unix:/path` or `host:port`) until SIGTERM or SIGINT."""
+    patient.wait_at_most(settings.DATABASE_SECONDS)
     insist_on_row_security()
     with monitoring.serving(settings.METRICS_ADDRESS, _ready):
         asyncio.run(_serve(run, address))

@@ -29,6 +29,7 @@ from portal.kept import came_from_here, repeatable, second_factor_first, send_ag
 from tenants.access import PasswordNeeded, SecondFactorNeeded, SignInNeeded
 from tenants.errors import Busy, Invalid, NotAllowed
 from tenants.origin import origin
+from tenants.patient import may_be_done
 from tenants.throttle import TooMany
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ NOT_FOUND = _("There is nothing here, or nothing that you may see.")
 PROGRAMS = re.compile(r"/oauth/|/\.well-known/|^/t/[^/]+/feeds/|^/t/[^/]+/apis/[^/]+/[^/]+/openapi\.(?:json|yaml)$")
 SIGN_IN = _("Sign in first.")
 AWAY = _("Portico can't reach its database just now. Calls at the gateway go on; try again in a few seconds.")
+UNKNOWN = _("Portico lost its database while it wrote. What you sent may have been done: look before you send it again.")
 BROKEN = _("Something broke on our side. Try again; if it stays, tell your operator the request id.")
 SEALED = _("Portico can't open a secret that it keeps sealed. Your operator finds the reason in the log.")
 # A problem's `code`, by which a program tells that its person has a second factor.
@@ -315,6 +317,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
 def server_error(request: HttpRequest) -> HttpResponse:
     # Without the database nobody can be asked for their profile; their browser has said what they read.
     with translation.override(getattr(request, "LANGUAGE_CODE", "en")):
-        if isinstance(sys.exc_info()[1], OperationalError):
-            return answer(request, 503, AWAY, wait=5)
+        error = sys.exc_info()[1]
+        if isinstance(error, OperationalError):
+            return answer(request, 503, UNKNOWN if may_be_done(error) else AWAY, wait=5)
         return answer(request, 500, BROKEN)

@@ -89,12 +89,22 @@ def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         raise ImproperlyConfigured(f"{name} lists networks such as 10.0.0.0/8 or 192.0.2.7, but {error}.") from error
 
 
+# A PostgreSQL whose machine is gone without a word is noticed within half a minute; `?` in its address says otherwise.
+PATIENCE = {
+    "connect_timeout": "5",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+
 def database(url: str) -> dict[str, Any]:
     """A postgresql:// URL as Django's dictionary; `host` in the query names a unix socket's directory."""
     parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
+    options = PATIENCE | dict(parse_qsl(parts.query))
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "tenants.patient",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -261,6 +271,8 @@ DATABASE_URL = env("DATABASE_URL", "postgresql://portico_app@/portico")
 DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", DATABASE_URL)
 DATABASE_DIRECT_URL = env("DATABASE_DIRECT_URL", DATABASE_URL)
 DATABASES = {"default": database(DATABASE_OWNER_URL if sys.argv[1:2] == ["migrate"] else DATABASE_URL)}
+# So many seconds a process that serves waits for PostgreSQL to answer a statement; 0 is without end.
+DATABASE_SECONDS = float(env("PORTICO_DATABASE_SECONDS", "15"))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

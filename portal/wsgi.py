@@ -21,10 +21,11 @@ application = get_wsgi_application()
 from keys import uses  # noqa: E402
 from portal import health  # noqa: E402
 from portal.middleware import Utf8Request  # noqa: E402
-from tenants import monitoring  # noqa: E402
+from tenants import monitoring, patient  # noqa: E402
 from tenants.checks import insist_on_row_security  # noqa: E402
 
 application.request_class = Utf8Request
+patient.wait_at_most(settings.DATABASE_SECONDS)
 insist_on_row_security()
 connection.close()
 uses.keep_writing()

@@ -27,6 +27,8 @@ class Mode(StrEnum):
     DELAY = "delay"
     # What is asked arrives, and no answer comes back.
     HALF = "half"
+    # The other end has forgotten what stands now, as when its machine started anew: that hangs for good, and what comes after passes.
+    LOST = "lost"
 
 
 class FaultProxy:
@@ -41,6 +43,9 @@ class FaultProxy:
         self._connections: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter | None]] = set()
         self._changed = asyncio.Event()
         self.accepted = 0
+        # How often everything was lost; a connection of an earlier age hangs.
+        self._age = 0
+        self._awaited: tuple[bytes, Mode] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = self._do(self._start)
@@ -61,6 +66,7 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        age = self._age
         if self._mode in {Mode.CUT, Mode.RESET}:
             _end(writer, reset=self._mode is Mode.RESET)
             return
@@ -68,14 +74,15 @@ class FaultProxy:
         self._connections.add(pair)
         try:
             # Where nothing passes, it is accepted and that is all: as a server does that hangs.
-            await self._may_pass()
+            await self._may_pass(age)
             opened = asyncio.open_unix_connection(self.target) if isinstance(self.target, Path) else asyncio.open_connection(*self.target)
             there_reader, there = await opened
             self._connections.discard(pair)
             pair = (writer, there)
             self._connections.add(pair)
-            await asyncio.gather(self._pump(reader, there), self._pump(there_reader, writer, back=True))
-        except OSError:
+            await asyncio.gather(self._pump(reader, there, age), self._pump(there_reader, writer, age, back=True))
+        except (OSError, asyncio.CancelledError):
+            # Cancelled is what hangs when the proxy stops.
             pass
         finally:
             self._connections.discard(pair)
@@ -83,16 +90,20 @@ class FaultProxy:
                 if each is not None:
                     _end(each)
 
-    async def _may_pass(self, *, back: bool = False) -> None:
-        while self._mode is Mode.STALL or (back and self._mode is Mode.HALF):
+    async def _may_pass(self, age: int, *, back: bool = False) -> None:
+        while age < self._age or self._mode is Mode.STALL or (back and self._mode is Mode.HALF):
             self._changed.clear()
             await self._changed.wait()
         if self._mode is Mode.DELAY:
             await asyncio.sleep(self.DELAY_SECONDS)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, age: int, *, back: bool = False) -> None:
         while piece := await reader.read(64 * 1024):
-            await self._may_pass(back=back)
+            await self._may_pass(age, back=back)
+            if self._awaited is not None and self._awaited[0] in piece and not back:
+                mode, self._awaited = self._awaited[1], None
+                # What follows goes there; no answer of it comes back.
+                await self._set(mode)
             writer.write(piece)
             await writer.drain()
         with suppress(OSError):
@@ -102,8 +113,14 @@ class FaultProxy:
         """From now on; connections that there are end where none can be."""
         self._do(lambda: self._set(mode))
 
+    def set_after(self, piece: bytes, mode: Mode) -> None:
+        """As soon as somebody sends this, which still arrives where `mode` lets it."""
+        self._awaited = (piece, mode)
+
     async def _set(self, mode: Mode) -> None:
         self._mode = mode
+        if mode is Mode.LOST:
+            self._age += 1
         self._changed.set()
         if mode in {Mode.CUT, Mode.RESET}:
             for pair in list(self._connections):
