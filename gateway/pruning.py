@@ -1,8 +1,8 @@
-"""Receipts that nothing asks for any more, and what was put right long ago."""
+"""Receipts that nothing asks for any more, and what was put right, or was over, long ago."""
 
 from django.db import connection
 
-from gateway.models import Drift
+from gateway.models import Drift, JoinToken
 
 KEPT_DAYS = 30
 
@@ -22,3 +22,8 @@ def prune_receipts() -> int:
 def prune_drift() -> int:
     """Delete what was put right more than 30 days ago; the events stay. Returns how much."""
     return Drift.objects.old().delete()[0]
+
+
+def prune_join_tokens() -> int:
+    """Delete those that let nobody in any more for 30 days; the platform's events stay. Returns how many."""
+    return JoinToken.objects.old().delete()[0]

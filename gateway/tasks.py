@@ -8,11 +8,12 @@ from tenants import due, throttle
 
 @shared_task
 def prune() -> None:
-    """What has had its time: sign-in counts, sessions that ended, receipts that newer ones cover, usage processes that ended."""
+    """What has had its time: sign-in counts, sessions, usage processes and join tokens that ended, receipts that newer ones cover."""
     throttle.prune()
     pruning.prune_receipts()
     freshness.prune()
     pruning.prune_drift()
+    pruning.prune_join_tokens()
     call_command("flushexpiredtokens")
     call_command("clearsessions")
 

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from tenants.models import new_id
 
@@ -13,6 +13,7 @@ from tenants.models import new_id
 ALIVE = timedelta(seconds=15)
 # For so long after it was heard of a gateway keeps its share of each limit: half a minute, and the time between two heartbeats.
 COUNTED = timedelta(seconds=35)
+JOIN_TOKENS_KEPT = timedelta(days=30)
 
 
 class GatewayNodeQuerySet(models.QuerySet["GatewayNode"]):
@@ -100,6 +101,10 @@ class NodeCredential(models.Model):
 class JoinTokenQuerySet(models.QuerySet["JoinToken"]):
     def waiting(self) -> Self:
         return self.filter(used_at=None, revoked_at=None, expires_at__gt=Now())
+
+    def old(self) -> Self:
+        """Over for so long, in whichever way, that nobody asks any more what became of them."""
+        return self.annotate(over_at=Coalesce("used_at", "revoked_at", "expires_at")).filter(over_at__lt=Now() - JOIN_TOKENS_KEPT)
 
 
 class JoinToken(models.Model):
