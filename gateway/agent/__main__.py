@@ -2,12 +2,15 @@
 
 import argparse
 import asyncio
+import ipaddress
 import logging
 import signal
 import sys
 from pathlib import Path
 
 from gateway.agent.relay import Agent, Place, Tls
+
+log = logging.getLogger("gateway.agent")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever connects there is the gateway, and gets every tenant's secrets.
         parser.error("--listen is a socket of this machine, unix:/path")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if not given.tls_ca and (others := [each for each in f"{given.control} {given.usage}".split() if not _is_here(each)]):
+        log.warning(
+            "Without --tls-ca this gateway's credential and tenants' secrets pass in plain text to %s: who is on that network reads them.",
+            ", ".join(others),
+        )
     place = Place(
         node=given.node,
         listen=given.listen,
@@ -47,6 +55,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     asyncio.run(_serve(agent))
     return 0
+
+
+def _is_here(address: str) -> bool:
+    """Whether it is this very machine: a unix socket, or a loopback address."""
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _hours(text: str) -> float:
