@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 5.0
 CLOCK_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 10.0
+# After so long without a decision it is asked whether the database still knows that somebody listens.
+QUIET_SECONDS = 5.0
 # What a gateway says of itself and asks for; what it is sent may be larger.
 MAX_REQUEST = 8 * 1024 * 1024
 
@@ -175,8 +177,10 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                 # Beside it: with thousands of tenants it takes seconds, in which a revocation has to be heard.
                 catching_up = self._spawn(self._catch_up(), self._tasks)
                 try:
-                    async for notice in connection.notifies():
-                        await self._heard(notice.payload)
+                    while True:
+                        async for notice in connection.notifies(timeout=QUIET_SECONDS):
+                            await self._heard(notice.payload)
+                        await _insist_on_answer(connection)
                 finally:
                     catching_up.cancel()
         except psycopg.OperationalError as error:
@@ -551,3 +555,15 @@ def _tls(hosts: Sequence[str]) -> tuple[Resource | None, Resource | None]:
         key_file=settings.GATEWAY_KEY_FILE,
         per_address=_per_address(),
     )
+
+
+async def _insist_on_answer(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Of one whose other end has forgotten it nothing would ever be heard again.
+
+    :raises psycopg.OperationalError: it does not answer, and is closed.
+    """
+    try:
+        await asyncio.wait_for(connection.execute("SELECT 1"), QUIET_SECONDS)
+    except TimeoutError:
+        await connection.close()
+        raise psycopg.OperationalError("the connection does not answer") from None

@@ -178,6 +178,7 @@ def world(gateway: Gateway, upstream: Upstream, proxies: dict[str, FaultProxy]) 
 def test_failures(world: World, record_property: Callable[[str, object], None]) -> None:
     """One gateway for all of them: what one failure left behind, the next would find; and each start of it takes as long as a few."""
     connections_are_cut(world)
+    a_listener_that_was_forgotten_listens_anew(world)
     processes_are_killed(world)
     usage_is_away(world, record_property)
     the_database_is_away_for_long(world)
@@ -208,6 +209,17 @@ def cut(world: World, between: str, mode: Mode) -> None:
         world.decide_under(trouble)
     except AssertionError as error:
         raise AssertionError(f"{between} {mode}: {error}") from error
+
+
+def a_listener_that_was_forgotten_listens_anew(world: World) -> None:
+    """Not by the reconciler alone, which would find each decision by itself, seconds later."""
+    proxy = world.proxies["listen"]
+    listened = proxy.accepted
+    proxy.set(Mode.LOST)
+    proxy.set(Mode.PASS)
+    with world.calls() as (allowed, _):
+        live.eventually(lambda: proxy.accepted > listened, within=30)
+    assert [each for caller in allowed for each in caller.calls if each.status != 200] == []
 
 
 def processes_are_killed(world: World) -> None:
