@@ -8,6 +8,8 @@ from celery.signals import worker_init, worker_ready
 from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+# No job's statement takes so long. Where the database's machine is gone TCP says so long before, see portal.settings.PATIENCE.
+STATEMENT_SECONDS = 600
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -17,8 +19,10 @@ app.autodiscover_tasks()
 def refuse_to_see_everything(**_: Any) -> None:
     """A worker whose database role walks past row security does not start."""
     # Importing it needs Django set up, which Celery does between loading this module and starting the worker.
+    from tenants import patient  # noqa: PLC0415
     from tenants.checks import insist_on_row_security  # noqa: PLC0415
 
+    patient.wait_at_most(STATEMENT_SECONDS)
     insist_on_row_security()
     connection.close()
 

@@ -504,6 +504,13 @@ DEFAULT_FROM_EMAIL = sender(env("PORTICO_MAIL_FROM") or f"Portico <portico@{urls
 # redis://host:port/db, rediss://… or unix:///path/to/socket; Celery has its own word for the last.
 VALKEY_URL = env("VALKEY_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = VALKEY_URL.replace("unix://", "redis+socket://", 1)
+# A Valkey that hangs, or forgot who is connected, is given up: beat would wait for it for ever, and nothing would have its time again.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 10.0,
+    "socket_connect_timeout": 5.0,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -145,9 +145,12 @@ class FaultProxy:
 
     async def _stop(self) -> None:
         self._server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        hanging = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in hanging:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*hanging, return_exceptions=True)
+        # What was ended is closed by the loop's next turns.
+        await asyncio.sleep(0.05)
 
 
 def _end(writer: asyncio.StreamWriter, *, reset: bool = False) -> None:

@@ -38,7 +38,8 @@ REFUSALS = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, 
 _SIZES = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
 # A control that vanished without a word is noticed by its silence.
 _SILENCE = [("grpc.keepalive_time_ms", 5_000), ("grpc.keepalive_timeout_ms", 5_000), ("grpc.keepalive_permit_without_calls", 1)]
-_SILENCE += [("grpc.http2.max_pings_without_data", 0), ("grpc.use_local_subchannel_pool", 1)]
+# By default two pings are all that go out while nothing else does, and their answers have a minute.
+_SILENCE += [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.ping_timeout_ms", 5_000), ("grpc.use_local_subchannel_pool", 1)]
 
 
 @dataclass(frozen=True, slots=True)
