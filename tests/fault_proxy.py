@@ -145,6 +145,8 @@ class FaultProxy:
 
     async def _stop(self) -> None:
         self._server.close()
+        # Whoever was accepted a moment ago is turned away before.
+        await asyncio.sleep(0.05)
         hanging = asyncio.all_tasks() - {asyncio.current_task()}
         for task in hanging:
             task.cancel()
