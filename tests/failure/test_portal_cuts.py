@@ -63,6 +63,8 @@ class World:
     people: dict[str, httpx.Client]
     callers: list[Caller]
     signed_in: float
+    # Of those who call with an access token, which ends as well.
+    clients: list[tuple[Caller, dict[str, str]]] = field(default_factory=list)
     proxies: dict[str, FaultProxy] = field(default_factory=dict)
 
     @property
@@ -73,18 +75,24 @@ class World:
         mine = self.job.register(self.people["carl"], TENANT, name)
         asked = {"application": mine["application"], "api": "echo", "plan": "endless", "purpose": "A test."}
         subscription = expect(self.people["carl"].post(f"{TENANT}/subscriptions/", json=asked), 201)["id"] if subscribed else ""
-        return subscription, Caller(name, self.url, {"Authorization": f"Bearer {self.job.token(mine)}"}, status)
+        caller = Caller(name, self.url, {"Authorization": f"Bearer {self.job.token(mine)}"}, status)
+        self.clients.append((caller, mine))
+        return subscription, caller
 
     def sign_in_anew(self) -> None:
         """As a program does whose access token ends, after five minutes."""
         for client in self.people.values():
             client.close()
         self.people, self.signed_in = self.job.sign_in_all(), time.monotonic()
+        for caller, mine in self.clients:
+            caller.headers["Authorization"] = f"Bearer {self.job.token(mine)}"
 
     def watched(self) -> Watched:
         if time.monotonic() - self.signed_in > SESSION:
             self.sign_in_anew()
         found = Watched(*self.client("watched"))
+        # Who is refused soon needs no other token.
+        self.clients.pop()
         eventually(lambda: self.answers(found, 200))
         return found
 
