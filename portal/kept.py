@@ -24,6 +24,8 @@ MOST_PER_ADDRESS, WINDOW = 30, 300
 SECONDS = 3600
 # What has one of these in its name never comes back.
 SECRET = ("password", "secret", "code", "credential", "client_key")
+# And what is called so: the private key of a domain, the key of a provider.
+SECRET_NAMES = ("key",)
 # Where a private key may stand by mistake, and then does not come back, either.
 CERTIFICATES = ("ca", "client_certificate")
 
@@ -34,7 +36,7 @@ def fields_of(request: HttpRequest) -> list[tuple[str, str]]:
 
 
 def is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in SECRET)
+    return name.lower() in SECRET_NAMES or any(word in name.lower() for word in SECRET)
 
 
 def _is_kept(name: str, text: str) -> bool:

@@ -125,7 +125,14 @@ def test_only_the_address_it_was_sent_to_shows_it(carl: User, client: Client) ->
 
 
 def test_secrets_are_never_kept(carl: User, client: Client) -> None:
-    lost = {"old_password": "hunter2-a", "password": "hunter2-b", "client_secret": "hunter2-c", "Secret_Value": "hunter2-d", "name": "x"}
+    lost = {
+        "old_password": "hunter2-a",
+        "password": "hunter2-b",
+        "client_secret": "hunter2-c",
+        "Secret_Value": "hunter2-d",
+        "key": "hunter2-e",
+        "name": "x",
+    }
     client.post("/accounts/password/change/", lost)
     assert client.session[kept.KEY]["fields"] == "name=x"
     assert "hunter2" not in str(client.session.items())
