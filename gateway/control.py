@@ -107,11 +107,12 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         self._grouping, self._opening = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def _listeners(self, view: View) -> list[Resource]:
+    def _listeners(self, node: Node) -> list[Resource]:
         """In which the certificate of the gateway's own names is for those of its groups as well."""
-        if view.hosts not in self._tls:
-            self._tls[view.hosts] = _tls(view.hosts)[0]
-        speaks_tls = self._tls[view.hosts]
+        hosts = node.view.hosts
+        if hosts not in self._tls:
+            self._tls[hosts] = _tls(hosts)[0]
+        speaks_tls = self._tls[hosts]
         return [self._listener, *([speaks_tls] if speaks_tls is not None else [])]
 
     async def run(self, address: str, stopping: asyncio.Event) -> None:
@@ -242,9 +243,9 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
         for node in list(self.nodes.values()):
             view = self.groups.view(node.node.pk)
             if view != node.view:
-                if view.hosts != node.view.hosts:
-                    node.entrance.listen(self._listeners(view))
-                node.view = view
+                was, node.view = node.view, view
+                if view.hosts != was.hosts:
+                    node.entrance.listen(self._listeners(node))
                 for slug, keeper in node.keepers.items():
                     if slug in self.tenants:
                         keeper.turn_to(self._board(slug, view))
@@ -495,7 +496,7 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
             # It has just started and holds nothing, so whatever it had loaded is forgotten.
             self._spawn(self.database.insist(register.forget_loaded, node.node, but=[]), node.tasks)
         if url == LISTENER:
-            node.entrance.listeners = self._listeners(node.view)
+            node.entrance.listeners = self._listeners(node)
         wanted = {LISTENER: node.entrance.wanted, SCOPE: list(self._scopes_of(node).values())}.get(url, [])
         # Of listeners those that there are at all: when one that drains loses them is its entrance's business.
         names = {each.name for each in (node.entrance.listeners if url == LISTENER else wanted)}

@@ -45,7 +45,7 @@ class FaultProxy:
         self.accepted = 0
         # How often everything was lost; a connection of an earlier age hangs.
         self._age = 0
-        self._awaited: tuple[bytes, Mode] | None = None
+        self._awaited: tuple[bytes, bytes, Mode] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = self._do(self._start)
@@ -98,12 +98,16 @@ class FaultProxy:
             await asyncio.sleep(self.DELAY_SECONDS)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, age: int, *, back: bool = False) -> None:
+        begun = False
         while piece := await reader.read(64 * 1024):
             await self._may_pass(age, back=back)
-            if self._awaited is not None and self._awaited[0] in piece and not back:
-                mode, self._awaited = self._awaited[1], None
-                # What follows goes there; no answer of it comes back.
-                await self._set(mode)
+            if self._awaited is not None and not back:
+                first, then, mode = self._awaited
+                begun = begun or first in piece
+                if begun and then in piece:
+                    self._awaited = None
+                    # What follows goes there; no answer of it comes back.
+                    await self._set(mode)
             writer.write(piece)
             await writer.drain()
         with suppress(OSError):
@@ -113,9 +117,12 @@ class FaultProxy:
         """From now on; connections that there are end where none can be."""
         self._do(lambda: self._set(mode))
 
-    def set_after(self, piece: bytes, mode: Mode) -> None:
-        """As soon as somebody sends this, which still arrives where `mode` lets it."""
-        self._awaited = (piece, mode)
+    def set_after(self, piece: bytes, mode: Mode, *, first: bytes = b"") -> None:
+        """As soon as somebody sends this, which still arrives where `mode` lets it.
+
+        :param first: what the same connection has to send before or with it.
+        """
+        self._awaited = (first, piece, mode)
 
     async def _set(self, mode: Mode) -> None:
         self._mode = mode

@@ -343,7 +343,8 @@ def test_a_decision_whose_answer_was_lost_is_told_as_open_and_carried_out_once(w
     watched, proxy, key = world.watched(), world.proxies["web and PostgreSQL"], str(uuid4())
     answers = []
     try:
-        proxy.set_after(b"COMMIT", Mode.HALF)
+        # That of the decision: others are under way.
+        proxy.set_after(b"COMMIT", Mode.HALF, first=b"INSERT INTO tenants_event (")
         answers.append(decide(world, watched, key))
     finally:
         proxy.set(Mode.PASS)

@@ -49,10 +49,10 @@ from gateway.envoy.resources import compile_listener
 from gateway.serving import serve
 
 class OnOneMachine(Control):
-    def _first_of_a_kind(self, node, url):
+    def _listeners(self, node):
         port = urlsplit(node.address).port
         self._listener = compile_listener(port=port, address=settings.GATEWAY_ADDRESS, portal_url=settings.PORTAL_URL)
-        super()._first_of_a_kind(node, url)
+        return super()._listeners(node)
 
 serve(lambda address, stopping: OnOneMachine().run(address, stopping), settings.CONTROL_ADDRESS)
 """

@@ -23,7 +23,7 @@ from tests.gateway.test_ended_access import Caller, caller
 from tests.live import Gateway, Shop, Upstream
 
 # A cycle of the gateway in tests lasts a second; the rest is a busy machine.
-WITHIN = 10.0
+WITHIN = 20.0
 Parts = dict[str, dict[str, int]]
 
 
