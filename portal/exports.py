@@ -43,6 +43,7 @@ LEFT_OUT = {
     "apis_documentimport.sealed_key": _SEALED,
     "apis_draft.sealed": _SEALED,
     "apis_draft.sealed_key": _SEALED,
+    "apis_providerkey.sealed": _SEALED,
     "apis_upstream.sealed": _SEALED,
     "apis_upstream.sealed_key": _SEALED,
     "gateway_domain.sealed_key": _SEALED,

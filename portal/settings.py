@@ -473,6 +473,8 @@ SPECTACULAR_SETTINGS = {
         "KindEnum": "keys.models.Credential.Kind",
         "LevelEnum": "keys.revocable.Level",
         "PlanStatus": "apis.models.Plan.Status",
+        "ProviderFormat": "apis.ai.catalogue.FORMATS",
+        "ProviderKeyState": "apis.models.ProviderKey.State",
         "QuotaPeriod": "apis.models.Plan.Period",
         "ReviewStatus": "apis.models.Review.Status",
         "ServiceAccountStatus": "tenants.models.ServiceAccount.Status",

@@ -43,6 +43,7 @@ RUN = (
     Entry(_("Subscriptions"), "console-subscriptions", "console-subscription", "link", "s", "subscriptions.see_all"),
     Entry(_("APIs"), "console-apis", "console-api", "code-bracket", "i", "apis.see_all"),
     Entry(_("Plans"), "console-plans", "console-plan", "bars-3-bottom-left", "p", "apis.see_all"),
+    Entry(_("AI providers"), "console-providers", "console-provider", "sparkles", "b", "providers.see"),
     Entry(_("Applications"), "console-applications", "console-app", "squares-2x2", "l", "applications.see_all"),
     Entry(_("Expiries"), "console-expiries", "console-expiries", "calendar-days", "e", "applications.see_all"),
     Entry(_("Keys"), "console-keys", "console-key", "key", "k", "keys.see"),

@@ -265,6 +265,21 @@ def _webhook_changed(data: Data) -> str:
     return _("%(actor)s switched the webhook %(subject)s on") if enabled else _("%(actor)s switched the webhook %(subject)s off")
 
 
+def _provider_key_changed(data: Data) -> str:
+    match data.get("now", {}).get("state"):
+        case "on":
+            return _("%(actor)s switched the key %(subject)s of %(provider)s on")
+        case "off":
+            return _("%(actor)s switched the key %(subject)s of %(provider)s off")
+    return _("%(actor)s changed the key %(subject)s of %(provider)s")
+
+
+def _provider_model_changed(data: Data) -> str:
+    if {"input", "output", "cached", "currency"} & data.get("now", {}).keys():
+        return _("%(actor)s changed what the model %(subject)s of %(provider)s costs")
+    return _("%(actor)s changed the model %(subject)s of %(provider)s")
+
+
 def _alert_changed(data: Data) -> str:
     match data.get("now", {}).get("muted"):
         case True:
@@ -473,6 +488,19 @@ SENTENCES: dict[str, Promise | Say] = {
     "webhook.rolled": gettext_lazy("%(actor)s gave the webhook %(subject)s a new secret"),
     "webhook.disabled": _webhook_disabled,
     "webhook.deleted": gettext_lazy("%(actor)s deleted the webhook %(subject)s"),
+    "provider.connected": gettext_lazy("%(actor)s connected the AI provider %(subject)s at %(host)s"),
+    "provider.changed": gettext_lazy("%(actor)s changed the AI provider %(subject)s"),
+    "provider.removed": gettext_lazy("%(actor)s removed the AI provider %(subject)s with its keys and models"),
+    "provider_key.added": gettext_lazy("%(actor)s added the key %(subject)s to %(provider)s"),
+    "provider_key.changed": _provider_key_changed,
+    "provider_key.works": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it works"),
+    "provider_key.refused": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it is refused"),
+    "provider_key.exhausted": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it is used up"),
+    "provider_key.failing": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it got no answer of use"),
+    "provider_key.removed": gettext_lazy("%(actor)s removed the key %(subject)s of %(provider)s"),
+    "provider_model.added": gettext_lazy("%(actor)s added the model %(subject)s to %(provider)s"),
+    "provider_model.changed": _provider_model_changed,
+    "provider_model.removed": gettext_lazy("%(actor)s removed the model %(subject)s of %(provider)s"),
     "audit.exported": gettext_lazy("%(actor)s exported the audit"),
     "identity_provider.changed": gettext_lazy("%(actor)s changed by which identity provider people sign in: %(subject)s"),
     "identity_provider.removed": gettext_lazy("%(actor)s removed the identity provider %(subject)s; nobody signs in by it any more"),

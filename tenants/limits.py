@@ -33,5 +33,9 @@ WEBHOOKS = 20
 USAGE_ALERTS = 50
 # Deliveries of one webhook that wait; of further events it is told once there is room.
 WAITING_DELIVERIES = 1_000
+# Of AI models; and what each may have.
+PROVIDERS = 50
+KEYS_PER_PROVIDER = 20
+MODELS_PER_PROVIDER = 200
 # Of the gateway, with a certificate each.
 DOMAINS = 20

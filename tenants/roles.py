@@ -18,6 +18,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "apis.see_published": frozenset(Role),
     "apis.see_all": frozenset({_A, _P}),
     "apis.publish": frozenset({_A, _P}),
+    "providers.see": frozenset({_A, _P}),
+    "providers.manage": frozenset({_A, _P}),
     "subscriptions.see_all": frozenset({_A, _V}),
     "subscriptions.decide": frozenset({_A, _V}),
     "applications.own": frozenset({_A, _D}),
@@ -37,6 +39,7 @@ EVERYONES = frozenset(name for name, holders in PERMISSIONS.items() if holders =
 NEEDS: dict[str, str] = {
     "members.manage": "members.see",
     "apis.publish": "apis.see_all",
+    "providers.manage": "providers.see",
     "subscriptions.decide": "subscriptions.see_all",
     "applications.suspend": "applications.see_all",
     "applications.revoke_any": "applications.see_all",

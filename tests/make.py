@@ -4,14 +4,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apis import lint, openapi
-from apis.actions import dates, drafts, plans, publishing, subscriptions, versions
-from apis.models import Api, ApiVersion, Draft, Plan, Subscription
+from apis.actions import dates, drafts, plans, provider_keys, providers, publishing, subscriptions, versions
+from apis.models import Api, ApiVersion, Draft, Plan, Provider, ProviderKey, Subscription
 from gateway import domains
 from gateway import log_shipping as shipping
 from gateway.latency import BUCKETS, LATENCY_BOUNDS_MS
@@ -268,6 +269,19 @@ def log_shipping(
     found = shipping.of(api)
     assert found is not None
     return found
+
+
+def provider(
+    slug: str = "openai", *, kind: str = "openai", url: str = "http://127.0.0.1:9", by: User | None = None, **fields: Any
+) -> Provider:
+    """One without a key."""
+    return providers.connect(kind=kind, slug=slug, url=url, by=by or somebody(Role.PUBLISHER), **fields)
+
+
+def provider_key(of: Provider, *, key: str = "", by: User | None = None, **fields: Any) -> ProviderKey:
+    """One of its own, unlike any other."""
+    fields = {"label": f"Key {next(_numbers)}", **fields}
+    return provider_keys.add(of, key=key or f"sk-{uuid4().hex}", by=by or somebody(Role.PUBLISHER), **fields)
 
 
 def usage(calls: int = 1, *, at: datetime | None = None, ms: int = 40, of: Any = UsageMinute, **key: Any) -> Any:

@@ -12,6 +12,7 @@ from apis.models.lint_rule import LintRule
 from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
+from apis.models.provider import FormerPrice, Provider, ProviderKey, ProviderModel
 from apis.models.published_document import PublishedDocument
 from apis.models.quota_use import PERIODS_KEPT, QuotaUse
 from apis.models.request_form import FormQuestion, questions_of
@@ -43,6 +44,7 @@ __all__ = [
     "DocumentSource",
     "Draft",
     "FormQuestion",
+    "FormerPrice",
     "LintRule",
     "LoggedChange",
     "Operation",
@@ -50,6 +52,9 @@ __all__ = [
     "Part",
     "Plan",
     "PlanTeam",
+    "Provider",
+    "ProviderKey",
+    "ProviderModel",
     "PublishedDocument",
     "QuotaUse",
     "RequestPolicy",

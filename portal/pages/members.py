@@ -38,6 +38,8 @@ LETS: dict[str, Promise] = {
     "apis.see_published": _("Read the catalogue"),
     "apis.see_all": _("See APIs, versions and revisions that are not published"),
     "apis.publish": _("Make and change APIs and plans, and publish them"),
+    "providers.see": _("See AI providers, the states of their keys, and what models cost"),
+    "providers.manage": _("Connect AI providers, handle their keys, and change what models cost"),
     "subscriptions.see_all": _("See everyone's subscriptions"),
     "subscriptions.decide": _("Approve, reject, suspend, resume and cancel subscriptions"),
     "applications.own": _("Register applications, handle their secrets, ask for subscriptions"),

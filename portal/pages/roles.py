@@ -28,7 +28,7 @@ from tenants.roles import EVERYONES, NEEDS, PERMISSIONS, permissions_of
 
 # What a role may be made of; everyone has the rest.
 GROUPS = {
-    "apis": (gettext_lazy("APIs"), ("apis.see_all", "apis.publish", "usage.see")),
+    "apis": (gettext_lazy("APIs"), ("apis.see_all", "apis.publish", "providers.see", "providers.manage", "usage.see")),
     "subscriptions": (gettext_lazy("Subscriptions"), ("subscriptions.see_all", "subscriptions.decide")),
     "applications": (
         gettext_lazy("Applications"),

@@ -48,6 +48,9 @@ from portal.pages import (
     platform_mails,
     policies,
     profile,
+    provider_keys,
+    provider_models,
+    providers,
     quotas,
     receipts,
     refusals,
@@ -94,6 +97,6 @@ MODULES = (
     service_accounts, settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
     receipts, refusals, refused,
     inbox, platform_mails, policies, sources, approval_rules, webhooks, usage, usage_alerts,
-    log_shipping,
+    log_shipping, providers, provider_keys, provider_models,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -88,6 +88,10 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     "risky": (_("Risky"), "wait"),
     "tested": (pgettext_lazy("revision", "In test"), "info"),
     "mock": (pgettext_lazy("version", "Mock"), "info"),
+    "on": (pgettext_lazy("a provider's key", "On"), "ok"),
+    "off": (pgettext_lazy("a provider's key", "Off"), ""),
+    "exhausted": (pgettext_lazy("a provider's key", "Used up"), "wait"),
+    "failing": (pgettext_lazy("a provider's key", "Failing"), "bad"),
 }
 
 

@@ -132,6 +132,13 @@ NEEDS: dict[str, str | None] = {
     "console-webhook-disable": "webhooks.manage", "console-webhook-delete": "webhooks.manage", "console-webhook-test": "webhooks.manage",
     "console-webhook-redeliver-failed": "webhooks.manage", "console-webhook-delivery": "webhooks.manage",
     "console-webhook-delivery-redeliver": "webhooks.manage", "console-webhook-delivery-give-up": "webhooks.manage",
+    "console-providers": "providers.see", "console-provider": "providers.see", "console-provider-connect": "providers.manage",
+    "console-provider-edit": "providers.manage", "console-provider-remove": "providers.manage",
+    "console-provider-key-new": "providers.manage", "console-provider-key-edit": "providers.manage",
+    "console-provider-key-on": "providers.manage", "console-provider-key-off": "providers.manage",
+    "console-provider-key-remove": "providers.manage", "console-provider-key-test": "providers.manage",
+    "console-provider-model-new": "providers.manage", "console-provider-model-edit": "providers.manage",
+    "console-provider-model-remove": "providers.manage",
     "console-settings": "settings.manage", "console-settings-categories": "settings.manage",
     "console-api-gateways": "apis.publish",
     "console-api-placing": "apis.publish", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
@@ -176,6 +183,8 @@ FIELDS = (
     "answer_hours", "what", "id", "delegate", "first_day", "threshold", "minutes", "fewest_calls", "cooldown_minutes",
     "destination", "form", "percent", "fields_told", "request_headers", "response_headers", "masked_headers", "masked_paths",
     "certificate", "key", "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
+    "priority", "context", "input", "output", "cached", "currency", "first_byte", "silence", "openai_speaks", "openai_prefix",
+    "openai_header", "openai_value", "anthropic_speaks", "anthropic_prefix", "anthropic_header", "anthropic_value",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
@@ -183,6 +192,7 @@ LEAVING = "member-leave"
 ENDS = (
     "invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule",
     "console-webhook", "console-api-question", "console-settings-domain", "usage-alert",
+    "console-provider",
 )  # fmt: skip
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
@@ -344,6 +354,10 @@ def world(cast: Cast) -> World:
         service, _ = make.service_account(by=cast.ada, name=EVIL[:60], description=EVIL)
         make.log_shipping(api, url="http://127.0.0.1:9/logs", authorization="Bearer logs-hunter2", by=cast.ada)
         webhook, _ = make.webhook("http://127.0.0.1:9/hook-hunter2", by=cast.ada, name=EVIL[:80])
+        provider = make.provider(by=cast.pam, name=EVIL[:80])
+        provider_key = make.provider_key(provider, by=cast.pam, label=EVIL[:80], key="sk-models-hunter2")
+        provider_model = provider.models.order_by("name")[0]
+        type(provider_model).objects.filter(pk=provider_model.pk).update(name=EVIL[:120])
         domain = make.domain("api.orders.example", verified=False, by=cast.ada)
         delivery = WebhookDelivery.objects.create(
             webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=event.at, created_at=event.at
@@ -376,6 +390,7 @@ def world(cast: Cast) -> World:
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "domain": domain.pk, "delivery": delivery.pk,
+        "provider": provider.slug, "provider_key": provider_key.pk, "provider_model": provider_model.pk,
         "question": "why", "request_id": EVIL[:30],
         "delegation": delegation.pk, "alert": alert.pk,
         "invitation": invitation.pk, "token": token_of(invitation), "leaver": leaver.pk, "digest": digest,
@@ -593,8 +608,8 @@ def test_an_auditor_changes_nothing_and_a_publisher_reads_no_secret(world: World
     for role in ("auditor", "publisher"):
         client = client_of(world.roles[role])
         for name, need in NEEDS.items():
-            # Who publishes APIs looks after alerts about them, too.
-            publishes = role == "publisher" and (need == "apis.publish" or name.startswith("usage-alert-"))
+            # Who publishes APIs looks after alerts about them, too, and after providers of models.
+            publishes = role == "publisher" and (need in {"apis.publish", "providers.manage"} or name.startswith("usage-alert-"))
             if need and not publishes and name != LEAVING:
                 client.post(world.at(name), {"reason": "x", "name": "x", "purpose": "x"})
     with tenant_scope(world.cast.acme.pk):
@@ -760,7 +775,7 @@ def test_secrets_stand_in_one_answer_and_nowhere_else(world: World, caplog: pyte
     once = {"label": "CI", "once": "one-token"}
     made = carl.post(world.at("app-credential-new") + "?kind=client_secret", once)
     rolled = carl.post(world.at("app-credential-roll"), {"grace": "24h"})
-    secrets = [world.secret, "upstream-hunter2", "upstream-hunter3", "provider-hunter2"]
+    secrets = [world.secret, "upstream-hunter2", "upstream-hunter3", "provider-hunter2", "sk-models-hunter2"]
     for answer in (made, rolled):
         found = re.search(r"ptc_secret_\w{20,}", answer.content.decode())
         assert answer.status_code == 200

@@ -123,6 +123,12 @@ def places(world: World) -> list[Place]:
         ada.patch(f"webhooks/{hook}/", json={"enabled": False}).raise_for_status()
         sent = ada.get(f"webhooks/{hook}/deliveries/").raise_for_status().json()["results"]
         delivery = (sent or [ada.post(f"webhooks/{hook}/test/").raise_for_status().json()])[0]["id"]
+        # Nobody is there: a test of the key says so.
+        ai = {"kind": "openai", "slug": "openai", "url": "http://127.0.0.1:9", "key": "sk-none-of-anybodys"}
+        if not ada.get("providers/").raise_for_status().json()["results"]:
+            ada.post("providers/", json=ai).raise_for_status()
+        ai_key = ada.get("providers/openai/keys/").raise_for_status().json()["results"][0]["id"]
+        ai_model = ada.get("providers/openai/models/").raise_for_status().json()["results"][0]["id"]
         named = "api.acme-shop.example"
         owned = {row["name"]: row["id"] for row in ada.get("domains/").raise_for_status().json()["results"]}
         domain = owned.get(named) or ada.post("domains/", json={"name": named}).raise_for_status().json()["id"]
@@ -320,6 +326,21 @@ def places(world: World) -> list[Place]:
         Place("console-webhook-redeliver-failed", f"{c}/webhooks/{hook}/redeliver/", ADA),
         Place("console-webhook-delivery", f"{c}/webhooks/{hook}/deliveries/{delivery}/", ADA),
         Place("console-webhook-delivery-redeliver", f"{c}/webhooks/{hook}/deliveries/{delivery}/redeliver/", ADA),
+        Place("console-providers", f"{c}/ai-providers/", ADA),
+        Place("console-provider-connect", f"{c}/connect-ai-provider/", ADA),
+        Place("console-provider", f"{c}/ai-providers/openai/", ADA),
+        *(
+            Place(f"console-provider-{step}", f"{c}/ai-providers/openai/{page}/", ADA)
+            for step, page in (("edit", "edit"), ("remove", "remove"), ("key-new", "add-key"), ("model-new", "add-model"))
+        ),
+        *(
+            Place(f"console-provider-key-{step}", f"{c}/ai-providers/openai/keys/{ai_key}/{step}/", ADA)
+            for step in ("edit", "on", "off", "remove", "test")
+        ),
+        *(
+            Place(f"console-provider-model-{step}", f"{c}/ai-providers/openai/models/{ai_model}/{step}/", ADA)
+            for step in ("edit", "remove")
+        ),
         Place("console-services", f"{c}/service-accounts/", ADA),
         Place("console-service", f"{c}/service-accounts/{services['Terraform']}/", ADA),
         Place("console-service-new", f"{c}/service-accounts/new/", ADA),

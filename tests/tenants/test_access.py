@@ -25,6 +25,8 @@ TABLE = {
     "apis.see_published": {A, P, V, D, U},
     "apis.see_all": {A, P},
     "apis.publish": {A, P},
+    "providers.see": {A, P},
+    "providers.manage": {A, P},
     "subscriptions.see_all": {A, V},
     "subscriptions.decide": {A, V},
     "applications.own": {A, D},

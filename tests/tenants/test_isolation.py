@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from apis.actions import importing, request_forms, sources, subscriptions
+from apis.actions import importing, provider_models, request_forms, sources, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
 from apis.models import (
@@ -144,6 +145,10 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     invitation = make.invitation(by=owner)
     service, _ = make.service_account(by=admin)
     webhook, _ = make.webhook(by=admin)
+    provider = make.provider(f"of-{owner.name.lower()}", by=admin)
+    provider_key = make.provider_key(provider, by=admin)
+    provider_model = provider.models.order_by("name")[0]
+    provider_models.change(provider_model, given={"input": Decimal(9)}, by=admin)
     domain = make.domain(f"api.{owner.name.lower()}.example")
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
@@ -186,6 +191,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
             "alerts": alert.pk,
         },
         "delivery": delivery.pk,
+        "provider": provider.slug,
+        "provider_key": provider_key.pk,
+        "provider_model": provider_model.pk,
         "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
@@ -272,6 +280,7 @@ def unknown_ids() -> dict[str, Any]:
         "api": "no-such-api", "question": "no-such", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(),
         "gateway": "no-such", "request_id": "no-such", "team": uuid4(), "role": uuid4(),
         "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
+        "provider": "no-such", "provider_key": uuid4(), "provider_model": uuid4(),
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
             "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "domains", "change-requests", "delegations",
