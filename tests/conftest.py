@@ -1,6 +1,7 @@
 """What every test shares: the database as the role that serves, and the cast."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,21 @@ def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     throttle._addresses.clear()
     throttle._wrong.clear()
     api._outline.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _invalid_names_have_no_address() -> Iterator[None]:
+    """As every resolver should say of them at once (RFC 6761 §6.4); the machine's own may be slow, or away."""
+    asked = socket.getaddrinfo
+
+    def look_up(host: Any, *args: Any, **named: Any) -> Any:
+        if isinstance(host, str) and host.rstrip(".").endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return asked(host, *args, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", look_up)
+        yield
 
 
 @pytest.fixture(autouse=True)
