@@ -175,6 +175,17 @@ def test_a_key_is_added_placed_switched_and_removed(pam: Client, openai: Provide
     assert pam.get(f"{place}remove/").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [("on", {"off"}), ("off", {"on"}), ("refused", {"on", "off"}), ("exhausted", {"on", "off"}), ("failing", {"on", "off"})],
+)
+def test_a_key_in_each_state_can_be_switched_to_the_others(pam: Client, key: ProviderKey, state: str, offered: set[str]) -> None:
+    ProviderKey.objects.filter(pk=key.pk).update(state=state)
+    shown = pam.get(one()).content.decode()
+    assert {to for to in ("on", "off") if f'href="{one(f"keys/{key.pk}/{to}/")}"' in shown} == offered
+    assert "No call reaches a provider through Portico yet." in shown
+
+
 def test_a_key_is_tested_and_the_page_says_what_came_back(in_acme: Cast, pam: Client) -> None:
     with answering(status=403, answer=KEY.encode()) as there:
         found = make.provider_key(make.provider(url=there.url, by=in_acme.pam), key=KEY)
