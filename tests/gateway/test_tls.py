@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,9 @@ class Secure:
         bootstrap = place / "bootstrap.json"
         bootstrap.write_text(self.command("--node", node, *own_address, *options))
         binary = envoy.executable("")
-        self.gateway.parts[node] = self.gateway.supervisor.start(envoy.gateway(binary, bootstrap, log=place / "envoy.log"))
+        # By a name of its own: the supervisor ends what it knows by name.
+        program = replace(envoy.gateway(binary, bootstrap, log=place / "envoy.log"), name=node)
+        self.gateway.parts[node] = self.gateway.supervisor.start(program)
         return node
 
     def command(self, *options: str) -> str:
