@@ -31,6 +31,10 @@ class Mode(StrEnum):
     LOST = "lost"
 
 
+# Where no connection can be.
+ENDED = {Mode.CUT, Mode.RESET}
+
+
 class FaultProxy:
     """From `listen` to `target`, each a unix socket's path or a host with a port; port 0 takes a free one."""
 
@@ -67,7 +71,7 @@ class FaultProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         age = self._age
-        if self._mode in {Mode.CUT, Mode.RESET}:
+        if self._mode in ENDED:
             _end(writer, reset=self._mode is Mode.RESET)
             return
         pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter | None] = (writer, None)
@@ -81,8 +85,7 @@ class FaultProxy:
             pair = (writer, there)
             self._connections.add(pair)
             await asyncio.gather(self._pump(reader, there, age), self._pump(there_reader, writer, age, back=True))
-        except (OSError, asyncio.CancelledError):
-            # Cancelled is what hangs when the proxy stops.
+        except OSError:
             pass
         finally:
             self._connections.discard(pair)
@@ -90,10 +93,15 @@ class FaultProxy:
                 if each is not None:
                     _end(each)
 
+    def _hangs(self, age: int, *, back: bool) -> bool:
+        return age < self._age or self._mode is Mode.STALL or (back and self._mode is Mode.HALF)
+
     async def _may_pass(self, age: int, *, back: bool = False) -> None:
-        while age < self._age or self._mode is Mode.STALL or (back and self._mode is Mode.HALF):
+        while self._mode not in ENDED and self._hangs(age, back=back):
             self._changed.clear()
             await self._changed.wait()
+        if self._mode in ENDED:
+            raise ConnectionAbortedError
         if self._mode is Mode.DELAY:
             await asyncio.sleep(self.DELAY_SECONDS)
 
@@ -129,7 +137,7 @@ class FaultProxy:
         if mode is Mode.LOST:
             self._age += 1
         self._changed.set()
-        if mode in {Mode.CUT, Mode.RESET}:
+        if mode in ENDED:
             for pair in list(self._connections):
                 for each in pair:
                     if each is not None:
@@ -152,12 +160,9 @@ class FaultProxy:
 
     async def _stop(self) -> None:
         self._server.close()
-        # Whoever was accepted a moment ago is turned away before.
-        await asyncio.sleep(0.05)
-        hanging = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in hanging:
-            task.cancel()
-        await asyncio.gather(*hanging, return_exceptions=True)
+        # Whoever was accepted a moment ago is turned away before; cancelled, they would be left open.
+        while serving := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(serving)
         # What was ended is closed by the loop's next turns.
         await asyncio.sleep(0.05)
 
