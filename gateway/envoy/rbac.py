@@ -1,6 +1,7 @@
 """RBAC filters: one denial per filter, and tables that cost one hash look-up."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from envoy.config.core.v3 import extension_pb2
@@ -97,7 +98,9 @@ def denial(code: str, when: Principal) -> Extension:
     return extension(code.lower(), filter_pb2.RBAC(rules=rules, rules_stat_prefix=f"{code.lower()}_"))
 
 
+@lru_cache(maxsize=1_000)
 def verdict(name: str, action: int = ALLOW) -> matcher_pb2.Matcher.OnMatch:
+    """To be copied and never changed: thousands of callers share a few plans."""
     chosen = rbac_pb2.Action(name=name, action=action)
     return matcher_pb2.Matcher.OnMatch(action=xds_extension_pb2.TypedExtensionConfig(name="verdict", typed_config=packed(chosen)))
 
