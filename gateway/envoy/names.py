@@ -12,6 +12,10 @@ CORS = "cors"
 BUFFER = "buffer"
 # What stands behind that and makes answers smaller; off, but on routes that ask for it.
 BROTLI, GZIP = "brotli", "gzip"
+# What stands behind the guard, and what a route of an AI API fills: it reads the body, and finds the route again by what that asks for.
+AI = "ai"
+# What stands behind that, once per tenant: a bucket of tokens for each caller, from which a call takes what it asks for.
+TOKENS = "tokens"
 # Filter state.
 PASSED = "portico.passed"
 CALLER = "portico.caller"
@@ -27,6 +31,12 @@ KEY_TYPE = "portico.key"
 CALLED = "portico.path"
 # At a tenant's own host, whose it is and its name; the path has no slug there. "<slug> -" elsewhere.
 DOOR = "portico.door"
+# The model that an AI API was asked for, and the plan under which; only the chain of its route writes them.
+MODEL = "portico.ai.model"
+AI_PLAN = "portico.ai.plan"
+# Metadata of a call of an AI API: what its body says, as json_to_metadata read it; and of its answer, what it used.
+ASKED = "portico.ai"
+USED = "portico.tokens"
 # Route metadata, and what it says.
 PORTICO = "portico"
 API = "api"
@@ -34,6 +44,11 @@ SCOPES = "scopes"
 # Metadata of the virtual host: the digest of the whole but for itself.
 CONFIGURATION = "configuration"
 MAX_BODY = "max_body_kib"
+# Of routes of AI APIs: "yes"; and, of those that calls find first and lead nowhere, which models there are, for whoever asks for another.
+OF_AI = "ai"
+MODELS = "models"
+# Metadata of a model's route, by the name of the script that reads it.
+REWRITE = "rewrite"
 # What verifies access tokens, and what API keys. The claims of whichever was verified stand at one place, its header at one of its own:
 # that says which keys it was verified with.
 JWT = "envoy.filters.http.jwt_authn"
@@ -82,6 +97,8 @@ OPERATION_PREFIX = "op/"
 # The same in place of it, while a version answers no calls.
 BLOCKED_PREFIX = "blocked/"
 BROWN_OUT_PREFIX = "brown_out/"
+# And of an AI API, at a gateway whose Envoy can't serve one.
+TOO_OLD_PREFIX = "too_old/"
 # And of a revision that is open for tests: its calls are nobody's use of the API.
 TEST_PREFIX = "test/"
 # Route names that the refusals are told apart by.

@@ -57,6 +57,7 @@ from gateway.envoy.names import (
     SUSPENDED,
     TEST_PREFIX,
     TOKEN,
+    TOO_OLD_PREFIX,
     WRONG_METHOD,
     canary_path,
 )
@@ -79,7 +80,12 @@ IDLE_EXTRA_MS = 1_000
 
 
 # What stands in place of an operation whose version answers no calls.
-PREFIXES = {"": OPERATION_PREFIX, "API_BLOCKED": BLOCKED_PREFIX, "BROWN_OUT": BROWN_OUT_PREFIX}
+PREFIXES = {
+    "": OPERATION_PREFIX,
+    "API_BLOCKED": BLOCKED_PREFIX,
+    "BROWN_OUT": BROWN_OUT_PREFIX,
+    "GATEWAY_TOO_OLD": TOO_OLD_PREFIX,
+}
 
 
 class FailsOpen(AssertionError):  # noqa: N818  (reads as the sentence it is)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from apis.balancing import HealthCheck
 from apis.policies import NONE, Policies
+from gateway.envoy.ai.state import Ai
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ class Goodbye:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`upstream`: None where each operation has an answer of its own. `cors`: the origins whose pages may call it from a browser;
-    `policies`: the API's.
+    """`upstream`: None where each operation has an answer of its own, or `ai` says what answers. `cors`: the origins whose pages may call
+    it from a browser; `policies`: the API's.
 
     `refusal` is the code that every call of an operation is answered with, API_BLOCKED or BROWN_OUT; "" where calls pass.
 
@@ -112,6 +113,7 @@ class Version:
     goodbye: Goodbye | None = None
     policies: Policies = NONE
     tested: int = 0
+    ai: Ai | None = None
 
     @property
     def segment(self) -> str:
@@ -139,6 +141,9 @@ class Grant:
 
     `until`: when that ends by itself, in seconds since 1970; 0 where it does not. `scopes`: what its plan includes of those that operations
     need; () for all. `burst`: how many of its `calls` may come at once; 0 for all of them.
+
+    Of an AI API, `models`: the names that its plan includes; () for all. `max_tokens`: for how many a call may ask, and
+    `tokens_per_minute` all of them together; 0 sets no limit. All grants of one plan of an API have the same three.
     """
 
     api: str
@@ -151,6 +156,9 @@ class Grant:
     until: int = 0
     scopes: tuple[str, ...] = ()
     burst: int = 0
+    models: tuple[str, ...] = ()
+    max_tokens: int = 0
+    tokens_per_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True)
