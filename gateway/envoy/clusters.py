@@ -18,7 +18,7 @@ from envoy.type.v3 import percent_pb2, range_pb2
 from google.protobuf import duration_pb2, struct_pb2, wrappers_pb2
 
 from apis.balancing import HealthCheck
-from gateway.envoy.extensions import extension, http_filter, packed
+from gateway.envoy.extensions import HttpFilter, extension, http_filter, packed
 from gateway.envoy.names import CA_SECRET
 from gateway.envoy.state import Target, Upstream
 
@@ -43,7 +43,10 @@ def client_certificate_name(slug: str, upstream: Upstream) -> str:
     return f"{slug}/{upstream.key}/client"
 
 
-def cluster(slug: str, upstream: Upstream) -> cluster_pb2.Cluster:
+def cluster(
+    slug: str, upstream: Upstream, *, before: Sequence[HttpFilter] = (), after: Sequence[HttpFilter] = ()
+) -> cluster_pb2.Cluster:
+    """:param before: what of its own filters comes before the secret is put in, and `after` that."""
     name = cluster_name(slug, upstream)
     whole = cluster_pb2.Cluster(
         name=name,
@@ -55,7 +58,7 @@ def cluster(slug: str, upstream: Upstream) -> cluster_pb2.Cluster:
             endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=_endpoints(upstream))],
         ),
     )
-    whole.typed_extension_protocol_options[_HTTP].CopyFrom(packed(_protocol(slug, upstream)))
+    whole.typed_extension_protocol_options[_HTTP].CopyFrom(packed(_protocol(slug, upstream, before, after)))
     if upstream.retry_percent:
         whole.circuit_breakers.thresholds.append(_budget(upstream.retry_percent))
     if upstream.scheme == "https":
@@ -170,16 +173,21 @@ def _budget(percent: int) -> circuit_breaker_pb2.CircuitBreakers.Thresholds:
     return circuit_breaker_pb2.CircuitBreakers.Thresholds(retry_budget=budget)
 
 
-def _protocol(slug: str, upstream: Upstream) -> http_protocol_options_pb2.HttpProtocolOptions:
+def _protocol(
+    slug: str, upstream: Upstream, before: Sequence[HttpFilter], after: Sequence[HttpFilter]
+) -> http_protocol_options_pb2.HttpProtocolOptions:
     options = http_protocol_options_pb2.HttpProtocolOptions(
         explicit_http_config=http_protocol_options_pb2.HttpProtocolOptions.ExplicitHttpConfig(
             http_protocol_options=protocol_pb2.Http1ProtocolOptions()
         ),
         common_http_protocol_options=protocol_pb2.HttpProtocolOptions(idle_timeout=duration_pb2.Duration(seconds=60)),
     )
+    options.http_filters.extend(before)
     if upstream.header:
         injector = credential_injector_pb2.CredentialInjector(overwrite=True, credential=_credential(slug, upstream))
         options.http_filters.append(http_filter("inject", injector))
+    options.http_filters.extend(after)
+    if options.http_filters:
         options.http_filters.append(http_filter("envoy.filters.http.upstream_codec", upstream_codec_pb2.UpstreamCodec()))
     return options
 

@@ -19,6 +19,17 @@ from gateway.envoy.names import CORS, MOCK_HEADER, REFUSAL_HEADER
 
 # What a page may send, and what it may read, besides what every page may (Fetch Standard, CORS-safelisted headers).
 ALLOWED = ("accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id")
+# And what the SDKs of AI providers send from a page.
+SDKS = (
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "anthropic-version",
+    "openai-beta",
+    *(
+        f"x-stainless-{name}"
+        for name in ("arch", "helper-method", "lang", "os", "package-version", "retry-count", "runtime", "runtime-version", "timeout")
+    ),
+)
 EXPOSED = (
     "deprecation",
     "link",

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 from envoy.config.core.v3 import config_source_pb2, extension_pb2  # noqa: F401  (what is declared below refers to both)
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
-from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2  # noqa: F401
 from google.protobuf.message import Message
 
 TYPES = "type.googleapis.com/"
@@ -98,3 +98,44 @@ def _secret_messages() -> tuple[type[Message], type[Message]]:
 Sni: Any
 OnDemandSecret: Any
 Sni, OnDemandSecret = _secret_messages()
+
+
+def _priority_group_messages() -> type[Message]:
+    """`envoy/extensions/router/cluster_specifiers/priority_group/v3/priority_group.proto`, as Envoy 1.40 carries it."""
+    field, pool = descriptor_pb2.FieldDescriptorProto, descriptor_pool.Default()
+    package = "envoy.extensions.router.cluster_specifiers.priority_group.v3"
+    file = descriptor_pb2.FileDescriptorProto(
+        name="portico/envoy_priority_group.proto", package=package, syntax="proto3", dependency=["google/protobuf/wrappers.proto"]
+    )
+    weight = file.message_type.add(name="ClusterWeight")
+    weight.field.add(name="cluster_name", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    weight.field.add(
+        name="weight", number=2, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=".google.protobuf.UInt32Value"
+    )
+    group = file.message_type.add(name="PriorityGroup")
+    group.field.add(name="name", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    for message, name, number, inner in (
+        (group, "clusters", 2, "ClusterWeight"),
+        (file.message_type.add(name="PriorityGroupClusterSpecifier"), "priority_groups", 1, "PriorityGroup"),
+    ):
+        message.field.add(
+            name=name, number=number, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED, type_name=f".{package}.{inner}"
+        )
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.PriorityGroupClusterSpecifier"))
+
+
+PriorityGroups: Any = _priority_group_messages()
+
+
+def wire(number: int, data: bytes) -> bytes:
+    """A field of a message, or of a text, that xds-protos does not know."""
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])

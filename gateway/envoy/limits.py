@@ -20,9 +20,24 @@ from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb
 from envoy.type.metadata.v3 import metadata_pb2
 from envoy.type.v3 import percent_pb2, token_bucket_pb2
 from google.protobuf import duration_pb2, wrappers_pb2
+from google.protobuf.any_pb2 import Any
 
-from gateway.envoy.extensions import extension
-from gateway.envoy.names import API, CLAIMS, EMPTY_HEADER, JWT, POLICY, POLICY_HEADER, PORTICO, RATE_HEADER, RBAC, REFUSAL_HEADER
+from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
+from gateway.envoy.names import (
+    API,
+    ASKED,
+    CLAIMS,
+    EMPTY_HEADER,
+    JWT,
+    POLICY,
+    POLICY_HEADER,
+    PORTICO,
+    RATE_HEADER,
+    RBAC,
+    REFUSAL_HEADER,
+    RESERVED,
+    TOKENS_LIMITED,
+)
 from gateway.envoy.state import AddressLimit, Grant, Tenant
 
 # LocalRateLimit.enable_retry_after_header (field 19, bool), which xds-protos does not know yet.
@@ -89,6 +104,36 @@ def of_the_tenant(tenant: Tenant) -> Iterator[_Extension]:
         whole = _limit("tenant_limit", bucket(tenant.max_calls, 1, gateways=tenant.gateways))
         whole.response_headers_to_add.extend(_refusing("TENANT_LIMITED", "tenant"))
         yield extension("tenant_limited", whole, RETRY_AFTER)
+
+
+def of_tokens(tenant: Tenant) -> Any | None:
+    """`FilterChainConfigPerRoute` of what stands behind an AI API's chain: a bucket of tokens for each caller of a plan with so many a minute.
+
+    Once per tenant, or each endpoint would have buckets of its own. What a call takes stands in metadata by then; other APIs' calls take
+    from no bucket. None where no plan limits tokens.
+    """
+    limited = [each for each in tenant.access.grants if each.tokens_per_minute and not each.refusal]
+    if not limited:
+        return None
+    buckets = [
+        _Descriptor(
+            entries=[_Entry(key="api", value=grant.api), _Entry(key="caller", value=grant.client_id)],
+            token_bucket=bucket(grant.tokens_per_minute, 60, gateways=tenant.gateways),
+        )
+        for grant in sorted(limited, key=lambda each: f"{each.api}/{each.client_id}")
+    ]
+    whole = _limit("tokens", bucket(UNLIMITED, 1), [_from("api", _route(API)), _from("caller", _claim("sub"))], buckets)
+    whole.rate_limits[0].hits_addend.format = f"%DYNAMIC_METADATA({ASKED}:{RESERVED})%"
+    whole.response_headers_to_add.extend(_refusing("TOKENS_LIMITED"))
+    per_route = FilterChainConfigPerRoute()
+    per_route.filter_chain.filters.append(extension(TOKENS_LIMITED, whole, RETRY_AFTER))
+    return packed(per_route)
+
+
+def are_tokens(config: Any) -> bool:
+    """It is that, and nothing else."""
+    steps = FilterChainConfigPerRoute.FromString(config.value).filter_chain.filters
+    return [(step.name, step.typed_config.Is(_LocalRateLimit.DESCRIPTOR)) for step in steps] == [(TOKENS_LIMITED, True)]
 
 
 def of_addresses(most: AddressLimit) -> local_rate_limit_pb2.LocalRateLimit:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from envoy.config.accesslog.v3 import accesslog_pb2
-from envoy.config.core.v3 import address_pb2, grpc_service_pb2, protocol_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, grpc_service_pb2, protocol_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2
 from envoy.extensions.filters.http.buffer.v3 import buffer_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
@@ -20,15 +21,20 @@ from gateway.envoy.extensions import FilterChainConfig, http_filter, packed
 from gateway.envoy.hosts import early, same_host
 from gateway.envoy.names import (
     ADDRESS_LIMITED,
+    AI,
+    ATTEMPTS_LOG,
     BUFFER,
     CALLED,
+    CALLS_LOG,
     CORS,
     DOOR,
     DOOR_HEADER,
     GATE,
     GUARD,
+    MODEL,
     PASSED,
     REFUSAL_HEADER,
+    TOKENS,
     USAGE_CLUSTER,
 )
 from gateway.envoy.refusals import mappers
@@ -41,6 +47,7 @@ LOAD_TIMEOUT_MS = 900
 MAX_REQUESTS = 1_000
 BUFFER_BYTES = 32 * 1024
 _Hcm = hcm_pb2.HttpConnectionManager
+_Comparison = accesslog_pb2.ComparisonFilter
 
 
 def listener(*, port: int, address: str, portal_url: str, per_address: AddressLimit | None = None) -> listener_pb2.Listener:
@@ -90,12 +97,15 @@ def manager(portal_url: str, per_address: AddressLimit | None, *, own: bool = Fa
             http_filter(CORS, cors_pb2.Cors()),
             http_filter(GATE, FilterChainConfig()),
             http_filter(GUARD, _guard()),
+            # Behind it: nobody's body is read who may not call.
+            http_filter(AI, FilterChainConfig()),
+            http_filter(TOKENS, FilterChainConfig()),
             _buffer(),
             *compression.filters(),
-            http_filter("envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=True)),
+            http_filter("envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=True, upstream_log=[_attempts_log()])),
         ],
         local_reply_config=mappers(portal_url),
-        access_log=[_access_log()],
+        access_log=[_calls_log()],
     )
 
 
@@ -132,19 +142,47 @@ def _buffer() -> hcm_pb2.HttpFilter:
     return found
 
 
-def _access_log() -> accesslog_pb2.AccessLog:
+def _calls_log() -> accesslog_pb2.AccessLog:
     """Every call, streamed to `manage.py usage`; no header of the request but those Envoy names itself."""
-    usage = grpc_service_pb2.GrpcService(envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=USAGE_CLUSTER))
     config = als_pb2.HttpGrpcAccessLogConfig(
-        common_config=als_pb2.CommonGrpcAccessLogConfig(
-            log_name="calls",
-            grpc_service=usage,
-            transport_api_version=2,
-            buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000),
-            # Some forty calls: each message costs usage as much as reading ten.
-            buffer_size_bytes=wrappers_pb2.UInt32Value(value=64 * 1024),
-            filter_state_objects_to_log=[CALLED, DOOR],
-        ),
-        additional_response_headers_to_log=[REFUSAL_HEADER],
+        common_config=_common(CALLS_LOG, [CALLED, DOOR, MODEL]), additional_response_headers_to_log=[REFUSAL_HEADER]
     )
     return accesslog_pb2.AccessLog(name="envoy.access_loggers.http_grpc", typed_config=packed(config))
+
+
+def _attempts_log() -> accesslog_pb2.AccessLog:
+    """Of calls of AI APIs each attempt that failed, by whichever key: what is well costs a comparison of numbers."""
+    config = als_pb2.HttpGrpcAccessLogConfig(
+        common_config=_common(ATTEMPTS_LOG, []), additional_response_headers_to_log=["content-type", "retry-after"]
+    )
+    filters = [
+        accesslog_pb2.AccessLogFilter(or_filter=accesslog_pb2.OrFilter(filters=[_status(_Comparison.GE, 400), _status(_Comparison.EQ, 0)])),
+        accesslog_pb2.AccessLogFilter(
+            extension_filter=accesslog_pb2.ExtensionFilter(
+                name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=f'xds.cluster_name.contains("/{AI}/")'))
+            )
+        ),
+    ]
+    return accesslog_pb2.AccessLog(
+        name="envoy.access_loggers.http_grpc",
+        typed_config=packed(config),
+        filter=accesslog_pb2.AccessLogFilter(and_filter=accesslog_pb2.AndFilter(filters=filters)),
+    )
+
+
+def _status(op: _Comparison.Op.ValueType, value: int) -> accesslog_pb2.AccessLogFilter:
+    compared = _Comparison(op=op, value=base_pb2.RuntimeUInt32(default_value=value, runtime_key="portico.attempts"))
+    return accesslog_pb2.AccessLogFilter(status_code_filter=accesslog_pb2.StatusCodeFilter(comparison=compared))
+
+
+def _common(log_name: str, states: list[str]) -> als_pb2.CommonGrpcAccessLogConfig:
+    usage = grpc_service_pb2.GrpcService(envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=USAGE_CLUSTER))
+    return als_pb2.CommonGrpcAccessLogConfig(
+        log_name=log_name,
+        grpc_service=usage,
+        transport_api_version=2,
+        buffer_flush_interval=duration_pb2.Duration(nanos=500_000_000),
+        # Some forty calls: each message costs usage as much as reading ten.
+        buffer_size_bytes=wrappers_pb2.UInt32Value(value=64 * 1024),
+        filter_state_objects_to_log=states,
+    )

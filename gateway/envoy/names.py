@@ -37,6 +37,8 @@ AI_PLAN = "portico.ai.plan"
 # Metadata of a call of an AI API: what its body says, as json_to_metadata read it; and of its answer, what it used.
 ASKED = "portico.ai"
 USED = "portico.tokens"
+# And of a call how many tokens it takes from its caller's bucket, in a step of this name.
+RESERVED, TOKENS_LIMITED = "reserved", "tokens_limited"
 # Route metadata, and what it says.
 PORTICO = "portico"
 API = "api"
@@ -116,6 +118,8 @@ CANARY_STATUS = 204
 # Static in each gateway's bootstrap.
 CONTROL_CLUSTER = "portico-control"
 USAGE_CLUSTER = "portico-usage"
+# What the two logs are called: of calls, and of attempts that failed.
+CALLS_LOG, ATTEMPTS_LOG = "calls", "attempts"
 # No cluster has this name: a tenant's has a slash in it.
 NOWHERE = "nowhere"
 CA_SECRET = "portico-ca"  # nosec B105  (a name)

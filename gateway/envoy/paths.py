@@ -43,13 +43,14 @@ class Entry:
     """One operation.
 
     `method` is upper case, as the caller sends it ("GET"); `template` is the whole path at the gateway, OpenAPI style
-    ("/acme/orders/v1/orders/{id}"). `route` is all of the route but `match`. `base` is the beginning of the path that
-    the route's `prefix_rewrite` replaces ("/acme/orders/v1").
+    ("/acme/orders/v1/orders/{id}"). `route` is all of the route but `match`, or of several, of which the first that
+    matches what `match` says of the call beside its path answers. `base` is the beginning of the path that the route's
+    `prefix_rewrite` replaces ("/acme/orders/v1").
     """
 
     method: str
     template: str
-    route: route_pb2.Route
+    route: route_pb2.Route | Sequence[route_pb2.Route]
     base: str = "/"
 
 
@@ -68,7 +69,7 @@ class _Choice:
     """What a template answers, by method and for every other one."""
 
     template: _Template
-    methods: Mapping[str, route_pb2.Route]
+    methods: Mapping[str, route_pb2.Route | route_pb2.RouteList]
     otherwise: route_pb2.Route
 
 
@@ -171,7 +172,7 @@ def _choices(entries: Sequence[Entry], wrong_method: Callable[[str, tuple[str, .
     return {
         path: _Choice(
             templates[path],
-            {method: _with_match(entry.route, entry.base) for method, entry in sorted(methods.items())},
+            {method: _all_with_match(entry.route, entry.base) for method, entry in sorted(methods.items())},
             _with_match(wrong_method(min(entry.template for entry in methods.values()), tuple(sorted(methods)))),
         )
         for path, methods in operations.items()
@@ -182,8 +183,14 @@ def _with_match(route: route_pb2.Route, prefix: str = "/") -> route_pb2.Route:
     # The path is already decided when Envoy looks at this; a match that could fail would end in a bare 404.
     copy = route_pb2.Route()
     copy.CopyFrom(route)
-    copy.match.CopyFrom(route_pb2.RouteMatch(prefix=prefix))
+    copy.match.CopyFrom(route_pb2.RouteMatch(prefix=prefix, filter_state=route.match.filter_state))
     return copy
+
+
+def _all_with_match(route: route_pb2.Route | Sequence[route_pb2.Route], prefix: str) -> route_pb2.Route | route_pb2.RouteList:
+    if isinstance(route, route_pb2.Route):
+        return _with_match(route, prefix)
+    return route_pb2.RouteList(routes=[_with_match(each, prefix) for each in route])
 
 
 def _by_prefix(tree: matcher_pb2.Matcher.MatcherTree, choices: Sequence[_Choice]) -> None:
@@ -262,8 +269,8 @@ def _by_method(found: matcher_pb2.Matcher.OnMatch, choice: _Choice) -> None:
     _act(found.matcher.on_no_match, choice.otherwise)
 
 
-def _act(found: matcher_pb2.Matcher.OnMatch, route: route_pb2.Route) -> None:
-    found.action.name = "route"
+def _act(found: matcher_pb2.Matcher.OnMatch, route: route_pb2.Route | route_pb2.RouteList) -> None:
+    found.action.name = "route" if isinstance(route, route_pb2.Route) else "routes"
     # Routes hold maps (metadata, per-filter configuration), whose order is arbitrary unless asked for.
     found.action.typed_config.Pack(route, deterministic=True)
 

@@ -42,6 +42,11 @@ def _at(namespace: str, path: Sequence[str], value: value_pb2.ValueMatcher) -> m
     return metadata_pb2.MetadataMatcher(filter=namespace, path=segments, value=value)
 
 
+def noted(namespace: str, name: str, value: value_pb2.ValueMatcher) -> Principal:
+    """What a step before left in metadata of its own."""
+    return Principal(metadata=_at(namespace, (name,), value))
+
+
 def sends(header: str) -> Principal:
     return Principal(header=route_pb2.HeaderMatcher(name=header, present_match=True))
 
@@ -139,3 +144,9 @@ def beside(whole: filter_pb2.RBAC, matcher: matcher_pb2.Matcher, prefix: str) ->
     whole.shadow_matcher.CopyFrom(matcher)
     whole.shadow_rules_stat_prefix = prefix
     return whole
+
+
+def denies_by_default(matcher: matcher_pb2.Matcher) -> bool:
+    found = rbac_pb2.Action()
+    matcher.on_no_match.action.typed_config.Unpack(found)
+    return found.action == DENY and bool(found.name)

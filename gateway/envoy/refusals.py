@@ -1,5 +1,6 @@
 """Why a call was refused, as `application/problem+json` (RFC 9457) with a stable code. docs/refusals.md explains each."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,7 @@ from envoy.config.core.v3 import base_pb2, substitution_format_string_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from google.protobuf import struct_pb2, wrappers_pb2
+from google.protobuf.json_format import MessageToDict
 
 from gateway.envoy.credentials import API_KEY_HEADER, BEARER
 from gateway.envoy.extensions import packed
@@ -251,3 +253,10 @@ def _mapper(refusal: Refusal, portal_url: str, *, of_ai: bool = False, **more: s
             json_format=body, content_type="application/problem+json"
         ),
     )
+
+
+def unavailable(portal_url: str) -> str:
+    """What a script answers in place of a provider that refused our key or sent a page: the same document, but for REQUEST_ID in it."""
+    found = next(each for each in REFUSALS if each.code == "PROVIDER_UNAVAILABLE")
+    format = _mapper(found, portal_url, of_ai=True).body_format_override.json_format  # noqa: A001
+    return json.dumps(MessageToDict(format), sort_keys=True).replace("%REQ(X-REQUEST-ID)%", "REQUEST_ID").replace("%%", "%")

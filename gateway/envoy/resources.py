@@ -12,6 +12,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
 from gateway.envoy import clusters, doors, listener, ready, routes
+from gateway.envoy.ai import clusters as ai_clusters
 from gateway.envoy.extensions import TYPES, packed
 from gateway.envoy.names import DEFAULT_CERTIFICATE, OWN
 from gateway.envoy.state import AddressLimit, OwnHost, Tenant, Upstream, Version
@@ -71,13 +72,19 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     """
     :raises gateway.envoy.paths.UnsupportedTemplate: an operation that no route can hold.
     """
-    upstreams = _upstreams(tenant)
+    upstreams, keys = _upstreams(tenant), ai_clusters.keys(tenant)
     routed = () if tenant.suspended or routes.is_closed(tenant) else tenant.routes or ()
     whole = routes.configuration(tenant)
     return Compiled(
         routes=resource(tenant.slug, whole),
-        clusters=tuple(_cluster(tenant.slug, each) for each in upstreams),
-        secrets=tuple(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
+        clusters=(
+            *(_cluster(tenant.slug, each) for each in upstreams),
+            *(resource(ai_clusters.cluster_name(tenant.slug, each), ai_clusters.cluster(tenant.slug, each)) for each in keys),
+        ),
+        secrets=(
+            *(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
+            *(resource(secret.name, secret) for each in keys for secret in ai_clusters.secrets(tenant.slug, each)),
+        ),
         doors=tuple(compile_door(each) for each in tenant.own_hosts if each.certificate),
         parts={part_name(each): part_digest(each, portal=tenant.portal) for each in routed},
         served=routes.served(whole),

@@ -3,10 +3,10 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from envoy.config.core.v3 import base_pb2
-from envoy.config.rbac.v3 import rbac_pb2 as action_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.config.route.v3 import route_pb2 as configuration_pb2
 from envoy.config.route.v3 import scoped_route_pb2
@@ -24,10 +24,12 @@ from xds.type.matcher.v3 import matcher_pb2
 from apis import headers
 from apis.connections import stripped
 from apis.openapi import METHODS
-from gateway.envoy import chain, cors, credentials, goodbye, mocks, paths, policies, rbac
+from gateway.envoy import chain, cors, credentials, goodbye, limits, mocks, paths, policies, rbac
+from gateway.envoy.ai import routes as ai_routes
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
+    AI,
     API,
     BLOCKED_PREFIX,
     BROTLI,
@@ -48,6 +50,7 @@ from gateway.envoy.names import (
     LOGGED,
     NO_ROUTE,
     NOWHERE,
+    OF_AI,
     OPERATION_PREFIX,
     OTHER_HOST,
     PORTICO,
@@ -57,6 +60,7 @@ from gateway.envoy.names import (
     SUSPENDED,
     TEST_PREFIX,
     TOKEN,
+    TOKENS,
     TOO_OLD_PREFIX,
     WRONG_METHOD,
     canary_path,
@@ -136,6 +140,8 @@ def configuration(tenant: Tenant) -> configuration_pb2.RouteConfiguration:
             whole.typed_per_filter_config[CORS].CopyFrom(packed(cors.portal_policy(tenant.portal, METHODS)))
         if any(version.upstream is None for version in tenant.routes or ()):
             mocks.allow(whole)
+        if buckets := limits.of_tokens(tenant):
+            whole.typed_per_filter_config[TOKENS].CopyFrom(buckets)
     guard(whole, portal=tenant.portal)
     host_said = whole.virtual_hosts[0].metadata.filter_metadata[PORTICO]
     host_said.update({CONFIGURATION: digest_of(packed(whole).value)})
@@ -184,7 +190,7 @@ def _matcher(tenant: Tenant, before: str) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
     shared = {_base(before, version): _policy(tenant, version) for version in tenant.routes if version.cors}
     entries = [
-        paths.Entry(operation.method, f"{base}{operation.path}", _route(tenant, version, operation, shared.get(base), base), base)
+        paths.Entry(operation.method, f"{base}{operation.path}", _routes(tenant, version, operation, shared.get(base), base), base)
         for version in tenant.routes
         for base in (_base(before, version),)
         for operation in version.operations
@@ -202,24 +208,29 @@ def _matcher(tenant: Tenant, before: str) -> matcher_pb2.Matcher:
     # Under the chain like every operation: what answers here without a token shows a gate that stands open.
     canary = route_pb2.Route(name=CANARY, direct_response=route_pb2.DirectResponseAction(status=CANARY_STATUS))
     no_route = _answer(NO_ROUTE, 404)
-    for route in (canary, no_route, *(route for _, route in below), *(entry.route for entry in entries)):
+    for route in (canary, no_route, *(route for _, route in below)):
         guard_route(route, gated=True)
+    for entry in entries:
+        guard_entry(entry.route)
     # Control calls it under the gateway's own names.
     fixed = [(canary_path(tenant.slug), canary)] if before else []
     return paths.matcher(entries, fixed=fixed, wrong_method=wrong_method, no_route=no_route, below=below)
 
 
-def of_operations(tenant: Tenant, version: Version, operations: Iterable[Operation]) -> Iterator[tuple[Operation, route_pb2.Route | None]]:
+def of_operations(
+    tenant: Tenant, version: Version, operations: Iterable[Operation]
+) -> Iterator[tuple[Operation, route_pb2.Route | route_pb2.RouteList | None]]:
     """What the tenant's routes have of these operations of the version, one by one; None where there is none."""
     policy = _policy(tenant, version) if version.cors else None
     base = _base(f"/{tenant.slug}", version)
     for each in operations:
-        yield each, None if _hides_preflights(version, each) else _route(tenant, version, each, policy, base)
+        found = None if _hides_preflights(version, each) else _routes(tenant, version, each, policy, base)
+        yield each, found if found is None or isinstance(found, route_pb2.Route) else route_pb2.RouteList(routes=found)
 
 
 def _hides_preflights(version: Version, operation: Operation) -> bool:
     """Its path could not be called from the pages of any origin: nothing answers preflights where a route answers by itself."""
-    return version.upstream is None and bool(version.cors) and operation.method == "OPTIONS"
+    return version.upstream is None and version.ai is None and bool(version.cors) and operation.method == "OPTIONS"
 
 
 def _gone(tenant: Tenant, version: Retired) -> route_pb2.Route:
@@ -236,7 +247,10 @@ def _base(before: str, version: Version | Retired) -> str:
 
 def _policy(tenant: Tenant, version: Version) -> cors_pb2.CorsPolicy:
     """All its methods on each of its paths, so that a page that calls a wrong one can read the refusal."""
-    return cors.policy(_origins(tenant, version), [operation.method for operation in version.operations])
+    methods = [operation.method for operation in version.operations]
+    if version.ai is not None:
+        return cors.policy(_origins(tenant, version), methods, allowed=(*cors.ALLOWED, *cors.SDKS))
+    return cors.policy(_origins(tenant, version), methods)
 
 
 def _origins(tenant: Tenant, version: Version) -> tuple[str, ...]:
@@ -244,14 +258,43 @@ def _origins(tenant: Tenant, version: Version) -> tuple[str, ...]:
     return version.cors if "*" in version.cors or not tenant.portal else tuple(sorted({*version.cors, tenant.portal}))
 
 
-def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None, base: str) -> route_pb2.Route:
+def _said(version: Version, operation: Operation) -> struct_pb2.Struct:
+    """What routes of the operation say of it."""
     said = struct_pb2.Struct()
     said.update({API: version.api, "version": version.segment, "operation": operation.operation_id})
     if needed := credentials.requirement(operation):
         said[SCOPES] = needed
+    if version.ai is not None:
+        said[OF_AI] = "yes"
+    return said
+
+
+def _name(version: Version, operation: Operation) -> str:
+    return f"{TEST_PREFIX if version.tested else PREFIXES[version.refusal]}{operation.operation_id}"
+
+
+def _routes(
+    tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None, base: str
+) -> route_pb2.Route | list[route_pb2.Route]:
+    """One, or all that an AI API has for the operation."""
+    if version.ai is None or version.refusal:
+        return _route(tenant, version, operation, policy, base)
+    found = ai_routes.of_operation(tenant, version, operation, _said(version, operation), _name(version, operation))
+    # What is tried again, and whether it streams, models say; and of what is compressed no usage could be read.
+    calm = replace(version.policies, retries=0, streaming=False, compress=False)
+    for route in found:
+        policies.apply(calm, operation.method, route)
+        if version.goodbye is not None:
+            goodbye.apply(tenant, version.api, version.name, version.goodbye, route)
+        if policy is not None:
+            cors.apply(policy, route)
+            route.response_headers_to_remove.extend(cors.ANSWERED)
+    return found
+
+
+def _route(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None, base: str) -> route_pb2.Route:
     route = route_pb2.Route(
-        name=f"{TEST_PREFIX if version.tested else PREFIXES[version.refusal]}{operation.operation_id}",
-        metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}),
+        name=_name(version, operation), metadata=base_pb2.Metadata(filter_metadata={PORTICO: _said(version, operation)})
     )
     # Under the chain in any case, so that who calls is known, and only who may call hears of it.
     if version.refusal:
@@ -338,8 +381,10 @@ def guard(whole: configuration_pb2.RouteConfiguration, *, portal: str = "") -> N
 
     :raises FailsOpen: with what is wrong.
     """
-    if set(whole.typed_per_filter_config) - {GATE, CORS}:
+    if set(whole.typed_per_filter_config) - {GATE, CORS, TOKENS}:
         raise FailsOpen("A route configuration may carry the gate, and what the portal's pages may, and nothing else.")
+    if TOKENS in whole.typed_per_filter_config and not limits.are_tokens(whole.typed_per_filter_config[TOKENS]):
+        raise FailsOpen("Where tokens are limited stands something else.")
     if CORS in whole.typed_per_filter_config and not cors.is_the_portals(
         _read(whole.typed_per_filter_config[CORS], cors_pb2.CorsPolicy), portal, METHODS
     ):
@@ -359,8 +404,23 @@ def guard(whole: configuration_pb2.RouteConfiguration, *, portal: str = "") -> N
             guard_route(route, gated=gated)
 
 
-def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
+def guard_entry(found: route_pb2.Route | Sequence[route_pb2.Route]) -> None:
+    """What an operation has under the chain: one route, or those of an AI API, of which the last bears a chain of their own.
+
+    :raises FailsOpen: one of them would pass unchecked.
     """
+    if isinstance(found, route_pb2.Route):
+        guard_route(found, gated=True)
+        return
+    if why := ai_routes.fails_open(found):
+        raise FailsOpen(f"Of the routes of {found[-1].name}, {why}.")
+    for route in found:
+        guard_route(route, gated=True, of_ai=True)
+
+
+def guard_route(route: route_pb2.Route, *, gated: bool, of_ai: bool = False) -> None:
+    """
+    :param of_ai: whether it stands among an operation's that `guard_entry` has looked at.
     :raises FailsOpen: the route would pass unchecked.
     """
     if CORS in route.typed_per_filter_config and not cors.is_narrow(_read(route.typed_per_filter_config[CORS], cors_pb2.CorsPolicy)):
@@ -368,7 +428,7 @@ def guard_route(route: route_pb2.Route, *, gated: bool) -> None:
     if any(headers.is_reserved_in_requests(each.header.key) for each in route.request_headers_to_add):
         raise FailsOpen(f"Route {route.name} tells the upstream what only the chain may say.")
     # The buffer holds calls back, and compression changes answers: neither lets through what the others refuse.
-    if set(route.typed_per_filter_config) - {CORS, BUFFER, BROTLI, GZIP}:
+    if set(route.typed_per_filter_config) - {CORS, BUFFER, BROTLI, GZIP, *([AI] if of_ai else [])}:
         if not _answers_alone(route):
             raise FailsOpen(f"Route {route.name} configures filters of its own.")
     elif not gated:
@@ -405,10 +465,10 @@ def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
         if not _denies_by_policy(_read(configs[name], rbac_pb2.RBAC), name):
             raise FailsOpen(f"The step {name} refuses nothing.")
     granted = _read(configs["granted"], rbac_pb2.RBAC).matcher
-    if not _denies_by_default(granted):
+    if not rbac.denies_by_default(granted):
         raise FailsOpen("The chain lets callers without a grant through.")
     limited = [each.matcher for each in granted.matcher_tree.exact_match_map.map.values() if each.HasField("matcher")]
-    if not all(map(_denies_by_default, limited)):
+    if not all(map(rbac.denies_by_default, limited)):
         raise FailsOpen("The chain lets callers reach more than their plan includes.")
     if not _knows_api_keys(_read(configs["in_force"], rbac_pb2.RBAC).matcher):
         raise FailsOpen("The chain lets API keys through that the tenant does not know.")
@@ -448,12 +508,6 @@ def _denies_by_policy(step: rbac_pb2.RBAC, name: str) -> bool:
     return step.rules.action == rbac.DENY and set(step.rules.policies) == {name.upper()}
 
 
-def _denies_by_default(matcher: matcher_pb2.Matcher) -> bool:
-    verdict = action_pb2.Action()
-    matcher.on_no_match.action.typed_config.Unpack(verdict)
-    return verdict.action == rbac.DENY and bool(verdict.name)
-
-
 def _looks_up(matcher: matcher_pb2.Matcher) -> bool:
     """It has an entry for some API, beside the reserved one."""
     return len(matcher.matcher_tree.exact_match_map.map) > 1
@@ -461,4 +515,4 @@ def _looks_up(matcher: matcher_pb2.Matcher) -> bool:
 
 def _knows_api_keys(matcher: matcher_pb2.Matcher) -> bool:
     kinds = matcher.matcher_tree.exact_match_map.map
-    return _denies_by_default(matcher) and API_KEY_TYPE in kinds and _denies_by_default(kinds[API_KEY_TYPE].matcher)
+    return rbac.denies_by_default(matcher) and API_KEY_TYPE in kinds and rbac.denies_by_default(kinds[API_KEY_TYPE].matcher)

@@ -1,0 +1,44 @@
+-- In a provider's cluster, for each attempt: its path and host, the model as this provider calls it, and in streams the wish to hear what
+-- they used. The route's metadata says what stands for the model at each provider.
+local function rewrite(h)
+  -- What Envoy hands out is valid until the body is waited for, so all is read before.
+  local here, route, headers = h:filterContext(), h:metadata(), h:headers()
+  local provider, usage = here:get("provider"), here:get("usage") and route:get("usage")
+  local path, host = here:get("prefix") .. route:get("path"), here:get("host")
+  local model = (route:get("models") or {})[provider]
+  if not model then error("no name of the model") end
+  headers:replace(":path", path)
+  headers:replace(":authority", host)
+  local buffered = h:body(true)
+  local body = buffered:getBytes(0, buffered:length())
+  local found, last = members(body)
+  if not found or not found.model then return "BODY_NOT_JSON" end
+  local changes = { { found.model[1], found.model[2], model } }
+  if usage and found.stream and string.sub(body, found.stream[1], found.stream[2]) == "true" then
+    local place = found.stream_options
+    if place then
+      changes[2] = { place[1], place[2], '{"include_usage":true}' }
+    else
+      changes[2] = { last, last, ',"stream_options":{"include_usage":true}}' }
+    end
+    if changes[1][1] > changes[2][1] then changes[1], changes[2] = changes[2], changes[1] end
+  end
+  local parts, at = {}, 1
+  for _, change in ipairs(changes) do
+    parts[#parts + 1] = string.sub(body, at, change[1] - 1)
+    parts[#parts + 1] = change[3]
+    at = change[2] + 1
+  end
+  parts[#parts + 1] = string.sub(body, at)
+  buffered:setBytes(table.concat(parts))
+end
+
+function envoy_on_request(h)
+  local ran, refusal = pcall(rewrite, h)
+  if not ran then
+    h:logErr("rewrite: " .. tostring(refusal))
+    h:respond({ [":status"] = "500" }, "")
+  elseif refusal then
+    h:respond({ [":status"] = "400", ["x-portico-refusal"] = refusal }, "")
+  end
+end

@@ -1,0 +1,410 @@
+"""Calls of an AI API at a real Envoy: where they go, what providers see, and what is refused."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.envoy.ai.state import Ai
+from gateway.envoy.names import MODEL
+from tests import live
+from tests.gateway import ai
+from tests.gateway.ai import BASE, CHAT, EMBEDDINGS, MESSAGES, MODELS, RESPONSES, Gateway, Provider, api_key, token
+from tests.live import Answer
+
+
+@pytest.fixture(scope="module")
+def providers() -> Iterator[tuple[Provider, Provider, Provider]]:
+    found = Provider("A"), Provider("B"), Provider("C")
+    yield found
+    for each in found:
+        each.stop()
+
+
+@pytest.fixture(scope="module")
+def _gateway(providers: tuple[Provider, Provider, Provider], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with ai.running(tmp_path_factory.mktemp("ai")) as found:
+        found.has(ai.tenant(ai.ai(*providers)))
+        yield found
+
+
+@pytest.fixture
+def gateway(_gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> Gateway:
+    for each in providers:
+        each.does, each.headers, each.pause = "ok", {}, 0.05
+        each.seen.clear()
+    _gateway.log.entries["calls"].clear()
+    _gateway.log.entries["attempts"].clear()
+    return _gateway
+
+
+def asks(model: object = "fast", text: str = "hi", **more: object) -> dict[str, object]:
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+def refused(answer: Answer, status: int, code: str) -> Any:
+    assert (answer.status, answer.code) == (status, code), str(answer)
+    told = answer.json
+    assert (told["code"], told["status"], told["error"]["code"]) == (code, status, code)
+    assert told["error"]["message"] == told["title"]
+    return told
+
+
+def test_a_call_goes_to_the_models_provider_as_that_calls_it(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    answer = gateway.call(asks(temperature=0.5))
+    assert answer.status == 200, str(answer)
+    assert answer.json["choices"][0]["message"]["content"].startswith("hello from A")
+    (seen,) = providers[0].seen
+    assert (seen.path, seen.headers["authorization"], seen.headers["host"]) == (f"/v1{CHAT}", "Bearer sk-canary-one", f"127.0.0.1:{providers[0].port}")
+    assert seen.body == asks("gpt-4o-mini", temperature=0.5)
+    whole = gateway.entry(answer.headers["x-request-id"])
+    entry = whole.common_properties
+    assert (entry.route_name, entry.upstream_cluster) == ("op/chatCompletions", "acme/ai/k1/openai/0123")
+    assert ai.state_of(whole, MODEL) == "fast"
+    assert gateway.used(answer.headers["x-request-id"]) == {"input": 25, "output": 7, "cached": 10, "reasoning": 2, "seen": 1}
+
+
+def test_a_provider_learns_nothing_of_who_calls(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    sent = [
+        ("cookie", "session=1"),
+        ("x-goog-api-key", "mine"),
+        ("openai-organization", "org-of-carl"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("forwarded", "for=203.0.113.7"),
+        ("origin", "https://app.example"),
+        ("accept-encoding", "gzip"),
+        ("x-portico-plan", "gold"),
+        ("user-agent", "openai-python"),
+    ]
+    assert gateway.call(asks(), headers=sent).status == 200
+    (seen,) = providers[0].seen
+    assert set(seen.headers) == {"authorization", "content-length", "content-type", "host", "user-agent", "x-request-id"}
+
+
+@pytest.mark.parametrize("path", [CHAT, EMBEDDINGS, RESPONSES])
+def test_each_endpoint_goes_to_its_own(gateway: Gateway, providers: tuple[Provider, Provider, Provider], path: str) -> None:
+    assert gateway.call({"model": "single", "input": "hi"}, path=path).status == 200
+    assert providers[0].seen[0].path == f"/v1{path}"
+
+
+def test_anthropics_format_passes_as_it_is(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    sent = [("anthropic-version", "2023-06-01"), ("x-api-key", api_key())]
+    answer = gateway.call(asks("claude", max_tokens=5), path=MESSAGES, bearer="", headers=sent)
+    assert answer.status == 200, str(answer)
+    (seen,) = providers[2].seen
+    assert (seen.path, seen.headers["x-api-key"], seen.headers["anthropic-version"]) == ("/v1/messages", "sk-canary-three", "2023-06-01")
+    assert "authorization" not in seen.headers
+    assert gateway.used(answer.headers["x-request-id"]) == {"input": 25, "output": 7, "cache_read": 10, "cache_write": 3, "seen": 1}
+    # A model that no provider has in a format is none there.
+    refused(gateway.call(asks("claude")), 404, "MODEL_UNKNOWN")
+    refused(gateway.call(asks("fast"), path=MESSAGES), 404, "MODEL_UNKNOWN")
+
+
+def test_an_api_key_comes_as_each_sdk_sends_it(gateway: Gateway) -> None:
+    assert gateway.call(asks(), bearer=api_key()).status == 200
+    assert gateway.call(asks(), bearer="", headers=[("X-API-Key", api_key())]).status == 200
+    refused(gateway.call(asks(), bearer=api_key(credential="key-9")), 401, "KEY_REVOKED")
+    refused(gateway.call(asks(), bearer=api_key(credential="key-7")), 401, "KEY_UNKNOWN")
+    refused(gateway.call(asks(), bearer=api_key()[:-4]), 401, "TOKEN_INVALID")
+    refused(gateway.call(asks(), bearer=token(), headers=[("x-api-key", api_key())]), 400, "TOKEN_INVALID")
+    # What is no API key is still verified as a token.
+    refused(gateway.call(asks(), bearer="sk-of-a-provider"), 401, "TOKEN_INVALID")
+    refused(gateway.call(asks(), bearer=""), 401, "TOKEN_MISSING")
+
+
+def test_a_model_that_there_is_not_is_told_with_those_that_there_are(gateway: Gateway) -> None:
+    told = refused(gateway.call(asks("nothing")), 404, "MODEL_UNKNOWN")
+    assert told["title"] == "This API has no such model here. There are: fast, openai/gpt-4o, single."
+    for body in (asks(None), asks(5), asks(["fast"]), asks("Fast"), asks("fast "), asks("x" * 9_000), {"messages": []}, ["fast"]):
+        refused(gateway.call(body), 404, "MODEL_UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "fast", "messages": [',
+        b"fast",
+        b"\xff\xfe",
+        b'{"model": "fast"} {"model": "fast"}',
+        b'{"model": "single", "messages": [], "model": "fast"}',
+        b'{"messages": [], "max_tokens": 5, "model": "fast", "max_tokens": 5000}',
+        b'{"mod\\u0065l": "single", "model": "fast"}',
+        b'{"model": "fast", "max\\u005ftokens": 5000}',
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(gateway: Gateway, providers: tuple[Provider, Provider, Provider], body: bytes) -> None:
+    refused(gateway.call(body), 400, "BODY_NOT_JSON")
+    assert not any(each.seen for each in providers)
+
+
+def test_nothing_and_what_is_said_to_be_something_else(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    refused(gateway.call(None, headers=[("content-length", "0")]), 404, "MODEL_UNKNOWN")
+    refused(gateway.call(asks(), headers=[("content-type", "text/plain")]), 400, "BODY_NOT_JSON")
+    assert gateway.call(asks(), headers=[("content-type", "application/json; charset=utf-8")]).status == 200
+    assert len(providers[0].seen) == 1
+
+
+def test_a_body_is_as_large_as_it_may_be(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    text = "x" * 1_000_000
+    assert gateway.call(asks(text=text)).status == 200
+    assert providers[0].seen[0].body["messages"][0]["content"] == text
+    refused(gateway.call(asks(text="x" * 1_100_000)), 413, "BODY_TOO_LARGE")
+
+
+def test_a_slow_upload_is_not_cut(gateway: Gateway) -> None:
+    raw = json.dumps(asks(text="x" * 100)).encode()
+    with_pauses = [raw[:40], raw[40:80], raw[80:]]
+    connection = live.http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection.putrequest("POST", BASE + CHAT)
+    for name, value in (("authorization", f"Bearer {token()}"), ("content-type", "application/json"), ("content-length", str(len(raw)))):
+        connection.putheader(name, value)
+    connection.endheaders()
+    for piece in with_pauses:
+        time.sleep(1.2)
+        connection.send(piece)
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+# Streams
+
+
+def test_a_stream_comes_as_it_is_made(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    providers[0].pause = 0.4
+    found = ai.stream(gateway.port, BASE + CHAT, asks(stream=True), token())
+    assert found.status == 200
+    # 1.6 s in all, which is more than a try may take to begin.
+    assert found.parts[0][0] < 0.8
+    assert found.parts[-1][0] > 1.5
+    assert found.whole.endswith(b"data: [DONE]\n\n")
+    assert providers[0].seen[0].body["stream_options"] == {"include_usage": True}
+    assert gateway.used(found.request_id) == {"input": 25, "output": 7, "cached": 10, "seen": 1}
+
+
+def test_what_a_caller_says_of_usage_gives_way(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    body = {"stream_options": {"include_usage": False}, **asks(stream=True)}
+    assert ai.stream(gateway.port, BASE + CHAT, body, token()).status == 200
+    assert providers[0].seen[0].body["stream_options"] == {"include_usage": True}
+    assert gateway.call(asks(stream=False)).status == 200
+    assert "stream_options" not in providers[0].seen[1].body
+
+
+def test_a_stream_that_breaks_is_told_as_such_and_not_repeated(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    providers[0].does = "half"
+    found = ai.stream(gateway.port, BASE + CHAT, asks(stream=True), token())
+    assert (found.status, found.parts[-1][1]) == (200, b"BROKEN")
+    assert not providers[1].seen
+    assert gateway.used(found.request_id) == {}
+
+
+def test_a_broken_stream_of_anthropics_keeps_what_it_told(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    providers[2].does = "half"
+    found = ai.stream(gateway.port, BASE + MESSAGES, asks("claude", stream=True, max_tokens=5), token())
+    assert found.parts[-1][1] == b"BROKEN"
+    assert gateway.used(found.request_id)["input"] == 25
+
+
+def test_a_stream_that_falls_silent_ends(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    providers[0].does = "silent"
+    began = time.monotonic()
+    found = ai.stream(gateway.port, BASE + CHAT, asks(stream=True), token())
+    assert found.parts[-1][1] == b"BROKEN"
+    assert time.monotonic() - began < 2.9
+
+
+# Fallback
+
+
+@pytest.mark.parametrize("does", ["401", "403", "429", "500", "503", "html", "reset", "hang"])
+def test_another_provider_answers_for_one_that_fails(gateway: Gateway, providers: tuple[Provider, Provider, Provider], does: str) -> None:
+    providers[0].does = providers[1].does = does
+    answer = gateway.call(asks(text="y" * 100_000))
+    assert answer.status == 200, str(answer)
+    assert answer.json["choices"][0]["message"]["content"].startswith("hello from C")
+    a, b, c = (each.seen[-1] for each in providers)
+    assert [each.headers.get("authorization", "") for each in (a, b, c)] == ["Bearer sk-canary-one", "Bearer sk-canary-two", ""]
+    assert (c.headers["api-key"], c.path, c.body["model"]) == ("sk-canary-three", f"/openai/v1{CHAT}", 'deployment "7"')
+    assert c.body["messages"] == asks(text="y" * 100_000)["messages"]
+    attempts = live.eventually(lambda: gateway.log.entries["attempts"] if does != "html" else [None])
+    if does != "html":
+        clusters = {each.common_properties.upstream_cluster for each in attempts}
+        assert clusters <= {"acme/ai/k1/openai/0123", "acme/ai/k2/openai/0123"}
+
+
+def test_a_stream_goes_to_another_before_its_first_byte(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    providers[0].does = "429"
+    found = ai.stream(gateway.port, BASE + CHAT, asks(stream=True), token())
+    assert (found.status, found.whole.endswith(b"data: [DONE]\n\n")) == (200, True)
+    assert providers[1].seen
+
+
+def test_where_all_fail_the_last_ones_answer_comes(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    for each in providers:
+        each.does = "429"
+    answer = gateway.call(asks())
+    assert (answer.status, answer.headers["retry-after"]) == (429, "7")
+    for does in ("reset", "hang"):
+        for each in providers:
+            each.does = does
+        refused(gateway.call(asks()), 503, "PROVIDER_UNAVAILABLE")
+
+
+@pytest.mark.parametrize("does", ["401", "403", "html"])
+def test_nobody_is_told_that_our_key_was_refused(gateway: Gateway, providers: tuple[Provider, Provider, Provider], does: str) -> None:
+    for each in providers:
+        each.does = does
+    for model in ("single", "fast"):
+        answer = gateway.call(asks(model))
+        told = refused(answer, 503, "PROVIDER_UNAVAILABLE")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert b"sk-canary" not in answer.body
+        assert told["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_request_that_is_wrong_is_the_callers_and_not_repeated(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    providers[0].does = "400"
+    assert gateway.call(asks()).status == 400
+    assert not providers[1].seen
+
+
+def test_weights_share_calls(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    bearer = token()
+    for _ in range(100):
+        assert gateway.call(asks("openai/gpt-4o"), bearer=bearer).status == 200
+    assert 40 <= len(providers[0].seen) <= 80
+    assert len(providers[0].seen) + len(providers[1].seen) == 100
+
+
+def test_what_a_provider_says_of_our_account_is_taken_off(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    providers[0].headers = {"openai-organization": "acme", "x-ratelimit-remaining-tokens": "7", "set-cookie": "a=b", "x-portico-refusal": "FORGED"}
+    answer = gateway.call(asks())
+    assert (answer.status, answer.code) == (200, "")
+    assert not {"openai-organization", "x-ratelimit-remaining-tokens", "set-cookie"} & set(answer.headers)
+
+
+# Plans
+
+
+def test_a_plan_includes_models_and_so_many_tokens(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    refused(gateway.call(asks("openai/gpt-4o"), client="app-small"), 403, "MODEL_NOT_IN_PLAN")
+    for body in (asks(), asks(max_tokens=101), asks(max_tokens="101"), asks(max_completion_tokens=101), asks(max_tokens=-1), asks(max_tokens=40, n=3)):
+        refused(gateway.call(body, client="app-small"), 400, "TOO_MANY_TOKENS")
+    refused(gateway.call(asks(max_tokens=5, max_output_tokens=500), client="app-small"), 400, "TOO_MANY_TOKENS")
+    assert not any(each.seen for each in providers)
+    assert gateway.call(asks(max_tokens=100), client="app-small").status == 200
+    assert gateway.call(asks(max_tokens=50, n=2), client="app-small").status == 200
+    assert gateway.call({"model": "fast", "input": "hi"}, path=EMBEDDINGS, client="app-small").status == 200
+    assert gateway.call(asks("openai/gpt-4o", max_tokens=5_000)).status == 200
+
+
+def test_the_list_of_models_is_what_the_plan_includes(gateway: Gateway) -> None:
+    answer = gateway.call(path=MODELS, method="GET")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json"), str(answer)
+    assert [each["id"] for each in answer.json["data"]] == ["claude", "fast", "openai/gpt-4o", "single"]
+    assert [each["id"] for each in gateway.call(path=MODELS, method="GET", client="app-small").json["data"]] == ["fast"]
+    refused(gateway.call(path=MODELS, method="GET", bearer=""), 401, "TOKEN_MISSING")
+    refused(gateway.call(path=MODELS, method="GET", client="app-nobody"), 403, "SUBSCRIPTION_REQUIRED")
+
+
+def test_tokens_a_minute_are_taken_beforehand(gateway: Gateway) -> None:
+    statuses = [gateway.call(asks(max_tokens=many), client="app-few") for many in (200, 400, 200)]
+    assert [each.status for each in statuses] == [200, 429, 200]
+    refused(statuses[1], 429, "TOKENS_LIMITED")
+    # Whatever endpoint is called, it is one bucket.
+    refused(gateway.call({"model": "single", "max_output_tokens": 150}, path=RESPONSES, client="app-few"), 429, "TOKENS_LIMITED")
+    refused(gateway.call(asks(), client="app-few"), 429, "TOKENS_LIMITED")
+    assert gateway.call(asks(max_tokens=5_000)).status == 200
+
+
+def test_a_budget_that_is_used_up_is_told_so_that_no_sdk_tries_again(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    answer = gateway.call(asks(), client="app-spent")
+    refused(answer, 429, "BUDGET_EXCEEDED")
+    assert (answer.headers["x-should-retry"], answer.headers["retry-after"]) == ("false", "Sun, 17 Mar 2030 17:46:40 GMT")
+    assert not any(each.seen for each in providers)
+
+
+# What stays as it is elsewhere
+
+
+def test_refusals_are_those_of_every_api(gateway: Gateway) -> None:
+    refused(gateway.call(asks(), client="app-nobody"), 403, "SUBSCRIPTION_REQUIRED")
+    for answer, status, code in (
+        (gateway.call(asks(), path="/nowhere"), 404, "NO_SUCH_ROUTE"),
+        (gateway.call(path=CHAT, method="GET"), 405, "METHOD_NOT_ALLOWED"),
+    ):
+        assert (answer.status, answer.code) == (status, code)
+
+
+def test_keys_stand_in_no_dump(gateway: Gateway) -> None:
+    assert gateway.call(asks()).status == 200
+    for page in ("/config_dump?include_eds", "/clusters", "/stats", "/certs"):
+        assert "sk-canary" not in gateway.admin(page), page
+    assert "sk-canary" not in (gateway.folder / "envoy.log").read_text()
+
+
+def test_models_and_plans_change_while_calls_come(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    whole = ai.ai(*providers)
+    assert gateway.call(asks("single")).status == 200
+    gateway.has(ai.tenant(replace(whole, models=whole.models[:-1])))
+    refused(gateway.call(asks("single")), 404, "MODEL_UNKNOWN")
+    gateway.has(ai.tenant(whole))
+    assert gateway.call(asks("single")).status == 200
+
+
+def test_an_api_without_keys_refuses_every_model(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    gateway.has(ai.tenant(Ai((), ())))
+    told = refused(gateway.call(asks()), 404, "MODEL_UNKNOWN")
+    assert told["title"] == "This API has no such model here. There are: none."
+    assert gateway.call(path=MODELS, method="GET").json["data"] == []
+    gateway.has(ai.tenant(ai.ai(*providers)))
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "code", "base"),
+    [
+        ({"refusal": "API_BLOCKED"}, 503, "API_BLOCKED", BASE),
+        ({"refusal": "BROWN_OUT"}, 503, "BROWN_OUT", BASE),
+        ({"refusal": "GATEWAY_TOO_OLD"}, 503, "GATEWAY_TOO_OLD", BASE),
+        ({"tested": 3}, 200, "", f"{BASE}~3"),
+    ],
+)
+def test_states_of_its_version(
+    gateway: Gateway, providers: tuple[Provider, Provider, Provider], more: dict[str, Any], status: int, code: str, base: str
+) -> None:
+    gateway.has(ai.tenant(ai.ai(*providers), **more))
+    for path, method in ((CHAT, "POST"), (MODELS, "GET")):
+        answer = gateway.call(asks() if method == "POST" else None, path=path, method=method, base=base)
+        assert (answer.status, answer.code) == (status, code), str(answer)
+    gateway.has(ai.tenant(ai.ai(*providers)))
+
+
+def test_a_suspended_tenant_holds_no_key(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    whole = ai.tenant(ai.ai(*providers))
+    assert len(ai.compile_tenant(whole).secrets) == 4
+    suspended = replace(whole, suspended=True)
+    assert not ai.compile_tenant(suspended).secrets
+    assert not ai.compile_tenant(suspended).clusters
+    gateway.has(suspended)
+    assert gateway.call(asks()).code == "TENANT_SUSPENDED"
+    gateway.has(whole)
+
+
+def test_pages_of_named_origins_call_it(gateway: Gateway, providers: tuple[Provider, Provider, Provider]) -> None:
+    page = "https://app.example"
+    gateway.has(ai.tenant(ai.ai(*providers), cors=(page,)))
+    wanted = [("origin", page), ("access-control-request-method", "POST"), ("access-control-request-headers", "authorization, x-stainless-os")]
+    preflight = gateway.call(path=CHAT, method="OPTIONS", bearer="", headers=wanted)
+    assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (200, page)
+    assert "x-stainless-os" in preflight.headers["access-control-allow-headers"]
+    for answer in (
+        gateway.call(asks(), headers=[("origin", page)]),
+        gateway.call(asks("nothing"), headers=[("origin", page)]),
+        gateway.call(asks(), client="app-nobody", headers=[("origin", page)]),
+        gateway.call(path=MODELS, method="GET", headers=[("origin", page)]),
+    ):
+        assert answer.headers["access-control-allow-origin"] == page, str(answer)
+    assert "access-control-allow-origin" not in gateway.call(asks(), headers=[("origin", "https://evil.example")]).headers
+    gateway.has(ai.tenant(ai.ai(*providers)))
