@@ -413,12 +413,13 @@ class Control(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[
                 await self.database.ask(register.version_refused, node_id, facts.version)
                 log.warning("Gateway %s is refused: Envoy %s; supported %s.", facts.name, facts.version, versions.supported())
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, versions.refusal(facts.version))
-            async with self._grouping:
-                self.groups = await self.database.ask(views.read)
             await self.database.ask(snapshots.note, node_id, snapshots.told(first))
             await self.database.ask(
                 register.node_joined, node_id, stream=stream_id, address=facts.address, version=facts.version, control=self.id
             )
+            # Then its version is known, by which it sees more or less.
+            async with self._grouping:
+                self.groups = await self.database.ask(views.read)
             closes_in = (await self.database.ask(register.draining, [stream_id])).get(stream_id)
         except AWAY:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "PostgreSQL does not answer.")

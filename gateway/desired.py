@@ -52,6 +52,7 @@ _REFUSALS: dict[str, str] = {
 }
 _SUSPENDED = "APPLICATION_SUSPENDED"
 _QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+_TOO_OLD = "GATEWAY_TOO_OLD"
 _OVER, _TO_START = "SUBSCRIPTION_EXPIRED", "SUBSCRIPTION_NOT_STARTED"
 
 
@@ -77,6 +78,8 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
         there = shown(view)
         ref = live(there) if routes is None else routes
         found, many = _routes(ref, there), gateways_connected(view)
+        if not view.serves_ai:
+            found = tuple(replace(each, ai=None, refusal=each.refusal or _TOO_OLD) if each.ai else each for each in found)
         own, access, retired = _own_hosts(there), _access(there), _retired(there)
         whole = _tenant(tenant, access=access, routes=found, retired=retired, hosts=view.hosts, own_hosts=own, gateways=many)
         whole = replace(whole, logged=_logged(there))

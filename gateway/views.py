@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from gateway.models import DEFAULT, ApiGroup, GatewayGroup, GroupedNode, GroupUse
+from gateway.envoy import versions
+from gateway.models import DEFAULT, ApiGroup, GatewayGroup, GatewayNode, GroupedNode, GroupUse
 
 # What is said on the channel of decisions when a group changed: who is in it, its address, or whose APIs are there.
 NOTICE = "groups"
@@ -14,10 +15,14 @@ NOTICE = "groups"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`groups`: the ids of those that it is in, sorted. `hosts`: the names that calls may carry there beside PORTICO_GATEWAY_HOSTS."""
+    """`groups`: the ids of those that it is in, sorted. `hosts`: the names that calls may carry there beside PORTICO_GATEWAY_HOSTS.
+
+    `serves_ai`: whether its Envoy is of a version that can serve APIs of AI models.
+    """
 
     groups: tuple[UUID, ...] = (DEFAULT,)
     hosts: tuple[str, ...] = ()
+    serves_ai: bool = True
 
     @property
     def serves_all(self) -> bool:
@@ -31,15 +36,19 @@ USUAL = View()
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Which gateways are in which groups by their ids, the groups' host names, and in which groups beside the default tenants have APIs."""
+    """Which gateways are in which groups by their ids, the groups' host names, and in which groups beside the default tenants have APIs.
+
+    `old`: gateways that can't serve APIs of AI models.
+    """
 
     nodes: Mapping[UUID, tuple[UUID, ...]] = field(default_factory=dict)
     hosts: Mapping[UUID, str] = field(default_factory=dict)
     tenants: Mapping[UUID, frozenset[UUID]] = field(default_factory=dict)
+    old: frozenset[UUID] = frozenset()
 
     def view(self, node: UUID) -> View:
         groups = self.nodes.get(node, USUAL.groups)
-        return View(groups, tuple(sorted({self.hosts[each] for each in groups if each in self.hosts})))
+        return View(groups, tuple(sorted({self.hosts[each] for each in groups if each in self.hosts})), node not in self.old)
 
     def serves(self, view: View, tenant: UUID) -> bool:
         return view.serves_all or any(tenant in self.tenants.get(group, ()) for group in view.groups)
@@ -57,6 +66,8 @@ def read() -> Groups:
         {node: tuple(groups) for node, groups in nodes.items()},
         {group: urlsplit(url).hostname or "" for group, url in urls},
         {group: frozenset(found) for group, found in tenants.items()},
+        # One that has not told its version yet tells it before it is given anything.
+        frozenset(pk for pk, version in GatewayNode.objects.values_list("pk", "version") if version and not versions.serves_ai(version)),
     )
 
 

@@ -112,7 +112,8 @@ def of_tokens(tenant: Tenant) -> Any | None:
     Once per tenant, or each endpoint would have buckets of its own. What a call takes stands in metadata by then; other APIs' calls take
     from no bucket. None where no plan limits tokens.
     """
-    limited = [each for each in tenant.access.grants if each.tokens_per_minute and not each.refusal]
+    served = {version.api for version in tenant.routes or () if version.ai}
+    limited = [each for each in tenant.access.grants if each.tokens_per_minute and not each.refusal and each.api in served]
     if not limited:
         return None
     buckets = [

@@ -270,7 +270,8 @@ def _said(version: Version, operation: Operation) -> struct_pb2.Struct:
 
 
 def _name(version: Version, operation: Operation) -> str:
-    return f"{TEST_PREFIX if version.tested else PREFIXES[version.refusal]}{operation.operation_id}"
+    tried = version.tested and not version.refusal
+    return f"{TEST_PREFIX if tried else PREFIXES[version.refusal]}{operation.operation_id}"
 
 
 def _routes(

@@ -40,7 +40,7 @@ PREFLIGHT = "cors_response"
 # And of a call that waited for its tenant, when it begins anew with that tenant's routes: what becomes of it has an entry of its own.
 BEGUN_ANEW = "internal_redirect"
 # What the gateway says itself where the upstream failed, and where it refuses what the caller asks for and not because it can't.
-UPSTREAMS = frozenset({"UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"})
+UPSTREAMS = frozenset({"PROVIDER_UNAVAILABLE", "UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"})
 CALLERS = frozenset({"UPGRADE_NOT_SUPPORTED"})
 # Routes of operations that there are.
 _OPERATIONS = (OPERATION_PREFIX, BLOCKED_PREFIX, BROWN_OUT_PREFIX)

@@ -17,6 +17,7 @@ from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from gateway import measures
 from gateway.callers import Caller
 from gateway.database import AWAY, first_line, fresh_connection
+from gateway.envoy.names import ATTEMPTS_LOG
 from gateway.listening import listen
 from gateway.usage import freshness, writing
 from gateway.usage.calls import Call, caller_of, is_no_call, operation_of, outcome_of, passed, read
@@ -71,11 +72,14 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         requests: AsyncIterator[als_pb2.StreamAccessLogsMessage],
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> als_pb2.StreamAccessLogsResponse:
-        gateway, caller = "", Caller(context, needs_token=self._needs_token)
+        gateway, told, caller = "", "", Caller(context, needs_token=self._needs_token)
         async for message in requests:
-            gateway = message.identifier.node.id or gateway
+            # Who tells, and what, is said once.
+            gateway, told = message.identifier.node.id or gateway, message.identifier.log_name or told
             await caller.insist(gateway, self._ask)
-            self.take(message, gateway)
+            # Attempts at AI providers are no calls.
+            if told != ATTEMPTS_LOG:
+                self.take(message, gateway)
         return als_pb2.StreamAccessLogsResponse()
 
     def take(self, message: als_pb2.StreamAccessLogsMessage, gateway: str) -> None:

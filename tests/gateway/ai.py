@@ -138,7 +138,7 @@ class Provider:
                 handler.connection.close()
                 return
             if self.does == "silent" and number == 2:
-                time.sleep(3)
+                time.sleep(5)
             event({"choices": [{"index": 0, "delta": {"content": f"w{number} "}}], "usage": None})
         if of_anthropic:
             event({"type": "message_delta", "usage": {"output_tokens": 7}})
@@ -422,3 +422,22 @@ def stream(port: int, path: str, body: object, bearer: str, **headers: str) -> S
         parts.append((time.monotonic() - began, b"BROKEN"))
     connection.close()
     return Streamed(response.status, response.headers["x-request-id"], parts)
+
+
+# What tests share
+
+
+Providers = tuple[Provider, Provider, Provider]
+
+
+def asks(model: object = "fast", text: str = "hi", **more: object) -> dict[str, object]:
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+def refused(answer: Answer, status: int, code: str) -> Any:
+    """What the problem document says, to people and to SDKs."""
+    assert (answer.status, answer.code) == (status, code), str(answer)
+    told = answer.json
+    assert (told["code"], told["status"], told["error"]["code"]) == (code, status, code)
+    assert told["error"]["message"] == told["title"]
+    return told

@@ -163,8 +163,7 @@ def _asks(grants: Sequence[Grant], *, outputs: bool, fixed: int | None) -> Itera
 
 def _masks(rails: Rails) -> Iterator[Extension]:
     if rails.masks or rails.patterns or rails.blocked:
-        # In a replacement of Lua's a percent sign begins what was found.
-        patterns = [{"pattern": pattern, "put": f"[{name}]".replace("%", "%%")} for name, pattern in rails.patterns]
+        patterns = [{"pattern": pattern, "put": f"[{name}]"} for name, pattern in rails.patterns]
         yield _script("masks", {"masks": sorted(rails.masks), "patterns": patterns, "blocked": list(rails.blocked)})
 
 

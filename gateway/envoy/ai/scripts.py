@@ -1,7 +1,7 @@
 """Lua that Envoy runs: what of a body no filter of Envoy's can read, change or count.
 
-Envoy sends on what a script fails at, so each of them runs in `pcall` and refuses where it fails. They hold nothing from call to call and no
-text of a tenant's, so all of one kind share a virtual machine; what is a tenant's comes with each call, as the filter's context.
+Envoy sends on what a script fails at, so each of them runs in `pcall` and refuses where it fails. They hold nothing of a call, so all of one
+kind share a virtual machine; what is a tenant's comes with each call, as the filter's context.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/lua_filter
 """
@@ -18,7 +18,7 @@ from gateway.envoy.extensions import wire
 
 _FOLDER = Path(__file__).parent / "lua"
 # What a script needs stands before it: an object's members as they stand in the text, and texts as JSON spells them.
-_NEEDS = {"rewrite": ("members",), "variables": ("members", "texts"), "masks": ("texts",)}
+_NEEDS = {"rewrite": ("members",), "variables": ("members", "texts"), "masks": ("texts", "patterns")}
 # Lua.filter_context and Lua.shared_vm_id, which xds-protos does not know yet.
 _CONTEXT, _SHARED_VM = 6, 9
 

@@ -36,7 +36,8 @@ class Model:
     """What callers may ask for: "openai/gpt-4o-mini", or an alias.
 
     `openai` and `anthropic`: the attempts in that format, in order; () where none of its providers speaks it. `names`: what the model is
-    called at each provider. `first_byte_ms`: how long an attempt waits for an answer to begin, and `silence_ms` for it to go on.
+    called at each provider. `first_byte_ms`: how long an attempt waits for an answer to begin, and `silence_ms` for it to go on; no less
+    than all of its attempts wait for their beginning.
     """
 
     name: str

@@ -87,12 +87,12 @@ local function guard(h)
       if #blocked > 0 then
         local lower = string.lower(text)
         for _, each in ipairs(blocked) do
-          if string.find(lower, each) then return "TEXT_BLOCKED" end
+          if find_pattern(lower, each, 1) then return "TEXT_BLOCKED" end
         end
       end
       local other = text
       for _, each in ipairs(masks) do other = MASKS[each](other) end
-      for _, each in ipairs(patterns) do other = string.gsub(other, each.pattern, each.put) end
+      for _, each in ipairs(patterns) do other = replaced(other, each.pattern, each.put) end
       if other ~= text then
         parts[#parts + 1] = string.sub(body, done, p)
         parts[#parts + 1] = encoded(other)
