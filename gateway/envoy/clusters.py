@@ -43,9 +43,7 @@ def client_certificate_name(slug: str, upstream: Upstream) -> str:
     return f"{slug}/{upstream.key}/client"
 
 
-def cluster(
-    slug: str, upstream: Upstream, *, before: Sequence[HttpFilter] = (), after: Sequence[HttpFilter] = ()
-) -> cluster_pb2.Cluster:
+def cluster(slug: str, upstream: Upstream, *, before: Sequence[HttpFilter] = (), after: Sequence[HttpFilter] = ()) -> cluster_pb2.Cluster:
     """:param before: what of its own filters comes before the secret is put in, and `after` that."""
     name = cluster_name(slug, upstream)
     whole = cluster_pb2.Cluster(

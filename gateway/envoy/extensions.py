@@ -109,18 +109,14 @@ def _priority_group_messages() -> type[Message]:
     )
     weight = file.message_type.add(name="ClusterWeight")
     weight.field.add(name="cluster_name", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    weight.field.add(
-        name="weight", number=2, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=".google.protobuf.UInt32Value"
-    )
+    weight.field.add(name="weight", number=2, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=".google.protobuf.UInt32Value")
     group = file.message_type.add(name="PriorityGroup")
     group.field.add(name="name", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
     for message, name, number, inner in (
         (group, "clusters", 2, "ClusterWeight"),
         (file.message_type.add(name="PriorityGroupClusterSpecifier"), "priority_groups", 1, "PriorityGroup"),
     ):
-        message.field.add(
-            name=name, number=number, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED, type_name=f".{package}.{inner}"
-        )
+        message.field.add(name=name, number=number, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED, type_name=f".{package}.{inner}")
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.PriorityGroupClusterSpecifier"))
 

@@ -107,10 +107,10 @@ def of_the_tenant(tenant: Tenant) -> Iterator[_Extension]:
 
 
 def of_tokens(tenant: Tenant) -> Any | None:
-    """`FilterChainConfigPerRoute` of what stands behind an AI API's chain: a bucket of tokens for each caller of a plan with so many a minute.
+    """`FilterChainConfigPerRoute` of what stands behind an AI API's chain: a bucket for each caller of a plan with so many tokens a minute.
 
-    Once per tenant, or each endpoint would have buckets of its own. What a call takes stands in metadata by then; other APIs' calls take
-    from no bucket. None where no plan limits tokens.
+    Once per tenant, or each endpoint would have buckets of its own. What a call takes stands in metadata by then, and calls of other
+    APIs have no bucket. None where no plan limits tokens.
     """
     served = {version.api for version in tenant.routes or () if version.ai}
     limited = [each for each in tenant.access.grants if each.tokens_per_minute and not each.refusal and each.api in served]

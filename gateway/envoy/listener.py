@@ -170,7 +170,7 @@ def _attempts_log() -> accesslog_pb2.AccessLog:
     )
 
 
-def _status(op: _Comparison.Op.ValueType, value: int) -> accesslog_pb2.AccessLogFilter:
+def _status(op: int, value: int) -> accesslog_pb2.AccessLogFilter:
     compared = _Comparison(op=op, value=base_pb2.RuntimeUInt32(default_value=value, runtime_key="portico.attempts"))
     return accesslog_pb2.AccessLogFilter(status_code_filter=accesslog_pb2.StatusCodeFilter(comparison=compared))
 

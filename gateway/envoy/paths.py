@@ -43,15 +43,16 @@ class Entry:
     """One operation.
 
     `method` is upper case, as the caller sends it ("GET"); `template` is the whole path at the gateway, OpenAPI style
-    ("/acme/orders/v1/orders/{id}"). `route` is all of the route but `match`, or of several, of which the first that
-    matches what `match` says of the call beside its path answers. `base` is the beginning of the path that the route's
-    `prefix_rewrite` replaces ("/acme/orders/v1").
+    ("/acme/orders/v1/orders/{id}"). `route` is all of the route but `match`. `base` is the beginning of the path that
+    the route's `prefix_rewrite` replaces ("/acme/orders/v1"). `before`: routes that answer in its place where the filter
+    state is as their `match` says.
     """
 
     method: str
     template: str
-    route: route_pb2.Route | Sequence[route_pb2.Route]
+    route: route_pb2.Route
     base: str = "/"
+    before: Sequence[route_pb2.Route] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _choices(entries: Sequence[Entry], wrong_method: Callable[[str, tuple[str, .
     return {
         path: _Choice(
             templates[path],
-            {method: _all_with_match(entry.route, entry.base) for method, entry in sorted(methods.items())},
+            {method: _all_with_match(entry) for method, entry in sorted(methods.items())},
             _with_match(wrong_method(min(entry.template for entry in methods.values()), tuple(sorted(methods)))),
         )
         for path, methods in operations.items()
@@ -187,10 +188,9 @@ def _with_match(route: route_pb2.Route, prefix: str = "/") -> route_pb2.Route:
     return copy
 
 
-def _all_with_match(route: route_pb2.Route | Sequence[route_pb2.Route], prefix: str) -> route_pb2.Route | route_pb2.RouteList:
-    if isinstance(route, route_pb2.Route):
-        return _with_match(route, prefix)
-    return route_pb2.RouteList(routes=[_with_match(each, prefix) for each in route])
+def _all_with_match(entry: Entry) -> route_pb2.Route | route_pb2.RouteList:
+    found = [_with_match(each, entry.base) for each in (*entry.before, entry.route)]
+    return route_pb2.RouteList(routes=found) if entry.before else found[0]
 
 
 def _by_prefix(tree: matcher_pb2.Matcher.MatcherTree, choices: Sequence[_Choice]) -> None:

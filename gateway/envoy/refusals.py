@@ -1,7 +1,7 @@
 """Why a call was refused, as `application/problem+json` (RFC 9457) with a stable code. docs/refusals.md explains each."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from envoy.config.accesslog.v3 import accesslog_pb2
@@ -173,13 +173,16 @@ CODES: tuple[str, ...] = tuple(dict.fromkeys(refusal.code for refusal in REFUSAL
 
 
 # What is said before there is a route, or where it is no API's; and what only AI APIs say.
-_OF_NO_API = frozenset({"ADDRESS_LIMITED", "API_RETIRED", "DRAINING", "HOST_UNKNOWN", "METHOD_NOT_ALLOWED", "NO_SUCH_ROUTE", "TENANT_SUSPENDED"})
+_OF_NO_API = frozenset(
+    {"ADDRESS_LIMITED", "API_RETIRED", "DRAINING", "HOST_UNKNOWN", "METHOD_NOT_ALLOWED", "NO_SUCH_ROUTE", "TENANT_SUSPENDED"}
+)
 _OF_AI_ALONE = frozenset(
     {
         "BODY_NOT_JSON", "MODEL_NOT_IN_PLAN", "MODEL_UNKNOWN", "PROVIDER_UNAVAILABLE", "TEXT_BLOCKED", "TOKENS_LIMITED", "TOO_MANY_TOKENS",
         "VARIABLE_INVALID",
     }
 )  # fmt: skip
+_NO_MORE: Mapping[str, str] = {}
 # How the SDKs of OpenAI and Anthropic call each kind of error; the others are `invalid_request_error`.
 _TYPES = {
     401: "authentication_error",
@@ -198,7 +201,7 @@ _SERVED = f"%METADATA(VIRTUAL_HOST:{PORTICO}:{CONFIGURATION})%"
 
 def mappers(portal_url: str, refusals: Sequence[Refusal] = REFUSALS) -> hcm_pb2.LocalReplyConfig:
     to_canaries = [_to_canary(refusal) for refusal in refusals if refusal.code in _TO_CANARIES]
-    found = [_mapper(refusal, portal_url, **{CONFIGURATION_HEADER: _SERVED}) for refusal in to_canaries]
+    found = [_mapper(refusal, portal_url, {CONFIGURATION_HEADER: _SERVED}) for refusal in to_canaries]
     for refusal in refusals:
         # One after the other: what fits first answers, whatever API was called.
         if refusal.code not in _OF_NO_API:
@@ -217,7 +220,7 @@ def _literal(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _mapper(refusal: Refusal, portal_url: str, *, of_ai: bool = False, **more: str) -> hcm_pb2.ResponseMapper:
+def _mapper(refusal: Refusal, portal_url: str, more: Mapping[str, str] = _NO_MORE, *, of_ai: bool = False) -> hcm_pb2.ResponseMapper:
     """:param of_ai: whether callers look for an error as AI providers tell theirs."""
     told = accesslog_pb2.ExtensionFilter(name="cel", typed_config=packed(cel_pb2.ExpressionFilter(expression=refusal.when)))
     body, sentence = struct_pb2.Struct(), refusal.told or _literal(refusal.sentence)

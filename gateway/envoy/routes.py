@@ -190,11 +190,12 @@ def _matcher(tenant: Tenant, before: str) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
     shared = {_base(before, version): _policy(tenant, version) for version in tenant.routes if version.cors}
     entries = [
-        paths.Entry(operation.method, f"{base}{operation.path}", _routes(tenant, version, operation, shared.get(base), base), base)
+        paths.Entry(operation.method, f"{base}{operation.path}", route, base, others)
         for version in tenant.routes
         for base in (_base(before, version),)
         for operation in version.operations
         if not _hides_preflights(version, operation)
+        for *others, route in (_routes(tenant, version, operation, shared.get(base), base),)
     ]
     # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
     below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in shared.items()]
@@ -211,7 +212,7 @@ def _matcher(tenant: Tenant, before: str) -> matcher_pb2.Matcher:
     for route in (canary, no_route, *(route for _, route in below)):
         guard_route(route, gated=True)
     for entry in entries:
-        guard_entry(entry.route)
+        guard_entry([*entry.before, entry.route])
     # Control calls it under the gateway's own names.
     fixed = [(canary_path(tenant.slug), canary)] if before else []
     return paths.matcher(entries, fixed=fixed, wrong_method=wrong_method, no_route=no_route, below=below)
@@ -224,8 +225,11 @@ def of_operations(
     policy = _policy(tenant, version) if version.cors else None
     base = _base(f"/{tenant.slug}", version)
     for each in operations:
-        found = None if _hides_preflights(version, each) else _routes(tenant, version, each, policy, base)
-        yield each, found if found is None or isinstance(found, route_pb2.Route) else route_pb2.RouteList(routes=found)
+        if _hides_preflights(version, each):
+            yield each, None
+            continue
+        found = _routes(tenant, version, each, policy, base)
+        yield each, found[0] if len(found) == 1 else route_pb2.RouteList(routes=found)
 
 
 def _hides_preflights(version: Version, operation: Operation) -> bool:
@@ -274,12 +278,10 @@ def _name(version: Version, operation: Operation) -> str:
     return f"{TEST_PREFIX if tried else PREFIXES[version.refusal]}{operation.operation_id}"
 
 
-def _routes(
-    tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None, base: str
-) -> route_pb2.Route | list[route_pb2.Route]:
-    """One, or all that an AI API has for the operation."""
+def _routes(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None, base: str) -> list[route_pb2.Route]:
+    """The operation's, which is found last, and before it those that an AI API has for its models."""
     if version.ai is None or version.refusal:
-        return _route(tenant, version, operation, policy, base)
+        return [_route(tenant, version, operation, policy, base)]
     found = ai_routes.of_operation(tenant, version, operation, _said(version, operation), _name(version, operation))
     # What is tried again, and whether it streams, models say; and of what is compressed no usage could be read.
     calm = replace(version.policies, retries=0, streaming=False, compress=False)
@@ -405,18 +407,16 @@ def guard(whole: configuration_pb2.RouteConfiguration, *, portal: str = "") -> N
             guard_route(route, gated=gated)
 
 
-def guard_entry(found: route_pb2.Route | Sequence[route_pb2.Route]) -> None:
+def guard_entry(found: Sequence[route_pb2.Route]) -> None:
     """What an operation has under the chain: one route, or those of an AI API, of which the last bears a chain of their own.
 
     :raises FailsOpen: one of them would pass unchecked.
     """
-    if isinstance(found, route_pb2.Route):
-        guard_route(found, gated=True)
-        return
-    if why := ai_routes.fails_open(found):
+    of_ai = len(found) > 1 or AI in found[-1].typed_per_filter_config
+    if of_ai and (why := ai_routes.fails_open(found)):
         raise FailsOpen(f"Of the routes of {found[-1].name}, {why}.")
     for route in found:
-        guard_route(route, gated=True, of_ai=True)
+        guard_route(route, gated=True, of_ai=of_ai)
 
 
 def guard_route(route: route_pb2.Route, *, gated: bool, of_ai: bool = False) -> None:

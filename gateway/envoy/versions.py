@@ -1,8 +1,8 @@
 """Which Envoys may become gateways: what is compiled here was run on these, and an older one may let through what it does not know."""
 
 OLDEST, NEWEST = (1, 38), (1, 40)
-# Since when Envoy has what APIs of AI models need: priority groups of clusters, another one for each attempt, and a route that is looked for
-# anew. An older one would refuse all of the tenant's routes, so it is told of such an API only that it does not serve it.
+# Since when Envoy has what APIs of AI models need: priority groups of clusters, another one for each attempt, and a route that is looked
+# for anew. An older one would refuse all of the tenant's routes, so it is told of such an API only that it does not serve it.
 SERVES_AI = (1, 40)
 
 

@@ -24,7 +24,7 @@ from google.protobuf import wrappers_pb2
 from gateway.envoy.ai.state import Ai, Key, Model
 from gateway.envoy.bootstrap import bootstrap
 from gateway.envoy.names import USED
-from gateway.envoy.resources import CLUSTER, LISTENER, ROUTES, SCOPE, SECRET, Resource, compile_listener, compile_scope, compile_tenant
+from gateway.envoy.resources import CLUSTER, LISTENER, SCOPE, Resource, compile_listener, compile_scope, compile_tenant
 from gateway.envoy.state import Access, ApiKey, Grant, Operation, Tenant, Version
 from keys import tokens
 from portal.stack import envoy, probes
@@ -112,10 +112,10 @@ class Provider:
             return {"type": "message", "model": model, "content": [{"type": "text", "text": f"hello from {self.name}"}], "usage": usage}
         if seen.path.endswith(EMBEDDINGS):
             return {"object": "list", "model": model, "data": [], "usage": {"prompt_tokens": 25, "total_tokens": 25}}
-        details = {"prompt_tokens_details": {"cached_tokens": 10}, "completion_tokens_details": {"reasoning_tokens": 2}}
-        usage = {"prompt_tokens": 25, "completion_tokens": 7, "total_tokens": 32, **details}
+        used: dict[str, Any] = {"prompt_tokens": 25, "completion_tokens": 7, "total_tokens": 32}
+        used |= {"prompt_tokens_details": {"cached_tokens": 10}, "completion_tokens_details": {"reasoning_tokens": 2}}
         text = f'hello from {self.name}: "usage": {{"prompt_tokens": 999}}'
-        return {"model": model, "choices": [{"index": 0, "message": {"role": "assistant", "content": text}}], "usage": usage}
+        return {"model": model, "choices": [{"index": 0, "message": {"role": "assistant", "content": text}}], "usage": used}
 
     def stream(self, handler: http.server.BaseHTTPRequestHandler, seen: "Call") -> None:
         handler.send_response(200)
@@ -255,8 +255,8 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
     def put(self, *resources: Resource) -> None:
         for each in resources:
             self.there.setdefault(each.url, {})[each.name] = each
-        for each in self.streams:
-            each.put(tuple(resources))
+        for told in self.streams:
+            told.put(tuple(resources))
 
     def DeltaAggregatedResources(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:  # noqa: ARG002, N802
         told: queue.Queue[Any] = queue.Queue()
@@ -379,7 +379,13 @@ def running(folder: Path) -> Iterator[Gateway]:
     server.start()
     address = f"unix:{folder / 'control.sock'}"
     made = bootstrap(
-        node="ai", credential="x", control=address, usage=address, admin=str(folder / "admin.sock"), ca_file="/etc/ssl/cert.pem", connections=500
+        node="ai",
+        credential="x",
+        control=address,
+        usage=address,
+        admin=str(folder / "admin.sock"),
+        ca_file="/etc/ssl/cert.pem",
+        connections=500,
     )
     made["static_resources"]["secrets"] = [each for each in made["static_resources"]["secrets"] if "validation_context" not in each]
     (folder / "bootstrap.json").write_text(json.dumps(made))
@@ -411,9 +417,7 @@ class Streamed:
 def stream(port: int, path: str, body: object, bearer: str, **headers: str) -> Streamed:
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     began = time.monotonic()
-    connection.request(
-        "POST", path, json.dumps(body), {"content-type": "application/json", "authorization": f"Bearer {bearer}", **headers}
-    )
+    connection.request("POST", path, json.dumps(body), {"content-type": "application/json", "authorization": f"Bearer {bearer}", **headers})
     response, parts = connection.getresponse(), []
     try:
         while part := response.read1(65_536):

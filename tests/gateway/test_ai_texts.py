@@ -164,7 +164,16 @@ def test_a_variable_that_is_not_as_it_should_be(gateway: Gateway, providers: Pro
 
 def test_what_is_no_object_fills_in_nothing(gateway: Gateway, providers: Providers) -> None:
     with prompts(gateway, providers):
-        for body in (b"", b"[]", b'"a"', b'{"text": "a"', b'{"text": "a", "text": "b"}', b'{"te\\u0078t": "a"}', b'{"text": "a\n"}', b'{"text": "\\q"}'):
+        for body in (
+            b"",
+            b"[]",
+            b'"a"',
+            b'{"text": "a"',
+            b'{"text": "a", "text": "b"}',
+            b'{"te\\u0078t": "a"}',
+            b'{"text": "a\n"}',
+            b'{"text": "\\q"}',
+        ):
             refused(gateway.call(body, path=SUMMARY.path, headers=[("content-type", "application/json")]), 400, "BODY_NOT_JSON")
         assert gateway.call({"text": "ä" * 200, "language": 'a "b"'}, path=SUMMARY.path).status == 200
 

@@ -28,6 +28,7 @@ from apis.balancing import HealthCheck
 from apis.openapi import METHODS
 from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, rbac, routes
+from gateway.envoy.ai.state import Ai, Key, Model, Prompt, Rails, Variable
 from gateway.envoy.bootstrap import Transport, bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, JWT, KEY_TYPE, NEEDED, PASSED, RBAC, TOKEN_ID
@@ -41,7 +42,7 @@ from gateway.envoy.resources import (
     compile_tls_listener,
 )
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import AddressLimit, Answer, ApiKey, Goodbye, Grant, Logged, Operation, OwnHost, Retired, Target, Tenant
+from gateway.envoy.state import AddressLimit, Answer, ApiKey, Goodbye, Grant, Logged, Operation, OwnHost, Retired, Target, Tenant, Version
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -187,6 +188,59 @@ def own_tenant() -> Tenant:
     return replace(small_tenant(), own_hosts=(served, OwnHost("new.acme.example", "https://new.acme.example")))
 
 
+def ai_tenant() -> Tenant:
+    """Acme with an API of AI models beside its own: every kind of operation, rails, plans with limits, at a host of its own, too."""
+    key = Key(
+        "k1", "openai", "0123456789abcdef", "openai", "https", "api.openai.example", 443, ("192.0.2.1",), "/v1", "authorization", b"s3cret"
+    )
+    other = Key(
+        "k2", "openai", "fedcba9876543210", "vllm", "http", "vllm.example", 8000, ("192.0.2.2",), "", "x-key", b"s3cret", usage=False
+    )
+    messages = Key(
+        "k3", "anthropic", "0011223344556677", "anthropic", "https", "192.0.2.3", 443, ("192.0.2.3",), "/v1", "x-api-key", b"s3cret"
+    )
+    fast = Model(
+        "fast",
+        ((("k1", 60),), (("k2", 40),)),
+        ((("k3", 1),),),
+        (("anthropic", "c-4"), ("openai", 'gpt "4"'), ("vllm", "m")),
+        30_000,
+        60_000,
+    )
+    single = Model("openai/gpt-4o", ((("k1", 60), ("k2", 40)),), (), (("openai", "gpt-4o"), ("vllm", "gpt-4o")), 10_000, 20_000)
+    prompt = Prompt(
+        "summarize",
+        "/summarize",
+        "fast",
+        (Variable("text", "string", True, None, (), 500), Variable("many", "integer", False, 3, ("3", "5"), 0)),
+        (("system", 'In {{many}} "sentences".'), ("user", "{{text}}")),
+        (("max_tokens", 200),),
+    )
+    rails = Rails(masks=("email",), patterns=(("ticket", "T%-%d+"),), blocked=("%f[%w]secret%f[%W]",), body_kib=256)
+    operations = (
+        Operation("chat", "POST", "/chat/completions"),
+        Operation("messages", "POST", "/messages"),
+        Operation("models", "GET", "/models"),
+        Operation("summarize", "POST", "/summarize"),
+    )
+    llm = Version(
+        "llm",
+        "v1",
+        None,
+        operations,
+        cors=("https://shop.example",),
+        policies=replace(POLICIES, compress=True),
+        ai=Ai((key, other, messages), (fast, single), (prompt,), rails),
+    )
+    grants = (
+        *access().grants,
+        Grant("llm", "app-1", "subscription-7", "", "all", 100, 60, tokens_per_minute=10_000),
+        Grant("llm", "app-2", "subscription-8", "", "small", 100, 60, models=("fast",), max_tokens=500),
+        Grant("llm", "app-3", "subscription-9", "BUDGET_EXCEEDED", "small", 100, 60, until=1_800_000_000, models=("fast",), max_tokens=500),
+    )
+    return replace(own_tenant(), access=replace(access(), grants=grants), routes=(llm, orders(upstream())))
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -217,6 +271,10 @@ def tenant_files() -> dict[str, str]:
     files["scope-own"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme", host=door.name))
     files["logged"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(logged_tenant()).routes)
     files["divided"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(divided_tenant()).routes)
+    ai = compile_tenant(ai_tenant())
+    files["ai"] = readable(configuration_pb2.RouteConfiguration, ai.routes)
+    for each in ai.clusters[1:]:
+        files["cluster-ai-" + each.name.split("/")[2]] = readable(cluster_pb2.Cluster, each)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -292,6 +350,25 @@ def test_a_secret_stands_in_its_resource_alone() -> None:
     assert (b"s3cret" in header.body.value, CLIENT_KEY in client.body.value) == (True, True)
     assert base64.b64encode(b"s3cret") not in found.routes.body.value
     assert "k3y" not in repr(whole_tenant())
+
+
+def test_a_providers_key_stands_in_its_resource_alone() -> None:
+    found = compile_tenant(ai_tenant())
+    assert len(found.clusters) == 4
+    for each in (found.routes, *found.clusters):
+        assert b"s3cret" not in each.body.value
+    assert [each.name for each in found.secrets] == [each.name for each in found.clusters[1:]]
+    assert all(b"s3cret" in each.body.value for each in found.secrets)
+    assert "s3cret" not in repr(ai_tenant())
+
+
+def test_an_ai_apis_bytes_are_the_same_whatever_the_order() -> None:
+    whole = ai_tenant()
+    llm, other = whole.routes or ()
+    assert llm.ai is not None
+    mixed = replace(llm, operations=llm.operations[::-1], ai=replace(llm.ai, keys=llm.ai.keys[::-1], models=llm.ai.models[::-1]))
+    again = replace(whole, routes=(other, mixed), access=replace(whole.access, grants=whole.access.grants[::-1]))
+    assert compile_tenant(again) == compile_tenant(whole)
 
 
 def many_grants() -> tuple[Grant, ...]:

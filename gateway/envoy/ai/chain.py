@@ -7,6 +7,7 @@ route anew; only those with a provider's cluster match by what it wrote. So wher
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any as Any_
 from typing import TypeAlias
 
 from envoy.config.core.v3 import base_pb2, extension_pb2, substitution_format_string_pb2
@@ -49,7 +50,8 @@ PLAN = f"%DYNAMIC_METADATA({RBAC}:{rbac.decided(PLAN_PREFIX)})%"
 def of_endpoint(rails: Rails, grants: Sequence[Grant], *, outputs: bool, portal: str) -> Any:
     """`FilterChainConfigPerRoute` of an endpoint whose calls name their model.
 
-    :param grants: of the API, without those that are refused. :param outputs: whether it answers with tokens, of which callers say how many.
+    :param grants: of the API, without those that are refused. :param outputs: whether it answers with tokens, of which callers say how
+        many.
     """
     steps = [
         *_whole(rails),
@@ -114,7 +116,7 @@ def _whole(rails: Rails) -> Iterator[Extension]:
 
 def _kept(key: str, *, kind: int = _Json.PROTOBUF_VALUE, value: str = "") -> json_to_metadata_pb2.JsonToMetadata.KeyValuePair:
     given = struct_pb2.Value(string_value=value) if value else None
-    return _Json.KeyValuePair(metadata_namespace=ASKED, key=key, type=kind, value=given)  # type: ignore[arg-type]
+    return _Json.KeyValuePair(metadata_namespace=ASKED, key=key, type=kind, value=given)
 
 
 def _asked(model: str) -> Extension:
@@ -171,7 +173,7 @@ def _tokens(portal: str) -> Extension:
     return _script("tokens", {"unavailable": unavailable(portal)})
 
 
-def _script(name: str, context: Mapping[str, object]) -> Extension:
+def _script(name: str, context: Mapping[str, Any_]) -> Extension:
     return extension(name, *script(name, context))
 
 

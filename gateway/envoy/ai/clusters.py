@@ -1,7 +1,7 @@
 """A cluster for each key of a provider in each format, whose own filters make a call of ours one of the provider's, attempt by attempt.
 
-They run for each attempt: another provider gets another key, host, path and name of the model. What one attempt changes in the headers stays
-for the next, so the first of them takes away whatever another key may have left, and what is no provider's business.
+They run for each attempt: another provider gets another key, host, path and name of the model. What one attempt changes in the headers
+stays for the next, so the first of them takes away whatever another key may have left, and what is no provider's business.
 
 No health checks, no outlier detection, no thresholds: where a cluster has nobody to call Envoy goes on to no other.
 """
@@ -52,7 +52,9 @@ def cluster_name(slug: str, key: Key) -> str:
 
 def keys(tenant: Tenant) -> list[Key]:
     """Each once, whichever APIs it is of; none while nothing passes, so that no secret lies at a gateway for nothing."""
-    found = {cluster_name("", key): key for version in tenant.routes or () if version.ai and not tenant.suspended for key in version.ai.keys}
+    found = {
+        cluster_name("", key): key for version in tenant.routes or () if version.ai and not tenant.suspended for key in version.ai.keys
+    }
     return [found[name] for name in sorted(found)]
 
 
@@ -72,7 +74,9 @@ def clean() -> header_mutation_pb2.HeaderMutation:
     removed = [mutation_rules_pb2.HeaderMutation(remove=name) for name in CLEANED]
     for beginning in CLEANED_BEGINNINGS:
         matched = string_pb2.StringMatcher(prefix=beginning)
-        removed.append(mutation_rules_pb2.HeaderMutation(remove_on_match=mutation_rules_pb2.HeaderMutation.RemoveOnMatch(key_matcher=matched)))
+        removed.append(
+            mutation_rules_pb2.HeaderMutation(remove_on_match=mutation_rules_pb2.HeaderMutation.RemoveOnMatch(key_matcher=matched))
+        )
     return header_mutation_pb2.HeaderMutation(mutations=header_mutation_pb2.Mutations(request_mutations=removed))
 
 

@@ -8,19 +8,19 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/router/clu
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from envoy.config.core.v3 import base_pb2, extension_pb2
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.type.matcher.v3 import filter_state_pb2, string_pb2
-from google.protobuf import duration_pb2, struct_pb2, wrappers_pb2
+from google.protobuf import any_pb2, duration_pb2, struct_pb2, wrappers_pb2
 
 from apis.mock import MOST
 from gateway.envoy.ai import chain
 from gateway.envoy.ai.clusters import cluster_name
-from gateway.envoy.ai.state import ANTHROPIC, OPENAI, Ai, Group, Model, Prompt
+from gateway.envoy.ai.state import ANTHROPIC, OPENAI, Ai, Group, Model
 from gateway.envoy.extensions import PriorityGroups, packed
-from gateway.envoy.names import AI, AI_PLAN, CORS, MODEL, MODELS, NOWHERE, PORTICO, REWRITE
+from gateway.envoy.names import AI, AI_PLAN, BUFFER, CORS, MODEL, MODELS, NOWHERE, PORTICO, REWRITE
 from gateway.envoy.state import Grant, Operation, Tenant, Version
 
 Route: TypeAlias = route_pb2.Route
@@ -47,9 +47,20 @@ HIDDEN = (
     "openai-organization",
     "openai-project",
     "set-cookie",
-    *(f"anthropic-ratelimit-{what}-{which}" for what in ("requests", "tokens", "input-tokens", "output-tokens") for which in ("limit", "remaining", "reset")),
+    *(
+        f"anthropic-ratelimit-{what}-{which}"
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+        for which in ("limit", "remaining", "reset")
+    ),
     *(f"x-ratelimit-{which}-{what}" for what in ("requests", "tokens") for which in ("limit", "remaining", "reset")),
 )
+
+
+class _Of(NamedTuple):
+    """An operation: what its routes are called, and what they say of it."""
+
+    name: str
+    said: struct_pb2.Struct
 
 
 def of_operation(tenant: Tenant, version: Version, operation: Operation, said: struct_pb2.Struct, name: str) -> list[Route]:
@@ -65,7 +76,7 @@ def of_operation(tenant: Tenant, version: Version, operation: Operation, said: s
     if prompt is not None:
         config = chain.of_prompt(prompt, ai.rails, grants, portal=portal)
         offered = [each for each in ai.models if each.name == prompt.model and each.openai]
-        found = [_model(tenant.slug, ai, each, OPENAI, CHAT, said, name) for each in offered]
+        found = [_model(tenant.slug, ai, each, (OPENAI, CHAT), _Of(name, said)) for each in offered]
     elif operation.path == LIST:
         config = chain.of_list()
         offered = sorted(ai.models, key=lambda each: each.name)
@@ -74,11 +85,11 @@ def of_operation(tenant: Tenant, version: Version, operation: Operation, said: s
         format_, outputs = ENDPOINTS[operation.path]
         config = chain.of_endpoint(ai.rails, grants, outputs=outputs, portal=portal)
         offered = sorted((each for each in ai.models if each.attempts(format_)), key=lambda each: each.name)
-        found = [_model(tenant.slug, ai, each, format_, operation.path, said, name) for each in offered]
+        found = [_model(tenant.slug, ai, each, (format_, operation.path), _Of(name, said)) for each in offered]
     return [*found, _first(said, name, offered, config)]
 
 
-def _first(said: struct_pb2.Struct, name: str, offered: Sequence[Model], config: object) -> Route:
+def _first(said: struct_pb2.Struct, name: str, offered: Sequence[Model], config: any_pb2.Any) -> Route:
     told = struct_pb2.Struct()
     told.CopyFrom(said)
     told.update({MODELS: ", ".join(each.name for each in offered) or "none"})
@@ -89,26 +100,28 @@ def _first(said: struct_pb2.Struct, name: str, offered: Sequence[Model], config:
         name=name,
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: told}),
         route=action,
-        typed_per_filter_config={AI: config},  # type: ignore[dict-item]
+        typed_per_filter_config={AI: config},
     )
 
 
-def _model(slug: str, ai: Ai, model: Model, format_: str, path: str, said: struct_pb2.Struct, name: str) -> Route:
+def _model(slug: str, ai: Ai, model: Model, endpoint: tuple[str, str], of: _Of) -> Route:
+    """:param endpoint: its format and its path."""
+    format_, path = endpoint
     rewrite = struct_pb2.Struct()
     # As JSON spells them: they are written into bodies.
     names = {provider: json.dumps(there, ensure_ascii=False) for provider, there in model.names}
     rewrite.update({"models": names, "path": path, "usage": path == CHAT})
     groups = model.attempts(format_)
     route = route_pb2.Route(
-        name=name,
+        name=of.name,
         match=_where(MODEL, model.name),
-        metadata=base_pb2.Metadata(filter_metadata={PORTICO: said, REWRITE: rewrite}),
+        metadata=base_pb2.Metadata(filter_metadata={PORTICO: of.said, REWRITE: rewrite}),
         # Else larger ones than a connection holds are not kept for another attempt.
         request_body_buffer_limit=wrappers_pb2.UInt64Value(value=2 * ai.rails.body_kib * 1024),
         response_headers_to_remove=HIDDEN,
     )
-    # An answer streams for as long as it goes on. With a time-out per try Envoy heeds none of its silence (1.40), so the stream's own is it,
-    # which runs while attempts wait for their first byte as well.
+    # An answer streams for as long as it goes on. With a time-out per try Envoy heeds none of its silence (1.40), so the stream's own is
+    # it, which runs while attempts wait for their first byte as well.
     route.route.timeout.SetInParent()
     route.route.idle_timeout.CopyFrom(_milliseconds(max(model.silence_ms, len(groups) * model.first_byte_ms + IDLE_EXTRA_MS)))
     route.route.inline_cluster_specifier_plugin.extension.CopyFrom(_groups(slug, ai, format_, groups))
@@ -139,9 +152,7 @@ def _lists(slug: str, models: Sequence[Model], grants: Sequence[Grant], said: st
     """What each plan includes."""
     for plan, included in chain.models_of(grants).items():
         told = [each.name for each in models if not included or each.name in included]
-        route = route_pb2.Route(
-            name=name, match=_where(AI_PLAN, plan), metadata=base_pb2.Metadata(filter_metadata={PORTICO: said})
-        )
+        route = route_pb2.Route(name=name, match=_where(AI_PLAN, plan), metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}))
         route.direct_response.status = 200
         route.direct_response.body.inline_string = listed(slug, told)
         route.response_headers_to_add.add(
@@ -154,10 +165,24 @@ def _lists(slug: str, models: Sequence[Model], grants: Sequence[Grant], said: st
 def listed(slug: str, names: Sequence[str]) -> str:
     """As the SDKs of OpenAI and of Anthropic read it, both; shorter where it would be longer than an answer of Envoy's own may be."""
     data: list[dict[str, object]] = [
-        {"id": each, "object": "model", "type": "model", "created": 0, "created_at": "1970-01-01T00:00:00Z", "display_name": each, "owned_by": slug}
+        {
+            "id": each,
+            "object": "model",
+            "type": "model",
+            "created": 0,
+            "created_at": "1970-01-01T00:00:00Z",
+            "display_name": each,
+            "owned_by": slug,
+        }
         for each in names
     ]
-    whole = {"object": "list", "data": data, "has_more": False, "first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+    whole = {
+        "object": "list",
+        "data": data,
+        "has_more": False,
+        "first_id": names[0] if names else None,
+        "last_id": names[-1] if names else None,
+    }
     text = json.dumps(whole, separators=(",", ":"))
     if len(text) > MOST:
         text = json.dumps({**whole, "data": [{"id": each, "object": "model"} for each in names]}, separators=(",", ":"))
@@ -182,7 +207,7 @@ def _milliseconds(value: int) -> duration_pb2.Duration:
 def fails_open(routes: Sequence[Route]) -> str:
     """What is wrong with an operation's routes, "" if nothing: only the last may be found before the chain ran, and that leads nowhere."""
     *found, first = routes
-    if set(first.typed_per_filter_config) - {CORS} != {AI} or first.route.cluster != NOWHERE or first.match.filter_state:
+    if set(first.typed_per_filter_config) - {BUFFER, CORS} != {AI} or first.route.cluster != NOWHERE or first.match.filter_state:
         return "calls find a route first that does not bear their chain"
     if not chain.is_whole(first.typed_per_filter_config[AI]):
         return "the chain of an AI API lacks what it needs"

@@ -1,7 +1,7 @@
 """Lua that Envoy runs: what of a body no filter of Envoy's can read, change or count.
 
-Envoy sends on what a script fails at, so each of them runs in `pcall` and refuses where it fails. They hold nothing of a call, so all of one
-kind share a virtual machine; what is a tenant's comes with each call, as the filter's context.
+Envoy sends on what a script fails at, so each of them runs in `pcall` and refuses where it fails. They hold nothing of a call, so all of
+one kind share a virtual machine; what is a tenant's comes with each call, as the filter's context.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/lua_filter
 """
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from google.protobuf import struct_pb2
@@ -28,7 +29,7 @@ def source(name: str) -> str:
     return "\n".join((_FOLDER / f"{each}.lua").read_text() for each in (*_NEEDS.get(name, ()), name))
 
 
-def script(name: str, context: Mapping[str, object]) -> tuple[lua_pb2.Lua, bytes]:
+def script(name: str, context: Mapping[str, Any]) -> tuple[lua_pb2.Lua, bytes]:
     """The filter's configuration, and what of it xds-protos lacks."""
     code = source(name)
     made = lua_pb2.Lua()
