@@ -5,6 +5,7 @@ import json
 import random
 import string
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -238,6 +239,22 @@ def test_another_provider_answers_for_one_that_fails(gateway: Gateway, providers
 def _failed(gateway: Gateway) -> set[str]:
     """Whose attempts the log has."""
     return {each.common_properties.upstream_cluster for each in gateway.log.entries["attempts"]}
+
+
+def test_many_calls_go_to_another_provider_at_once(gateway: Gateway, providers: Providers) -> None:
+    """By itself Envoy repeats three of a cluster at once."""
+    providers[0].does = providers[1].does = "500"
+    bearer = token()
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: gateway.call(asks(text="y" * 200_000), bearer=bearer), range(60)))
+    assert [answer.status for answer in answers] == [200] * 60
+
+
+def test_the_largest_body_goes_to_another_provider_whole(gateway: Gateway, providers: Providers) -> None:
+    providers[0].does = providers[1].does = "503"
+    body = asks(text="z" * 1_040_000)
+    assert gateway.call(body).status == 200
+    assert providers[2].seen[-1].body["messages"] == body["messages"]
 
 
 def test_a_stream_goes_to_another_before_its_first_byte(gateway: Gateway, providers: Providers) -> None:

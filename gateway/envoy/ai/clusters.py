@@ -3,16 +3,18 @@
 They run for each attempt: another provider gets another key, host, path and name of the model. What one attempt changes in the headers
 stays for the next, so the first of them takes away whatever another key may have left, and what is no provider's business.
 
-No health checks, no outlier detection, no thresholds: where a cluster has nobody to call Envoy goes on to no other.
+No health checks, no outlier detection, and thresholds that nobody reaches: where a cluster has nobody to call, or as many calls as it may
+have, Envoy goes on to no other.
 """
 
 from collections.abc import Iterator
 
-from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.type.matcher.v3 import string_pb2
+from google.protobuf import wrappers_pb2
 
 from gateway.envoy import clusters
 from gateway.envoy.ai.scripts import script
@@ -22,6 +24,8 @@ from gateway.envoy.names import AI, IDENTITY_HEADERS, REWRITE
 from gateway.envoy.state import Tenant, Upstream
 
 CONNECT_MS = 3_000
+# As many as there can be.
+MOST = 2**32 - 1
 # Headers that carry a key anywhere, and what else callers send that is for the gateway alone. The request id stays, or answers had none.
 CLEANED = (
     "accept-encoding",
@@ -61,9 +65,17 @@ def keys(tenant: Tenant) -> list[Key]:
 def cluster(slug: str, key: Key) -> cluster_pb2.Cluster:
     upstream = _upstream(key)
     context = {"provider": key.provider, "host": upstream.authority(key.host, key.port), "prefix": key.prefix, "usage": key.usage}
-    return clusters.cluster(
+    found = clusters.cluster(
         slug, upstream, before=[http_filter("clean", clean())], after=[http_filter(REWRITE, *script("rewrite", context))]
     )
+    found.circuit_breakers.thresholds.append(_no_thresholds())
+    return found
+
+
+def _no_thresholds() -> circuit_breaker_pb2.CircuitBreakers.Thresholds:
+    """By itself Envoy repeats three calls of a cluster at once: the caller of a fourth would get what the first provider refused with."""
+    names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return circuit_breaker_pb2.CircuitBreakers.Thresholds(**{name: wrappers_pb2.UInt32Value(value=MOST) for name in names})
 
 
 def secrets(slug: str, key: Key) -> Iterator[secret_pb2.Secret]:
