@@ -20,6 +20,7 @@ from apis.models import ApiVersion, Operation, Revision
 from gateway import desired, views
 from gateway.desired import RoutesRef
 from gateway.envoy import chain, routes, state
+from gateway.envoy.ai import clusters as ai_clusters
 from gateway.envoy.clusters import cluster, cluster_name, secrets
 from gateway.envoy.extensions import FilterChainConfigPerRoute
 from gateway.envoy.listener import listener
@@ -94,18 +95,34 @@ class Configured:
 
     @property
     def cluster(self) -> str:
-        """Its name, "" where the gateway answers by itself."""
+        """Its name, "" where the gateway answers by itself, or providers of AI models do."""
         return cluster_name(self.whole.slug, self.version.upstream) if self.version.upstream else ""
+
+    @property
+    def clusters(self) -> list[str]:
+        """The names of all."""
+        if self.version.ai:
+            return [ai_clusters.cluster_name(self.whole.slug, each) for each in ai_clusters.keys(self.whole)]
+        return [self.cluster] if self.cluster else []
 
     @property
     def secrets(self) -> list[str]:
         """The names of what is injected into its calls, and of what the gateway proves itself with in TLS."""
+        if self.version.ai:
+            return [each.name for key in ai_clusters.keys(self.whole) for each in ai_clusters.secrets(self.whole.slug, key)]
         return [each.name for each in secrets(self.whole.slug, self.version.upstream)] if self.version.upstream else []
 
     def operations(self, q: str = "") -> QuerySet[Operation]:
         """Those whose path or id holds `q`."""
         rows = self.revision.operations.defer("description")
         return rows.filter(Q(path__icontains=q) | Q(operation_id__icontains=q)) if q else rows
+
+    def clusters_told(self) -> list[dict[str, Any]]:
+        """Of an AI API one for each key of a provider, in each of its formats."""
+        if self.version.ai:
+            return [tell(ai_clusters.cluster(self.whole.slug, each)) for each in ai_clusters.keys(self.whole)]
+        told = self.cluster_told()
+        return [told] if told else []
 
     def cluster_told(self) -> dict[str, Any] | None:
         return tell(cluster(self.whole.slug, self.version.upstream)) if self.version.upstream else None

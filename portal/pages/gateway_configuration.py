@@ -65,7 +65,6 @@ def console_gateway_configuration_version(request: TenantRequest, gateway: str, 
     operations = [each for each in found.version.operations if q.lower() in f"{each.method} {each.path} {each.operation_id}".lower()]
     chosen = [each for each in found.version.operations if each.operation_id == request.GET.get("operation")]
     told = next((told for _, told in found.routes_told(chosen)), None)
-    cluster = found.cluster_told()
     context = {
         **_of_gateway(request, at),
         "found": found,
@@ -76,7 +75,7 @@ def console_gateway_configuration_version(request: TenantRequest, gateway: str, 
         "told": _json(told) if told is not None else "",
         "left_out": max(0, len(operations) - OPERATIONS_SHOWN),
         "q": q,
-        "cluster": _json(cluster) if cluster else "",
+        "clusters": [_json(each) for each in found.clusters_told()],
         "chain": _json(found.chain_told()),
     }
     return render(request, "gateways/configuration_version.html", context)
@@ -107,6 +106,7 @@ def _written(at: Standing, found: Configured) -> Iterator[str]:
         "filters": configuration.filters(),
         "chain": found.chain_told(),
         "cluster": found.cluster_told(),
+        "clusters": found.clusters_told(),
         "secrets": found.secrets,
     }
     yield f'{_json(head)[:-2]},\n  "operations": ['

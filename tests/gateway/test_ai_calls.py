@@ -389,6 +389,15 @@ def test_models_and_plans_change_while_calls_come(gateway: Gateway, providers: P
     assert gateway.call(asks("single")).status == 200
 
 
+def test_a_provider_without_an_address_is_passed_over(gateway: Gateway, providers: Providers) -> None:
+    whole = ai.ai(*providers)
+    first, *rest = whole.keys
+    gateway.has(ai.tenant(replace(whole, keys=(replace(first, addresses=()), *rest))))
+    assert gateway.call(asks()).json["choices"][0]["message"]["content"].startswith("hello from B")
+    refused(gateway.call(asks("single")), 503, "PROVIDER_UNAVAILABLE")
+    gateway.has(ai.tenant(whole))
+
+
 def test_an_api_without_keys_refuses_every_model(gateway: Gateway, providers: Providers) -> None:
     gateway.has(ai.tenant(Ai((), ())))
     told = refused(gateway.call(asks()), 404, "MODEL_UNKNOWN")

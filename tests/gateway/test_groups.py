@@ -53,6 +53,14 @@ def orders(in_acme: Cast) -> Api:
     return make.api("orders")
 
 
+def test_a_gateway_that_is_too_old_for_ai_apis_sees_less(in_acme: Cast) -> None:
+    old, new, silent = (GatewayNode.objects.create(name=f"gateway-{version}", version=version) for version in ("1.39.2", "1.40.0", ""))
+    there = views.read()
+    assert [there.view(each.pk).serves_ai for each in (old, new, silent)] == [False, True, True]
+    # It is a view of its own, so others get what they can serve.
+    assert there.view(new.pk) == USUAL != there.view(old.pk)
+
+
 def test_the_default_group_is_there_and_stays_what_it_is(in_acme: Cast) -> None:
     default = GatewayGroup.objects.get()
     assert (default.pk, default.name, default.for_all) == (DEFAULT, "default", True)

@@ -111,7 +111,7 @@ def _model(slug: str, ai: Ai, model: Model, endpoint: tuple[str, str], of: _Of) 
     # As JSON spells them: they are written into bodies.
     names = {provider: json.dumps(there, ensure_ascii=False) for provider, there in model.names}
     rewrite.update({"models": names, "path": path, "usage": path == CHAT})
-    groups = model.attempts(format_)
+    groups = reachable(ai, format_, model.attempts(format_))
     route = route_pb2.Route(
         name=of.name,
         match=_where(MODEL, model.name),
@@ -136,6 +136,13 @@ def _model(slug: str, ai: Ai, model: Model, endpoint: tuple[str, str], of: _Of) 
     policy.retry_back_off.max_interval.FromMilliseconds(50)
     policy.MergeFromString(REFRESHES)
     return route
+
+
+def reachable(ai: Ai, format_: str, groups: Sequence[Group]) -> Sequence[Group]:
+    """Without keys that have no address: where a cluster has nobody to call Envoy goes on to no other. All of them if none has any."""
+    there = {key.id for key in ai.keys if key.format == format_ and key.addresses}
+    found = [tuple((key, weight) for key, weight in group if key in there) for group in groups]
+    return [group for group in found if group] or groups
 
 
 def _groups(slug: str, ai: Ai, format_: str, groups: Sequence[Group]) -> extension_pb2.TypedExtensionConfig:
