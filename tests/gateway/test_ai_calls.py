@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from apis.policies import Policies
 from gateway.envoy.ai.state import Ai
 from gateway.envoy.names import MODEL
 from gateway.envoy.resources import compile_tenant
@@ -25,7 +26,8 @@ def gateway(ai_gateway: Gateway) -> Gateway:
 
 
 def test_a_call_goes_to_the_models_provider_as_that_calls_it(gateway: Gateway, providers: Providers) -> None:
-    answer = gateway.call(asks(temperature=0.5))
+    # A query goes no further: callers could speak to the provider by it.
+    answer = gateway.call(asks(temperature=0.5), path=f"{CHAT}?key=mine")
     assert answer.status == 200, str(answer)
     assert answer.json["choices"][0]["message"]["content"].startswith("hello from A")
     (seen,) = providers[0].seen
@@ -396,6 +398,39 @@ def test_a_provider_without_an_address_is_passed_over(gateway: Gateway, provider
     assert gateway.call(asks()).json["choices"][0]["message"]["content"].startswith("hello from B")
     refused(gateway.call(asks("single")), 503, "PROVIDER_UNAVAILABLE")
     gateway.has(ai.tenant(whole))
+
+
+def test_a_script_that_fails_sends_nothing_on(gateway: Gateway, providers: Providers) -> None:
+    """A provider for which the model has no name, which control never says."""
+    whole = ai.ai(*providers)
+    nameless = replace(whole.models[-1], names=(("elsewhere", "x"),))
+    gateway.has(ai.tenant(replace(whole, models=(*whole.models[:-1], nameless))))
+    refused(gateway.call(asks("single")), 500, "GATEWAY_ERROR")
+    assert not any(each.seen for each in providers)
+    gateway.has(ai.tenant(whole))
+
+
+def test_policies_hold_but_those_that_would_blind_the_gateway(gateway: Gateway, providers: Providers) -> None:
+    told = Policies(
+        set_request_headers=(("x-source", "acme"),),
+        set_response_headers=(("x-frame-options", "DENY"),),
+        remove_response_headers=("server",),
+        max_body_kib=2,
+        compress=True,
+        retries=3,
+        streaming=True,
+    )
+    gateway.has(ai.tenant(ai.ai(*providers), policies=told))
+    providers[0].does = "429"
+    answer = gateway.call(asks(text="x" * 1_200), headers=[("accept-encoding", "gzip, br")])
+    assert (answer.status, answer.headers["x-frame-options"]) == (200, "DENY")
+    assert not {"content-encoding", "server"} & set(answer.headers)
+    assert gateway.used(answer.headers["x-request-id"])["output"] == 7
+    assert providers[1].seen[-1].headers["x-source"] == "acme"
+    # Once, and then another.
+    assert len(providers[0].seen) == 1
+    refused(gateway.call(asks(text="x" * 3_000)), 413, "REQUEST_TOO_LARGE")
+    gateway.has(ai.tenant(ai.ai(*providers)))
 
 
 def test_an_api_without_keys_refuses_every_model(gateway: Gateway, providers: Providers) -> None:
