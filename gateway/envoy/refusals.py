@@ -203,9 +203,10 @@ def mappers(portal_url: str, refusals: Sequence[Refusal] = REFUSALS) -> hcm_pb2.
     to_canaries = [_to_canary(refusal) for refusal in refusals if refusal.code in _TO_CANARIES]
     found = [_mapper(refusal, portal_url, {CONFIGURATION_HEADER: _SERVED}) for refusal in to_canaries]
     for refusal in refusals:
-        # One after the other: what fits first answers, whatever API was called.
+        # One after the other: what fits first answers, whatever API was called. That it is an AI API's is asked last, where it hardly ever
+        # has to be.
         if refusal.code not in _OF_NO_API:
-            found.append(_mapper(replace(refusal, when=f"{_OF_AI} && ({refusal.when})"), portal_url, of_ai=True))
+            found.append(_mapper(replace(refusal, when=f"({refusal.when}) && {_OF_AI}"), portal_url, of_ai=True))
         if refusal.code not in _OF_AI_ALONE:
             found.append(_mapper(refusal, portal_url))
     return hcm_pb2.LocalReplyConfig(mappers=found)
