@@ -1,5 +1,9 @@
 """What could open an AI API: its first call, a chain that is missing, routes that no compiler of ours emits, an Envoy that is too old."""
 
+import http.client
+import json
+import socket
+import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from envoy.config.route.v3 import route_components_pb2 as route_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
@@ -17,12 +22,16 @@ from gateway.envoy.ai import chain, clusters
 from gateway.envoy.ai import routes as ai_routes
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import AI, GATE, MODEL, OPERATION_PREFIX
-from gateway.envoy.resources import compile_scope, compile_tenant, resource
+from gateway.envoy.resources import compile_scope, compile_tenant, compile_tls_listener, resource
 from gateway.envoy.routes import OFF, FailsOpen, guard_entry
-from gateway.envoy.state import Tenant
+from gateway.envoy.state import OwnHost, Tenant
+from portal.stack import probes
+from portal.stack.ports import Ports, choose
 from tests import live
 from tests.gateway import ai
-from tests.gateway.ai import CHAT, MODELS, Gateway, Providers, asks, token
+from tests.gateway.ai import CHAT, MESSAGES, MODELS, Gateway, Providers, asks, token
+from tests.live import HOST
+from tests.pki import Authority
 
 
 @pytest.fixture
@@ -278,3 +287,48 @@ def test_a_gateway_that_is_too_old_gets_nothing_that_it_would_not_understand(pro
     assert not old.secrets
     for name in (b"priority_group", MODEL.encode(), b"hits_addend"):
         assert name not in old.routes.body.value
+
+
+# At a host of the tenant's own
+
+
+def test_it_answers_at_the_tenants_own_host(providers: Providers, tmp_path: Path) -> None:
+    for each in providers:
+        each.does = "ok"
+        each.seen.clear()
+    host = "api.acme.example"
+    root = Authority("Root of the tests")
+    pair = root.issue(host, extensions=(x509.SubjectAlternativeName([x509.DNSName(host)]),))
+    own = OwnHost(host, f"https://{host}", pair.certificate, pair.key.encode() if isinstance(pair.key, str) else pair.key)
+    found = compile_tenant(ai.tenant(ai.ai(*providers), own_hosts=(own,)))
+    port = choose(Ports(0, 0, 0), needed=set()).gateway
+    tls, _ = compile_tls_listener(
+        port=port, address=HOST, portal_url="http://portal.example", hosts=["gateway.example"], certificate_file="", key_file=""
+    )
+    context = ssl.create_default_context(cadata=root.certificate)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    with ai.running(tmp_path) as gateway:
+        gateway.ads.put(
+            *found.clusters, *found.secrets, *found.doors, compile_scope("acme"), compile_scope("acme", host=host), found.routes, tls
+        )
+        live.eventually(lambda: "acme/ai/k1" in gateway.admin("/clusters") and probes.accepts((HOST, port)))
+
+        def ask(model: str, path: str = CHAT) -> tuple[int, Any]:
+            with context.wrap_socket(socket.create_connection((HOST, port), timeout=10), server_hostname=host) as connection:
+                raw = json.dumps(asks(model)).encode()
+                head = [
+                    f"POST /llm/v1{path} HTTP/1.1",
+                    f"Host: {host}",
+                    f"Authorization: Bearer {token()}",
+                    "Content-Type: application/json",
+                ]
+                connection.sendall("\r\n".join([*head, f"Content-Length: {len(raw)}", "Connection: close", "", ""]).encode() + raw)
+                response = http.client.HTTPResponse(connection)
+                response.begin()
+                return response.status, json.loads(response.read())
+
+        live.eventually(lambda: ask("fast")[0] == 200)
+        assert providers[0].seen[-1].body == asks("gpt-4o-mini")
+        assert "x-portico-door" not in providers[0].seen[-1].headers
+        assert ask("zzz")[1]["error"]["code"] == "MODEL_UNKNOWN"
+        assert ask("claude", MESSAGES)[0] == 200
