@@ -299,7 +299,7 @@ def test_it_answers_at_the_tenants_own_host(providers: Providers, tmp_path: Path
     host = "api.acme.example"
     root = Authority("Root of the tests")
     pair = root.issue(host, extensions=(x509.SubjectAlternativeName([x509.DNSName(host)]),))
-    own = OwnHost(host, f"https://{host}", pair.certificate, pair.key.encode() if isinstance(pair.key, str) else pair.key)
+    own = OwnHost(host, f"https://{host}", pair.certificate, pair.key.encode())
     found = compile_tenant(ai.tenant(ai.ai(*providers), own_hosts=(own,)))
     port = choose(Ports(0, 0, 0), needed=set()).gateway
     tls, _ = compile_tls_listener(
