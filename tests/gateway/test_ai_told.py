@@ -14,7 +14,7 @@ from tests.gateway import ai
 def configured(providers: ai.Providers) -> Configured:
     whole = ai.tenant(ai.ai(*providers))
     (version,) = whole.routes or ()
-    return Configured(None, whole, version, Truth.ACKNOWLEDGED)  # type: ignore[arg-type]  (of which nothing is told here)
+    return Configured(None, whole, version, Truth.ACKNOWLEDGED)  # type: ignore[arg-type]  # of which nothing is told here
 
 
 def test_its_clusters_and_secrets_are_named_and_told_without_what_they_hold(configured: Configured) -> None:
