@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from apis.policies import Policies
+from gateway.envoy.ai.routes import attempts
 from gateway.envoy.ai.state import Ai
 from gateway.envoy.names import MODEL
 from gateway.envoy.resources import compile_tenant
@@ -301,6 +302,25 @@ def test_weights_share_calls(gateway: Gateway, providers: Providers) -> None:
         assert gateway.call(asks("openai/gpt-4o"), bearer=bearer).status == 200
     assert 40 <= len(providers[0].seen) <= 80
     assert len(providers[0].seen) + len(providers[1].seen) == 100
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_one_of_several_keys_that_fails_costs_no_call(gateway: Gateway, providers: Providers, failing: int) -> None:
+    providers[failing].does = "429"
+    bearer = token()
+    assert {gateway.call(asks("openai/gpt-4o"), bearer=bearer).status for _ in range(20)} == {200}
+    providers[1 - failing].does = "429"
+    assert gateway.call(asks("openai/gpt-4o")).status == 429
+
+
+def test_attempts_go_by_groups_and_within_each_by_its_keys() -> None:
+    one, two, three = (("a", 60), ("b", 40)), (("c", 1),), (("d", 1), ("e", 1), ("f", 1))
+    assert attempts([two]) == [two]
+    assert attempts([one, two]) == [one, (("b", 1),), (("a", 1),), two]
+    assert attempts([one, two, three]) == [one, (("b", 1),), (("a", 1),), two, three, (("d", 1),), (("e", 1),), (("f", 1),)]
+    # What comes in order goes before what makes sure.
+    assert attempts([one, three, three, two]) == [one, (("b", 1),), (("a", 1),), three, three, two]
+    assert attempts([two] * 12) == [two] * 12
 
 
 def test_what_a_provider_says_of_our_account_is_taken_off(gateway: Gateway, providers: Providers) -> None:

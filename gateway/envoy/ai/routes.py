@@ -1,7 +1,7 @@
 """The routes of an AI API: of each operation one per model, and last the one that every call finds first, which bears the chain.
 
-A group of attempts is a priority group of clusters: the n-th attempt goes to the n-th, whatever the one before answered with that another
-provider may answer better.
+An attempt is a priority group of clusters: the n-th goes to the n-th group, whatever the one before answered with that another provider may
+answer better.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/router/cluster_specifiers/priority_group/v3/priority_group.proto
 """
@@ -35,6 +35,8 @@ ENDPOINTS = {
 }
 LIST = "/models"
 CHAT = "/chat/completions"
+# So often a call is tried at most, or as often as there are groups of keys.
+MOST_ATTEMPTS = 8
 # While the body comes in, which the listener bounds; by itself a call would end within the time in which a tenant has to load.
 BODY_MS = 31_000
 IDLE_EXTRA_MS = 1_000
@@ -111,7 +113,7 @@ def _model(slug: str, ai: Ai, model: Model, endpoint: tuple[str, str], of: _Of) 
     # As JSON spells them: they are written into bodies.
     names = {provider: json.dumps(there, ensure_ascii=False) for provider, there in model.names}
     rewrite.update({"models": names, "path": path, "usage": path == CHAT})
-    groups = reachable(ai, format_, model.attempts(format_))
+    groups = attempts(reachable(ai, format_, model.attempts(format_)))
     route = route_pb2.Route(
         name=of.name,
         match=_where(MODEL, model.name),
@@ -143,6 +145,19 @@ def reachable(ai: Ai, format_: str, groups: Sequence[Group]) -> Sequence[Group]:
     there = {key.id for key in ai.keys if key.format == format_ and key.addresses}
     found = [tuple((key, weight) for key, weight in group if key in there) for group in groups]
     return [group for group in found if group] or groups
+
+
+def attempts(groups: Sequence[Group]) -> list[Group]:
+    """The groups in order, and behind each that has several keys these one by one: nobody knows which of them was tried. The lightest comes
+    first, since it was most likely not that one.
+    """
+    found, left = [], MOST_ATTEMPTS - len(groups)
+    for group in groups:
+        found.append(group)
+        if 1 < len(group) <= left:
+            left -= len(group)
+            found += [((key, 1),) for key, _ in sorted(group, key=lambda each: (each[1], each[0]))]
+    return found
 
 
 def _groups(slug: str, ai: Ai, format_: str, groups: Sequence[Group]) -> extension_pb2.TypedExtensionConfig:
