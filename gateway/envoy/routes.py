@@ -65,7 +65,7 @@ from gateway.envoy.names import (
     WRONG_METHOD,
     canary_path,
 )
-from gateway.envoy.state import Operation, Retired, Tenant, Upstream, Version
+from gateway.envoy.state import Grant, Operation, Retired, Tenant, Upstream, Version
 from keys.tokens import API_KEY_TYPE
 
 M = TypeVar("M", bound=Message)
@@ -189,13 +189,14 @@ def _suspended(tenant: Tenant, before: str) -> Iterator[route_pb2.Route]:
 def _matcher(tenant: Tenant, before: str) -> matcher_pb2.Matcher:
     assert tenant.routes is not None
     shared = {_base(before, version): _policy(tenant, version) for version in tenant.routes if version.cors}
+    granted = {_base(before, version): ai_routes.plans(tenant, version) for version in tenant.routes if version.ai}
     entries = [
         paths.Entry(operation.method, f"{base}{operation.path}", route, base, others)
         for version in tenant.routes
         for base in (_base(before, version),)
         for operation in version.operations
         if not _hides_preflights(version, operation)
-        for *others, route in (_routes(tenant, version, operation, shared.get(base), base),)
+        for *others, route in (_routes(tenant, version, operation, shared.get(base), base, grants=granted.get(base, ())),)
     ]
     # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
     below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in shared.items()]
@@ -223,12 +224,12 @@ def of_operations(
 ) -> Iterator[tuple[Operation, route_pb2.Route | route_pb2.RouteList | None]]:
     """What the tenant's routes have of these operations of the version, one by one; None where there is none."""
     policy = _policy(tenant, version) if version.cors else None
-    base = _base(f"/{tenant.slug}", version)
+    base, granted = _base(f"/{tenant.slug}", version), ai_routes.plans(tenant, version) if version.ai else ()
     for each in operations:
         if _hides_preflights(version, each):
             yield each, None
             continue
-        found = _routes(tenant, version, each, policy, base)
+        found = _routes(tenant, version, each, policy, base, grants=granted)
         yield each, found[0] if len(found) == 1 else route_pb2.RouteList(routes=found)
 
 
@@ -278,11 +279,23 @@ def _name(version: Version, operation: Operation) -> str:
     return f"{TEST_PREFIX if tried else PREFIXES[version.refusal]}{operation.operation_id}"
 
 
-def _routes(tenant: Tenant, version: Version, operation: Operation, policy: cors_pb2.CorsPolicy | None, base: str) -> list[route_pb2.Route]:
-    """The operation's, which is found last, and before it those that an AI API has for its models."""
+def _routes(
+    tenant: Tenant,
+    version: Version,
+    operation: Operation,
+    policy: cors_pb2.CorsPolicy | None,
+    base: str,
+    *,
+    grants: Sequence[Grant],
+) -> list[route_pb2.Route]:
+    """The operation's, which is found last, and before it those that an AI API has for its models.
+
+    :param grants: one of each plan of an AI API.
+    """
     if version.ai is None or version.refusal:
         return [_route(tenant, version, operation, policy, base)]
-    found = ai_routes.of_operation(tenant, version, operation, _said(version, operation), _name(version, operation))
+    of = ai_routes.Of(_name(version, operation), _said(version, operation))
+    found = ai_routes.of_operation(tenant, version, operation, of, grants)
     # What is tried again, and whether it streams, models say; and of what is compressed no usage could be read.
     calm = replace(version.policies, retries=0, streaming=False, compress=False)
     for route in found:

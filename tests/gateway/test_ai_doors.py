@@ -153,7 +153,8 @@ def made(path: str = CHAT) -> list[route_pb2.Route]:
     tenant = ai.tenant(ai.ai(providers, providers, providers))
     (version,) = tenant.routes or ()
     operation = next(each for each in version.operations if each.path == path)
-    return ai_routes.of_operation(tenant, version, operation, struct_pb2.Struct(), f"{OPERATION_PREFIX}x")
+    of = ai_routes.Of(f"{OPERATION_PREFIX}x", struct_pb2.Struct())
+    return ai_routes.of_operation(tenant, version, operation, of, ai_routes.plans(tenant, version))
 
 
 def change_chain(change: Callable[[Any], None]) -> Callable[[list[route_pb2.Route]], None]:

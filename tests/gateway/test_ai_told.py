@@ -1,13 +1,19 @@
 """What is told of an AI API's configuration: all of it but secrets."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from gateway import desired
 from gateway.configuration import Configured, Truth
 from gateway.envoy import routes
+from gateway.envoy.resources import compile_tenant
 from gateway.envoy.telling import tell
+from gateway.views import View
+from tests import live
 from tests.gateway import ai
+from tests.live import Gateway, Upstream
 
 
 @pytest.fixture
@@ -36,3 +42,17 @@ def test_each_operation_tells_all_of_its_routes(configured: Configured) -> None:
     assert "sk-canary" not in json.dumps(told)
     whole = json.dumps(tell(routes.configuration(configured.whole)))
     assert "sk-canary" not in whole
+
+
+def test_a_gateway_that_is_too_old_is_told_of_its_operations_alone(
+    gateway: Gateway, upstream: Upstream, providers: ai.Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = live.shop(upstream)
+    (version,) = ai.tenant(ai.ai(*providers)).routes or ()
+    blocked = replace(version, name="v2", refusal="API_BLOCKED")
+    monkeypatch.setattr(desired, "_routes", lambda *_, **__: (version, blocked))
+    assert desired.read(shop.pk).tenant.routes == (version, blocked)
+    old = desired.read(shop.pk, view=View(serves_ai=False)).tenant
+    assert [(each.ai, each.refusal) for each in old.routes or ()] == [(None, "GATEWAY_TOO_OLD"), (None, "API_BLOCKED")]
+    assert [each.operations for each in old.routes or ()] == [version.operations] * 2
+    assert not compile_tenant(old).secrets

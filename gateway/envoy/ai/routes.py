@@ -58,55 +58,61 @@ HIDDEN = (
 )
 
 
-class _Of(NamedTuple):
+class Of(NamedTuple):
     """An operation: what its routes are called, and what they say of it."""
 
     name: str
     said: struct_pb2.Struct
 
 
-def of_operation(tenant: Tenant, version: Version, operation: Operation, said: struct_pb2.Struct, name: str) -> list[Route]:
+def plans(tenant: Tenant, version: Version) -> tuple[Grant, ...]:
+    """One grant for each plan under which the API may be called: however many callers a plan has, all have the same of it."""
+    mine = (grant for grant in tenant.access.grants if grant.api == version.api and not grant.refusal)
+    found = {(grant.plan, grant.models, grant.max_tokens, grant.tokens_per_minute): grant for grant in mine}
+    return tuple(found[key] for key in sorted(found))
+
+
+def of_operation(tenant: Tenant, version: Version, operation: Operation, of: Of, grants: Sequence[Grant]) -> list[Route]:
     """All of an operation's routes, the last of which bears the chain.
 
-    :param said: what routes of the operation say of it.
+    :param grants: `plans` of the version.
     """
     ai = version.ai
     assert ai is not None
-    grants = [grant for grant in tenant.access.grants if grant.api == version.api and not grant.refusal]
     portal = tenant.issuer.removesuffix(f"/t/{tenant.slug}")
     prompt = next((each for each in ai.prompts if each.operation_id == operation.operation_id), None)
     if prompt is not None:
         config = chain.of_prompt(prompt, ai.rails, grants, portal=portal)
         offered = [each for each in ai.models if each.name == prompt.model and each.openai]
-        found = [_model(tenant.slug, ai, each, (OPENAI, CHAT), _Of(name, said)) for each in offered]
+        found = [_model(tenant.slug, ai, each, (OPENAI, CHAT), of) for each in offered]
     elif operation.path == LIST:
         config = chain.of_list()
         offered = sorted(ai.models, key=lambda each: each.name)
-        found = list(_lists(tenant.slug, offered, grants, said, name))
+        found = list(_lists(tenant.slug, offered, grants, of))
     else:
         format_, outputs = ENDPOINTS[operation.path]
         config = chain.of_endpoint(ai.rails, grants, outputs=outputs, portal=portal)
         offered = sorted((each for each in ai.models if each.attempts(format_)), key=lambda each: each.name)
-        found = [_model(tenant.slug, ai, each, (format_, operation.path), _Of(name, said)) for each in offered]
-    return [*found, _first(said, name, offered, config)]
+        found = [_model(tenant.slug, ai, each, (format_, operation.path), of) for each in offered]
+    return [*found, _first(of, offered, config)]
 
 
-def _first(said: struct_pb2.Struct, name: str, offered: Sequence[Model], config: any_pb2.Any) -> Route:
+def _first(of: Of, offered: Sequence[Model], config: any_pb2.Any) -> Route:
     told = struct_pb2.Struct()
-    told.CopyFrom(said)
+    told.CopyFrom(of.said)
     told.update({MODELS: ", ".join(each.name for each in offered) or "none"})
     action = route_pb2.RouteAction(
         cluster=NOWHERE, cluster_not_found_response_code=route_pb2.RouteAction.NOT_FOUND, idle_timeout=_milliseconds(BODY_MS)
     )
     return route_pb2.Route(
-        name=name,
+        name=of.name,
         metadata=base_pb2.Metadata(filter_metadata={PORTICO: told}),
         route=action,
         typed_per_filter_config={AI: config},
     )
 
 
-def _model(slug: str, ai: Ai, model: Model, endpoint: tuple[str, str], of: _Of) -> Route:
+def _model(slug: str, ai: Ai, model: Model, endpoint: tuple[str, str], of: Of) -> Route:
     """:param endpoint: its format and its path."""
     format_, path = endpoint
     rewrite = struct_pb2.Struct()
@@ -170,11 +176,11 @@ def _groups(slug: str, ai: Ai, format_: str, groups: Sequence[Group]) -> extensi
     return extension_pb2.TypedExtensionConfig(name="envoy.router.cluster_specifier_plugin.priority_group", typed_config=packed(found))
 
 
-def _lists(slug: str, models: Sequence[Model], grants: Sequence[Grant], said: struct_pb2.Struct, name: str) -> Iterator[Route]:
+def _lists(slug: str, models: Sequence[Model], grants: Sequence[Grant], of: Of) -> Iterator[Route]:
     """What each plan includes."""
     for plan, included in chain.models_of(grants).items():
         told = [each.name for each in models if not included or each.name in included]
-        route = route_pb2.Route(name=name, match=_where(AI_PLAN, plan), metadata=base_pb2.Metadata(filter_metadata={PORTICO: said}))
+        route = route_pb2.Route(name=of.name, match=_where(AI_PLAN, plan), metadata=base_pb2.Metadata(filter_metadata={PORTICO: of.said}))
         route.direct_response.status = 200
         route.direct_response.body.inline_string = listed(slug, told)
         route.response_headers_to_add.add(
