@@ -12,12 +12,16 @@ from tenants.serializers import Body, Choice, Text
 
 
 class DialectIn(Body):
-    """`value` is what `header` says, with `{key}` in the place of the key. The path of a call is that of the base URL, then `prefix`."""
+    """`value` is what `header` says, with `{key}` in the place of the key. The path of a call is that of the base URL, then `prefix`.
+
+    `include_usage`: whether streams of chat are asked for their usage; without it their tokens are not counted.
+    """
 
     format = Choice(choices=FORMATS)
     prefix = Text(max_length=MOST_PREFIX, allow_blank=True)
     header = Text(max_length=80)
     value = Text(max_length=MOST_VALUE)
+    include_usage = serializers.BooleanField(default=True)
 
 
 class DialectOut(serializers.Serializer[Any]):
@@ -25,6 +29,8 @@ class DialectOut(serializers.Serializer[Any]):
     prefix = serializers.CharField()
     header = serializers.CharField()
     value = serializers.CharField()
+    # Of those that were written down before it was asked.
+    include_usage = serializers.BooleanField(default=True)
 
 
 def _price_out() -> serializers.DecimalField:

@@ -18,6 +18,7 @@ from apis.actions import testing
 from apis.balancing import Balancing
 from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
 from apis.policies import Policies
+from gateway import desired_ai
 from gateway.envoy import state
 from gateway.models import Domain, GatewayNode, GroupedNode, LogShipping, Orphan
 from gateway.views import ALL, USUAL, Shown, View, shown
@@ -37,7 +38,8 @@ TOKEN_ENDS = timedelta(seconds=65)
 
 # The live revisions as JSON: [{"version": id, "revision": id, "addresses": {upstream id: [address]}, "cors": [origin],
 # "policies": {…}}], what Deployment.good_routes keeps; those that are open for tests have "tested": true beside it, and those whose
-# upstream has further targets "further_addresses": {upstream id: [[address]]}.
+# upstream has further targets "further_addresses": {upstream id: [[address]]}. Of an AI API "ai" has those of its providers:
+# {provider id: [address]}.
 RoutesRef = list[dict[str, Any]]
 _OF_API = ("api__cors_origins", "api__policies")
 # What an application that tries a revision without a subscription calls under.
@@ -184,10 +186,23 @@ def live(there: Shown = ALL) -> RoutesRef:
     of_api = (f"version__{name}" for name in _OF_API)
     open_ones = Revision.objects.open_for_tests().order_by("id")
     tested = open_ones.values_list("version__api", "version", "pk", "upstream", *_addresses(), *of_api)
-    return [
+    found = [
         *(_ref(row) for api, *row in live if there.has(api)),
         *({**_ref(row), "tested": True} for api, *row in tested if there.has(api)),
     ]
+    return _with_providers(found)
+
+
+def _with_providers(found: RoutesRef) -> RoutesRef:
+    """Beside the revisions of AI APIs, where their providers lie."""
+    plain = [item["revision"] for item in found if not item["addresses"]]
+    offered: dict[str, Any] = (
+        {str(pk): ai for pk, ai in Revision.objects.filter(pk__in=plain, ai__isnull=False).values_list("pk", "ai")} if plain else {}
+    )
+    if not offered:
+        return found
+    used = dict(zip(offered, desired_ai.used(offered.values(), desired_ai.Providers.read()), strict=True))
+    return [{**item, "ai": used[item["revision"]]} if item["revision"] in used else item for item in found]
 
 
 def _addresses(of: str = "") -> tuple[str, str]:
@@ -222,6 +237,7 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tupl
     for revision_id, operation_id, method, path, scopes in rows:
         answer = _answer(revisions[str(revision_id)], f"{method} {path}")
         operations[str(revision_id)].append(state.Operation(operation_id, method, path, tuple(map(tuple, scopes)), answer))
+    providers = desired_ai.Providers.read() if any(revision.is_ai for revision in revisions.values()) else desired_ai.Providers()
     found = []
     for item in ref:
         revision, tested = revisions.get(item["revision"]), item.get("tested", False)
@@ -243,6 +259,7 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tupl
                 goodbye=_goodbye(revision.version),
                 policies=policies,
                 tested=revision.number if tested else 0,
+                ai=desired_ai.ai(revision, item.get("ai", {}), providers, secrets=secrets) if revision.is_ai else None,
             )
         )
     return tuple(sorted(found, key=lambda version: (version.api, version.name, version.tested)))
@@ -409,9 +426,8 @@ def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
             # More may have been added to it since, or the plan have another quota.
             until = int(use.ends.timestamp()) if use.refused_from == plan.quota + use.topped_up else 0
             refusal = _QUOTA_EXCEEDED if until else ""
-        found[api, client_id] = state.Grant(
-            api, client_id, str(pk), refusal, plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes), plan.burst or 0
-        )
+        limits = (plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes), plan.burst or 0)
+        found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, *limits, **desired_ai.of_plan(plan))
     for api, client_id, application in _trying(there):
         refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""
         # Whoever was refused stays so.

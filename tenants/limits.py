@@ -37,5 +37,7 @@ WAITING_DELIVERIES = 1_000
 PROVIDERS = 50
 KEYS_PER_PROVIDER = 20
 MODELS_PER_PROVIDER = 200
+# Of models, for callers.
+ALIASES = 100
 # Of the gateway, with a certificate each.
 DOMAINS = 20

@@ -11,8 +11,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apis import lint, openapi
-from apis.actions import dates, drafts, plans, provider_keys, providers, publishing, subscriptions, versions
-from apis.models import Api, ApiVersion, Draft, Plan, Provider, ProviderKey, Subscription
+from apis.actions import ai_apis, aliases, dates, drafts, plans, provider_keys, providers, publishing, subscriptions, versions
+from apis.ai.offer import Offer
+from apis.models import Api, ApiVersion, Draft, ModelAlias, Plan, Provider, ProviderKey, Subscription
 from gateway import domains
 from gateway import log_shipping as shipping
 from gateway.latency import BUCKETS, LATENCY_BOUNDS_MS
@@ -282,6 +283,22 @@ def provider_key(of: Provider, *, key: str = "", by: User | None = None, **field
     """One of its own, unlike any other."""
     fields = {"label": f"Key {next(_numbers)}", **fields}
     return provider_keys.add(of, key=key or f"sk-{uuid4().hex}", by=by or somebody(Role.PUBLISHER), **fields)
+
+
+def alias(name: str = "fast", *targets: str, by: User | None = None) -> ModelAlias:
+    """:param targets: each as “openai/gpt-5”."""
+    told = [dict(zip(("provider", "model"), each.split("/", 1), strict=True)) for each in targets or ("openai/gpt-5",)]
+    return aliases.create(name=name, targets=told, by=by or somebody(Role.PUBLISHER))
+
+
+def ai_api(
+    slug: str = "models", *models: str, by: User | None = None, terms: Any = ({"name": "free", "approval": "automatic"},), **offered: Any
+) -> Api:
+    """An AI API, published; with one plan that approves at once, if nothing else is said."""
+    plans_of = [{"calls": 1_000, "seconds": 1, "approval": "manual", **each} for each in terms]
+    offer = Offer(models or ("openai/gpt-5",), **offered)
+    by = by or somebody(Role.PUBLISHER)
+    return ai_apis.publish(slug=slug, name=slug.title(), offer=offer, terms=plans_of, by=by)[0]
 
 
 def usage(calls: int = 1, *, at: datetime | None = None, ms: int = 40, of: Any = UsageMinute, **key: Any) -> Any:

@@ -12,7 +12,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apis.actions import quotas
+from apis.actions import plan_models, quotas
 from apis.actions.subscriptions import ends
 from apis.models import Api, Operation, OperationUse, Plan, Subscription
 from tenants import events
@@ -95,16 +95,19 @@ def create(
     burst: int | None = None,
     scopes: Collection[str] = (),
     by: User | None,
+    **of_ai: Any,
 ) -> Plan:
     """
     :param quota: None for as many calls as come within the limit.
     :param trial_days: None where it is no trial.
     :param burst: how many of the calls may come at once; None, as 0, for all of them.
     :param scopes: what it includes of those that the API's operations need; none for all.
-    :raises Invalid: the API's operations need no such scope, or more would come at once than in all.
+    :param of_ai: `plan_models.FIELDS`.
+    :raises Invalid: the API's operations need no such scope, it offers no such model, or more would come at once than in all.
     """
     events.lock()
     _within(burst, calls)
+    of_models = {name: value for name, value in plan_models.checked(api, of_ai).items() if value}
     if Plan.objects.filter(api=api, name=name).exists():
         raise NotAllowed(_("%(api)s has a plan “%(name)s” already.") % {"api": api, "name": name})
     given: dict[str, Any] = {"calls": calls, "seconds": seconds, "approval": approval}
@@ -112,6 +115,7 @@ def create(
     counted |= {"burst": burst} if burst else {}
     counted |= {"trial_days": trial_days} if trial_days else {}
     counted |= {"scopes": _known(api, scopes)} if scopes else {}
+    counted |= of_models
     plan = Plan.objects.create(api=api, name=name, **given, **counted)
     events.record("plan.created", plan, by=by, api=api.slug, **given, **counted)
     return plan
@@ -140,7 +144,7 @@ def change_terms(
     burst: int | None = None,
     scopes: Collection[str] | None = None,
     by: User | None,
-    **more: int | None,
+    **more: Any,
 ) -> Event | None:
     """Change what is given and differs, at once and for all who have it. Who decides concerns requests to come.
 
@@ -148,12 +152,13 @@ def change_terms(
 
     :param quota: 0 takes it away. :param burst: likewise, so that all of its calls may come at once.
     :param scopes: none of them for all.
-    :param more: `trial_days`, for who begins after that; None for no trial.
+    :param more: `trial_days`, for who begins after that; None for no trial. And `plan_models.FIELDS`; 0, or none, take that away.
     :returns: None if nothing changed.
-    :raises Invalid: the API's operations need no such scope, or more would come at once than in all.
+    :raises Invalid: the API's operations need no such scope, it offers no such model, or more would come at once than in all.
     """
     events.lock()
-    plan.refresh_from_db(fields=["status", "calls", "seconds", "burst", "approval", "trial_days", "scopes", *_QUOTA])
+    of_ai = {name: more.pop(name) for name in plan_models.FIELDS if name in more}
+    plan.refresh_from_db(fields=["status", "calls", "seconds", "burst", "approval", "trial_days", "scopes", *plan_models.FIELDS, *_QUOTA])
     if plan.status == _Status.CLOSED:
         raise NotAllowed(_("The plan %(plan)s is closed, so what it allows can't be changed.") % {"plan": plan})
     given: dict[str, Any] = {
@@ -171,6 +176,9 @@ def change_terms(
     _within(changed.get("burst", plan.burst), changed.get("calls", plan.calls))
     if scopes is not None and sorted(set(scopes)) != plan.scopes:
         changed["scopes"] = _known(plan.api, scopes)
+    # What stays is not asked for: a model may be offered no more.
+    of_ai = {name: value for name, value in of_ai.items() if value is not None and (value or None) != (getattr(plan, name) or None)}
+    changed |= plan_models.checked(plan.api, of_ai)
     # Of this None says something.
     changed |= {name: value for name, value in more.items() if value != getattr(plan, name)}
     # Of what is not counted neither period nor zone matters.
@@ -180,7 +188,8 @@ def change_terms(
         return None
     # A limit is told whole, with the quota where there is one.
     counted = [*(_QUOTA if plan.quota or changed.get("quota") else []), *(["burst"] if plan.burst or changed.get("burst") else [])]
-    told = sorted({*changed, *(["calls", "seconds", *counted] if changed.keys() - {"approval", "trial_days", "scopes"} else [])})
+    limits = changed.keys() - {"approval", "trial_days", "scopes", *plan_models.FIELDS}
+    told = sorted({*changed, *(["calls", "seconds", *counted] if limits else [])})
     was = _terms(plan, told)
     for name, value in changed.items():
         setattr(plan, name, value)

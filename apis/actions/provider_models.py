@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from apis.actions import ai_models
 from apis.ai import catalogue
 from apis.ai.catalogue import CURRENCY, MOST_CONTEXT, CatalogueRefused
 from apis.models import FormerPrice, Provider, ProviderModel
@@ -59,6 +60,8 @@ def change(model: ProviderModel, *, given: Mapping[str, Any], by: User) -> Event
     if not differs:
         return None
     _check_name(model)
+    if was["name"] != now["name"]:
+        _hold_to_uses(model, was["name"])
     if {*PRICES, "currency"} & {*differs}:
         former.save(force_insert=True)
         model.prices_since = lock.now
@@ -69,9 +72,13 @@ def change(model: ProviderModel, *, given: Mapping[str, Any], by: User) -> Event
 
 @transaction.atomic
 def remove(model: ProviderModel, *, by: User) -> Event:
-    """With what it cost before."""
+    """With what it cost before.
+
+    :raises NotAllowed: where it is in use.
+    """
     events.lock()
     model = again(model)
+    _hold_to_uses(model, model.name)
     event = events.record("provider_model.removed", model, by=by, provider=model.provider.name)
     model.delete()
     return event
@@ -86,6 +93,13 @@ def again(model: ProviderModel) -> ProviderModel:
     if found is None:
         raise NotAllowed(_("Somebody has removed the model “%(model)s” meanwhile.") % {"model": model})
     return found
+
+
+def _hold_to_uses(model: ProviderModel, name: str) -> None:
+    """:raises NotAllowed: callers ask for it by this name."""
+    if found := ai_models.uses(f"{model.provider.slug}/{name}"):
+        said = _("The model “%(model)s” is in use: %(places)s. Take it out there first.")
+        raise NotAllowed(said % {"model": name, "places": ai_models.places(found)})
 
 
 def plain(price: Decimal | None) -> str | None:

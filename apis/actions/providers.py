@@ -1,6 +1,7 @@
 """Providers of AI models: connecting one, changing where it is and what it speaks, and removing it."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -9,12 +10,14 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apis import upstreams
+from apis.actions import ai_models
 from apis.actions.provider_keys import seal_key
+from apis.actions.resolving import RESOLVE_JOB
 from apis.ai import catalogue
 from apis.ai.catalogue import CatalogueRefused, Dialect, Kind
 from apis.models import Provider, ProviderKey, ProviderModel
 from apis.upstreams import Address, UpstreamRefused
-from tenants import addresses, events, limits
+from tenants import addresses, due, events, limits
 from tenants.errors import Invalid, NotAllowed
 from tenants.models import MAX_SLUG, SLUG, Event, User
 from tenants.models.base import new_id
@@ -49,7 +52,7 @@ def connect(
     problems: dict[str, list[str]] = {}
     _check_slug(slug, problems)
     speaks = _dialects([each.told for each in of.dialects] if dialects is None else dialects, problems)
-    address = _address(url or of.url, speaks, problems, resolver)
+    address, lies = _address(url or of.url, speaks, problems, resolver)
     _check_times(times, problems)
     provider = Provider(pk=new_id(), tenant_id=current_tenant_id(), slug=slug, name=name, kind=of.key, **times)
     first = _first_key(provider, key, problems)
@@ -58,6 +61,7 @@ def connect(
     provider.scheme, provider.host, provider.port, provider.path = address.scheme, address.host, address.port, address.path
     provider.dialects = [each.told for each in speaks]
     lock = events.lock()
+    _lies(provider, lies, lock.now)
     if Provider.objects.filter(slug=slug).exists():
         raise Invalid({"slug": [_("There is a provider “%(slug)s” already. Choose another short name.") % {"slug": slug}]})
     if Provider.objects.count() >= limits.PROVIDERS:
@@ -92,17 +96,19 @@ def change(
     """
     problems: dict[str, list[str]] = {}
     speaks = provider.speaks if dialects is None else _dialects(dialects, problems)
-    address = None if url is None or url == provider.url else _address(url, speaks, problems, resolver)
+    address, lies = (None, ()) if url is None or url == provider.url else _address(url, speaks, problems, resolver)
     _check_times(times, problems)
     if problems:
         raise Invalid(problems)
-    events.lock()
+    lock = events.lock()
     provider = again(provider)
     was = _facts(provider)
     provider.name = provider.name if name is None else name
     provider.dialects = provider.dialects if dialects is None else [each.told for each in speaks]
     if address is not None:
         _hold_to_its_server(provider, address)
+        if lies or address.host != provider.host:
+            _lies(provider, lies, lock.now)
         provider.scheme, provider.host, provider.port, provider.path = address.scheme, address.host, address.port, address.path
     for field, value in times.items():
         setattr(provider, field, value)
@@ -117,9 +123,15 @@ def change(
 
 @transaction.atomic
 def remove(provider: Provider, *, by: User) -> Event:
-    """With its keys, its models and what they cost."""
+    """With its keys, its models and what they cost.
+
+    :raises NotAllowed: where a model of it is in use.
+    """
     events.lock()
     provider = again(provider)
+    if found := ai_models.uses_of_provider(provider.slug):
+        said = _("Models of %(provider)s are in use: %(places)s. Take them out there first.")
+        raise NotAllowed(said % {"provider": provider, "places": ai_models.places(found)})
     told: dict[str, Any] = {
         "slug": provider.slug,
         "host": provider.netloc,
@@ -193,23 +205,36 @@ def _dialects(told: Iterable[Mapping[str, Any]], problems: dict[str, list[str]])
         return ()
 
 
-def _address(url: str, speaks: Iterable[Dialect], problems: dict[str, list[str]], resolver: addresses.Resolver) -> Address | None:
-    """Where that is, without the prefix of a format, with which providers write their addresses."""
+def _address(
+    url: str, speaks: Iterable[Dialect], problems: dict[str, list[str]], resolver: addresses.Resolver
+) -> tuple[Address | None, tuple[str, ...]]:
+    """Where that is, without the prefix of a format, with which providers write their addresses; and what its name resolves to.
+
+    Under the lock nobody waits for a name: then there are no addresses yet, and the job finds them.
+    """
+    there: tuple[str, ...] = ()
     if not url:
         problems["url"] = [_("Write the base URL: every customer of this kind has another.")]
-        return None
+        return None, there
     try:
         found = upstreams.parse(url)
-        # Nobody waits for a name under the lock, which `If-Match` takes first. It is looked up before it is called anyway.
+        # Which `If-Match` takes first. It is looked up before it is called anyway.
         if held_lock() is None or not addresses.is_name(found.host):
             there = upstreams.resolve(found, allowed=settings.UPSTREAM_NETWORKS, resolver=resolver)
             if found.scheme == "http" and not all(addresses.is_allowed(each, allowed=settings.UPSTREAM_NETWORKS) for each in there):
                 problems["url"] = [_("The base URL begins with https://. Without TLS the key could be read on its way.")]
     except UpstreamRefused as refused:
         problems["url"] = [str(refused)]
-        return None
+        return None, ()
     ends = [each.prefix for each in speaks if each.prefix and found.path.endswith(each.prefix)]
-    return Address(found.scheme, found.host, found.port, found.path.removesuffix(max(ends, key=len, default="")))
+    path = found.path.removesuffix(max(ends, key=len, default=""))
+    return Address(found.scheme, found.host, found.port, path), there
+
+
+def _lies(provider: Provider, there: tuple[str, ...], now: datetime) -> None:
+    """At these addresses, as far as they are known; a job looks at once, and again and again."""
+    provider.addresses, provider.resolved_at = list(there), now if there else None
+    due.expect(RESOLVE_JOB, now)
 
 
 def _hold_to_its_server(provider: Provider, address: Address) -> None:

@@ -13,11 +13,12 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apis import balancing, connections, contract, mock, openapi, origins, parts, reference, upstreams
-from apis.actions import certificate_ends, comparing, keeping, resources, room, testing
+from apis.actions import ai_models, certificate_ends, comparing, keeping, resources, room, testing
 from apis.actions.change_log import COMPARE_JOB
 from apis.actions.resolving import RESOLVE_JOB, looked_up
 from apis.actions.reviews import had_by_callers, hold_to_review, is_back
 from apis.actions.rules import hold_to_rules
+from apis.ai.offer import Offer
 from apis.balancing import Balancing
 from apis.connections import Connection, ConnectionRefused
 from apis.models import LIVE_LARGE, Api, ApiVersion, Operation, Part, Revision, Upstream
@@ -30,6 +31,8 @@ from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import in_words, move
 from tenants.models import Event, User
 
+# SDKs of providers write it into their paths, so a version with another name could not be called by them.
+AI_VERSION = "v1"
 # Parts of a document that one statement brings: each may be a hundred kilobytes.
 BATCH = 200
 
@@ -59,6 +62,13 @@ class Mock:
     """In place of an upstream: what gateways answer themselves. Made by `answer_from_examples`."""
 
     answers: Mapping[str, mock.Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """In place of an upstream: what an AI API offers. Checked by `apis.actions.ai_apis`."""
+
+    offer: Offer
 
 
 def answer_from_examples(document: Document) -> Mock:
@@ -120,7 +130,7 @@ def check_target(
 
 
 @transaction.atomic
-def create_api(*, slug: str, name: str, description: str, by: User | None) -> Api:
+def create_api(*, slug: str, name: str, description: str, kind: str = Api.Kind.REST, by: User | None) -> Api:
     events.lock()
     if Api.objects.filter(slug=slug).exists():
         said = _("An API with the slug “%(slug)s” exists already. Slugs are never given twice; choose another.")
@@ -128,9 +138,10 @@ def create_api(*, slug: str, name: str, description: str, by: User | None) -> Ap
     if Api.objects.count() >= limits.APIS:
         said = _("There are %(most)s APIs here, which is as many as a tenant may have.")
         raise NotAllowed(said % {"most": number_format(limits.APIS, force_grouping=True)})
-    api = Api.objects.create(slug=slug, name=name, description=description, created_by=by)
+    api = Api.objects.create(slug=slug, name=name, kind=kind, description=description, created_by=by)
     ProtectedResource.objects.create(name=slug, title=name)
-    events.record("api.created", api, by=by, slug=slug)
+    more: dict[str, Any] = {"api_kind": str(api.kind)} if api.is_ai else {}
+    events.record("api.created", api, by=by, slug=slug, **more)
     return api
 
 
@@ -178,6 +189,9 @@ def _origins(given: Sequence[str]) -> list[str]:
 @transaction.atomic
 def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
     events.lock()
+    if api.is_ai and name != AI_VERSION:
+        said = _("%(api)s is an AI API. It has one version, %(name)s, which programs that call it write into their paths.")
+        raise NotAllowed(said % {"api": api, "name": AI_VERSION})
     if ApiVersion.objects.filter(api=api, name=name).exists():
         raise NotAllowed(_("%(api)s has a version “%(name)s” already.") % {"api": api, "name": name})
     if api.versions.count() >= limits.VERSIONS_PER_API:
@@ -189,11 +203,12 @@ def add_version(api: Api, *, name: str, by: User | None) -> ApiVersion:
 
 
 @transaction.atomic
-def add_revision(version: ApiVersion, *, document: Document, target: Target | Mock, note: str = "", by: User | None) -> Revision:
+def add_revision(version: ApiVersion, *, document: Document, target: Target | Mock | Models, note: str = "", by: User | None) -> Revision:
     """A new immutable revision. It changes nothing at the gateways before `make_live`.
 
-    :raises Invalid: see `check_paths`.
+    :raises Invalid: see `check_paths`. :raises NotAllowed: an AI API takes models, and others don't.
     """
+    hold_to_kind(version.api, ai=isinstance(target, Models))
     # All that needs no row, before anybody waits for the lock.
     outline, contents = parts.cut(document.content)
     lock = events.lock()
@@ -211,6 +226,7 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
         notes=[asdict(each) for each in document.notes],
         upstream=_upstream(target, lock.now) if isinstance(target, Target) else None,
         answers=_answers(target, document) if isinstance(target, Mock) else None,
+        ai=target.offer.told if isinstance(target, Models) else None,
         note=note,
         created_by=by,
     )
@@ -235,6 +251,15 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
     more = {"mock": True} if revision.is_mock else {}
     events.record("revision.created", revision, by=by, version=str(version), operations=len(document.operations), note=note, **more)
     return revision
+
+
+def hold_to_kind(api: Api, *, ai: bool) -> None:
+    """:raises NotAllowed: it is of the other kind."""
+    if api.is_ai and not ai:
+        said = _("%(api)s is an AI API: its document is written from its models and prompts. Change those, and there is a new revision.")
+        raise NotAllowed(said % {"api": api})
+    if ai and not api.is_ai:
+        raise NotAllowed(_("%(api)s is no AI API, so it offers no models.") % {"api": api})
 
 
 def check_paths(connection: Connection, paths: Sequence[str]) -> None:
@@ -318,6 +343,9 @@ def make_live(
         raise NotAllowed(_("Revision %(number)s is live already.") % {"number": revision.number})
     was = version.live_revision.number if version.live_revision else None
     refuse_other(instead_of, was)
+    if missing := ai_models.unknown(revision.ai["models"]) if revision.ai is not None else []:
+        said = _("Revision %(number)s offers the model %(model)s, which is not there any more.")
+        raise NotAllowed(said % {"number": revision.number, "model": missing[0]})
     if not is_back(revision, had_by_callers(version)):
         # Going back to what callers had must not wait for a better description.
         hold_to_rules(revision)
@@ -331,7 +359,7 @@ def make_live(
     resources.bring_up_to_date(version.api)
     if revision.upstream:
         certificate_ends.expect(revision.upstream)
-    # The addresses of an older revision may have grown old with it.
+    # The addresses of an older revision may have grown old with it, or its providers have none yet.
     due.expect(RESOLVE_JOB, lock.now)
     more = {"mock": True, **told} if revision.is_mock else told
     return events.record("revision.live", revision, by=by, version=str(version), was=was, number=revision.number, **more)

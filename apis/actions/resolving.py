@@ -1,4 +1,4 @@
-"""Keeping upstreams' addresses true."""
+"""Keeping the addresses of upstreams, and of providers of models, true."""
 
 import logging
 import random
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from apis import upstreams
 from apis.balancing import Balancing
-from apis.models import Upstream
+from apis.models import Provider, Upstream
 from tenants import addresses, due, events
 from tenants.errors import Invalid
 from tenants.scope import tenant_scope
@@ -69,30 +69,45 @@ def resolve_upstreams(
 def _resolve_tenant(tenant_id: UUID, resolver: addresses.Resolver, until: float, pick: Pick) -> None:
     with tenant_scope(tenant_id):
         wanted = _wanted()
-    places = sorted({place for each in wanted.values() for place in each}, key=lambda place: (place.host, place.port))
-    found = {}
+    places = sorted({place for each in wanted.values() for place in each}, key=lambda place: (place.host, place.port, place.scheme))
+    found: dict[upstreams.Address, tuple[str, ...]] = {}
     for place in pick(places, min(len(places), MOST_LOOK_UPS)):
         if time.monotonic() >= until:
             break
         try:
-            found[place] = upstreams.resolve(place, allowed=settings.UPSTREAM_NETWORKS, resolver=resolver)
+            found[place] = _look_up(place, resolver)
         except upstreams.UpstreamRefused:
             # Keep the last good addresses: a resolver that is away must not take an API down.
             continue
     with tenant_scope(tenant_id):
         lock = events.lock()
-        apply_addresses(wanted, {(place.host, place.port): there for place, there in found.items()})
+        apply_addresses(wanted, {(place.host, place.port): there for place, there in found.items() if not place.scheme})
+        _apply_to_providers(wanted, found)
         # One that went live during the look-ups is due at once.
         now_wanted = _wanted()
         again = lock.now + EVERY if now_wanted.keys() <= wanted.keys() else lock.now
         due.settle(RESOLVE_JOB, again if now_wanted else None)
 
 
+def _look_up(place: upstreams.Address, resolver: addresses.Resolver) -> tuple[str, ...]:
+    """:raises UpstreamRefused: nothing that may be called; without TLS that is what the operator allows, since a key goes along."""
+    there = upstreams.resolve(place, allowed=settings.UPSTREAM_NETWORKS, resolver=resolver)
+    if place.scheme == "http" and not all(addresses.is_allowed(each, allowed=settings.UPSTREAM_NETWORKS) for each in there):
+        raise upstreams.UpstreamRefused(f"“{place.host}” lies elsewhere now, where nothing is called without TLS.")
+    return there
+
+
 def _wanted() -> dict[UUID, list[upstreams.Address]]:
-    """What is looked up for each: many upstreams may lie at one name, and one at many."""
+    """What is looked up for each: many upstreams may lie at one name, and one at many. Of providers with the scheme."""
     rows = Upstream.objects.in_use().only("host", "port", "balancing", "further_addresses")
     found = {row.pk: [place for place in _places(row) if addresses.is_name(place.host)] for row in rows}
+    providers = Provider.objects.only("scheme", "host", "port")
+    found |= {row.pk: [_place(row)] for row in providers if addresses.is_name(row.host)}
     return {pk: places for pk, places in found.items() if places}
+
+
+def _place(provider: Provider) -> upstreams.Address:
+    return upstreams.Address(provider.scheme, provider.host, provider.port, "")
 
 
 def _places(upstream: Upstream) -> list[upstreams.Address]:
@@ -119,3 +134,15 @@ def apply_addresses(of: Iterable[UUID], found: Mapping[tuple[str, int], tuple[st
         upstream.resolved_at = lock.now
         upstream.save(update_fields=["addresses", "further_addresses", "resolved_at"])
         events.record("upstream.resolved", upstream, by=None, was=[*chain.from_iterable(was)], now=[*chain.from_iterable(now)])
+
+
+def _apply_to_providers(of: Iterable[UUID], found: Mapping[upstreams.Address, tuple[str, ...]]) -> None:
+    """The same for providers; one that moved meanwhile is looked up anew. Under the lock."""
+    lock = events.lock()
+    for provider in Provider.objects.filter(pk__in=list(of)).order_by("id"):
+        now = list(found.get(_place(provider), provider.addresses))
+        if now == provider.addresses:
+            continue
+        was, provider.addresses, provider.resolved_at = provider.addresses, now, lock.now
+        provider.save(update_fields=["addresses", "resolved_at"])
+        events.record("provider.resolved", provider, by=None, was=was, now=now)

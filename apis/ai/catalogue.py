@@ -42,20 +42,25 @@ class CatalogueRefused(ValueError):  # noqa: N818  (reads as the sentence it is)
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One format that a provider speaks: below `prefix`, with the key in `header`."""
+    """One format that a provider speaks: below `prefix`, with the key in `header`.
+
+    `include_usage`: whether streams of chat are asked for their usage, which a few servers refuse; without it their tokens are not counted.
+    """
 
     format: str
     prefix: str
     header: str
     value: str
+    include_usage: bool = True
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Dialect":
-        return cls(told["format"], told["prefix"], told["header"], told["value"])
+        return cls(told["format"], told["prefix"], told["header"], told["value"], told.get("include_usage", True))
 
     @property
-    def told(self) -> dict[str, str]:
-        return {"format": self.format, "prefix": self.prefix, "header": self.header, "value": self.value}
+    def told(self) -> dict[str, Any]:
+        plain = {"format": self.format, "prefix": self.prefix, "header": self.header, "value": self.value}
+        return {**plain, "include_usage": self.include_usage}
 
     def headers(self, key: str) -> dict[str, str]:
         """What each call needs to be let in."""

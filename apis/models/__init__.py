@@ -12,7 +12,7 @@ from apis.models.lint_rule import LintRule
 from apis.models.logged_change import LoggedChange
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
-from apis.models.provider import FormerPrice, Provider, ProviderKey, ProviderModel
+from apis.models.provider import FormerPrice, ModelAlias, Provider, ProviderKey, ProviderModel
 from apis.models.published_document import PublishedDocument
 from apis.models.quota_use import PERIODS_KEPT, QuotaUse
 from apis.models.request_form import FormQuestion, questions_of
@@ -47,6 +47,7 @@ __all__ = [
     "FormerPrice",
     "LintRule",
     "LoggedChange",
+    "ModelAlias",
     "Operation",
     "OperationUse",
     "Part",

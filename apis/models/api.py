@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from apis import origins, quotas
+from apis.ai.offer import MOST_OFFERED, MOST_TOKENS
 from apis.findings import Lint
 from apis.models.category import Category
 from apis.models.upstream import Upstream
@@ -92,6 +93,10 @@ ApiManager = WithoutWords.from_queryset(ApiQuerySet)
 class Api(TenantModel):
     """One published thing with a stable identity and a context path. Its slug never changes."""
 
+    class Kind(models.TextChoices):
+        REST = "rest", "REST"
+        AI = "ai", gettext_lazy("AI")
+
     class Visibility(models.TextChoices):
         # As far as the tenant shows its catalogue to them.
         PUBLIC = "public", gettext_lazy("Everybody")
@@ -100,6 +105,8 @@ class Api(TenantModel):
 
     slug = models.CharField(max_length=40, validators=[SLUG])
     name = models.CharField(max_length=80)
+    # Of AI: its calls go to providers of models, by the model that they name. It never changes.
+    kind = models.CharField(max_length=4, choices=Kind, default=Kind.REST)
     description = models.TextField(max_length=5000, blank=True)
     # The origins whose pages may call it from a browser, as apis.origins writes them.
     cors_origins = ArrayField(models.CharField(max_length=origins.MAX_LENGTH), default=list)
@@ -126,6 +133,7 @@ class Api(TenantModel):
         verbose_name = "api"
         constraints = [
             models.UniqueConstraint(fields=["tenant", "slug"], name="one_api_per_slug"),
+            models.CheckConstraint(condition=models.Q(kind__in=["rest", "ai"]), name="a_kind_of_the_two"),
             models.CheckConstraint(condition=models.Q(visibility__in=["public", "tenant", "teams"]), name="a_visibility_of_the_three"),
             models.CheckConstraint(condition=models.Q(tags__len__lte=MOST_TAGS), name="few_tags_per_api"),
             models.CheckConstraint(condition=models.Q(cors_origins__len__lte=origins.MOST), name="few_origins_per_api"),
@@ -133,6 +141,10 @@ class Api(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_ai(self) -> bool:
+        return self.kind == Api.Kind.AI
 
 
 class ApiTeam(TenantModel):
@@ -239,7 +251,8 @@ RevisionManager = TenantManager.from_queryset(RevisionQuerySet)
 class Revision(TenantModel):
     """An immutable picture of a version: its OpenAPI document, the operations in it, and its upstream.
 
-    In place of an upstream it may hold what each operation answers from the document's examples: a mock.
+    In place of an upstream it may hold what each operation answers from the document's examples: a mock. One of an AI API has neither: it
+    says which models callers may ask for.
     """
 
     version = models.ForeignKey(ApiVersion, models.CASCADE, related_name="revisions")
@@ -250,6 +263,8 @@ class Revision(TenantModel):
     upstream = models.ForeignKey(Upstream, models.PROTECT, null=True, related_name="revisions")
     # By “GET /orders” an apis.mock.Answer, for each operation; None where there is an upstream.
     answers = models.JSONField(null=True)
+    # Of an AI API an apis.ai.offer.Offer: models, prompts, rails.
+    ai = models.JSONField(null=True)
     note = models.CharField(max_length=500, blank=True)
     # What its security schemes name: {scope: what it allows}.
     scopes = models.JSONField(default=dict)
@@ -274,8 +289,10 @@ class Revision(TenantModel):
             models.UniqueConstraint(fields=["tenant", "version", "number"], name="one_revision_per_number"),
             models.CheckConstraint(condition=models.Q(tester=None) | models.Q(open_until__isnull=False), name="a_tester_has_a_test"),
             models.CheckConstraint(
-                condition=models.Q(upstream__isnull=True, answers__isnull=False) | models.Q(upstream__isnull=False, answers__isnull=True),
-                name="a_revision_has_an_upstream_or_answers",
+                condition=models.Q(upstream__isnull=False, answers__isnull=True, ai__isnull=True)
+                | models.Q(upstream__isnull=True, answers__isnull=False, ai__isnull=True)
+                | models.Q(upstream__isnull=True, answers__isnull=True, ai__isnull=False),
+                name="a_revision_has_an_upstream_answers_or_models",
             ),
         ]
         # Few are open at once.
@@ -288,7 +305,11 @@ class Revision(TenantModel):
 
     @property
     def is_mock(self) -> bool:
-        return self.upstream_id is None
+        return self.upstream_id is None and self.ai is None
+
+    @property
+    def is_ai(self) -> bool:
+        return self.ai is not None
 
     @property
     def is_open_for_tests(self) -> bool:
@@ -415,11 +436,16 @@ class Plan(TenantModel):
     status = models.CharField(max_length=10, choices=Status, default=Status.STAGING)
     # Of the scopes that the API's operations need, those that it includes, in order; empty for all.
     scopes = ArrayField(models.CharField(max_length=200), default=list)
+    # Of an AI API: how many tokens an answer may be asked for, and how many each application may ask for in a minute; see `models` below.
+    max_tokens = models.PositiveIntegerField(null=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True)
     # Who sees it, beside those who may publish; of TEAMS: see PlanTeam.
     visibility = models.CharField(max_length=5, choices=Visibility, default=Visibility.ALL)
     # Why it is deprecated or closed, in the words of who did it.
     reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Of those that an AI API offers, the ones that it includes; empty for all. The last of the fields, for it is called as their module is.
+    models = ArrayField(models.CharField(max_length=MOST_OFFERED), default=list)
 
     objects: ClassVar[PlanManager["Plan"]] = PlanManager()
 
@@ -434,6 +460,11 @@ class Plan(TenantModel):
                 condition=models.Q(quota=None) | models.Q(quota__gt=0, quota__lte=quotas.MOST_CALLS), name="a_quota_within_bounds"
             ),
             models.CheckConstraint(condition=models.Q(quota_period__in=["day", "month"]), name="a_quota_of_a_day_or_a_month"),
+            models.CheckConstraint(
+                condition=(models.Q(max_tokens=None) | models.Q(max_tokens__range=(1, MOST_TOKENS)))
+                & (models.Q(tokens_per_minute=None) | models.Q(tokens_per_minute__range=(1, MOST_TOKENS))),
+                name="tokens_of_a_plan_within_bounds",
+            ),
             models.CheckConstraint(condition=models.Q(visibility__in=["all", "teams"]), name="a_plans_visibility_of_the_two"),
             models.CheckConstraint(
                 condition=models.Q(trial_days=None) | models.Q(trial_days__range=(1, 365)), name="a_trial_has_some_days"
@@ -448,7 +479,21 @@ class Plan(TenantModel):
         """What it allows in words: “60 calls a minute; 5,000 calls a day (UTC)”, “60 calls a minute, a trial of 30 days”."""
         limits = limits_in_words(self.calls, self.seconds, self.quota, self.quota_period, self.quota_time_zone, burst=self.burst)
         terms = with_trial(limits, self.trial_days)
-        return _("%(terms)s; scopes: %(scopes)s") % {"terms": terms, "scopes": ", ".join(self.scopes)} if self.scopes else terms
+        if self.scopes:
+            terms = _("%(terms)s; scopes: %(scopes)s") % {"terms": terms, "scopes": ", ".join(self.scopes)}
+        return "; ".join([terms, *self.terms_of_models])
+
+    @property
+    def terms_of_models(self) -> list[str]:
+        """What it allows of an AI API beside calls: “5,000 tokens a minute”, “models: fast”."""
+        found = []
+        if self.tokens_per_minute:
+            found.append(_("%(many)s tokens a minute") % {"many": number_format(self.tokens_per_minute, force_grouping=True)})
+        if self.max_tokens:
+            found.append(_("answers of up to %(many)s tokens") % {"many": number_format(self.max_tokens, force_grouping=True)})
+        if self.models:
+            found.append(_("models: %(models)s") % {"models": ", ".join(self.models)})
+        return found
 
     def approves_at_once(self, environment: str) -> bool:
         """Whether it does for an application of this environment, where no rule says otherwise."""

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import pgettext_lazy
@@ -32,6 +33,9 @@ class Provider(TenantModel):
     # How long to wait for the beginning of an answer, and then between two of its pieces.
     first_byte_ms = models.PositiveIntegerField(default=30_000)
     silence_ms = models.PositiveIntegerField(default=60_000)
+    # Where `host` lies, which a job keeps true; gateways are told addresses, never names to resolve.
+    addresses = ArrayField(models.GenericIPAddressField(), default=list)
+    resolved_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -123,6 +127,21 @@ class ProviderModel(TenantModel):
                 name="a_price_is_not_below_nothing",
             ),
         ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelAlias(TenantModel):
+    """A name that callers ask for in place of a model; who answers is the first of its targets that can, and is changed here alone."""
+
+    name = models.CharField(max_length=40)
+    # In order: [{"provider": slug, "model": as it is called there}], each provider once.
+    targets = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="one_alias_per_name")]
 
     def __str__(self) -> str:
         return self.name

@@ -62,6 +62,7 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "provider.connected": gettext_lazy("Provider connected"),
         "provider.changed": gettext_lazy("Provider changed"),
         "provider.removed": gettext_lazy("Provider removed"),
+        "provider.resolved": gettext_lazy("Provider's addresses changed"),
         "provider_key.added": gettext_lazy("Key of a provider added"),
         "provider_key.changed": gettext_lazy("Key of a provider changed"),
         "provider_key.works": gettext_lazy("Key of a provider works"),
@@ -72,6 +73,9 @@ KINDS: dict[str | Promise, dict[str, str | Promise]] = {
         "provider_model.added": gettext_lazy("Model of a provider added"),
         "provider_model.changed": gettext_lazy("Model of a provider changed"),
         "provider_model.removed": gettext_lazy("Model of a provider removed"),
+        "model_alias.created": gettext_lazy("Alias for models made"),
+        "model_alias.changed": gettext_lazy("Alias for models changed"),
+        "model_alias.deleted": gettext_lazy("Alias for models deleted"),
     },
     gettext_lazy("Members"): {
         "member.added": gettext_lazy("Member added"),

@@ -27,6 +27,7 @@ from tenants.models import MAX_SLUG
 
 SEE, MANAGE = "providers.see", "providers.manage"
 PLAIN = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+USAGE = "openai_include_usage"
 NAMES = {"openai": gettext_lazy("OpenAI's format"), "anthropic": gettext_lazy("Anthropic's format")}
 
 
@@ -89,19 +90,26 @@ class ChangeForm(PageForm):
             spoken = now.get(each)
             told |= {f"{each}_speaks": bool(spoken)}
             told |= {f"{each}_{part}": getattr(spoken, part) if spoken else "" for part in ("prefix", "header", "value")}
+            told |= {USAGE: spoken.include_usage if spoken else True} if each == "openai" else {}
             more |= _of_a_format(each)
         super().__init__(*args, more=more, initial=told, **kwargs)
 
     @property
-    def dialects(self) -> list[dict[str, str]]:
+    def dialects(self) -> list[dict[str, Any]]:
         spoken = [name.removesuffix("_speaks") for name in self.fields if name.endswith("_speaks") and self.cleaned_data[name]]
-        return [
-            {"format": each, **{part: self.cleaned_data[f"{each}_{part}"] for part in ("prefix", "header", "value")}} for each in spoken
-        ]
+        parts = ("prefix", "header", "value", "include_usage")
+        # Anthropic's format tells its usage unasked.
+        told = {each: {part: self.cleaned_data.get(f"{each}_{part}", True) for part in parts} for each in spoken}
+        return [{"format": each, **told[each]} for each in spoken]
 
 
 def _of_a_format(name: str) -> dict[str, forms.Field]:
     what = {"format": NAMES[name]}
+    asks = forms.BooleanField(
+        required=False,
+        label=_("Ask for the usage of streams"),
+        help_text=_("Tokens are counted by it. Switch it off where the server refuses what it does not know (stream_options)."),
+    )
     return {
         f"{name}_speaks": forms.BooleanField(required=False, label=_("It speaks %(format)s") % what),
         f"{name}_prefix": Text(
@@ -116,6 +124,7 @@ def _of_a_format(name: str) -> dict[str, forms.Field]:
             most=MOST_VALUE, empty=True, label=_("Value of the header of %(format)s") % what, widget=forms.TextInput(attrs=PLAIN),
             help_text=_("With {key} in the place of the key, such as “Bearer {key}”."),
         ),
+        **({USAGE: asks} if name == "openai" else {}),
     }  # fmt: skip
 
 

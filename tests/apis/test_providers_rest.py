@@ -57,7 +57,7 @@ def test_one_is_connected_and_its_key_told_to_nobody(in_acme: Cast, rest: Rest) 
 def test_one_is_changed_and_removed(in_acme: Cast, rest: Rest, openai: Provider) -> None:
     pam, one = rest(in_acme.pam), at(in_acme, "openai/")
     changed = {"name": "Ours", "first_byte_ms": 5_000, "dialects": [
-        {"format": "anthropic", "prefix": "", "header": "x-api-key", "value": "{key}"},
+        {"format": "anthropic", "prefix": "", "header": "x-api-key", "value": "{key}", "include_usage": True},
     ]}  # fmt: skip
     for _ in range(2):
         found = pam.patch(one, changed)

@@ -344,6 +344,14 @@ def test_every_decision_that_takes_access_away_is_walked() -> None:
         "subscription.requested": "nothing was there before",
         "quota.passed": "until the period ends: tests/gateway/test_quotas.py",
         "domain.removed": "tests/gateway/test_own_hosts.py",
+        **dict.fromkeys(
+            (
+                "provider.removed",
+                *(f"provider_key.{verb}" for verb in ("refused", "exhausted", "failing", "removed")),
+                "model_alias.deleted",
+            ),
+            "of a key, and nobody's access: tests/gateway/test_desired_ai.py",
+        ),
         "revision.test_closed": "tests/gateway/test_testing.py",
         "signing_key.removed": "nothing that it signed is alive: tests/gateway/test_rotation.py",
     }

@@ -183,6 +183,14 @@ ELSEWHERE = {
         (f"log_shipping.{verb}" for verb in ("switched_on", "changed", "switched_off", "removed")),
         "tests/gateway/test_log_shipping_envoy.py",
     ),
+    **dict.fromkeys(
+        (
+            *(f"provider.{verb}" for verb in ("changed", "resolved")),
+            *(f"provider_key.{verb}" for verb in ("added", "changed", "works")),
+            *(f"model_alias.{verb}" for verb in ("created", "changed")),
+        ),
+        "tests/gateway/test_desired_ai.py",
+    ),
     "quota.reset": "tests/gateway/test_quotas.py",
     "quota.topped_up": "tests/gateway/test_quotas.py",
     "signing_key.published": "tests/gateway/test_rotation.py",

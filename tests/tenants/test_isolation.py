@@ -149,6 +149,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     provider_key = make.provider_key(provider, by=admin)
     provider_model = provider.models.order_by("name")[0]
     provider_models.change(provider_model, given={"input": Decimal(9)}, by=admin)
+    # Of another one: the first is removed.
+    elsewhere = make.provider(f"behind-{owner.name.lower()}", by=admin)
+    alias = make.alias(f"fast-{owner.name.lower()}", f"{elsewhere.slug}/gpt-5", by=admin)
     domain = make.domain(f"api.{owner.name.lower()}.example")
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
@@ -194,6 +197,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         "provider": provider.slug,
         "provider_key": provider_key.pk,
         "provider_model": provider_model.pk,
+        "alias": alias.name,
         "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
@@ -280,7 +284,7 @@ def unknown_ids() -> dict[str, Any]:
         "api": "no-such-api", "question": "no-such", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(),
         "gateway": "no-such", "request_id": "no-such", "team": uuid4(), "role": uuid4(),
         "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
-        "provider": "no-such", "provider_key": uuid4(), "provider_model": uuid4(),
+        "provider": "no-such", "provider_key": uuid4(), "provider_model": uuid4(), "alias": "no-such",
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
             "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "domains", "change-requests", "delegations",

@@ -134,7 +134,7 @@ def test_one_is_changed_with_its_formats_and_removed(pam: Client, openai: Provid
     assert "The provider is changed." in all_of(changed)
     openai.refresh_from_db()
     assert (openai.name, openai.url, openai.first_byte_ms, openai.silence_ms) == ("Ours", "http://127.0.0.1:9/base", 10_000, 20_000)
-    assert openai.dialects == [{"format": "anthropic", "prefix": "/v1", "header": "x-api-key", "value": "{key}"}]
+    assert openai.dialects == [{"format": "anthropic", "prefix": "/v1", "header": "x-api-key", "value": "{key}", "include_usage": True}]
     assert "Nothing was changed." in all_of(pam.post(one("edit/"), typed, follow=True))
     wrong = pam.post(one("edit/"), {**typed, "anthropic_value": "none"})
     assert (wrong.status_code, "has {key} in it once" in text(wrong)) == (422, True)
