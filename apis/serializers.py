@@ -12,6 +12,7 @@ from apis.lint.rules import Rule
 from apis.lint.standing import Broken, Spot, Standing, standing
 from apis.mock import Origin
 from apis.models import Api, ApiVersion, DocumentImport, Revision, Subscription
+from apis.serializers_ai_offer import OfferOut
 from apis.serializers_plans import PlanOut
 from apis.serializers_quotas import QuotaOut
 from apis.serializers_requests import AnswersIn, KeptAnswerOut
@@ -67,7 +68,7 @@ class PublishedApiOut(serializers.ModelSerializer[Api]):
 
     class Meta:
         model = Api
-        fields = ["id", "slug", "name", "description", "category", "tags", "versions", "plans", "created_at"]
+        fields = ["id", "slug", "name", "kind", "description", "category", "tags", "versions", "plans", "created_at"]
 
 
 class ApiOut(PublishedApiOut):
@@ -218,14 +219,18 @@ class AnswerOut(serializers.Serializer[Any]):
 
 
 class RevisionDetailOut(RevisionOut):
-    """`scopes`: each that the document names, with what it allows. `answers`: of a mock, for each operation; else null."""
+    """`scopes`: each that the document names, with what it allows. `answers`: of a mock, for each operation; else null.
+
+    `ai`: what one of an AI API offers; else null.
+    """
 
     operations = OperationOut(many=True)
     answers = serializers.SerializerMethodField()
+    ai = OfferOut(allow_null=True)
     scopes = serializers.DictField(child=serializers.CharField(allow_blank=True))
 
     class Meta(RevisionOut.Meta):
-        fields = [*RevisionOut.Meta.fields, "document", "operations", "answers", "scopes"]
+        fields = [*RevisionOut.Meta.fields, "document", "operations", "answers", "ai", "scopes"]
 
     @extend_schema_field(AnswerOut(many=True, allow_null=True))
     def get_answers(self, revision: Revision) -> Any:

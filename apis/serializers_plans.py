@@ -5,7 +5,9 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from apis.actions.plan_models import TOKENS
 from apis.actions.plans import UTC, Concerned, Holder
+from apis.ai.offer import MOST_MODELS, MOST_OFFERED, MOST_TOKENS
 from apis.models import Plan
 from apis.serializers_quotas import Quota, QuotaOut, Zone
 from tenants.serializers import Body, Choice, Text
@@ -19,7 +21,8 @@ MAX_SCOPES = 100
 class PlanOut(serializers.ModelSerializer[Plan]):
     """`burst`: how many of the calls may come at once, null for all of them. `quota`: how many calls pass in a period, null for as many as
     come. `trial_days`: after so many a subscription under it ends; null where it is no trial. `teams`: whose members see it, where
-    `visibility` is “teams”. `reason`: why it is deprecated or closed.
+    `visibility` is “teams”. `reason`: why it is deprecated or closed. Of an AI API `models`: those that it includes, none for all;
+    `max_tokens`: for how many a call may ask, and `tokens_per_minute` each application in a minute, null for no bound.
     """
 
     teams = serializers.SerializerMethodField()
@@ -28,7 +31,7 @@ class PlanOut(serializers.ModelSerializer[Plan]):
         model = Plan
         fields = [
             "id", "name", "calls", "seconds", "burst", "quota", "quota_period", "quota_time_zone",
-            "approval", "trial_days", "scopes", "visibility", "teams", "status", "reason",
+            "approval", "trial_days", "scopes", "models", "max_tokens", "tokens_per_minute", "visibility", "teams", "status", "reason",
         ]  # fmt: skip
 
     def get_teams(self, plan: Plan) -> list[UUID]:
@@ -40,6 +43,17 @@ class Scopes(serializers.ListField):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(child=Text(max_length=200), max_length=MAX_SCOPES, **more)
+
+
+class Models(serializers.ListField):
+    """What callers of an AI API may ask for."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(child=Text(max_length=MOST_OFFERED), max_length=MOST_MODELS, **more)
+
+
+def _tokens(**more: Any) -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=1, max_value=MOST_TOKENS, **more)
 
 
 class PlanIn(Body):
@@ -57,10 +71,13 @@ class PlanIn(Body):
     approval = Choice(choices=Plan.Approval.choices, default=Plan.Approval.MANUAL)
     trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
     scopes = Scopes(default=list)
+    models = Models(required=False)
+    max_tokens = _tokens(required=False, allow_null=True)
+    tokens_per_minute = _tokens(required=False, allow_null=True)
 
 
 class PlanChangeIn(Body):
-    """What is left out stays as it is; a `quota` or `burst` of null takes it away."""
+    """What is left out stays as it is; a `quota`, `burst`, `max_tokens` or `tokens_per_minute` of null takes it away."""
 
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
@@ -73,10 +90,13 @@ class PlanChangeIn(Body):
     teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
     trial_days = serializers.IntegerField(min_value=1, max_value=MAX_TRIAL_DAYS, required=False, allow_null=True)
     scopes = Scopes(required=False)
+    models = Models(required=False)
+    max_tokens = _tokens(required=False, allow_null=True)
+    tokens_per_minute = _tokens(required=False, allow_null=True)
 
     def validate(self, told: dict[str, Any]) -> dict[str, Any]:
         # As the action takes it.
-        return {**told, **{name: told[name] or 0 for name in ("quota", "burst") if name in told}}
+        return {**told, **{name: told[name] or 0 for name in ("quota", "burst", *TOKENS) if name in told}}
 
 
 class HolderOut(serializers.Serializer[Holder]):

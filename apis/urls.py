@@ -4,6 +4,7 @@ from django.urls import path
 
 from apis.rest import (
     access,
+    ai,
     applications,
     approval_rules,
     categories,
@@ -117,6 +118,12 @@ urlpatterns = [
     path("providers/<str:provider>/keys/<uuid:provider_key>/test/", providers.ProviderKeyTest.as_view(), name="provider-key-test"),
     path("providers/<str:provider>/models/", providers.ProviderModels.as_view(), name="provider-models"),
     path("providers/<str:provider>/models/<uuid:provider_model>/", providers.ProviderModelDetail.as_view(), name="provider-model"),
+    path("ai-apis/", ai.AiApis.as_view(), name="ai-apis"),
+    path("ai-models/", ai.Askables.as_view(), name="ai-models"),
+    path("model-aliases/", ai.Aliases.as_view(), name="model-aliases"),
+    path("model-aliases/<str:alias>/", ai.AliasDetail.as_view(), name="model-alias"),
+    path("apis/<str:api>/ai/", ai.AiOffer.as_view(), name="api-ai"),
+    path("apis/<str:api>/models/", ai.ApiModels.as_view(), name="api-models"),
     path("approval-rules/", approval_rules.ApprovalRules.as_view(), name="approval-rules"),
     path("approval-rules/<uuid:pk>/", approval_rules.ApprovalRuleDetail.as_view(), name="approval-rule"),
     path("approval-rules/<uuid:pk>/replay/", approval_rules.ApprovalRuleReplay.as_view(), name="approval-rule-replay"),

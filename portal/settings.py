@@ -459,6 +459,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "ApiKind": "apis.models.Api.Kind",
         "ApiVisibility": "apis.models.Api.Visibility",
         "PlanVisibility": "apis.models.Plan.Visibility",
         "QuestionKind": "apis.models.request_form.Kind",
@@ -481,7 +482,9 @@ SPECTACULAR_SETTINGS = {
         "SigningKeyStatus": "keys.models.SigningKey.Status",
         "SubscriptionStatus": "apis.models.Subscription.Status",
         "TenantStatus": "tenants.models.Tenant.Status",
+        "PromptRole": "apis.ai.checking.ROLES",
         "UsageAlertKind": "gateway.models.UsageAlert.Kind",
+        "VariableKind": "apis.ai.checking.KINDS",
         "VersionStatus": "apis.models.ApiVersion.Status",
     },
     "POSTPROCESSING_HOOKS": [

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -33,6 +34,28 @@ def askable() -> list[Askable]:
         ),
         *(Askable(f"{slug}/{model}", speaks[slug]) for slug, model in rows),
     ]
+
+
+def catalogue_of(api: Api) -> list[dict[str, Any]]:
+    """What callers of an AI API may ask for now: in which formats, who answers in which order, and what the first of them is and costs."""
+    rows = Revision.objects.filter(live_in__api=api, ai__isnull=False).values_list("ai__models", flat=True)
+    offered = sorted({name for models in rows for name in models})
+    if not offered:
+        return []
+    formats = {each.name: sorted(each.formats) for each in askable()}
+    aliases = {name: [f"{each['provider']}/{each['model']}" for each in targets] for name, targets in _targets()}
+    models = {f"{each.provider.slug}/{each.name}": each for each in ProviderModel.objects.select_related("provider")}
+    found = []
+    for name in offered:
+        answers = aliases.get(name, [name])
+        first = models.get(answers[0])
+        facts = {field: getattr(first, field, None) for field in ("context", "input", "output", "cached", "currency")}
+        found.append({"name": name, "formats": formats.get(name, []), "answers": answers, **facts})
+    return found
+
+
+def _targets() -> Iterable[tuple[str, list[dict[str, str]]]]:
+    return ModelAlias.objects.values_list("name", "targets")
 
 
 def unknown(names: Iterable[str]) -> list[str]:

@@ -121,7 +121,8 @@ def _apis() -> list[Entry]:
             "plans": plans.get(each.pk, []),
             "versions": versions.get(each.pk, []),
         }
-        for each in Api.objects.select_related("category", "team").order_by("slug")
+        # Of an AI API no file says what it offers.
+        for each in Api.objects.filter(kind=Api.Kind.REST).select_related("category", "team").order_by("slug")
     ]
 
 

@@ -89,6 +89,8 @@ def begin(
     :param url: where the document is fetched from, in place of the document; it was checked.
     :param version: gets a revision of it; None for a draft of a new API.
     """
+    if version is not None:
+        publishing.hold_to_kind(version.api, ai=False)
     lock = events.lock()
     mine = DocumentImport.objects.of(by)
     if mine.under_way().exists():

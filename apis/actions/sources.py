@@ -51,6 +51,7 @@ def set_source(version: ApiVersion, *, url: str, every: str, enabled: bool, by: 
     """
     lock = events.lock()
     version = ApiVersion.objects.select_related("api").get(pk=version.pk)
+    publishing.hold_to_kind(version.api, ai=False)
     try:
         document_at.check_address(url)
     except document_at.FetchRefused as refused:

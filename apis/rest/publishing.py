@@ -35,7 +35,7 @@ from tenants.models import Event, Team
 from tenants.rest import OwnScope, TenantRestView, uuid_in
 from tenants.serializers import decided
 
-VERSION, REVISION = decided(VersionOut), decided(RevisionOut)
+API, VERSION, REVISION = decided(ApiOut), decided(VersionOut), decided(RevisionOut)
 
 
 class ApisView(TenantRestView):
@@ -130,7 +130,7 @@ class ApiDetail(ApisView):
 
     @extend_schema(
         request=ApiChangeIn,
-        responses=PolymorphicProxySerializer("ChangedApi", serializers=[decided(ApiOut), ApiOut], resource_type_field_name=None),
+        responses=PolymorphicProxySerializer("ChangedApi", serializers=[API, ApiOut], resource_type_field_name=None),
     )
     def patch(self, request: Request, api: str) -> Response:  # noqa: ARG002
         """Change its name, description, category, tags, team or encryption key, or whose pages may call it.
