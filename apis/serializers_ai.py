@@ -37,6 +37,10 @@ class Scalar(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+def _several(of: Body, most: int, **more: Any) -> serializers.ListSerializer[Any]:
+    return serializers.ListSerializer(child=of, max_length=most, **more)
+
+
 class TargetIn(Body):
     provider = Text(max_length=40)
     model = Text(max_length=120)
@@ -45,7 +49,7 @@ class TargetIn(Body):
 class AliasChangeIn(Body):
     """`targets`: who answers, in order, each provider once."""
 
-    targets = TargetIn(many=True, max_length=MOST_TARGETS)
+    targets = _several(TargetIn(), MOST_TARGETS)
 
 
 class AliasIn(AliasChangeIn):
@@ -71,7 +75,7 @@ class VariableIn(Body):
     name = Text(max_length=40)
     kind = Choice(choices=checking.KINDS, default="string")
     required = serializers.BooleanField(default=True)  # type: ignore[assignment]
-    default = Scalar(default=None, allow_null=True)  # type: ignore[assignment]
+    default = Scalar(default=None, allow_null=True)
     choices = serializers.ListField(child=Text(max_length=200), max_length=checking.MOST_CHOICES, default=list)
     most = serializers.IntegerField(min_value=1, max_value=checking.MOST_VALUE, default=4_000)
 
@@ -87,8 +91,8 @@ class PromptIn(Body):
     name = Text(max_length=checking.MOST_NAME)
     title = Text(max_length=checking.MOST_TITLE)
     model = Text(max_length=MOST_OFFERED)
-    variables = VariableIn(many=True, max_length=MOST_VARIABLES, required=False)
-    messages = PromptMessageIn(many=True, max_length=MOST_MESSAGES)
+    variables = _several(VariableIn(), MOST_VARIABLES, required=False)
+    messages = _several(PromptMessageIn(), MOST_MESSAGES)
     parameters = serializers.DictField(child=Scalar(), default=dict)
 
 
@@ -101,7 +105,7 @@ class RailsIn(Body):
     """`masks`: what is replaced in what callers send; `patterns`: what more is, by [name]. With `blocked` words a call is refused."""
 
     masks = serializers.ListField(child=Choice(choices=MASKS), max_length=len(MASKS), default=list)
-    patterns = PatternIn(many=True, max_length=MOST_PATTERNS, required=False)
+    patterns = _several(PatternIn(), MOST_PATTERNS, required=False)
     blocked = serializers.ListField(child=Text(max_length=80), max_length=MOST_BLOCKED, default=list)
     body_kib = serializers.IntegerField(min_value=BODY_KIB[0], max_value=BODY_KIB[1], default=USUAL_BODY_KIB)
 
@@ -110,7 +114,7 @@ class OfferIn(Body):
     """`models`: what callers may ask for, each as “provider/model” or an alias."""
 
     models = serializers.ListField(child=Text(max_length=MOST_OFFERED), max_length=MOST_MODELS)
-    prompts = PromptIn(many=True, max_length=MOST_PROMPTS, required=False)
+    prompts = _several(PromptIn(), MOST_PROMPTS, required=False)
     rails = RailsIn(required=False)
     note = Text(max_length=500, allow_blank=True, default="")
 
@@ -135,7 +139,7 @@ class AiApiIn(OfferIn):
     slug = Text(max_length=40, validators=[SLUG])
     name = Text(max_length=80)
     description = Text(max_length=5000, allow_blank=True, default="")
-    plans = PlanIn(many=True, max_length=MOST_PLANS)
+    plans = _several(PlanIn(), MOST_PLANS)
     visibility = Choice(choices=Api.Visibility.choices, default=Api.Visibility.PUBLIC)
     teams = serializers.ListField(child=serializers.UUIDField(), max_length=100, default=list)
 

@@ -9,7 +9,7 @@ class VariableOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     kind = serializers.CharField()
     required = serializers.BooleanField()  # type: ignore[assignment]
-    default = serializers.JSONField(allow_null=True)  # type: ignore[assignment]
+    default = serializers.JSONField(allow_null=True)
     choices = serializers.ListField(child=serializers.CharField())
     most = serializers.IntegerField()
 

@@ -70,7 +70,7 @@ def offer(version: ApiVersion, offer: Offer, *, note: str = "", instead_of: int 
     if instead_of is not None and (newest.number if newest else 0) != instead_of:
         raise NotAllowed(_("Somebody changed what %(api)s offers meanwhile. Look at that, then decide again.") % {"api": version.api})
     hold_to_what_there_is(offer)
-    if newest is not None and newest.ai == offer.told and newest.document == described.content:
+    if newest is not None and newest.ai is not None and offered(newest) == offer and newest.document == described.content:
         raise NotAllowed(_("Revision %(number)s offers the same.") % {"number": newest.number})
     return publishing.add_revision(version, document=described, target=Models(offer), note=note, by=by)
 

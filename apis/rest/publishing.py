@@ -73,6 +73,14 @@ class ApisView(TenantRestView):
         """The context of their serializers."""
         return {"choices": LintRule.objects.chosen(), **self.context()}
 
+    def team(self, pk: UUID, *, of: Api | None = None) -> Team:
+        """One that the person may see, or that sees the API already."""
+        seen = Q(pk__in=Team.objects.visible_to(self.user, self.permissions).values("pk"))
+        found: Team | None = Team.objects.filter(seen | Q(pk__in=of.audience.values("team")) if of else seen, pk=pk).first()
+        if found is None:
+            raise Invalid({"teams" if of else "team": [_("You see no team with this id.")]})
+        return found
+
     @property
     def out(self) -> type[PublishedApiOut]:
         return ApiOut if "apis.see_all" in self.permissions else PublishedApiOut
@@ -155,14 +163,6 @@ class ApiDetail(ApisView):
         if "teams" in given:
             given["teams"] = [self.team(pk, of=api) for pk in given["teams"]]
         return catalogue.place(api, **given, by=self.user)
-
-    def team(self, pk: UUID, *, of: Api | None = None) -> Team:
-        """One that the person may see, or that sees the API already."""
-        seen = Q(pk__in=Team.objects.visible_to(self.user, self.permissions).values("pk"))
-        found: Team | None = Team.objects.filter(seen | Q(pk__in=of.audience.values("team")) if of else seen, pk=pk).first()
-        if found is None:
-            raise Invalid({"teams" if of else "team": [_("You see no team with this id.")]})
-        return found
 
 
 class Versions(ApisView):

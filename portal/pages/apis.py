@@ -28,7 +28,7 @@ from keys.models import ProtectedResource
 from portal import markdown
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, lint
+from portal.pages import ai_apis, asking, lint
 from portal.pages.listing import page_of, sought
 from portal.pages.plans import open_subscriptions, rows_of
 from portal.pages.revision_testing import tests_of
@@ -280,6 +280,8 @@ class VersionForm(PageForm):
 @require_http_methods(["GET", "HEAD", "POST"])
 def version_new(request: TenantRequest, api: str) -> HttpResponse:
     found: Api = get_object_or_404(Api.objects, slug=api)
+    if found.is_ai:
+        return ai_apis.elsewhere(request, found)
     question = asking.Question(
         title=_("Add a version to %(api)s") % {"api": found},
         says=_(

@@ -15,15 +15,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from apis import origins, reference
+from apis.actions import ai_models
 from apis.examples import is_json
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
 from gateway import domains, groups
 from gateway.models import DEFAULT_NAME
 from keys import tokens
 from keys.models import Application
-from portal import samples
+from portal import ai_samples, samples
 from portal.pages import change_log, try_form, uptime
 from portal.pages.listing import chosen, sought
+from portal.pages.providers import price
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import User
 
@@ -92,6 +94,8 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         context["going"] = sorted((each for each in held if each.status == Plan.Status.DEPRECATED), key=lambda each: each.pk)
     else:
         context |= _told(request, found, version, mine, at=addresses[0][1], all_of_it=tab == "reference")
+    if tab == "overview" and found.is_ai:
+        context |= _of_ai(found, addresses[0][1], context["caller"])
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)
     answer = render(request, f"catalogue/{tab}.html", context)
@@ -177,6 +181,18 @@ def _told(request: TenantRequest, api: Api, version: ApiVersion, mine: list[Subs
         if described is not None:
             told |= _tried(api, described, mine)
     return told
+
+
+def _of_ai(api: Api, at: str, caller: Subscription | None) -> dict[str, Any]:
+    """Of an AI API, what one may ask for, and how with the SDKs that there are."""
+    found = ai_models.catalogue_of(api)
+    only, most = (caller.plan.models, caller.plan.max_tokens) if caller else ([], None)
+    shown = [{**each, "alias": each["answers"] != [each["name"]], **_prices(each)} for each in found if not only or each["name"] in only]
+    return {"models": shown, "samples": ai_samples.samples(ai_samples.asked(at, found, only=only, most=most))}
+
+
+def _prices(model: dict[str, Any]) -> dict[str, str]:
+    return {name: price(model[name]) for name in ("input", "output")}
 
 
 def _but(request: TenantRequest, name: str) -> str:

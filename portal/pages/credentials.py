@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
+from apis.actions import ai_models
 from apis.models import ApiVersion, Operation, Subscription
 from gateway import domains, groups
 from gateway.models import GatewayNode, serving
@@ -29,7 +30,7 @@ from keys.actions.credentials import ROLLABLE
 from keys.fetching import fetch_jwks
 from keys.jwks import JwksRefused
 from keys.models import Application, Credential
-from portal import samples
+from portal import ai_samples, samples
 from portal.forms import OptionalReasonForm, PageForm
 from portal.kept import given
 from portal.pages import asking
@@ -129,12 +130,14 @@ def _made_once(
 
 def _shown(request: TenantRequest, application: Application, credential: Credential, secret: str, back: str) -> HttpResponse:
     operation = _first_call(application)
+    of_ai = _of_ai(request, operation, application, secret) if credential.kind == Kind.API_KEY else []
     context = {
         "application": application,
         "credential": credential,
         "words": WORDS[credential.kind],
         "secret": secret,
-        "sample": _sample(request, credential, secret, operation),
+        "samples": of_ai,
+        "sample": None if of_ai else _sample(request, credential, secret, operation),
         "called": str(operation.revision.version) if operation else "",
         "audience": tokens.issuer(settings.PORTAL_URL, request.tenant.slug),
         "back": back,
@@ -160,6 +163,17 @@ def _sample(request: TenantRequest, credential: Credential, secret: str, operati
         case Kind.ISSUER:
             return _shell(f"ASSERTION=$(cat token.jwt)\n{samples.curl_by_assertion(call)}")
     return _shell(f"SECRET={shlex.quote(secret)}\n{samples.curl(call)}")
+
+
+def _of_ai(request: TenantRequest, operation: Operation | None, application: Application, secret: str) -> list[samples.Sample]:
+    """Calls of an AI API with the key that was just made, by the SDKs that there are; none where it calls another one."""
+    if operation is None or not operation.revision.version.api.is_ai:
+        return []
+    api = operation.revision.version.api
+    held = Subscription.objects.filter(application=application, api=api, status=Subscription.Status.ACTIVE).select_related("plan").first()
+    address = _call(request, application, operation).url.removesuffix(operation.path)
+    only, most = (held.plan.models, held.plan.max_tokens) if held else ([], None)
+    return ai_samples.samples(ai_samples.asked(address, ai_models.catalogue_of(api), only=only, most=most, key=secret))
 
 
 def _shell(text: str) -> samples.Sample:

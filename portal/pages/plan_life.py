@@ -14,14 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
-from apis.actions import plans, quotas
+from apis.actions import plan_models, plans, quotas
 from apis.actions.plans import Concerned
 from apis.models import Plan
 from apis.models.api import limit_in_words
 from portal.forms import OptionalReasonForm, PageForm, Text
 from portal.kept import given
 from portal.pages import asking
-from portal.pages.plans import OWN, PERIODS, TermsForm, scopes_field
+from portal.pages.plans import OWN, PERIODS, TermsForm, of_ai, scopes_field
 from portal.pages.shares import divided
 from portal.words import listed
 from tenants.access import TenantRequest, tenant_view
@@ -113,7 +113,7 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
     plan = _plan(pk)
     seconds = str(plan.seconds)
     listed = seconds in dict(PERIODS)
-    initial = {
+    initial: dict[str, Any] = {
         "calls": plan.calls,
         "period": seconds if listed else OWN,
         "seconds": None if listed else plan.seconds,
@@ -125,7 +125,11 @@ def plan_change(request: TenantRequest, pk: UUID) -> HttpResponse:
         "quota_period": plan.quota_period,
         "quota_time_zone": plan.quota_time_zone,
     }
-    form = ChangeForm(given(request), initial=initial)
+    more = None
+    if plan.api.is_ai:
+        more = of_ai(sorted({*plan_models.offered(plan.api), *plan.models}))
+        initial |= {name: getattr(plan, name) for name in plan_models.FIELDS}
+    form = ChangeForm(given(request), more=more, initial=initial)
     found = plans.concerned(plan)
     has = ngettext(
         "%(many)s application has it; another limit holds for it at once.",

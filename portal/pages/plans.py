@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
+from apis.actions import plan_models
 from apis.actions import plans as actions
+from apis.ai.offer import MOST_TOKENS
 from apis.models import Api, Plan, Subscription
 from apis.quotas import MOST_CALLS
 from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, MAX_TRIAL_DAYS
@@ -74,6 +76,34 @@ def number(least: int, most: int, **more: Any) -> forms.IntegerField:
     field.validators.append(check)
     field.error_messages["invalid"] = gettext_lazy("Give a whole number.")
     return field
+
+
+def of_ai(models: Iterable[str]) -> dict[str, forms.Field]:
+    """What plans of AI APIs have beside calls. :param models: those that one can choose from."""
+    return {
+        "tokens_per_minute": number(
+            1,
+            MOST_TOKENS,
+            required=False,
+            label=_("Tokens a minute"),
+            help_text=_("For how many the calls of an application may ask together. Empty: for as many as the calls may."),
+        ),
+        "max_tokens": number(
+            1,
+            MOST_TOKENS,
+            required=False,
+            label=_("Tokens of an answer"),
+            help_text=_("For how many one call may ask. Empty: for as many as the model gives."),
+        ),
+        "models": forms.MultipleChoiceField(
+            choices=[(each, each) for each in models],
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+            label=_("Models"),
+            help_text=_("Those that it includes. None: all of them."),
+            error_messages={"invalid_choice": _("There is no model %(value)s here.")},
+        ),
+    }
 
 
 class TermsForm(PageForm):
@@ -140,6 +170,9 @@ class TermsForm(PageForm):
             "quota_period": data["quota_period"] or Plan.Period.MONTH,
             "quota_time_zone": data["quota_time_zone"] or actions.UTC,
             **({"scopes": data["scopes"].split()} if "scopes" in data else {}),
+            # 0 takes away.
+            **{name: data[name] or 0 for name in plan_models.TOKENS if name in data},
+            **({"models": data["models"]} if "models" in data else {}),
         }
 
 
@@ -184,8 +217,10 @@ class NewPlanForm(PlanForm):
 
     field_order = ["api", "name"]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, api: str = "", **kwargs: Any) -> None:
+        """:param api: the slug of the one that is chosen: of an AI API a plan has more."""
+        of = Api.objects.filter(slug=api, kind=Api.Kind.AI).first() if api else None
+        super().__init__(*args, more=of_ai(plan_models.offered(of)) if of else None, **kwargs)
         # Asked for here: which tenant's is known in a request alone.
         self.fields["api"].queryset = Api.objects.order_by("name")  # type: ignore[attr-defined]
         self.fields["api"].error_messages["invalid_choice"] = _("There is no such API.")
@@ -249,7 +284,8 @@ def console_plans(request: TenantRequest) -> HttpResponse:
 @tenant_view("apis.publish")
 @require_http_methods(["GET", "HEAD", "POST"])
 def plan_new(request: TenantRequest) -> HttpResponse:
-    form = NewPlanForm(given(request), initial={"api": request.GET.get("api", "")})
+    api = request.GET.get("api", "")
+    form = NewPlanForm(given(request), api=(request.POST.get("api") or api).replace("\x00", ""), initial={"api": api})
     if done := asking.carried_out(request, form, lambda typed: actions.create(typed["api"], **form.terms, by=request.user)):
         plan = done.result
         said = _("The plan %(plan)s of %(api)s is made. Publish it when subscribers may choose it.")

@@ -21,7 +21,7 @@ from apis.models import LARGE, LIVE_LARGE, ApiVersion, Revision
 from apis.openapi import Document
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking, designing, documents, imports, lint
+from portal.pages import ai_apis, asking, designing, documents, imports, lint
 from portal.pages.documents import DocumentForm, Reading
 from portal.pages.revision_changes import by_level, what_it_does
 from portal.pages.revision_place import address_of, revision_at
@@ -75,6 +75,8 @@ def revision_new(request: TenantRequest, api: str, version: str) -> HttpResponse
     """A changed document, or another upstream. As one types, the same form asks what is wrong with the document."""
     with tenant_scope(request.tenant.pk):
         found = _version(api, version)
+        if found.api.is_ai:
+            return ai_apis.elsewhere(request, found.api)
         live = found.live_revision
         if request.method != "POST":
             form = RevisionForm(given(request), live=live, initial=(imports.told(request) or _as_it_is(live)) | _to_edit(request, live))

@@ -2,6 +2,9 @@
 
 from portal.pages import (
     adding,
+    ai_apis,
+    ai_prompts,
+    aliases,
     all_applications,
     api_placing,
     apis,
@@ -85,8 +88,10 @@ from portal.pages import (
     wizard,
 )
 
-# The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first.
+# The addresses of a gateway's configuration are longer ones of the gateway's, whose name may hold slashes, so they come first. So do
+# those of prompts, which may be called as a page of a version is.
 MODULES = (
+    ai_prompts, ai_apis, aliases,
     start, new_tenant, platform, fleet, erased, profile, second_factors, sessions, gallery, catalogue, catalogue_list,
     catalogue_document, change_feed, trying, request_forms, subscribing, subscribing_several, adding,
     applications, application_life, credentials, expiries, request_list, request_clock, delegations, requests, request_applications,

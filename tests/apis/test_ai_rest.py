@@ -149,7 +149,9 @@ def test_what_makes_no_sense_for_an_ai_api_is_refused_with_a_sentence(there: Cas
     make.ai_api("models", "fast", by=there.pam)
     make.api("orders")
     pam = rest(there.pam)
-    upload = pam.post(at(there, "apis/models/versions/v1/revisions/"), {"document": make.DOCUMENT, "upstream": {"url": "http://127.0.0.1:9"}})
+    upload = pam.post(
+        at(there, "apis/models/versions/v1/revisions/"), {"document": make.DOCUMENT, "upstream": {"url": "http://127.0.0.1:9"}}
+    )
     assert (upload.status_code, upload.json()["detail"][:24]) == (409, "Models is an AI API: its")
     mock = pam.post(at(there, "apis/models/versions/v1/revisions/"), {"document": make.DOCUMENT, "mock": True})
     assert mock.status_code == 409
