@@ -23,7 +23,8 @@ from django.urls import URLPattern, reverse
 
 import portal.pages.urls
 from apis.actions import drafts, request_forms, subscriptions
-from apis.models import ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Review, Subscription
+from apis.ai.offer import Message, Prompt, Rails, Variable
+from apis.models import Api, ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Review, Revision, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal, UsageAlert
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey, WebhookAttempt, WebhookDelivery
@@ -139,6 +140,11 @@ NEEDS: dict[str, str | None] = {
     "console-provider-key-remove": "providers.manage", "console-provider-key-test": "providers.manage",
     "console-provider-model-new": "providers.manage", "console-provider-model-edit": "providers.manage",
     "console-provider-model-remove": "providers.manage",
+    "console-provider-aliases": "providers.see", "console-provider-alias-new": "providers.manage",
+    "console-provider-alias-edit": "providers.manage", "console-provider-alias-delete": "providers.manage",
+    "console-api-ai-new": "apis.publish", "console-api-models": "apis.publish", "console-api-rails": "apis.publish",
+    "console-api-prompts": "apis.see_all", "console-api-prompt": "apis.see_all", "console-api-prompt-new": "apis.publish",
+    "console-api-prompt-edit": "apis.publish", "console-api-prompt-remove": "apis.publish",
     "console-settings": "settings.manage", "console-settings-categories": "settings.manage",
     "console-api-gateways": "apis.publish",
     "console-api-placing": "apis.publish", "console-settings-logo": "settings.manage", "console-settings-export": "settings.manage",
@@ -184,7 +190,9 @@ FIELDS = (
     "destination", "form", "percent", "fields_told", "request_headers", "response_headers", "masked_headers", "masked_paths",
     "certificate", "key", "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
     "priority", "context", "input", "output", "cached", "currency", "first_byte", "silence", "openai_speaks", "openai_prefix",
-    "openai_header", "openai_value", "anthropic_speaks", "anthropic_prefix", "anthropic_header", "anthropic_value",
+    "openai_header", "openai_value", "openai_include_usage", "anthropic_speaks", "anthropic_prefix", "anthropic_header", "anthropic_value",
+    "models", "targets", "masks", "patterns", "blocked", "body_kib", "seen", "variables", "temperature", "max_tokens", "tokens_per_minute",
+    "role_0", "text_0", "role_1", "text_1", "model", "plan", "visibility",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
@@ -201,6 +209,11 @@ LEADS_ON = {
     "inbox-open", "quota", "refused-occurrence",
     "inbox-read", "console-request-approve", "console-request-reject", "console-request-undo",
     "console-request-ask", "console-api-question-move", "app-subscribe-plans",
+}  # fmt: skip
+# Pages of AI APIs; other APIs have none.
+OF_AI = {
+    "console-api-models", "console-api-rails", "console-api-prompts", "console-api-prompt", "console-api-prompt-new",
+    "console-api-prompt-edit", "console-api-prompt-remove",
 }  # fmt: skip
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 
@@ -235,6 +248,8 @@ class World:
         }  # fmt: skip
         kind = next((kind for start, kind in {**kinds, "console-plan": "plan"}.items() if name.startswith(start)), "application")
         known: dict[str, Any] = {**self.ids, "tenant": tenant, "pk": self.ids[kind], "code": "SUBSCRIPTION_PENDING"}
+        if name in OF_AI:
+            known["api"] = "models"
         if "revision" in name:
             known["number"] = self.ids.get("revision", 1)
         return reverse(name, kwargs={each: known[each] for each in pattern.pattern.converters})
@@ -358,6 +373,16 @@ def world(cast: Cast) -> World:
         provider_key = make.provider_key(provider, by=cast.pam, label=EVIL[:80], key="sk-models-hunter2")
         provider_model = provider.models.order_by("name")[0]
         type(provider_model).objects.filter(pk=provider_model.pk).update(name=EVIL[:120])
+        make.provider("behind", by=cast.pam, name=EVIL[:80])
+        make.alias("fast", "behind/gpt-5", by=cast.pam)
+        told_of = Prompt("sum-up", "Sum up", "fast", (Variable("text"),), (Message("user", "{{text}}"),), {})
+        make.ai_api("models", "fast", by=cast.pam, prompts=(told_of,), rails=Rails(blocked=("secret",)))
+        # What no action would take.
+        (offers,) = Revision.objects.filter(ai__isnull=False)
+        offers.ai["prompts"][0] |= {"title": EVIL, "messages": [{"role": EVIL, "text": EVIL + "{{text}}"}]}
+        offers.ai["rails"] |= {"blocked": [EVIL], "patterns": [{"name": EVIL, "regex": EVIL}]}
+        offers.save(update_fields=["ai"])
+        Api.objects.filter(slug="models").update(name=EVIL[:80], description=EVIL)
         domain = make.domain("api.orders.example", verified=False, by=cast.ada)
         delivery = WebhookDelivery.objects.create(
             webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=event.at, created_at=event.at
@@ -390,6 +415,7 @@ def world(cast: Cast) -> World:
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "domain": domain.pk, "delivery": delivery.pk,
+        "alias": "fast", "prompt": "sum-up",
         "provider": provider.slug, "provider_key": provider_key.pk, "provider_model": provider_model.pk,
         "question": "why", "request_id": EVIL[:30],
         "delegation": delegation.pk, "alert": alert.pk,

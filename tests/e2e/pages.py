@@ -97,6 +97,28 @@ def every(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
         path = page["next"]
 
 
+AI_API = {
+    "slug": "models",
+    "name": "Models",
+    "models": ["fast", "openai/gpt-5"],
+    "prompts": [
+        {
+            "name": "sum-up",
+            "title": "Sum a text up",
+            "model": "fast",
+            "variables": [{"name": "text"}, {"name": "words", "kind": "integer", "required": False, "default": 50}],
+            "messages": [
+                {"role": "system", "text": "You sum texts up for people in a hurry."},
+                {"role": "user", "text": "In {{words}} words at most: {{text}}"},
+            ],
+            "parameters": {"temperature": 0.2},
+        }
+    ],
+    "rails": {"masks": ["email"], "blocked": ["secret"]},
+    "plans": [{"name": "standard", "calls": 60, "seconds": 60, "approval": "automatic", "tokens_per_minute": 20_000}],
+}
+
+
 def places(world: World) -> list[Place]:
     """Every page with ids of the demo's data."""
     carl, ada = world.rest(CARL), world.rest(ADA)
@@ -128,6 +150,10 @@ def places(world: World) -> list[Place]:
         if not ada.get("providers/").raise_for_status().json()["results"]:
             ada.post("providers/", json=ai).raise_for_status()
         ai_key = ada.get("providers/openai/keys/").raise_for_status().json()["results"][0]["id"]
+        if not ada.get("model-aliases/").raise_for_status().json()["results"]:
+            fast = [{"provider": "openai", "model": "gpt-5-mini"}]
+            ada.post("model-aliases/", json={"name": "fast", "targets": fast}).raise_for_status()
+            ada.post("ai-apis/", json=AI_API).raise_for_status()
         ai_model = ada.get("providers/openai/models/").raise_for_status().json()["results"][0]["id"]
         named = "api.acme-shop.example"
         owned = {row["name"]: row["id"] for row in ada.get("domains/").raise_for_status().json()["results"]}
@@ -327,6 +353,21 @@ def places(world: World) -> list[Place]:
         Place("console-webhook-delivery", f"{c}/webhooks/{hook}/deliveries/{delivery}/", ADA),
         Place("console-webhook-delivery-redeliver", f"{c}/webhooks/{hook}/deliveries/{delivery}/redeliver/", ADA),
         Place("console-providers", f"{c}/ai-providers/", ADA),
+        Place("console-provider-aliases", f"{c}/ai-aliases/", ADA),
+        Place("console-provider-alias-new", f"{c}/new-ai-alias/", ADA),
+        Place("console-provider-alias-edit", f"{c}/ai-aliases/fast/edit/", ADA),
+        Place("console-provider-alias-delete", f"{c}/ai-aliases/fast/delete/", ADA),
+        Place("console-api-ai-new", f"{c}/publish-ai-api/?provider=openai", PAM),
+        Place("console-api:ai", f"{c}/apis/models/", PAM),
+        Place("console-api-models", f"{c}/apis/models/models/", PAM),
+        Place("console-api-rails", f"{c}/apis/models/rails/", PAM),
+        Place("console-api-prompts", f"{c}/apis/models/prompts/", PAM),
+        Place("console-api-prompt-new", f"{c}/apis/models/add-prompt/", PAM),
+        *(
+            Place(f"console-api-prompt{step}", f"{c}/apis/models/prompts/sum-up/{page}", PAM)
+            for step, page in (("", ""), ("-edit", "edit/"), ("-remove", "remove/"))
+        ),
+        Place("catalogue-api:ai", f"{t}/apis/models/", CARL),
         Place("console-provider-connect", f"{c}/connect-ai-provider/", ADA),
         Place("console-provider", f"{c}/ai-providers/openai/", ADA),
         *(

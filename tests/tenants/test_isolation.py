@@ -19,6 +19,7 @@ from django.utils import timezone
 from apis.actions import importing, provider_models, request_forms, sources, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
+from apis.ai.offer import Message, Prompt, Variable
 from apis.models import (
     Acknowledgement,
     Api,
@@ -152,6 +153,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     # Of another one: the first is removed.
     elsewhere = make.provider(f"behind-{owner.name.lower()}", by=admin)
     alias = make.alias(f"fast-{owner.name.lower()}", f"{elsewhere.slug}/gpt-5", by=admin)
+    spare = make.alias(f"spare-{owner.name.lower()}", f"{elsewhere.slug}/gpt-5", by=admin)
+    told_of = Prompt(f"sum-up-{owner.name.lower()}", "Sum up", alias.name, (Variable("text"),), (Message("user", "{{text}}"),), {})
+    ai = make.ai_api(f"ai-of-{owner.name.lower()}", alias.name, by=admin, prompts=(told_of,))
     domain = make.domain(f"api.{owner.name.lower()}.example")
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
@@ -197,7 +201,9 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         "provider": provider.slug,
         "provider_key": provider_key.pk,
         "provider_model": provider_model.pk,
-        "alias": alias.name,
+        "alias": spare.name,
+        "ai": ai.slug,
+        "prompt": told_of.name,
         "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
@@ -276,6 +282,9 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "usage-alerts/": "alerts",
     }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
+    # Other APIs have none of these.
+    if any(part in path for part in ("{api}/ai/", "apis/{api}/models/", "apis/{api}/rails/", "apis/{api}/prompts/", "add-prompt/")):
+        ids = {**ids, "api": ids["ai"]}
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
 
 
@@ -284,7 +293,7 @@ def unknown_ids() -> dict[str, Any]:
         "api": "no-such-api", "question": "no-such", "version": "v1", "plan": "no-such-plan", "number": 987_654, "credential": uuid4(),
         "gateway": "no-such", "request_id": "no-such", "team": uuid4(), "role": uuid4(),
         "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
-        "provider": "no-such", "provider_key": uuid4(), "provider_model": uuid4(), "alias": "no-such",
+        "provider": "no-such", "provider_key": uuid4(), "provider_model": uuid4(), "alias": "no-such", "ai": "no-such", "prompt": "no-such",
         "pk": {kind: uuid4() for kind in (
             "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
             "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "domains", "change-requests", "delegations",
