@@ -31,7 +31,7 @@ ROLES = [
     ("assistant", gettext_lazy("What it answers")),
 ]
 # So many messages beyond those that there are.
-BLANK = 2
+BLANK = 1
 # Of the parameters those that most people set; others are set over REST, and stay.
 ASKED = ("temperature", "max_tokens")
 

@@ -9,8 +9,8 @@ from django.db import connection
 from django.utils import timezone
 
 from apis import upstreams
-from apis.actions import publishing, resolving
-from apis.models import Api, Upstream
+from apis.actions import providers, publishing, resolving
+from apis.models import Api, Provider, Upstream
 from portal.settings import DATABASE_URL
 from tenants import due
 from tenants.models import Due, Event, Tenant
@@ -171,3 +171,60 @@ def test_applying_needs_no_lock_taken_before(acme: Tenant) -> None:
         resolving.apply_addresses([upstream.pk], {("orders.example.com", 443): ("93.184.216.99",)})
     assert stored(acme) == ["93.184.216.99"]
     assert due.claim(resolving.RESOLVE_JOB, 1) == [acme.pk]
+
+
+# --- providers of models ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_provider(transactional_db: None) -> Tenant:
+    """Globex with a provider at api.example.com."""
+    tenant = make.tenant("globex")
+    with tenant_scope(tenant.pk):
+        pam = make.member(tenant, None, "publisher")
+        providers.connect(kind="custom", slug="ours", url="https://api.example.com/v1", by=pam, resolver=answers("93.184.216.34"))
+    make_due()
+    return tenant
+
+
+def of_provider(tenant: Tenant) -> tuple[list[str], list[dict[str, list[str]]]]:
+    """Where it lies, and what was told of that."""
+    with tenant_scope(tenant.pk):
+        rows = Event.objects.filter(kind="provider.resolved").order_by("number").values_list("data", flat=True)
+        return Provider.objects.get().addresses, list(rows)
+
+
+def test_a_provider_s_new_address_is_stored_and_told(model_provider: Tenant) -> None:
+    assert of_provider(model_provider) == (["93.184.216.34"], [])
+    resolving.resolve_upstreams(resolver=answers("93.184.216.34"))
+    assert of_provider(model_provider)[1] == [], "nothing is new"
+    make_due()
+    assert resolving.resolve_upstreams(resolver=answers("93.184.216.35")) == 1
+    assert of_provider(model_provider) == (["93.184.216.35"], [{"was": ["93.184.216.34"], "now": ["93.184.216.35"]}])
+    assert Due.objects.get(job=resolving.RESOLVE_JOB).at > timezone.now(), "and it is looked up again in a minute"
+
+
+@pytest.mark.parametrize("bad", [(), ("10.0.0.1",), ("169.254.169.254",), ("93.184.216.35", "10.0.0.1")])
+def test_a_provider_s_last_good_addresses_stay_where_the_answer_is_bad(model_provider: Tenant, bad: tuple[str, ...]) -> None:
+    resolving.resolve_upstreams(resolver=answers(*bad))
+    assert of_provider(model_provider) == (["93.184.216.34"], [])
+
+
+def test_without_tls_a_provider_goes_where_the_operator_allows_it_alone(model_provider: Tenant) -> None:
+    with tenant_scope(model_provider.pk):
+        Provider.objects.update(scheme="http", addresses=["127.0.0.1"])
+    resolving.resolve_upstreams(resolver=answers("93.184.216.35"))
+    assert of_provider(model_provider) == (["127.0.0.1"], [])
+    make_due()
+    resolving.resolve_upstreams(resolver=answers("127.0.0.2"))
+    assert of_provider(model_provider)[0] == ["127.0.0.2"]
+
+
+def test_a_provider_that_moved_during_the_look_up_is_looked_up_anew(model_provider: Tenant) -> None:
+    def moves(host: str, port: int) -> list[str]:
+        with tenant_scope(model_provider.pk):
+            Provider.objects.update(host="other.example.com", addresses=[])
+        return ["93.184.216.35"]
+
+    resolving.resolve_upstreams(resolver=moves)
+    assert of_provider(model_provider) == ([], []), "the address is another host's"
