@@ -37,6 +37,8 @@ CHANGE_REQUESTED, SUBSCRIPTION_ENDS_SOON = "change_request.requested", "subscrip
 # After these a request waits as before.
 NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE, "subscription.dates_changed")
 PLAN_CHANGED = "plan.changed"
+# What of a plan holds at once for those who have it.
+HOLDING = frozenset({"calls", "models", "max_tokens", "tokens_per_minute"})
 WEBHOOK_DISABLED = "webhook.disabled"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})
@@ -483,7 +485,8 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         return set().union(*map(among.of, among.subscribed.get(version.api_id, [])))
     if isinstance(about, Plan):
         # Who decides is no matter of those who are in.
-        held = among.holding.get(about.pk, []) if event.kind != PLAN_CHANGED or "calls" in event.data["now"] else []
+        holds = event.kind != PLAN_CHANGED or not event.data["now"].keys().isdisjoint(HOLDING)
+        held = among.holding.get(about.pk, []) if holds else []
         return set().union(*(among.of(each.application) | each.asked_by for each in held))
     group = GROUP_OF[event.kind]
     if group in FOR_ALL:

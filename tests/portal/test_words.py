@@ -68,6 +68,8 @@ def test_whatever_the_product_records_reads_whole(in_acme: Cast) -> None:
          "Ada made the plan Orders (gold) of orders: 60 calls a minute"),
         ("plan.changed", {"api": "orders", "was": {"calls": 60, "seconds": 60}, "now": {"calls": 5, "seconds": 1}}, True,
          "Ada changed the plan Orders (gold) of orders from 60 calls a minute to 5 calls a second"),
+        ("plan.changed", {"api": "orders", "was": {"models": []}, "now": {"models": ["fast"]}}, True,
+         "Ada changed which models and how many tokens the plan Orders (gold) of orders includes"),
         ("plan.changed", {"api": "orders", "was": {"approval": "manual"}, "now": {"approval": "automatic"}}, True,
          "Ada changed who decides under the plan Orders (gold) of orders"),
         ("plan.changed", {"api": "orders", "was": {"calls": 60, "seconds": 60, "approval": "manual"},
