@@ -379,6 +379,7 @@ def world(cast: Cast) -> World:
         make.ai_api("models", "fast", by=cast.pam, prompts=(told_of,), rails=Rails(blocked=("secret",)))
         # What no action would take.
         (offers,) = Revision.objects.filter(ai__isnull=False)
+        assert offers.ai is not None
         offers.ai["prompts"][0] |= {"title": EVIL, "messages": [{"role": EVIL, "text": EVIL + "{{text}}"}]}
         offers.ai["rails"] |= {"blocked": [EVIL], "patterns": [{"name": EVIL, "regex": EVIL}]}
         offers.save(update_fields=["ai"])
