@@ -16,6 +16,7 @@ from gateway.envoy.ai.routes import attempts
 from gateway.envoy.ai.state import Ai
 from gateway.envoy.names import MODEL
 from gateway.envoy.resources import compile_tenant
+from gateway.envoy.state import Grant
 from tests import live
 from tests.gateway import ai
 from tests.gateway.ai import BASE, CHAT, EMBEDDINGS, MESSAGES, MODELS, RESPONSES, Gateway, Providers, api_key, asks, refused, token
@@ -374,6 +375,25 @@ def test_tokens_a_minute_are_taken_beforehand(gateway: Gateway) -> None:
     refused(gateway.call({"model": "single", "max_output_tokens": 150}, path=RESPONSES, client="app-few"), 429, "TOKENS_LIMITED")
     refused(gateway.call(asks(), client="app-few"), 429, "TOKENS_LIMITED")
     assert gateway.call(asks(max_tokens=5_000)).status == 200
+
+
+def test_who_does_not_say_takes_a_thousand_for_each_answer(gateway: Gateway, providers: Providers) -> None:
+    grants = [Grant("llm", f"app-{name}", "subscription", "", "few", 10_000, 60, tokens_per_minute=2_500) for name in ("one", "many")]
+    gateway.has(ai.tenant(ai.ai(*providers), grants=grants))
+    assert [gateway.call(asks(), client="app-one").status for _ in range(3)] == [200, 200, 429]
+    refused(gateway.call(asks(n=3), client="app-many"), 429, "TOKENS_LIMITED")
+    assert gateway.call(asks(n=2), client="app-many").status == 200
+    gateway.has(ai.tenant(ai.ai(*providers)))
+
+
+def test_no_number_is_too_large_for_a_bucket(gateway: Gateway, providers: Providers) -> None:
+    numbers = [501, 600.5, 123_456, 1_234_567, 999_999_999, 1_000_000_000, 1_500_000_000, 5 * 10**12, 1e300]
+    grants = [Grant("llm", f"app-{index}", "subscription", "", "few", 10_000, 60, tokens_per_minute=500) for index in range(len(numbers))]
+    gateway.has(ai.tenant(ai.ai(*providers), grants=grants))
+    for index, number in enumerate(numbers):
+        refused(gateway.call(asks(max_tokens=number), client=f"app-{index}"), 429, "TOKENS_LIMITED")
+        assert gateway.call(asks(max_tokens=12.5), client=f"app-{index}").status == 200
+    gateway.has(ai.tenant(ai.ai(*providers)))
 
 
 def test_a_budget_that_is_used_up_is_told_so_that_no_sdk_tries_again(gateway: Gateway, providers: Providers) -> None:

@@ -2,6 +2,9 @@
 local RBAC, PLAN = "envoy.filters.http.rbac", "plan_enforced_effective_policy_id"
 local NAMES = { "max_tokens", "max_completion_tokens", "max_output_tokens" }
 
+-- Of more than a thousand million Envoy takes one.
+local MOST = 999999999
+
 local function asks(h)
   local here = h:filterContext()
   local most, fixed, outputs, unsaid = here:get("most"), here:get("fixed"), here:get("outputs"), here:get("unsaid")
@@ -15,13 +18,15 @@ local function asks(h)
       if n and n < 0 then return "TOO_MANY_TOKENS" end
     end
     local answers = tonumber(said.n)
-    if asked and answers and answers > 1 then asked = asked * answers end
+    if answers and answers > 1 then
+      asked, unsaid = asked and asked * answers, unsaid * answers
+    end
   end
   local limit = outputs and (most or {})[plan]
   if limit and (not asked or asked > limit) then return "TOO_MANY_TOKENS" end
   local length = h:body(true):length()
-  local reserved = math.ceil(length / 4) + (outputs and (asked or unsaid) or 0)
-  h:streamInfo():dynamicMetadata():set("portico.ai", "reserved", math.min(math.max(reserved, 1), 2000000000))
+  local reserved = math.ceil(length / 4 + (outputs and (asked or unsaid) or 0))
+  h:streamInfo():dynamicMetadata():set("portico.ai", "reserved", math.min(math.max(reserved, 1), MOST))
 end
 
 function envoy_on_request(h)
