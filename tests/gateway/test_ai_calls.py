@@ -54,6 +54,9 @@ def test_a_provider_learns_nothing_of_who_calls(gateway: Gateway, providers: Pro
         ("x-forwarded-for", "203.0.113.7"),
         ("forwarded", "for=203.0.113.7"),
         ("origin", "https://app.example"),
+        ("x-original-url", "/v1/files"),
+        ("x-rewrite-url", "/v1/files"),
+        ("x-http-method-override", "DELETE"),
         ("accept-encoding", "gzip"),
         ("x-portico-plan", "gold"),
         ("user-agent", "openai-python"),
@@ -113,6 +116,10 @@ def test_a_model_that_there_is_not_is_told_with_those_that_there_are(gateway: Ga
         b'{"messages": [], "max_tokens": 5, "model": "fast", "max_tokens": 5000}',
         b'{"mod\\u0065l": "single", "model": "fast"}',
         b'{"model": "fast", "max\\u005ftokens": 5000}',
+        b'{"model": "fast", "messages": [], "Model": "single"}',
+        b'{"model": "fast", "messages": [], "MAX_TOKENS": 5000}',
+        '{"model": "fast", "messages": [], "ſtream": true}'.encode(),
+        '{"model": "fast", "messages": [], "max_to\u212aens": 5000}'.encode(),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(gateway: Gateway, providers: Providers, body: bytes) -> None:

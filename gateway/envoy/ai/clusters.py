@@ -26,7 +26,8 @@ from gateway.envoy.state import Tenant, Upstream
 CONNECT_MS = 3_000
 # As many as there can be.
 MOST = 2**32 - 1
-# Headers that carry a key anywhere, and what else callers send that is for the gateway alone. The request id stays, or answers had none.
+# Headers that carry a key anywhere, what else callers send that is for the gateway alone, and by what some servers take a call for another
+# than it is: to their files, say, with our key. The request id stays, or answers had none.
 CLEANED = (
     "accept-encoding",
     "api-key",
@@ -44,7 +45,12 @@ CLEANED = (
     "x-api-key",
     "x-goog-api-key",
     "x-goog-user-project",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
     "x-real-ip",
+    "x-rewrite-url",
     *IDENTITY_HEADERS,
 )
 CLEANED_BEGINNINGS = ("x-envoy-", "x-forwarded-", "x-portico-")

@@ -1,5 +1,17 @@
 -- In a provider's cluster, for each attempt: its path and host, the model as this provider calls it, and in streams the wish to hear what
 -- they used. The route's metadata says what stands for the model at each provider.
+--
+-- Some providers (what is written in Go) read names of members in whatever case, with the long s and the sign of Kelvin for s and k. What is a
+-- name of ours for them alone would choose another model, or more tokens, than was looked at.
+local OURS = {
+  model = true, stream = true, stream_options = true, max_tokens = true, max_completion_tokens = true, max_output_tokens = true, n = true,
+}
+
+local function is_nearly_ours(name)
+  local folded = string.lower((string.gsub(string.gsub(name, "\197\191", "s"), "\226\132\170", "k")))
+  return folded ~= name and OURS[folded]
+end
+
 local function rewrite(h)
   -- What Envoy hands out is valid until the body is waited for, so all is read before.
   local here, route, headers = h:filterContext(), h:metadata(), h:headers()
@@ -13,6 +25,9 @@ local function rewrite(h)
   local body = buffered:getBytes(0, buffered:length())
   local found, last = members(body)
   if not found or not found.model then return "BODY_NOT_JSON" end
+  for name in pairs(found) do
+    if is_nearly_ours(name) then return "BODY_NOT_JSON" end
+  end
   local changes = { { found.model[1], found.model[2], model } }
   if usage and found.stream and string.sub(body, found.stream[1], found.stream[2]) == "true" then
     local place = found.stream_options
