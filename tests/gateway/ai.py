@@ -62,6 +62,8 @@ class Provider:
         self.name, self.does, self.pause, self.words = name, "ok", 0.05, 4
         self.seen: list[Call] = []
         self.headers: dict[str, str] = {}
+        # What stands in answers before all else.
+        self.repeats: dict[str, Any] = {}
         provider = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -103,7 +105,7 @@ class Provider:
         elif seen.body.get("stream"):
             self.stream(handler, seen)
         else:
-            self.write(handler, 200, json.dumps(self.told(seen)).encode(), {})
+            self.write(handler, 200, json.dumps({**self.repeats, **self.told(seen)}).encode(), {})
 
     def told(self, seen: "Call") -> dict[str, Any]:
         model = seen.body["model"]

@@ -25,7 +25,7 @@ def _ai_gateway(providers: ai.Providers, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def ai_gateway(_ai_gateway: ai.Gateway, providers: ai.Providers) -> ai.Gateway:
     for each in providers:
-        each.does, each.headers, each.pause = "ok", {}, 0.05
+        each.does, each.headers, each.repeats, each.pause = "ok", {}, {}, 0.05
         each.seen.clear()
     _ai_gateway.log.entries["calls"].clear()
     _ai_gateway.log.entries["attempts"].clear()

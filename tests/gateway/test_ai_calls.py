@@ -230,6 +230,20 @@ def test_a_stream_that_falls_silent_ends(gateway: Gateway, providers: Providers)
     assert found.parts[-1][0] < 4.5
 
 
+@pytest.mark.parametrize(("model", "path", "cached"), [("single", CHAT, 10), ("claude", MESSAGES, 0)])
+def test_what_a_caller_has_a_provider_repeat_is_no_usage(
+    gateway: Gateway, providers: Providers, model: str, path: str, cached: int
+) -> None:
+    fields = ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    for each in providers:
+        each.repeats = {"tools": [{"parameters": {"usage": dict.fromkeys(fields, 900_000)}}]}
+    answer = gateway.call(asks(model, max_tokens=5), path=path)
+    assert answer.status == 200
+    used = gateway.used(answer.headers["x-request-id"])
+    assert (used["input"], used["output"], used["cached"]) == (25, 7, cached)
+    assert (used["cache_read"], used["cache_write"]) == ((10, 3) if path == MESSAGES else (0, 0))
+
+
 # Fallback
 
 

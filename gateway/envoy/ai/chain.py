@@ -23,7 +23,7 @@ from xds.type.matcher.v3 import matcher_pb2
 
 from gateway.envoy import rbac
 from gateway.envoy.ai.scripts import script
-from gateway.envoy.ai.state import Prompt, Rails, Variable
+from gateway.envoy.ai.state import ANTHROPIC, Prompt, Rails, Variable
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import AI_PLAN, ASKED, MODEL, PLAN_PREFIX, RBAC
 from gateway.envoy.refusals import unavailable
@@ -47,7 +47,7 @@ NOTHING, BROKEN = "-", "!"
 PLAN = f"%DYNAMIC_METADATA({RBAC}:{rbac.decided(PLAN_PREFIX)})%"
 
 
-def of_endpoint(rails: Rails, grants: Sequence[Grant], *, outputs: bool, portal: str) -> Any:
+def of_endpoint(rails: Rails, grants: Sequence[Grant], *, format_: str, outputs: bool, portal: str) -> Any:
     """`FilterChainConfigPerRoute` of an endpoint whose calls name their model.
 
     :param grants: of the API, without those that are refused. :param outputs: whether it answers with tokens, of which callers say how
@@ -59,7 +59,7 @@ def of_endpoint(rails: Rails, grants: Sequence[Grant], *, outputs: bool, portal:
         _in_plan(grants),
         *_asks(grants, outputs=outputs, fixed=None),
         *_masks(rails),
-        _tokens(portal),
+        _tokens(portal, in_parts=format_ == ANTHROPIC),
     ]
     return _per_route(steps)
 
@@ -169,8 +169,9 @@ def _masks(rails: Rails) -> Iterator[Extension]:
         yield _script("masks", {"masks": sorted(rails.masks), "patterns": patterns, "blocked": list(rails.blocked)})
 
 
-def _tokens(portal: str) -> Extension:
-    return _script("tokens", {"unavailable": unavailable(portal)})
+def _tokens(portal: str, *, in_parts: bool = False) -> Extension:
+    """:param in_parts: whether streams say in several places what they used."""
+    return _script("tokens", {"unavailable": unavailable(portal), "in_parts": in_parts})
 
 
 def _script(name: str, context: Mapping[str, Any_]) -> Extension:

@@ -91,7 +91,7 @@ def of_operation(tenant: Tenant, version: Version, operation: Operation, of: Of,
         found = list(_lists(tenant.slug, offered, grants, of))
     else:
         format_, outputs = ENDPOINTS[operation.path]
-        config = chain.of_endpoint(ai.rails, grants, outputs=outputs, portal=portal)
+        config = chain.of_endpoint(ai.rails, grants, format_=format_, outputs=outputs, portal=portal)
         offered = sorted((each for each in ai.models if each.attempts(format_)), key=lambda each: each.name)
         found = [_model(tenant.slug, ai, each, (format_, operation.path), of) for each in offered]
     return [*found, _first(of, offered, config)]

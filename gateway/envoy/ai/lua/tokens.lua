@@ -6,17 +6,25 @@ local FIELDS = {
 }
 local MOST = 4096
 
-local function count(h, object)
+-- The last that is told is it, whole: what callers made a provider repeat before, as the schema of a tool, leaves nothing. Only streams of
+-- Anthropic's tell in parts.
+local function count(h, object, told, in_parts)
   local metadata = h:streamInfo():dynamicMetadata()
+  if not in_parts then
+    for field in pairs(told) do metadata:set("portico.tokens", field, 0) end
+  end
   for name, value in string.gmatch(object, '"([a-z_]+)"%s*:%s*(%d+)') do
     local field = FIELDS[name]
-    if field then metadata:set("portico.tokens", field, tonumber(value)) end
+    if field then
+      metadata:set("portico.tokens", field, tonumber(value))
+      told[field] = true
+    end
   end
   metadata:set("portico.tokens", "seen", 1)
 end
 
-local function read(h)
-  local rest = ""
+local function read(h, in_parts)
+  local rest, told = "", {}
   for chunk in h:bodyChunks() do
     local n = chunk:length()
     if n > 0 then
@@ -27,7 +35,7 @@ local function read(h)
         if not p then break end
         local object, after = string.match(text, '^"usage"%s*:%s*(%b{})()', p)
         if object then
-          count(h, object)
+          count(h, object, told, in_parts)
           at = after
         elseif string.find(text, '^"usage"%s*:?%s*$', p) or string.find(text, '^"usage"%s*:%s*{', p) then
           open = p
@@ -69,5 +77,9 @@ function envoy_on_response(h)
     local document = string.gsub(h:filterContext():get("unavailable"), "REQUEST_ID", (string.gsub(id, "[^%w-]", "")))
     return replace(h, document)
   end
-  if status == "200" and (string.find(kind, "^text/event%-stream") or string.find(kind, "^application/json")) then read(h) end
+  local streams = string.find(kind, "^text/event%-stream")
+  if status == "200" and (streams or string.find(kind, "^application/json")) then
+    local in_parts = streams and h:filterContext():get("in_parts")
+    read(h, in_parts)
+  end
 end
