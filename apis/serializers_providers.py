@@ -121,14 +121,18 @@ class ProviderKeyChangeIn(Body):
 
 
 class ProviderKeyOut(serializers.ModelSerializer[ProviderKey]):
-    """Never the key: `last_four` are its last characters, "" of a short one. `why`: what came back, in a sentence."""
+    """Never the key: `last_four` are its last characters, "" of a short one. `why`: what came back, in a sentence.
+
+    `state_until`: when it gets calls again by itself; null where somebody has to see to it.
+    """
 
     why = serializers.SerializerMethodField()
 
     class Meta:
         model = ProviderKey
         fields = [
-            "id", "label", "last_four", "priority", "weight", "state", "state_since", "why", "tested_at", "created_at",
+            "id", "label", "last_four", "priority", "weight", "state", "state_since", "state_until", "why", "tested_at",
+            "created_at",
         ]  # fmt: skip
 
     def get_why(self, key: ProviderKey) -> str:

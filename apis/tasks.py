@@ -1,12 +1,14 @@
 from celery import shared_task
 
 from apis.actions import (
+    budgets,
     certificate_ends,
     change_log,
     comparing,
     dates,
     drafts,
     importing,
+    key_states,
     operation_uses,
     quotas,
     request_clock,
@@ -72,6 +74,16 @@ def prune_operation_uses() -> int:
 @shared_task
 def turn_quotas() -> int:
     return due.run(quotas.JOB, quotas.turn)
+
+
+@shared_task
+def turn_budgets() -> int:
+    return due.run(budgets.JOB, budgets.turn)
+
+
+@shared_task
+def turn_provider_keys() -> int:
+    return due.run(key_states.JOB, key_states.turn)
 
 
 @shared_task

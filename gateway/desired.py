@@ -16,7 +16,8 @@ from django.db.models.functions import Now
 from apis import origins, upstreams
 from apis.actions import testing
 from apis.balancing import Balancing
-from apis.models import Api, ApiVersion, BrownOut, Operation, Plan, QuotaUse, Revision, Subscription, Upstream
+from apis.budgets import Budget
+from apis.models import Api, ApiVersion, BrownOut, BudgetUse, Operation, Plan, QuotaUse, Revision, Subscription, TenantBudget, Upstream
 from apis.policies import Policies
 from gateway import desired_ai
 from gateway.envoy import state
@@ -55,6 +56,7 @@ _REFUSALS: dict[str, str] = {
 _SUSPENDED = "APPLICATION_SUSPENDED"
 _QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 _TOO_OLD = "GATEWAY_TOO_OLD"
+_BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 _OVER, _TO_START = "SUBSCRIPTION_EXPIRED", "SUBSCRIPTION_NOT_STARTED"
 
 
@@ -390,13 +392,13 @@ def _key_refusal(status: str, application: str) -> str:
     return _SUSPENDED if application == Application.Status.SUSPENDED else ""
 
 
-def _trying(there: Shown = ALL) -> Iterable[tuple[str, str, str]]:
-    """Of APIs of which nothing is open, the applications that may try a revision, each with its state: that is all they reach."""
+def _trying(there: Shown = ALL) -> Iterable[tuple[str, str, str, str]]:
+    """Of APIs of which nothing is open, the applications that may try a revision, each with its kind and their state: all they reach."""
     opened = ApiVersion.objects.offered().values("api")
     tested = Revision.objects.open_for_tests().filter(tester__isnull=False).exclude(tester__status=Application.Status.DELETED)
     tested = tested.exclude(version__api__in=opened)
-    rows = tested.values_list("version__api", "version__api__slug", "tester__client_id", "tester__status")
-    return [(slug, client_id, status) for api, slug, client_id, status in rows if there.has(api)]
+    rows = tested.values_list("version__api", "version__api__slug", "version__api__kind", "tester__client_id", "tester__status")
+    return [(slug, kind, client_id, status) for api, slug, kind, client_id, status in rows if there.has(api)]
 
 
 def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
@@ -405,15 +407,35 @@ def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
     return {(each.application_id, each.api_id, each.period, each.time_zone): each for each in rows}
 
 
+class _Budgets:
+    """Those of the period that now is of which it was said that they are spent, and until when. In one query where there is none."""
+
+    def __init__(self) -> None:
+        rows = BudgetUse.objects.at(Now()).refused()
+        self._of = {(each.application_id, each.api_id, each.period, each.time_zone, each.currency): each for each in rows}
+        self.tenants = self._until(None, None, found.budget) if self._of and (found := TenantBudget.objects.first()) else 0
+
+    def until(self, application: UUID, api: UUID, plan: Plan, *, is_ai: bool) -> int:
+        """0 where calls may pass."""
+        return max(self._until(application, api, plan.budget), self.tenants if is_ai else 0)
+
+    def _until(self, application: UUID | None, api: UUID | None, budget: Budget) -> int:
+        use = self._of.get((application, api, *budget.key))
+        # More may have been added to it since, or it be another budget.
+        return int(use.ends.timestamp()) if use and use.is_refused(budget) else 0
+
+
 def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
-    told = ("pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id")
+    told = (
+        "pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id", "api__kind",
+    )  # fmt: skip
     now = Now()
     dated = Case(When(ends_at__lte=now, then=Value(_OVER)), When(starts_at__gt=now, then=Value(_TO_START)), default=Value(""))
     rows = Subscription.objects.enforced().values_list(*told, dated)
     plans = {plan.pk: plan for plan in Plan.objects.all()}
-    used_up = _used_up()
+    used_up, budgets = _used_up(), _Budgets()
     found: dict[tuple[str, str], state.Grant] = {}
-    for pk, status, api, client_id, application, plan_id, api_id, application_id, dated in rows:
+    for pk, status, api, client_id, application, plan_id, api_id, application_id, kind, dated in rows:
         if not there.has(api_id):
             continue
         # Open ones come last, so one that stands wins over what was closed before it.
@@ -426,10 +448,14 @@ def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
             # More may have been added to it since, or the plan have another quota.
             until = int(use.ends.timestamp()) if use.refused_from == plan.quota + use.topped_up else 0
             refusal = _QUOTA_EXCEEDED if until else ""
+        if not refusal and (until := budgets.until(application_id, api_id, plan, is_ai=kind == Api.Kind.AI)):
+            refusal = _BUDGET_EXCEEDED
         limits = (plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes), plan.burst or 0)
         found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, *limits, **desired_ai.of_plan(plan))
-    for api, client_id, application in _trying(there):
-        refusal = _SUSPENDED if application == Application.Status.SUSPENDED else ""
+    for api, kind, client_id, application in _trying(there):
+        suspended = application == Application.Status.SUSPENDED
+        until = budgets.tenants if kind == Api.Kind.AI and not suspended else 0
+        refusal = _SUSPENDED if suspended else _BUDGET_EXCEEDED if until else ""
         # Whoever was refused stays so.
-        found.setdefault((api, client_id), state.Grant(api, client_id, _TRYING, refusal, _TRYING, testing.CALLS, testing.SECONDS))
+        found.setdefault((api, client_id), state.Grant(api, client_id, _TRYING, refusal, _TRYING, testing.CALLS, testing.SECONDS, until))
     return tuple(found[key] for key in sorted(found))

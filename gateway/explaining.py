@@ -17,7 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apis import paths
-from apis.models import Api, ApiVersion, BrownOut, Operation, QuotaUse, Subscription
+from apis.actions import budgets
+from apis.budgets import Budget, units
+from apis.models import Api, ApiVersion, BrownOut, BudgetUse, Operation, QuotaUse, Subscription
 from apis.policies import Policies
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
@@ -55,7 +57,9 @@ RULES: Mapping[str, str] = {
     "SCOPE_NOT_IN_PLAN": gettext_noop("A plan may include some of an API's scopes only."),
     "SCOPE_MISSING": gettext_noop("An access token has to bear the scopes that the operation needs."),
     "QUOTA_EXCEEDED": gettext_noop("In each period as many calls pass as the plan's quota says."),
-    "BUDGET_EXCEEDED": gettext_noop("In each period as much is used of AI models as the budget says."),
+    "BUDGET_EXCEEDED": gettext_noop(
+        "In each period as much is spent on models as the plan's budget says, and the tenant's over all its AI APIs."
+    ),
     "TOKEN_EXPIRED": gettext_noop("An access token is refused from its end on."),
     "TOKEN_MISSING": gettext_noop("Every call brings an access token or an API key."),
     "TOKEN_INVALID": gettext_noop("Every call brings one access token or API key, signed by a key of the tenant that is called."),
@@ -364,6 +368,34 @@ def _quota(case: _Case) -> Fact:
     return Fact(_("The plan %(plan)s lets %(limit)s calls pass until %(ends)s, and they were used up.") % told, event)
 
 
+def _budget(case: _Case) -> Fact:
+    """The subscription's, or else the tenant's."""
+    subscription = case.subscription
+    if subscription is not None and subscription.plan.budget.is_set:
+        found = _spent(case, subscription.plan.budget, application=subscription.application_id, api=subscription.api_id)
+        if found is not None:
+            said = _("The plan %(plan)s lets %(limit)s be spent until %(ends)s, and that was spent.")
+            return Fact(said % {"plan": subscription.plan.name, **found}, case.last([budgets.PASSED], subscription.pk))
+    own = budgets.of_tenant().budget
+    found = _spent(case, own, application=None, api=None) if own.is_set else None
+    if found is None:
+        return Fact()
+    said = _("All AI APIs together may spend %(limit)s until %(ends)s, and that was spent.")
+    return Fact(said % found, case.last([budgets.ALL_PASSED], current_tenant_id()))
+
+
+def _spent(case: _Case, budget: Budget, **whose: UUID | None) -> dict[str, str] | None:
+    """What may be spent of a budget, and until when; None where it was not spent when the call came."""
+    period, zone, currency = budget.key
+    uses = BudgetUse.objects.at(case.refusal.at).filter(period=period, time_zone=zone, currency=currency, **whose)
+    use = uses.first()
+    if use is None or not (limit := use.bounded_by(budget)).is_spent(use.tokens, use.amount):
+        return None
+    tokens = _("%(many)s tokens") % {"many": number_format(limit.tokens, force_grouping=True)} if limit.tokens else ""
+    money = f"{currency} {number_format(units(limit.amount).normalize(), force_grouping=True)}" if limit.amount else ""
+    return {"limit": _(" or ").join(filter(None, (tokens, money))), "ends": _moment(use.ends)}
+
+
 def _rate(case: _Case) -> Fact:
     subscription = case.subscription
     if subscription is None:
@@ -483,6 +515,7 @@ _FACTS: Mapping[str, Callable[[_Case], Fact]] = {
     "SCOPE_NOT_IN_PLAN": _plans_scopes,
     "SCOPE_MISSING": _scopes,
     "QUOTA_EXCEEDED": _quota,
+    "BUDGET_EXCEEDED": _budget,
     "TOKEN_EXPIRED": _lifetime,
     "TOKEN_INVALID": _unverified,
     "REQUEST_TOO_LARGE": _policies(_size),

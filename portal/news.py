@@ -14,12 +14,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from apis.actions import dates
+from apis.actions import budgets, dates
 from apis.actions.questions import ANSWERED, ASKED, TALK
 from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST, FIRST_UNDONE
-from apis.models import Api, ApiVersion, BrownOut, ChangeRequest, Plan, Review, Subscription
+from apis.models import Api, ApiVersion, BrownOut, ChangeRequest, Plan, ProviderKey, Review, Subscription
 from gateway.models import UsageAlert
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse, Webhook
@@ -45,7 +45,7 @@ INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
 About = (
     Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | Webhook
-    | ChangeRequest | UsageAlert | None
+    | ChangeRequest | UsageAlert | ProviderKey | None
 )  # fmt: skip
 
 
@@ -111,6 +111,22 @@ GROUPS: dict[str, Group] = {
         gettext_lazy("You get this because the application or the API is yours or your team's, at %(tenant)s."),
         "tenant.see",
         frozenset({WARNED, PASSED, TOPPED_UP}),
+    ),
+    "budgets": Group(
+        gettext_lazy("Budgets for models"),
+        gettext_lazy(
+            "An application of yours or your teams' has spent most or all of its budget, or got more; or all of that of your API."
+        ),
+        gettext_lazy("You get this because the application or the API is yours or your team's, at %(tenant)s."),
+        "tenant.see",
+        frozenset({budgets.WARNED, budgets.PASSED, budgets.TOPPED_UP}),
+    ),
+    "providers": Group(
+        gettext_lazy("AI providers"),
+        gettext_lazy("A provider refuses a key, or most or all of the tenant's budget for models is spent."),
+        gettext_lazy("You get this because you manage the AI providers of %(tenant)s."),
+        "providers.manage",
+        frozenset({"provider_key.refused", budgets.ALL_WARNED, budgets.ALL_PASSED}),
     ),
     "alerts": Group(
         gettext_lazy("Usage alerts"),
@@ -213,13 +229,15 @@ GROUPS: dict[str, Group] = {
         frozenset({"gateway.rejected_config", "gateway.drift_repaired", "gateway.serves_other"}),
     ),
 }
+# What is said of a subscription by what was counted of it.
+COUNTED = GROUPS["quotas"].kinds | GROUPS["budgets"].kinds
 GROUP_OF = {kind: name for name, group in GROUPS.items() for kind in group.kinds}
 # What tells one event's fate from those after it stands in no inbox itself.
 KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # What a plan or a rule may do at once, as somebody just asked.
 _AS_ASKED = {"subscription.approved", "subscription.plan_changed", "subscription.renewed"}
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"requests", "documents", "reviews", "keys", "tenant", "logs", "certificates", "domains", "webhooks", "gateways"}
+FOR_ALL = {"providers", "requests", "documents", "reviews", "keys", "tenant", "logs", "certificates", "domains", "webhooks", "gateways"}
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:
@@ -227,9 +245,9 @@ def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime
 
     :param later: what happened to the same subscription after it, in order.
     """
-    if event.kind in GROUPS["quotas"].kinds:
+    if event.kind in COUNTED:
         return event.at
-    later = [each for each in later if each.kind not in {*NO_ANSWER, *GROUPS["quotas"].kinds}]
+    later = [each for each in later if each.kind not in {*NO_ANSWER, *COUNTED}]
     if event.kind == UNDONE or _undone(later):
         return None
     if event.kind != REQUESTED:
@@ -261,7 +279,7 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
     for event in events:
         ids[event.kind.partition(".")[0]].add(event.subject_id)
     found: dict[UUID, About] = {}
-    if concerned := ids["subscription"] | ids["quota"]:
+    if concerned := ids["subscription"] | ids["quota"] | ids["budget"]:
         found |= Subscription.objects.for_list().in_bulk(concerned)
     for name, rows in _ROWS.items():
         if ids[name]:
@@ -281,6 +299,7 @@ _ROWS: dict[str, Callable[[], QuerySet[Any]]] = {
     "change_request": ChangeRequest.objects.for_list,
     "service_account": ServiceAccount.objects.all,
     "webhook": Webhook.objects.all,
+    "provider_key": lambda: ProviderKey.objects.select_related("provider"),
     "usage_alert": lambda: UsageAlert.objects.select_related("api", "application"),
 }
 
@@ -289,7 +308,7 @@ def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
-        "plan", "review", "webhook", "change_request", "quota", "usage_alert",
+        "plan", "review", "webhook", "change_request", "quota", "usage_alert", "budget", "provider_key",
     }  # fmt: skip
 
 
@@ -383,7 +402,7 @@ def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     applications += [each for found in subscribed.values() for each in found]
     applications += [each.application for found in holding.values() for each in found]
     # Whose quota is used up, that the API's people hear of as well.
-    used_up = {event.subject_id for event in events if event.kind == PASSED}
+    used_up = {event.subject_id for event in events if event.kind in {PASSED, budgets.PASSED}}
     called: list[Api] = [each.api for pk, each in about.items() if isinstance(each, Subscription) and pk in used_up]
     called += [each.api for each in about.values() if isinstance(each, UsageAlert) and each.api is not None]
     teams = defaultdict(set)
@@ -503,8 +522,8 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
     if application is None:
         return {event.subject_id}
     answering = among.of(application)
-    if isinstance(about, Subscription) and event.kind in GROUPS["quotas"].kinds:
-        return answering | (among.looking_after(about.api) if event.kind == PASSED else set())
+    if isinstance(about, Subscription) and event.kind in COUNTED:
+        return answering | (among.looking_after(about.api) if event.kind in {PASSED, budgets.PASSED} else set())
     if isinstance(about, Subscription):
         by_its_plan = event.kind in _AS_ASKED and event.actor_id is None
         # Who asked has seen it.

@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
+from apis.actions import budgets
 from apis.actions.questions import ANSWERED, ASKED
 from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
@@ -17,7 +18,7 @@ from apis.actions.two_people import APPROVED_FIRST
 from apis.models import ApiVersion, ChangeRequest, Plan, Review, Subscription
 from gateway.models import UsageAlert
 from keys.models import Application, Credential
-from portal import words
+from portal import money, words
 from portal.news import (
     APPLICATION_REQUESTED,
     CHANGE_REQUESTED,
@@ -135,6 +136,32 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     TOPPED_UP: (
         gettext_lazy("%(application)s may call %(api)s more often for now"),
         gettext_lazy("%(person)s let %(calls)s calls more pass, until the quota begins anew."),
+    ),
+    budgets.WARNED: (
+        gettext_lazy("%(application)s has spent %(percent)s %% of its budget for %(api)s"),
+        gettext_lazy("Once all of it is spent, calls are refused until it begins anew. An approver can let more be spent before."),
+    ),
+    budgets.PASSED: (
+        gettext_lazy("%(application)s has spent its budget for %(api)s"),
+        gettext_lazy("Calls of %(application)s are refused until the budget begins anew. An approver can let more be spent before."),
+    ),
+    budgets.TOPPED_UP: (
+        gettext_lazy("%(application)s may spend more on %(api)s for now"),
+        gettext_lazy("%(person)s let more be spent, until the budget begins anew."),
+    ),
+    budgets.ALL_WARNED: (
+        gettext_lazy("%(tenant)s has spent %(percent)s %% of its budget for models"),
+        gettext_lazy("Once all of it is spent, calls of all AI APIs are refused until it begins anew, or has another end."),
+    ),
+    budgets.ALL_PASSED: (
+        gettext_lazy("%(tenant)s has spent its budget for models"),
+        gettext_lazy("Calls of all AI APIs are refused until the budget begins anew, or has another end."),
+    ),
+    "provider_key.refused": (
+        gettext_lazy("%(provider)s refuses the key %(thing)s"),
+        gettext_lazy(
+            "It gets no calls until somebody tests it or switches it on again. Calls go to other keys and providers, if there are any."
+        ),
     ),
     "usage_alert.opened": (
         gettext_lazy("Usage alert: %(alert)s"),
@@ -344,7 +371,9 @@ class Said:
 def said(event: Event, about: About, tenant: Tenant) -> Said:
     """:param about: see `abouts`; `knows` has said yes."""
     if isinstance(about, Subscription):
-        of = _of_quota if event.kind in GROUPS["quotas"].kinds else _of_subscription
+        of = (
+            _of_quota if event.kind in GROUPS["quotas"].kinds else _of_budget if event.kind in GROUPS["budgets"].kinds else _of_subscription
+        )
         return of(event, about, tenant)
     if isinstance(about, Credential):
         return _of_credential(event, about, tenant)
@@ -361,7 +390,13 @@ def said(event: Event, about: About, tenant: Tenant) -> Said:
     if version := version_of(about):
         return _of_version(event, version, tenant)
     subject, sentence = WORDS[event.kind]
-    things: dict[str, object] = {"tenant": tenant, "person": event.actor_name, "thing": event.subject_name}
+    things: dict[str, object] = {
+        "tenant": tenant,
+        "person": event.actor_name,
+        "thing": event.subject_name,
+        "provider": event.data.get("provider", ""),
+        "percent": event.data.get("percent", 0),
+    }
     reason = words.added(event.data)
     common = {"quote": reason, "quoted_as": _("Reason") if reason else ""}
     if isinstance(about, Application):
@@ -412,6 +447,11 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
             place = [tenant.slug, event.data["api"], event.data["version"]]
             named, ends_at = (pgettext("of TLS", "Certificate"), event.data["certificate"]), datetime.fromisoformat(event.data["until"])
             return reverse("console-api-revision-new", args=place), _("Make a new revision"), [named, (_("Ends"), ends_at)]
+        case "provider_key":
+            provider = (_("Provider"), event.data["provider"])
+            return reverse("console-providers", args=[tenant.slug]), _("Look at the providers"), [provider, when]
+        case "tenant_budget":
+            return reverse("console-budget", args=[tenant.slug]), _("Look at the budget"), [*_spent(event), when]
         case "webhook":
             return (
                 reverse("console-webhook", args=[tenant.slug, event.subject_id]),
@@ -542,6 +582,47 @@ def _of_quota(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
             (_("Plan"), subscription.plan),
             (_("Used"), _("%(used)s of %(quota)s calls") % many),
             (_("It begins anew"), datetime.fromisoformat(event.data["resets_at"])),
+            (_("When"), event.at),
+        ],
+        reason,
+        _("Reason") if reason else "",
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
+def _spent(event: Event) -> list[tuple[str, object]]:
+    """What an event tells of a budget."""
+    data = event.data
+    rows: list[tuple[str, object]] = []
+    if data.get("budget_tokens"):
+        said = {"used": number_format(data["used_tokens"], force_grouping=True), "limit": money.tokens(data["budget_tokens"])}
+        rows.append((_("Tokens"), _("%(used)s of %(limit)s") % said))
+    if data.get("budget_amount"):
+        limit, used = (money.money_of(data[name], data["budget_currency"]) for name in ("budget_amount", "used_amount"))
+        rows.append((_("Money"), _("%(used)s of %(limit)s") % {"used": used, "limit": limit}))
+    return [*rows, (_("It begins anew"), datetime.fromisoformat(data["resets_at"]))]
+
+
+def _of_budget(event: Event, subscription: Subscription, tenant: Tenant) -> Said:
+    """Its readers see different pages of it, which the address that it names leads on to."""
+    subject, sentence = WORDS[event.kind]
+    reason = words.added(event.data)
+    return Said(
+        str(subject),
+        str(sentence),
+        {
+            "application": subscription.application,
+            "api": subscription.api,
+            "person": event.actor_name,
+            "percent": event.data.get("percent", 0),
+        },
+        reverse("quota", args=[tenant.slug, subscription.pk]),
+        _("Look at it"),
+        [
+            (_("Application"), subscription.application),
+            (_("API"), subscription.api),
+            (_("Plan"), subscription.plan),
+            *_spent(event),
             (_("When"), event.at),
         ],
         reason,

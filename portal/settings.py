@@ -539,6 +539,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "turn-subscriptions": {"task": "apis.tasks.turn_subscriptions", "schedule": 1.0, "options": {"expires": 2.0}},
     "end-tests": {"task": "apis.tasks.end_tests", "schedule": 5.0, "options": {"expires": 10.0}},
     "escalate-requests": {"task": "apis.tasks.escalate_requests", "schedule": 30.0},
+    "turn-budgets": {"task": "apis.tasks.turn_budgets", "schedule": 5.0, "options": {"expires": 10.0}},
+    "turn-provider-keys": {"task": "apis.tasks.turn_provider_keys", "schedule": 5.0, "options": {"expires": 10.0}},
     "turn-quotas": {"task": "apis.tasks.turn_quotas", "schedule": 5.0, "options": {"expires": 10.0}},
     "prune-operation-uses": {"task": "apis.tasks.prune_operation_uses", "schedule": 3600.0},
     # Somebody looks at a progress bar meanwhile.

@@ -274,6 +274,11 @@ def _provider_key_changed(data: Data) -> str:
     return _("%(actor)s changed the key %(subject)s of %(provider)s")
 
 
+def _of_key(tested: Promise, seen: Promise) -> Say:
+    """What a test said of a key, and what calls with it did."""
+    return lambda data: str(seen if data.get("seen") else tested)
+
+
 def _provider_model_changed(data: Data) -> str:
     if {"input", "output", "cached", "currency"} & data.get("now", {}).keys():
         return _("%(actor)s changed what the model %(subject)s of %(provider)s costs")
@@ -496,10 +501,22 @@ SENTENCES: dict[str, Promise | Say] = {
     "provider.resolved": gettext_lazy("%(subject)s has other addresses now: %(now)s"),
     "provider_key.added": gettext_lazy("%(actor)s added the key %(subject)s to %(provider)s"),
     "provider_key.changed": _provider_key_changed,
-    "provider_key.works": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it works"),
-    "provider_key.refused": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it is refused"),
-    "provider_key.exhausted": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it is used up"),
-    "provider_key.failing": gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it got no answer of use"),
+    "provider_key.works": _of_key(
+        gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it works"),
+        gettext_lazy("The key %(subject)s of %(provider)s gets calls again"),
+    ),
+    "provider_key.refused": _of_key(
+        gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it is refused"),
+        gettext_lazy("%(provider)s refused calls with the key %(subject)s, which gets none any more"),
+    ),
+    "provider_key.exhausted": _of_key(
+        gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it is used up"),
+        gettext_lazy("%(provider)s took no more calls with the key %(subject)s, which gets none for a while"),
+    ),
+    "provider_key.failing": _of_key(
+        gettext_lazy("%(actor)s tested the key %(subject)s of %(provider)s: it got no answer of use"),
+        gettext_lazy("%(provider)s gave no answers of use to the key %(subject)s, which gets no calls for half a minute"),
+    ),
     "provider_key.removed": gettext_lazy("%(actor)s removed the key %(subject)s of %(provider)s"),
     "provider_model.added": gettext_lazy("%(actor)s added the model %(subject)s to %(provider)s"),
     "provider_model.changed": _provider_model_changed,
@@ -641,6 +658,14 @@ SENTENCES: dict[str, Promise | Say] = {
     "quota.passed": gettext_lazy("%(subject)s has used up its quota; its calls are refused"),
     "quota.reset": gettext_lazy("The quota of %(subject)s began anew; its calls pass again"),
     "quota.topped_up": _topped_up,
+    "budget.warned": gettext_lazy("%(subject)s has spent %(percent)s %% of its budget"),
+    "budget.passed": gettext_lazy("%(subject)s has spent its budget; its calls are refused"),
+    "budget.reset": gettext_lazy("The budget of %(subject)s began anew; its calls pass again"),
+    "budget.topped_up": gettext_lazy("%(actor)s let more be spent of the budget of %(subject)s until it begins anew"),
+    "tenant_budget.changed": gettext_lazy("%(actor)s changed what %(subject)s may spend on all AI APIs"),
+    "tenant_budget.warned": gettext_lazy("%(subject)s has spent %(percent)s %% of its budget for all AI APIs"),
+    "tenant_budget.passed": gettext_lazy("%(subject)s has spent its budget for all AI APIs; calls of them are refused"),
+    "tenant_budget.reset": gettext_lazy("The budget of %(subject)s for all AI APIs began anew; calls of them pass again"),
     "gateway.rejected_config": gettext_lazy("The gateway %(subject)s refused a configuration"),
     "gateway.drift_repaired": gettext_lazy("Rows were changed by no decision; the gateway %(subject)s has what the database holds again"),
     "gateway.serves_other": gettext_lazy("The gateway %(subject)s serves other routes than it acknowledged"),

@@ -83,6 +83,13 @@ GATEWAY_KINDS: dict[str, Change] = {
     "quota.passed": Change(Part.ACCESS, gives=False),
     "quota.reset": Change(Part.ACCESS, gives=True),
     "quota.topped_up": Change(Part.ACCESS, gives=True),
+    "budget.passed": Change(Part.ACCESS, gives=False),
+    "budget.reset": Change(Part.ACCESS, gives=True),
+    "budget.topped_up": Change(Part.ACCESS, gives=True),
+    # It may rise or fall; where nothing passes, it is not said that it is enforced.
+    "tenant_budget.changed": Change(Part.ACCESS, gives=True),
+    "tenant_budget.passed": Change(Part.ACCESS, gives=False),
+    "tenant_budget.reset": Change(Part.ACCESS, gives=True),
     "subscription.started": Change(Part.ACCESS, gives=True),
     "subscription.expired": Change(Part.ACCESS, gives=False),
     # What has started is never put off, so calls may only pass earlier or for longer.
@@ -127,6 +134,12 @@ NEWS: frozenset[str] = frozenset(
         "quota.warned",
         "quota.passed",
         "quota.topped_up",
+        "budget.warned",
+        "budget.passed",
+        "budget.topped_up",
+        "tenant_budget.warned",
+        "tenant_budget.passed",
+        "provider_key.refused",
         "subscription.started",
         "subscription.expired",
         "subscription.dates_changed",
@@ -225,6 +238,8 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "subscription.overdue",
     "request_policy.changed",
     "quota.warned",
+    "budget.warned",
+    "tenant_budget.warned",
     "usage_alert.created",
     "usage_alert.changed",
     "usage_alert.deleted",
@@ -309,7 +324,7 @@ UNDONE = "subscription.decision_undone"
 UNDO = timedelta(seconds=10)
 
 # Of these webhooks tell. What takes an approval back follows what was never told.
-HOOK_FAMILIES = ("subscription", "application", "credential", "version", "signing_key", "usage_alert")
+HOOK_FAMILIES = ("subscription", "application", "credential", "version", "signing_key", "usage_alert", "budget", "tenant_budget")
 HOOKED: frozenset[str] = frozenset(kind for kind in KINDS if kind.partition(".")[0] in HOOK_FAMILIES) - {UNDONE}
 
 PLATFORM_KINDS: frozenset[str] = frozenset(

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apis import headers
+from apis.actions import key_states
 from apis.ai import looking
 from apis.ai.looking import SENTENCES, Found
 from apis.models import Provider, ProviderKey
@@ -107,6 +108,7 @@ def change(
     key.weight = key.weight if weight is None else weight
     if on is not None and key.state != (wanted := _State.ON if on else _State.OFF):
         key.state, key.state_since, key.state_reason, key.answered = wanted, lock.now, "", None
+        key.state_until, key.used_up_times = None, 0
     now = _facts(key)
     differs = [each for each in now if now[each] != was[each]]
     if not differs:
@@ -199,10 +201,11 @@ def try_out(tenant_id: UUID, pk: UUID, *, by: User, resolver: addresses.Resolver
         state = _STATES.get(found, _State.FAILING)
         moves = key.state not in {_State.OFF, state} and found not in _SAYS_NOTHING
         if moves:
-            key.state, key.state_since = state, lock.now
+            key.state, key.state_since, key.used_up_times = state, lock.now, 0
+            key.state_until = key_states.rests(state, lock.now)
         if moves or key.state == state:
             key.state_reason, key.answered = ("", None) if found == Found.WORKS else (found, status)
-        key.save(update_fields=["tested_at", "state", "state_since", "state_reason", "answered"])
+        key.save(update_fields=["tested_at", "state", "state_since", "state_until", "used_up_times", "state_reason", "answered"])
         if moves:
             events.record(_KINDS[state], key, by=by, provider=key.provider.name, reason=str(found), answered=status)
     return Tested(key, found, models, sentence(found, key.provider, status=status, models=models))

@@ -2,6 +2,7 @@ from apis.models.acknowledgement import Acknowledgement
 from apis.models.api import LARGE, LIVE_LARGE, MOST_TAGS, Api, ApiQuerySet, ApiTeam, ApiVersion, Operation, Plan, PlanTeam, Revision
 from apis.models.approval_rule import ApprovalRule
 from apis.models.brown_out import BrownOut
+from apis.models.budget import BUDGETS_KEPT, BudgetUse, TenantBudget
 from apis.models.category import Category
 from apis.models.change_request import ChangeRequest
 from apis.models.comparison import Comparison
@@ -23,6 +24,7 @@ from apis.models.upstream import Upstream
 from apis.models.version_day import DAYS_KEPT, VersionDay
 
 __all__ = [
+    "BUDGETS_KEPT",
     "DAYS_KEPT",
     "LARGE",
     "LIVE_LARGE",
@@ -37,6 +39,7 @@ __all__ = [
     "ApiVersion",
     "ApprovalRule",
     "BrownOut",
+    "BudgetUse",
     "Category",
     "ChangeRequest",
     "Comparison",
@@ -62,6 +65,7 @@ __all__ = [
     "Review",
     "Revision",
     "Subscription",
+    "TenantBudget",
     "Upstream",
     "VersionDay",
     "questions_of",

@@ -14,7 +14,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from apis import origins, quotas
+from apis import budgets, origins, quotas
 from apis.ai.offer import MOST_OFFERED, MOST_TOKENS
 from apis.findings import Lint
 from apis.models.category import Category
@@ -430,6 +430,14 @@ class Plan(TenantModel):
     quota = models.PositiveBigIntegerField(null=True)
     quota_period = models.CharField(max_length=5, choices=Period, default=Period.MONTH)
     quota_time_zone = models.CharField(max_length=64, default="UTC")
+    # What each subscription may spend on models in a period of its own, in tokens and in millionths of a currency; None for no end.
+    budget_tokens = models.PositiveBigIntegerField(null=True)
+    budget_amount = models.PositiveBigIntegerField(null=True)
+    budget_currency = models.CharField(max_length=3, default=budgets.CURRENCY)
+    budget_period = models.CharField(max_length=5, choices=Period, default=Period.MONTH)
+    budget_time_zone = models.CharField(max_length=64, default="UTC")
+    # From so many percent of it on its people are warned.
+    budget_soft_percent = models.PositiveSmallIntegerField(default=budgets.SOFT_PERCENT)
     approval = models.CharField(max_length=10, choices=Approval, default=Approval.MANUAL)
     # So many days after it begins, a subscription under it ends; None where none of them ends by itself.
     trial_days = models.PositiveSmallIntegerField(null=True)
@@ -461,6 +469,15 @@ class Plan(TenantModel):
             ),
             models.CheckConstraint(condition=models.Q(quota_period__in=["day", "month"]), name="a_quota_of_a_day_or_a_month"),
             models.CheckConstraint(
+                condition=(models.Q(budget_tokens=None) | models.Q(budget_tokens__range=(1, budgets.MOST_TOKENS)))
+                & (models.Q(budget_amount=None) | models.Q(budget_amount__range=(1, budgets.MOST_AMOUNT))),
+                name="a_plans_budget_within_bounds",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(budget_period__in=["day", "month"]) & models.Q(budget_soft_percent__range=budgets.SOFT_PERCENTS),
+                name="a_plans_budget_of_a_day_or_a_month",
+            ),
+            models.CheckConstraint(
                 condition=(models.Q(max_tokens=None) | models.Q(max_tokens__range=(1, MOST_TOKENS)))
                 & (models.Q(tokens_per_minute=None) | models.Q(tokens_per_minute__range=(1, MOST_TOKENS))),
                 name="tokens_of_a_plan_within_bounds",
@@ -473,6 +490,17 @@ class Plan(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def budget(self) -> budgets.Budget:
+        return budgets.Budget(
+            self.budget_tokens,
+            self.budget_amount,
+            self.budget_currency,
+            self.budget_period,
+            self.budget_time_zone,
+            self.budget_soft_percent,
+        )
 
     @property
     def terms(self) -> str:

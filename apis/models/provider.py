@@ -78,6 +78,10 @@ class ProviderKey(TenantModel):
     weight = models.PositiveSmallIntegerField(default=1)
     state = models.CharField(max_length=9, choices=State, default=State.ON)
     state_since = models.DateTimeField()
+    # When it gets calls again by itself; None where somebody has to see to it.
+    state_until = models.DateTimeField(null=True)
+    # How often in a row its provider took no more of it.
+    used_up_times = models.PositiveSmallIntegerField(default=0)
     # An apis.ai.looking.Found, and the status that was answered; "" and None where a person said so.
     state_reason = models.CharField(max_length=10, blank=True)
     answered = models.PositiveSmallIntegerField(null=True)

@@ -5,12 +5,13 @@ from gateway.models.log_shipping import LogShipping, LogShippingState, ShippingT
 from gateway.models.node import ALIVE, COUNTED, ControlProcess, GatewayNode, JoinToken, NodeCredential
 from gateway.models.receipt import Deployment, Loaded, Nack, Receipt
 from gateway.models.refusal import KEPT, Refusal
+from gateway.models.tokens import TokenDay, TokenHour, TokenMinute
 from gateway.models.usage import OTHER_OPERATIONS, UsageDay, UsageFreshness, UsageHour, UsageMinute, UsageOpenHour
 from gateway.models.usage_alert import UsageAlert
 
 __all__ = [
     "ALIVE", "COUNTED", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup", "ControlProcess", "Deployment",
-    "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded",
-    "LogShipping", "LogShippingState", "Nack", "NodeCredential", "Orphan", "Receipt", "Refusal", "ShippingTenant", "UsageAlert", "UsageDay",
-    "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
+    "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded", "LogShipping",
+    "LogShippingState", "Nack", "NodeCredential", "Orphan", "Receipt", "Refusal", "ShippingTenant", "TokenDay", "TokenHour", "TokenMinute",
+    "UsageAlert", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
 ]  # fmt: skip

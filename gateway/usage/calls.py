@@ -30,6 +30,7 @@ from gateway.envoy.names import (
     canary_path,
 )
 from gateway.envoy.rbac import decided
+from gateway.usage.spent import TO_PROVIDERS, Spent, spent
 from tenants.models import HostName, Tenant
 
 # What Envoy says of an answer that the upstream gave, whatever that bears; and of an answer of the route's own.
@@ -75,6 +76,8 @@ class Call(NamedTuple):
     us: int
     bytes_in: int
     bytes_out: int
+    # What a model's provider said of it; None of a call that no model answered.
+    spent: Spent | None = None
 
 
 def read(entry: accesslog_pb2.HTTPAccessLogEntry) -> Call:
@@ -131,6 +134,7 @@ def read(entry: accesslog_pb2.HTTPAccessLogEntry) -> Call:
         duration.seconds * 1_000_000 + duration.nanos // 1_000,
         common.downstream_wire_bytes_received,
         common.downstream_wire_bytes_sent,
+        spent(common, response.response_code.value) if TO_PROVIDERS in common.upstream_cluster else None,
     )
 
 

@@ -19,7 +19,8 @@ from gateway.callers import Caller
 from gateway.database import AWAY, first_line, fresh_connection
 from gateway.envoy.names import ATTEMPTS_LOG
 from gateway.listening import listen
-from gateway.usage import freshness, writing
+from gateway.usage import attempts, freshness, tokens, writing
+from gateway.usage.attempts import Keys, began_at
 from gateway.usage.calls import Call, caller_of, is_no_call, operation_of, outcome_of, passed, read
 from gateway.usage.counters import (
     QUARTER,
@@ -34,6 +35,7 @@ from gateway.usage.counters import (
 )
 from gateway.usage.minutes import Minutes
 from gateway.usage.refused import Refused, refusal_of, store
+from gateway.usage.tokens import Tokens
 from tenants.models.base import new_id
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._outcomes: Outcomes = Counter()
         self._granted: Granted = Counter()
         self._minutes = Minutes()
+        self._tokens = Tokens()
+        self._keys = Keys()
         # Calls that could not be kept, and that nobody was told of yet.
         self._lost = 0
         # At a unix socket who may connect is this user, whose gateways may have begun before they sent a token.
@@ -72,13 +76,14 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         requests: AsyncIterator[als_pb2.StreamAccessLogsMessage],
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> als_pb2.StreamAccessLogsResponse:
-        gateway, told, caller = "", "", Caller(context, needs_token=self._needs_token)
+        gateway, log_name, caller = "", "", Caller(context, needs_token=self._needs_token)
         async for message in requests:
-            # Who tells, and what, is said once.
-            gateway, told = message.identifier.node.id or gateway, message.identifier.log_name or told
+            # Both stand in a stream's first message alone.
+            gateway, log_name = message.identifier.node.id or gateway, message.identifier.log_name or log_name
             await caller.insist(gateway, self._ask)
-            # Attempts at AI providers are no calls.
-            if told != ATTEMPTS_LOG:
+            if log_name == ATTEMPTS_LOG:
+                self.take_attempts(message)
+            else:
                 self.take(message, gateway)
         return als_pb2.StreamAccessLogsResponse()
 
@@ -92,6 +97,9 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             if is_no_call(call):
                 continue
             self._minutes.add(call, minute)
+            if call.spent is not None:
+                self._tokens.add(call, minute)
+                self._keys.answered(call, began_at(entry))
             if self._also is not None:
                 self._also(call, entry, gateway)
             if call.code:
@@ -108,6 +116,12 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             if (let_through := passed(call)) is not None:
                 slug, subscription = let_through
                 self._granted[slug, (subscription, quarter)] += 1
+
+    def take_attempts(self, message: als_pb2.StreamAccessLogsMessage) -> None:
+        """Of attempts to reach providers those that failed; the calls that they were made for are told of elsewhere."""
+        now = time.time()
+        for entry in message.http_logs.log_entry:
+            self._keys.failed(entry, now)
 
     def _refuse(self, call: Call, entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> None:
         if not call.verified and len(self._of_nobody) >= MOST_OF_NOBODY:
@@ -144,7 +158,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         await self.flush()
         measures.FLUSHED.observe(time.monotonic() - began)
         measures.WAITING.set(len(self._waiting) + len(self._of_nobody))
-        if not self._minutes.held_back:
+        if not (self._minutes.held_back or self._tokens.held_back):
             await self._tell(heard_until)
 
     async def flush(self) -> None:
@@ -152,6 +166,11 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         if self._granted:
             granted, self._granted = self._granted, Counter()
             self._granted.update(await self._ask(count_granted, granted))
+        if spent := self._tokens.take():
+            told = await self._ask(tokens.write, spent)
+            self._tokens.give_back(told.waiting)
+        if verdicts := self._keys.take():
+            self._keys.give_back(await self._ask(attempts.tell, verdicts))
         if taken := self._minutes.take():
             written = await self._ask(writing.write, taken)
             self._minutes.give_back(written.waiting)

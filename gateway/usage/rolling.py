@@ -14,7 +14,8 @@ from django.db import connection
 from django.db.models import Min
 from django.utils import timezone
 
-from gateway.models import UsageDay, UsageHour, UsageMinute, UsageOpenHour
+from gateway.models import UsageOpenHour
+from gateway.usage import tables
 from tenants import due
 from tenants.models import TenantSettings
 from tenants.models.base import new_id
@@ -26,8 +27,6 @@ RUN_SECONDS = 20.0
 # How long after its beginning an hour is rolled up: what was counted in its last second is written by then.
 AFTER = timedelta(hours=1, seconds=30)
 EVERY = timedelta(days=1)
-# What the rows of a period have in common.
-_KEY = "api, version, operation, application, subscription, plan, status_class, code"
 
 
 def open_hours(hours: Iterable[datetime]) -> None:
@@ -78,26 +77,11 @@ def _roll_up_one() -> bool:
         row = cursor.fetchone()
     if row is None:
         return False
-    _add_up("gateway_usageminute", "gateway_usagehour", row[0], timedelta(hours=1))
-    _add_up("gateway_usagehour", "gateway_usageday", row[0].replace(hour=0), timedelta(days=1))
+    day = row[0].replace(hour=0)
+    for table in tables.ALL:
+        table.add_up(table.minute, table.hour, {"at": row[0], "end": row[0] + timedelta(hours=1)})
+        table.add_up(table.hour, table.day, {"at": day, "end": day + timedelta(days=1)})
     return True
-
-
-def _add_up(source: str, target: str, at: datetime, length: timedelta) -> None:
-    """Anew from all that there is. Counts only grow: where there is less, some of it was deleted in its time, and what stands is right."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""INSERT INTO {target} AS kept (id, tenant_id, at, {_KEY}, calls, bytes_in, bytes_out, duration_ms_sum, histogram)
-                   SELECT gen_random_uuid(), %(tenant)s, %(at)s, {_KEY},
-                       sum(calls), sum(bytes_in), sum(bytes_out), sum(duration_ms_sum), gateway_usage_sum(histogram)
-                   FROM {source} WHERE tenant_id = %(tenant)s AND at >= %(at)s AND at < %(end)s
-                   GROUP BY {_KEY}
-               ON CONFLICT (tenant_id, at, {_KEY}) DO UPDATE SET
-                   calls = EXCLUDED.calls, bytes_in = EXCLUDED.bytes_in, bytes_out = EXCLUDED.bytes_out,
-                   duration_ms_sum = EXCLUDED.duration_ms_sum, histogram = EXCLUDED.histogram
-               WHERE EXCLUDED.calls > kept.calls""",  # nosec B608  (names of ours)
-            {"tenant": current_tenant_id(), "at": at, "end": at + length},
-        )
 
 
 def prune_all(*, seconds: float = RUN_SECONDS) -> int:
@@ -112,7 +96,12 @@ def _prune(tenant_id: UUID, until: float) -> int:
     now, deleted = timezone.now(), 0
     minutes = now - timedelta(days=min(kept[0], settings.USAGE_MINUTES_MOST_DAYS))
     periods = now - timedelta(days=min(kept[1], settings.USAGE_MOST_DAYS))
-    for model, before, piece in ((UsageMinute, minutes, timedelta(hours=1)), (UsageHour, periods, EVERY), (UsageDay, periods, EVERY * 30)):
+    pieces = [
+        piece
+        for each in tables.ALL
+        for piece in ((each.minute, minutes, timedelta(hours=1)), (each.hour, periods, EVERY), (each.day, periods, EVERY * 30))
+    ]
+    for model, before, piece in pieces:
         while time.monotonic() < until:
             with tenant_scope(tenant_id):
                 # By whole days, as partitions are.
@@ -122,6 +111,6 @@ def _prune(tenant_id: UUID, until: float) -> int:
                     break
                 deleted += rows.filter(at__lt=oldest + piece).delete()[0]
     with tenant_scope(tenant_id):
-        left = UsageMinute.objects.exists() or UsageDay.objects.exists()
+        left = any(each.objects.exists() for table in tables.ALL for each in (table.minute, table.day))
         due.settle(PRUNE_JOB, (timezone.now() + (EVERY if time.monotonic() < until else timedelta())) if left else None)
     return deleted

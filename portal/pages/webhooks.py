@@ -40,6 +40,8 @@ FAMILIES: dict[str, Promise] = {
     "version.*": gettext_lazy("All about versions of APIs"),
     "signing_key.*": gettext_lazy("All about signing keys"),
     "usage_alert.*": gettext_lazy("All about usage alerts"),
+    "budget.*": gettext_lazy("All about budgets of subscriptions"),
+    "tenant_budget.*": gettext_lazy("All about the tenant's budget"),
 }
 # As the audit calls them.
 NAMES: dict[str, str | Promise] = {

@@ -15,7 +15,7 @@ from apis import origins
 from gateway.envoy.names import RBAC
 from gateway.latency import BUCKETS
 from gateway.models import OTHER_OPERATIONS, UsageFreshness, UsageMinute, UsageOpenHour
-from gateway.usage import freshness, minutes, writing
+from gateway.usage import bounded, freshness, minutes, writing
 from gateway.usage.calls import Call, read
 from gateway.usage.minutes import HISTOGRAM, Minutes
 from gateway.usage.process import Usage
@@ -150,7 +150,7 @@ def test_tenants_that_callers_make_up_do_not_grow_it(monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_too_much_is_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minutes, "MOST_OF_A_TENANT", 3)
+    monkeypatch.setattr(bounded, "MOST_OF_A_TENANT", 3)
     found = counted(*(told(client=f"app-{number}") for number in range(10)), told("globex"))
     assert {(kind.slug, kind.operation, counts[0]) for kind, counts in found.kinds.items()} == {
         ("acme", "getOrder", 1), ("acme", OTHER_OPERATIONS, 7), ("globex", "getOrder", 1),
@@ -159,8 +159,8 @@ def test_what_is_too_much_is_counted_together(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_is_beyond_even_that_is_lost_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minutes, "MOST_KINDS", 2)
-    monkeypatch.setattr(minutes, "MOST_OTHERS", 1)
+    monkeypatch.setattr(bounded, "MOST_KINDS", 2)
+    monkeypatch.setattr(bounded, "MOST_OTHERS", 1)
     found = counted(*(told(f"tenant-{number}") for number in range(5)))
     assert (len(found.kinds), found.lost, found.waiting) == (3, 2, 3)
     waiting = found.take()
@@ -227,10 +227,10 @@ def test_they_wait_while_postgresql_is_away_and_none_is_counted_twice(
 ) -> None:
     whole = writing._write_for
 
-    def write_for(tenant_id: UUID, kinds: Any) -> Any:
+    def write_for(tenant_id: UUID, way: Any, kinds: Any) -> Any:
         if tenant_id == cast.globex.pk:
             raise error
-        return whole(tenant_id, kinds)
+        return whole(tenant_id, way, kinds)
 
     found = counted(told(), told("globex"), minute=now)
     with monkeypatch.context() as patched:
@@ -245,10 +245,10 @@ def test_they_wait_while_postgresql_is_away_and_none_is_counted_twice(
 def test_what_postgresql_will_not_have_is_lost_and_keeps_nobody_waiting(cast: Cast, now: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = writing._write_for
 
-    def write_for(tenant_id: UUID, kinds: Any) -> Any:
+    def write_for(tenant_id: UUID, way: Any, kinds: Any) -> Any:
         if tenant_id == cast.acme.pk:
             raise IntegrityError("no")
-        return whole(tenant_id, kinds)
+        return whole(tenant_id, way, kinds)
 
     monkeypatch.setattr(writing, "_write_for", write_for)
     written = writing.write(counted(told(), told(), told("globex"), minute=now).kinds)
@@ -258,7 +258,7 @@ def test_what_postgresql_will_not_have_is_lost_and_keeps_nobody_waiting(cast: Ca
 def test_a_tenant_that_goes_meanwhile_leaves_no_counts_behind(cast: Cast, now: int) -> None:
     """Between its being looked up and its counts being written it was erased; no foreign key would say so."""
     gone = UUID(int=9)
-    assert writing._write_for(gone, counted(told(), minute=now).kinds) == set()
+    assert writing._write_for(gone, writing.CALLED, counted(told(), minute=now).kinds) == set()
     with tenant_scope(gone):
         assert not UsageMinute.objects.exists()
 
