@@ -5,7 +5,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apis import document_at
-from apis.actions import questions, quotas
+from apis.actions import budgets, questions, quotas
 from apis.differences import Change, Differences, Level, Operation
 from apis.lint.rules import Choice as RuleChoice
 from apis.lint.rules import Rule
@@ -13,6 +13,7 @@ from apis.lint.standing import Broken, Spot, Standing, standing
 from apis.mock import Origin
 from apis.models import Api, ApiVersion, DocumentImport, Revision, Subscription
 from apis.serializers_ai_offer import OfferOut
+from apis.serializers_budgets import BudgetStandingOut
 from apis.serializers_plans import PlanOut
 from apis.serializers_quotas import QuotaOut
 from apis.serializers_requests import AnswersIn, KeptAnswerOut
@@ -398,7 +399,7 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
     """`answers`: to what the API asked. `added`: who decides put it there, and nobody had asked.
 
     `starts_at` is null for at once, `ends_at` for never; `trial_until`: until when its application had, or has, its trial of the API.
-    `quota`: how it stands to its plan's; null where that has none.
+    `quota` and `budget`: how it stands to its plan's; null where that has none.
     """
 
     application = serializers.UUIDField(source="application_id")
@@ -411,12 +412,13 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
     decided_by = serializers.CharField(source="decided_by.email", default=None)
     answers = KeptAnswerOut(many=True)
     quota = serializers.SerializerMethodField()
+    budget = serializers.SerializerMethodField()
 
     class Meta:
         model = Subscription
         fields = [
-            "id", "application", "application_name", "api", "plan", "plan_status", "quota", "purpose", "answers", "status", "reason",
-            "added", "requested_by", "requested_at", "asked_at",
+            "id", "application", "application_name", "api", "plan", "plan_status", "quota", "budget", "purpose", "answers",
+            "status", "reason", "added", "requested_by", "requested_at", "asked_at",
             "approvals_needed", "first_approved_by", "first_approved_at", "decided_by", "decided_at", "ended_at",
             "starts_at", "ends_at", "started_at", "trial_until",
         ]  # fmt: skip
@@ -425,3 +427,8 @@ class SubscriptionOut(serializers.ModelSerializer[Subscription]):
     def get_quota(self, subscription: Subscription) -> dict[str, Any] | None:
         found = quotas.standing(subscription)
         return dict(QuotaOut(found).data) if found else None
+
+    @extend_schema_field(BudgetStandingOut(allow_null=True))
+    def get_budget(self, subscription: Subscription) -> dict[str, Any] | None:
+        found = budgets.standing(subscription)
+        return dict(BudgetStandingOut(found).data) if found else None

@@ -3,12 +3,14 @@
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apis.actions.plan_models import TOKENS
 from apis.actions.plans import UTC, Concerned, Holder
 from apis.ai.offer import MOST_MODELS, MOST_OFFERED, MOST_TOKENS
 from apis.models import Plan
+from apis.serializers_budgets import BudgetIn, BudgetOut, BudgetStandingOut, of_a_plan
 from apis.serializers_quotas import Quota, QuotaOut, Zone
 from tenants.serializers import Body, Choice, Text
 
@@ -22,17 +24,24 @@ class PlanOut(serializers.ModelSerializer[Plan]):
     """`burst`: how many of the calls may come at once, null for all of them. `quota`: how many calls pass in a period, null for as many as
     come. `trial_days`: after so many a subscription under it ends; null where it is no trial. `teams`: whose members see it, where
     `visibility` is “teams”. `reason`: why it is deprecated or closed. Of an AI API `models`: those that it includes, none for all;
-    `max_tokens`: for how many a call may ask, and `tokens_per_minute` each application in a minute, null for no bound.
+    `max_tokens`: for how many a call may ask, and `tokens_per_minute` each application in a minute, null for no bound; `budget`: what each
+    subscription may spend, null for no end.
     """
 
     teams = serializers.SerializerMethodField()
+    budget = serializers.SerializerMethodField()
 
     class Meta:
         model = Plan
         fields = [
             "id", "name", "calls", "seconds", "burst", "quota", "quota_period", "quota_time_zone",
-            "approval", "trial_days", "scopes", "models", "max_tokens", "tokens_per_minute", "visibility", "teams", "status", "reason",
+            "approval", "trial_days", "scopes", "models", "max_tokens", "tokens_per_minute", "budget",
+            "visibility", "teams", "status", "reason",
         ]  # fmt: skip
+
+    @extend_schema_field(BudgetOut(allow_null=True))
+    def get_budget(self, plan: Plan) -> dict[str, Any] | None:
+        return dict(BudgetOut(plan.budget).data) if plan.budget.is_set else None
 
     def get_teams(self, plan: Plan) -> list[UUID]:
         return sorted(each.team_id for each in plan.audience.all())
@@ -74,10 +83,15 @@ class PlanIn(Body):
     models = Models(required=False)
     max_tokens = _tokens(required=False, allow_null=True)
     tokens_per_minute = _tokens(required=False, allow_null=True)
+    budget = BudgetIn(required=False, allow_null=True)
+
+    def validate(self, told: dict[str, Any]) -> dict[str, Any]:
+        # As the action takes it.
+        return of_a_plan(told)
 
 
 class PlanChangeIn(Body):
-    """What is left out stays as it is; a `quota`, `burst`, `max_tokens` or `tokens_per_minute` of null takes it away."""
+    """What is left out stays as it is; a `quota`, `burst`, `max_tokens`, `tokens_per_minute` or `budget` of null takes it away."""
 
     calls = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_CALLS, required=False)
     seconds = serializers.IntegerField(min_value=1, max_value=MAX_PLAN_SECONDS, required=False)
@@ -93,9 +107,11 @@ class PlanChangeIn(Body):
     models = Models(required=False)
     max_tokens = _tokens(required=False, allow_null=True)
     tokens_per_minute = _tokens(required=False, allow_null=True)
+    budget = BudgetIn(required=False, allow_null=True)
 
     def validate(self, told: dict[str, Any]) -> dict[str, Any]:
         # As the action takes it.
+        told = of_a_plan(told)
         return {**told, **{name: told[name] or 0 for name in ("quota", "burst", *TOKENS) if name in told}}
 
 
@@ -109,6 +125,7 @@ class HolderOut(serializers.Serializer[Holder]):
     status = serializers.CharField(source="subscription.status")
     last_at = serializers.DateTimeField(allow_null=True)
     quota = QuotaOut(allow_null=True)
+    budget = BudgetStandingOut(allow_null=True)
 
 
 class HoldersOut(serializers.Serializer[Concerned]):

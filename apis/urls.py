@@ -7,6 +7,7 @@ from apis.rest import (
     ai,
     applications,
     approval_rules,
+    budgets,
     categories,
     change_log,
     changes,
@@ -156,4 +157,6 @@ urlpatterns = [
     path("change-requests/<uuid:pk>/reject/", changes.Reject.as_view(), name="change-request-reject"),
     path("change-requests/<uuid:pk>/withdraw/", changes.Withdraw.as_view(), name="change-request-withdraw"),
     path("subscriptions/<uuid:pk>/top-ups/", quotas.TopUps.as_view(), name="subscription-top-ups"),
+    path("subscriptions/<uuid:pk>/budget-top-ups/", budgets.BudgetTopUps.as_view(), name="subscription-budget-top-ups"),
+    path("budget/", budgets.TenantsBudget.as_view(), name="tenant-budget"),
 ]

@@ -77,23 +77,24 @@ class Standing:
 
 
 def standing(subscription: Subscription, now: datetime | None = None) -> Standing | None:
-    """None where its plan has no budget."""
-    return standings([subscription], now).get(subscription.pk)
+    """None where its plan has no budget.
+
+    :param subscription: read by `with_quota_use`, as lists do, or it is asked for here.
+    """
+    budget = subscription.plan.budget
+    if not budget.is_set:
+        return None
+    if not hasattr(subscription, "budget_use"):
+        subscription.budget_use = _use_of(subscription)  # type: ignore[attr-defined]
+    told: dict[str, Any] = dict(subscription.budget_use or {})  # type: ignore[attr-defined]
+    if told.get("counted_at"):
+        told["counted_at"] = datetime.fromisoformat(told["counted_at"])
+    return _stands(budget, BudgetUse(**told), now or timezone.now())
 
 
-def standings(subscriptions: Collection[Subscription], now: datetime | None = None) -> dict[UUID, Standing]:
-    """By their ids, of those that are active and whose plan has a budget. In one query, in none where no plan has one."""
-    now = now or timezone.now()
-    bounded = [each for each in subscriptions if each.status == _ACTIVE and each.plan.budget.is_set]
-    if not bounded:
-        return {}
-    rows = BudgetUse.objects.at(now).filter(
-        application__in={each.application_id for each in bounded}, api__in={each.api_id for each in bounded}
-    )
-    uses = {(each.application_id, each.api_id, each.period, each.time_zone, each.currency): each for each in rows}
-    return {
-        each.pk: _stands(each.plan.budget, uses.get((each.application_id, each.api_id, *each.plan.budget.key)), now) for each in bounded
-    }
+def _use_of(subscription: Subscription) -> Any:
+    found = Subscription.objects.with_quota_use().get(pk=subscription.pk)
+    return found.budget_use  # type: ignore[attr-defined]
 
 
 def of_tenant() -> TenantBudget:
@@ -367,6 +368,7 @@ def top_up(subscription: Subscription, *, tokens: int = 0, amount: int = 0, reas
     event = events.record(TOPPED_UP, subscription, by=by, **told, reason=reason, **_told(_Holder(subscription, budget), use))
     # It may have spent more than it has even now.
     _tell(BudgetUse.objects.filter(pk=use.pk))
+    subscription.budget_use = _use_of(subscription)  # type: ignore[attr-defined]
     return event
 
 

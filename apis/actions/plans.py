@@ -33,12 +33,13 @@ _QUOTA = ["quota", "quota_period", "quota_time_zone"]
 class Holder:
     """An open subscription under a plan, and when its application last called the API in the last 30 days.
 
-    `quota`: how it stands to the plan's, where there is one and it can call.
+    `quota` and `budget`: how it stands to the plan's, where there is one and it can call.
     """
 
     subscription: Subscription
     last_at: datetime | None
     quota: quotas.Standing | None = None
+    budget: budgets.Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,13 @@ def concerned(plan: Plan) -> Concerned:
     rows = rows.select_related("application__owner", "application__team", "plan").with_quota_use()
     shown = list(rows.order_by("status", "application__name", "pk")[:MOST_NAMED])
     last = _last_calls(plan, [each.application_id for each in shown])
-    return Concerned(**counted, named=tuple(Holder(each, last.get(each.application_id), _stands(each)) for each in shown))
+    return Concerned(**counted, named=tuple(Holder(each, last.get(each.application_id), *_stands(each)) for each in shown))
 
 
-def _stands(subscription: Subscription) -> quotas.Standing | None:
-    return quotas.standing(subscription) if subscription.status == Subscription.Status.ACTIVE else None
+def _stands(subscription: Subscription) -> tuple[quotas.Standing | None, budgets.Standing | None]:
+    if subscription.status != Subscription.Status.ACTIVE:
+        return None, None
+    return quotas.standing(subscription), budgets.standing(subscription)
 
 
 def _last_calls(plan: Plan, applications: list[UUID]) -> Mapping[UUID, datetime]:

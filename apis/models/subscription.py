@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apis.models.api import Api, Plan
+from apis.models.budget import BudgetUse
 from apis.models.quota_use import QuotaUse
 from keys.models import Application, owned_by
 from tenants.models import ServiceAccount, Steps, TenantManager, TenantModel, User
@@ -62,7 +63,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.select_related("application__owner", "application__team", "api", "plan", *people).with_quota_use()
 
     def with_quota_use(self) -> Self:
-        """With `quota_use`: of the period that now is, what was counted for its plan's quota; see apis.actions.quotas.standing."""
+        """With `quota_use`: of the period that now is, what was counted for its plan's quota; see apis.actions.quotas.standing.
+
+        And `budget_use`, of its plan's budget; see apis.actions.budgets.standing.
+        """
         uses = QuotaUse.objects.at(Now()).filter(
             application=models.OuterRef("application"),
             api=models.OuterRef("api"),
@@ -70,7 +74,18 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
             time_zone=models.OuterRef("plan__quota_time_zone"),
         )
         told = JSONObject(calls="calls", topped_up="topped_up", refused_from="refused_from", counted_at="counted_at")
-        return self.annotate(quota_use=models.Subquery(uses.values(told=told)[:1]))
+        spent = BudgetUse.objects.at(Now()).filter(
+            application=models.OuterRef("application"),
+            api=models.OuterRef("api"),
+            period=models.OuterRef("plan__budget_period"),
+            time_zone=models.OuterRef("plan__budget_time_zone"),
+            currency=models.OuterRef("plan__budget_currency"),
+        )
+        names = ("tokens", "amount", "unpriced", "counted_at", "more_tokens", "more_amount", "refused_tokens", "refused_amount")
+        of_budget = JSONObject(**{name: name for name in names})
+        return self.annotate(
+            quota_use=models.Subquery(uses.values(told=told)[:1]), budget_use=models.Subquery(spent.values(told=of_budget)[:1])
+        )
 
     def enforced(self) -> Self:
         """What gateways know: those closed so lately that their reason is still told, oldest first, then the open ones."""
