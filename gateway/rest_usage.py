@@ -19,6 +19,7 @@ from gateway.usage_reports import Against, Dimension, Of, Report, choose, earlie
 from keys.models import Application
 from tenants.errors import Invalid
 from tenants.rest import TenantRestView
+from tenants.serializers import Body
 
 _TIME = [
     OpenApiParameter("range", enum=list(NAMED), description="The time up to now; 24h where nothing is said."),
@@ -36,21 +37,21 @@ _APPLICATION = OpenApiParameter("application", OpenApiTypes.UUID, description="C
 _FILE = {(200, "text/csv"): OpenApiTypes.STR}
 
 
-class _Reported(TenantRestView):
+class Reported(TenantRestView):
     """What is looked at, as the address and its query say."""
 
     # Of an address that is about one of them, the query names no other.
     fixed: ClassVar[frozenset[str]] = frozenset()
 
-    def reported(self, of: Of, apis: QuerySet[Api], applications: QuerySet[Application]) -> tuple[Report, Dimension | None, list[Told]]:
+    def asked(self, reader: type[Body]) -> dict[str, Any]:
         asked = {name: value for name, value in self.request.query_params.dict().items() if name not in self.fixed}
         if taken := sorted(self.fixed & set(self.request.query_params)):
             raise Invalid({name: ["The address says this already."] for name in taken})
-        found = UsageIn(data=asked)
+        found = reader(data=asked)
         found.is_valid(raise_exception=True)
-        given: dict[str, Any] = dict(found.validated_data)
-        known, zone = tables(), given["time_zone"]
-        span = choose(given["range"], given["since"], given["until"], known=known, zone=zone)
+        return dict(found.validated_data)
+
+    def narrowed(self, of: Of, given: dict[str, Any], apis: QuerySet[Api], applications: QuerySet[Application]) -> Of:
         of = of._replace(**{name: given[name] for name in ("version", "operation", "plan") if name in given})
         if "api" in given:
             pk = apis.filter(slug=given["api"]).values_list("pk", flat=True).first()
@@ -61,6 +62,13 @@ class _Reported(TenantRestView):
             if not applications.filter(pk=given["application"]).exists():
                 raise Invalid({"application": ["There is no such application here."]})
             of = of._replace(application=given["application"])
+        return of
+
+    def reported(self, of: Of, apis: QuerySet[Api], applications: QuerySet[Application]) -> tuple[Report, Dimension | None, list[Told]]:
+        given = self.asked(UsageIn)
+        known, zone = tables(), given["time_zone"]
+        span = choose(given["range"], given["since"], given["until"], known=known, zone=zone)
+        of = self.narrowed(of, given, apis, applications)
         dimension = Dimension(given["by"]) if given["by"] else None
         by = (dimension,) if dimension else ()
         made = report(span, of, known, by=by, against=earlier(span, Against(given["against"])))
@@ -77,7 +85,7 @@ class _Reported(TenantRestView):
         return as_file(rows, f"{name}-usage-{dimension or STEPS}-{made.span.since:%Y%m%d}")
 
 
-class TenantUsage(_Reported):
+class TenantUsage(Reported):
     access = {"GET": "usage.see"}
 
     @extend_schema(parameters=[*_TIME, _AGAINST, _API, _APPLICATION], responses=UsageOut, operation_id="tenants_usage_retrieve")
@@ -86,7 +94,7 @@ class TenantUsage(_Reported):
         return self.answer(Of(), Api.objects.all(), Application.objects.all())
 
 
-class TenantUsageFile(_Reported):
+class TenantUsageFile(Reported):
     access = {"GET": "usage.see"}
     http_method_names = ["get"]
 
@@ -96,7 +104,7 @@ class TenantUsageFile(_Reported):
         return self.file(Of(), Api.objects.all(), Application.objects.all(), self.tenant.slug)
 
 
-class _OfApi(_Reported):
+class OfApi(Reported):
     access = {"GET": "apis.see_all"}
     fixed = frozenset({"api"})
 
@@ -105,14 +113,14 @@ class _OfApi(_Reported):
         return Of(api=found.pk), Api.objects.filter(pk=found.pk), Application.objects.all()
 
 
-class ApiUsage(_OfApi):
+class ApiUsage(OfApi):
     @extend_schema(parameters=[*_TIME, _AGAINST, _APPLICATION], responses=UsageOut)
     def get(self, request: Request, api: str) -> Response:  # noqa: ARG002
         """How an API is called: in all, step by step, and by what `by` names."""
         return self.answer(*self.found(api))
 
 
-class ApiUsageFile(_OfApi):
+class ApiUsageFile(OfApi):
     http_method_names = ["get"]
 
     @extend_schema(parameters=[*_TIME, _APPLICATION], responses=_FILE)
@@ -121,7 +129,7 @@ class ApiUsageFile(_OfApi):
         return self.file(*self.found(api), f"{self.tenant.slug}-{api}")
 
 
-class _OfApplication(_Reported):
+class OfApplication(Reported):
     access = {"GET": "tenant.see"}
     fixed = frozenset({"application"})
 
@@ -130,14 +138,14 @@ class _OfApplication(_Reported):
         return Of(application=pk), apis_seen(self.user, self.permissions, found), Application.objects.filter(pk=pk)
 
 
-class ApplicationUsage(_OfApplication):
+class ApplicationUsage(OfApplication):
     @extend_schema(parameters=[*_TIME, _AGAINST, _API], responses=UsageOut)
     def get(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
         """How an application calls: in all, step by step, and by what `by` names."""
         return self.answer(*self.found(pk))
 
 
-class ApplicationUsageFile(_OfApplication):
+class ApplicationUsageFile(OfApplication):
     http_method_names = ["get"]
 
     @extend_schema(parameters=[*_TIME, _API], responses=_FILE)

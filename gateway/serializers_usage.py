@@ -3,11 +3,25 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from gateway.usage_lines import Told
 from gateway.usage_ranges import NAMED
 from gateway.usage_reports import Against, Dimension, Figures, Report
 from tenants.serializers import Body, Choice, Text
+
+
+class Zoned(Text):
+    """A time zone by its name."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(max_length=64, **more)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        name = super().run_validation(data)
+        if name not in available_timezones():
+            raise serializers.ValidationError("Name a time zone of the IANA's list, such as Europe/Berlin.")
+        return ZoneInfo(name)
 
 
 class UsageIn(Body):
@@ -16,7 +30,7 @@ class UsageIn(Body):
     range = Choice(choices=list(NAMED), default="24h")
     since = serializers.DateTimeField(required=False, default=None)
     until = serializers.DateTimeField(required=False, default=None)
-    time_zone = Text(max_length=64, default="UTC")
+    time_zone = Zoned(default="UTC")
     against = Choice(choices=[each.value for each in Against], default=Against.NOTHING.value)
     by = Choice(choices=[each.value for each in Dimension], required=False, default=None)
     api = Text(max_length=40, required=False)
@@ -24,11 +38,6 @@ class UsageIn(Body):
     version = Text(max_length=20, required=False)
     operation = Text(max_length=200, required=False)
     plan = Text(max_length=80, required=False)
-
-    def validate_time_zone(self, name: str) -> ZoneInfo:
-        if name not in available_timezones():
-            raise serializers.ValidationError("Name a time zone of the IANA's list, such as Europe/Berlin.")
-        return ZoneInfo(name)
 
 
 class UsageFiguresOut(serializers.Serializer[Any]):

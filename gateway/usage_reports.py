@@ -168,6 +168,7 @@ class Report:
     series: Sequence[tuple[datetime, Figures | None]]
     lines: Mapping[Dimension, Sequence[Line]]
     before: Figures | None
+    of: Of
 
     def slow(self, most: int = 10) -> list[Line]:
         """Operations, the slowest first."""
@@ -177,7 +178,7 @@ class Report:
 
 def tables() -> Tables:
     """As they are now. In one query."""
-    (row,) = _read(
+    (row,) = read(
         sql.SQL(
             """SELECT statement_timestamp(), (SELECT min(at) FROM {open} WHERE tenant_id = {tenant}),
                       min(written_until) FILTER (WHERE {alive}),
@@ -185,7 +186,7 @@ def tables() -> Tables:
                       (SELECT usage_minutes_days FROM {settings} WHERE tenant_id = {tenant})
                FROM {freshness}"""
         ).format(
-            open=_table(UsageOpenHour), freshness=_table(UsageFreshness), settings=_table(TenantSettings), tenant=current_tenant_id(),
+            open=table(UsageOpenHour), freshness=table(UsageFreshness), settings=table(TenantSettings), tenant=current_tenant_id(),
             alive=sql.SQL("seen_at > statement_timestamp() - {}").format(WRITES),
         )
     )  # fmt: skip
@@ -258,12 +259,13 @@ def report(span: Range, of: Of, known: Tables, *, by: Iterable[Dimension] = (), 
         series=series,
         lines=_lines(span, of, known, dimensions) if dimensions else {},
         before=totals(against, of, known) if against else None,
+        of=of,
     )
 
 
 def totals(span: Range, of: Of, known: Tables) -> Figures:
     """Of a range as a whole. In one query."""
-    rows = _read(sql.SQL("SELECT {} FROM {}").format(_SUMS, _source(span, of, known, stepwise=False)))
+    rows = read(sql.SQL("SELECT {} FROM {}").format(_SUMS, _source(span, of, known, stepwise=False)))
     return _figures(rows[0])
 
 
@@ -298,7 +300,7 @@ def live(of: Of, known: Tables) -> Live:
     minute = floor(known.now, MINUTE)
     span = Range("", minute - MINUTE, minute + MINUTE, MINUTE, ZoneInfo("UTC"))
     source = _source(span, of, known, stepwise=True)
-    rows = _read(sql.SQL("SELECT at, code, application, {} FROM {} GROUP BY at, code, application").format(_SUMS, source))
+    rows = read(sql.SQL("SELECT at, code, application, {} FROM {} GROUP BY at, code, application").format(_SUMS, source))
     sums = {minute: Figures(), minute - MINUTE: Figures()}
     codes: Counter[str] = Counter()
     refused: Counter[UUID] = Counter()
@@ -320,7 +322,7 @@ def _series(span: Range, of: Of, known: Tables) -> dict[datetime, Figures]:
     else:
         step = sql.SQL("date_bin({}, at, 'epoch'::timestamptz)").format(span.step)
     source = _source(span, of, known, stepwise=True)
-    return {row[0]: _figures(row[1:]) for row in _read(sql.SQL("SELECT {} AS step, {} FROM {} GROUP BY 1").format(step, _SUMS, source))}
+    return {row[0]: _figures(row[1:]) for row in read(sql.SQL("SELECT {} AS step, {} FROM {} GROUP BY 1").format(step, _SUMS, source))}
 
 
 def _lines(span: Range, of: Of, known: Tables, by: Sequence[Dimension]) -> dict[Dimension, list[Line]]:
@@ -337,7 +339,7 @@ def _lines(span: Range, of: Of, known: Tables, by: Sequence[Dimension]) -> dict[
     # What GROUPING says of rows: a bit for each column that they are not grouped by.
     dimensions = {sum(1 << place for place, name in enumerate(reversed(used)) if name not in _KEYS[each]): each for each in by}
     found: dict[Dimension, list[Line]] = {each: [] for each in by}
-    for mask, *row in _read(query):
+    for mask, *row in read(query):
         dimension = dimensions[mask]
         values = dict(zip(used, row, strict=False))
         key = tuple(values[name] for name in _KEYS[dimension])
@@ -350,14 +352,14 @@ def _source(span: Range, of: Of, known: Tables, *, stepwise: bool) -> sql.Compos
     columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
     told = [
         sql.SQL("SELECT at, {}, calls, bytes_in, bytes_out, histogram FROM {} WHERE {}").format(
-            columns, _table(TABLES[each.grain]), _where(each, of)
+            columns, table(TABLES[each.grain]), where(each, of)
         )
         for each in pieces(span, rolled_until=known.rolled_until, minutes_since=known.minutes_since, stepwise=stepwise)
     ]
     return sql.SQL("({}) AS used").format(sql.SQL(" UNION ALL ").join(told))
 
 
-def _where(piece: Piece, of: Of) -> sql.Composed:
+def where(piece: Piece, of: Of) -> sql.Composed:
     """The tenant is named for the index: row security sees to the rest."""
     conditions = [sql.SQL("tenant_id = {} AND at >= {} AND at < {}").format(current_tenant_id(), piece.since, piece.until)]
     conditions += [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in of._asdict().items() if value is not None]
@@ -389,11 +391,11 @@ def _figures(row: Sequence[Any]) -> Figures:
     return Figures(calls, answered, refused, failed, unanswered, bytes_in, bytes_out, tuple(histogram))
 
 
-def _table(model: type[Model]) -> sql.Identifier:
+def table(model: type[Model]) -> sql.Identifier:
     return sql.Identifier(model._meta.db_table)  # noqa: SLF001  (Django's documented model API)
 
 
-def _read(query: sql.Composable) -> list[tuple[Any, ...]]:
+def read(query: sql.Composable) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetchall())

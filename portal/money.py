@@ -1,12 +1,14 @@
 """Money and tokens in the words of pages and mails."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apis import budgets
+from portal.usage_words import NONE
 
 
 def money(amount: int, currency: str) -> str:
@@ -26,3 +28,8 @@ def _money(units: Decimal, currency: str) -> str:
 
 def tokens(many: int) -> str:
     return ngettext("%(many)s token", "%(many)s tokens", many) % {"many": number_format(many, force_grouping=True)}
+
+
+def cost(figures: Any) -> str:
+    """Of a report's figures: “USD 12.50”, “EUR 3.00 · USD 12.50”; a dash where nothing has a price."""
+    return " · ".join(money(amount, currency) for currency, amount in figures.amounts.items()) or NONE

@@ -38,7 +38,7 @@ CHANGE_REQUESTED, SUBSCRIPTION_ENDS_SOON = "change_request.requested", "subscrip
 NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE, "subscription.dates_changed")
 PLAN_CHANGED = "plan.changed"
 # What of a plan holds at once for those who have it.
-HOLDING = frozenset({"calls", "models", "max_tokens", "tokens_per_minute"})
+HOLDING = frozenset({"calls", "models", "max_tokens", "tokens_per_minute", "budget_tokens", "budget_amount"})
 WEBHOOK_DISABLED = "webhook.disabled"
 # These go to whom they name, member or not, and nobody chooses to hear of them.
 INVITED = frozenset({"invitation.created", "invitation.renewed"})

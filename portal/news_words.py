@@ -451,7 +451,7 @@ def _of_tenant(event: Event, tenant: Tenant) -> tuple[str, str, list[tuple[str, 
             provider = (_("Provider"), event.data["provider"])
             return reverse("console-providers", args=[tenant.slug]), _("Look at the providers"), [provider, when]
         case "tenant_budget":
-            return reverse("console-budget", args=[tenant.slug]), _("Look at the budget"), [*_spent(event), when]
+            return reverse("console-provider-budget", args=[tenant.slug]), _("Look at the budget"), [*_spent(event), when]
         case "webhook":
             return (
                 reverse("console-webhook", args=[tenant.slug, event.subject_id]),

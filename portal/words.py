@@ -319,6 +319,8 @@ def _plan_changed(data: Data) -> str:
         return _("%(actor)s changed the plan %(subject)s of %(api)s from %(terms_before)s to %(terms)s")
     if {"models", "max_tokens", "tokens_per_minute"} & now.keys():
         return _("%(actor)s changed which models and how many tokens the plan %(subject)s of %(api)s includes")
+    if "budget_tokens" in now:
+        return _("%(actor)s changed what each subscription under the plan %(subject)s of %(api)s may spend on models")
     if "scopes" in now and "calls" not in now:
         return _("%(actor)s changed what the plan %(subject)s of %(api)s includes: %(scopes)s")
     if "trial_days" in now and "approval" in now:

@@ -14,14 +14,12 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis import quotas
+from apis.actions.budget_terms import between, check
 from apis.actions.subscriptions import four_eyes
-from apis.ai.catalogue import CURRENCY
-from apis.budgets import MOST_AMOUNT, MOST_TOKENS, SOFT_PERCENTS, Budget, plain
-from apis.models import BUDGETS_KEPT, Api, BudgetUse, Plan, Subscription, TenantBudget
+from apis.budgets import MOST_AMOUNT, MOST_TOKENS, Budget, plain
+from apis.models import BUDGETS_KEPT, BudgetUse, Plan, Subscription, TenantBudget
 from apis.quotas import span
 from tenants import due, events
 from tenants.errors import Invalid, NotAllowed
@@ -42,7 +40,6 @@ EVERY = timedelta(days=1)
 _ACTIVE = Subscription.Status.ACTIVE
 # The fields of BudgetUse.KEY, and when the period ends. Neither application nor API: the tenant's.
 _Period: TypeAlias = tuple[UUID | None, UUID | None, str, str, str, datetime, datetime]
-FIELDS = ("budget_tokens", "budget_amount", "budget_currency", "budget_period", "budget_time_zone", "budget_soft_percent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +146,8 @@ def add(spent: Iterable[Spent]) -> list[UUID]:
     if not some:
         return []
     sums = _by_period(some)
-    rows = sorted(sums.items(), key=lambda each: tuple(map(str, each[0])))
-    # One statement, in one order, so that two processes never wait for each other in a circle.
+    rows = list(sums.items())
+    # One statement, in the order of BudgetUse.KEY, so that two processes never wait for each other in a circle.
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO apis_budgetuse AS kept (
@@ -161,6 +158,7 @@ def add(spent: Iterable[Spent]) -> list[UUID]:
                    FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
                                %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[])
                        AS new (id, application, api, period, zone, currency, starts, ends, tokens, amount, unpriced)
+                   ORDER BY new.application, new.api, new.period, new.zone, new.currency, new.starts
                ON CONFLICT (tenant_id, application_id, api_id, period, time_zone, currency, starts) DO UPDATE SET
                    tokens = kept.tokens + EXCLUDED.tokens, amount = kept.amount + EXCLUDED.amount,
                    unpriced = kept.unpriced + EXCLUDED.unpriced, counted_at = GREATEST(kept.counted_at, EXCLUDED.counted_at)
@@ -346,9 +344,9 @@ def top_up(subscription: Subscription, *, tokens: int = 0, amount: int = 0, reas
     if not (tokens or amount):
         problems["tokens" if budget.tokens is not None else "amount"] = [_("Say how much more.")]
     if not 0 <= tokens <= MOST_TOKENS:
-        problems["tokens"] = [_between(1, MOST_TOKENS)]
+        problems["tokens"] = [between(1, MOST_TOKENS)]
     if not 0 <= amount <= MOST_AMOUNT:
-        problems["amount"] = [_between(0, MOST_AMOUNT // 1_000_000)]
+        problems["amount"] = [between(0, MOST_AMOUNT // 1_000_000)]
     if problems:
         raise Invalid(problems)
     starts, ends = span(lock.now, budget.period, budget.time_zone)
@@ -406,86 +404,3 @@ def _facts(budget: Budget) -> dict[str, Any]:
         "time_zone": budget.time_zone,
         "soft_percent": budget.soft_percent,
     }
-
-
-def check(budget: Budget, *, prefix: str = "") -> None:
-    """
-    :param prefix: of the fields' names.
-    :raises Invalid: by field.
-    """
-    problems: dict[str, list[str]] = {}
-    if budget.tokens is not None and not 1 <= budget.tokens <= MOST_TOKENS:
-        problems["tokens"] = [_between(1, MOST_TOKENS)]
-    if budget.amount is not None and not 1 <= budget.amount <= MOST_AMOUNT:
-        problems["amount"] = [_("Give an amount above 0, of a thousand millions at most, with up to six digits behind the point.")]
-    if not CURRENCY.fullmatch(budget.currency):
-        problems["currency"] = [_("A currency has three capital letters, such as USD.")]
-    if budget.period not in Plan.Period.values:
-        problems["period"] = [_("A period is a day or a month.")]
-    if not quotas.is_zone(budget.time_zone):
-        problems["time_zone"] = [_("Name a time zone of a place, such as Europe/Berlin, or UTC.")]
-    if not SOFT_PERCENTS[0] <= budget.soft_percent <= SOFT_PERCENTS[1]:
-        problems["soft_percent"] = [_between(*SOFT_PERCENTS)]
-    if problems:
-        raise Invalid({f"{prefix}{name}": said for name, said in problems.items()})
-
-
-def _between(least: int, most: int) -> str:
-    said = _("Give a number from %(least)s to %(most)s.")
-    return said % {"least": number_format(least, force_grouping=True), "most": number_format(most, force_grouping=True)}
-
-
-# --- a plan's --------------------------------------------------------------------------------------------------------
-
-
-def given(api: Api, fields: dict[str, Any]) -> dict[str, Any]:
-    """What a new plan's budget is made of; nothing where it has none.
-
-    :raises Invalid: by field.
-    """
-    budget = Plan(**fields).budget
-    if not budget.is_set:
-        return {}
-    _check_kind(api, budget)
-    check(budget, prefix="budget_")
-    return fields
-
-
-def _check_kind(api: Api, budget: Budget) -> None:
-    if not api.is_ai:
-        said = _("%(api)s is no AI API, so its plans have no budget.") % {"api": api}
-        raise Invalid({f"budget_{name}": [said] for name in ("tokens", "amount") if getattr(budget, name) is not None})
-
-
-def changed(plan: Plan, fields: dict[str, Any]) -> dict[str, Any]:
-    """What changes of a plan, without what does not matter while its budget has no end.
-
-    :raises Invalid: by field.
-    """
-    if not fields.keys() & {*FIELDS}:
-        return fields
-    budget = Plan(**{name: fields.get(name, getattr(plan, name)) for name in FIELDS}).budget
-    if not budget.is_set:
-        return {name: value for name, value in fields.items() if name not in {*FIELDS} or name in {"budget_tokens", "budget_amount"}}
-    _check_kind(plan.api, budget)
-    check(budget, prefix="budget_")
-    return fields
-
-
-def as_told(fields: dict[str, Any]) -> dict[str, Any]:
-    """As events write it down: money in units of its currency."""
-    return {name: plain(value) if name == "budget_amount" else value for name, value in fields.items()}
-
-
-# --- whom another budget would stop ----------------------------------------------------------------------------------
-
-
-def over(plan: Plan, budget: Budget, *, now: datetime) -> list[Subscription]:
-    """The active subscriptions under a plan that would be over this budget at once, by name."""
-    if not budget.is_set:
-        return []
-    period, zone, currency = budget.key
-    uses = BudgetUse.objects.at(now).filter(api=plan.api_id, period=period, time_zone=zone, currency=currency)
-    stopped = {each.application_id for each in uses if each.bounded_by(budget).is_spent(each.tokens, each.amount)}
-    held = Subscription.objects.filter(plan=plan, status=_ACTIVE, application__in=stopped)
-    return list(held.select_related("application").order_by("application__name", "pk")) if stopped else []

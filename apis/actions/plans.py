@@ -12,7 +12,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apis.actions import budgets, plan_models, quotas
+from apis.actions import budget_terms, budgets, plan_models, quotas
 from apis.actions.subscriptions import ends
 from apis.models import Api, Operation, OperationUse, Plan, Subscription
 from tenants import events
@@ -105,7 +105,7 @@ def create(
     :param trial_days: None where it is no trial.
     :param burst: how many of the calls may come at once; None, as 0, for all of them.
     :param scopes: what it includes of those that the API's operations need; none for all.
-    :param more: `plan_models.FIELDS`, and `budgets.FIELDS`; what is left out is as a plan has it that says nothing.
+    :param more: `plan_models.FIELDS`, and `budget_terms.FIELDS`; what is left out is as a plan has it that says nothing.
     :raises Invalid: the API's operations need no such scope, it offers no such model, or more would come at once than in all.
     """
     events.lock()
@@ -120,9 +120,9 @@ def create(
     counted |= {"trial_days": trial_days} if trial_days else {}
     counted |= {"scopes": _known(api, scopes)} if scopes else {}
     counted |= of_models
-    spent = budgets.given(api, {name: value for name, value in more.items() if name in budgets.FIELDS})
+    spent = budget_terms.given(api, {name: value for name, value in more.items() if name in budget_terms.FIELDS})
     plan = Plan.objects.create(api=api, name=name, **given, **counted, **spent)
-    events.record("plan.created", plan, by=by, api=api.slug, **given, **counted, **budgets.as_told(spent))
+    events.record("plan.created", plan, by=by, api=api.slug, **given, **counted, **budget_terms.as_told(spent))
     return plan
 
 
@@ -158,14 +158,14 @@ def change_terms(
     :param quota: 0 takes it away. :param burst: likewise, so that all of its calls may come at once.
     :param scopes: none of them for all.
     :param more: `trial_days`, for who begins after that; None for no trial. `plan_models.FIELDS`; 0, or none, take that away. And
-        `budgets.FIELDS`: None takes an end away.
+        `budget_terms.FIELDS`: None takes an end away.
     :returns: None if nothing changed.
     :raises Invalid: the API's operations need no such scope, it offers no such model, or more would come at once than in all.
     """
     events.lock()
     of_ai = {name: more.pop(name) for name in plan_models.FIELDS if name in more}
     terms = ["status", "calls", "seconds", "burst", "approval", "trial_days", "scopes"]
-    plan.refresh_from_db(fields=[*terms, *plan_models.FIELDS, *_QUOTA, *budgets.FIELDS])
+    plan.refresh_from_db(fields=[*terms, *plan_models.FIELDS, *_QUOTA, *budget_terms.FIELDS])
     if plan.status == _Status.CLOSED:
         raise NotAllowed(_("The plan %(plan)s is closed, so what it allows can't be changed.") % {"plan": plan})
     given: dict[str, Any] = {
@@ -188,7 +188,7 @@ def change_terms(
     changed |= plan_models.checked(plan.api, of_ai)
     # Of this None says something.
     changed |= {name: value for name, value in more.items() if value != getattr(plan, name)}
-    changed = budgets.changed(plan, changed)
+    changed = budget_terms.changed(plan, changed)
     # Of what is not counted neither period nor zone matters.
     if not changed.get("quota", plan.quota):
         changed = {name: value for name, value in changed.items() if name not in {"quota_period", "quota_time_zone"}}
@@ -196,8 +196,8 @@ def change_terms(
         return None
     # A limit is told whole, with the quota where there is one.
     counted = [*(_QUOTA if plan.quota or changed.get("quota") else []), *(["burst"] if plan.burst or changed.get("burst") else [])]
-    limits = changed.keys() - {"approval", "trial_days", "scopes", *plan_models.FIELDS, *budgets.FIELDS}
-    spent = budgets.FIELDS if changed.keys() & {*budgets.FIELDS} else ()
+    limits = changed.keys() - {"approval", "trial_days", "scopes", *plan_models.FIELDS, *budget_terms.FIELDS}
+    spent = budget_terms.FIELDS if changed.keys() & {*budget_terms.FIELDS} else ()
     told = sorted({*changed, *spent, *(["calls", "seconds", *counted] if limits else [])})
     was = _terms(plan, told)
     for name, value in changed.items():
@@ -238,7 +238,7 @@ def _within(burst: int | None, calls: int) -> None:
 
 
 def _terms(plan: Plan, names: list[str]) -> dict[str, Any]:
-    return budgets.as_told({name: getattr(plan, name) for name in names})
+    return budget_terms.as_told({name: getattr(plan, name) for name in names})
 
 
 @transaction.atomic

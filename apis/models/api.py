@@ -509,7 +509,7 @@ class Plan(TenantModel):
         terms = with_trial(limits, self.trial_days)
         if self.scopes:
             terms = _("%(terms)s; scopes: %(scopes)s") % {"terms": terms, "scopes": ", ".join(self.scopes)}
-        return "; ".join([terms, *self.terms_of_models])
+        return "; ".join([terms, *self.terms_of_models, *([budget_in_words(self.budget)] if self.budget.is_set else [])])
 
     @property
     def terms_of_models(self) -> list[str]:
@@ -581,6 +581,18 @@ def quota_in_words(quota: int, period: str, time_zone: str) -> str:
     many = ngettext("%(many)s call", "%(many)s calls", quota) % {"many": number_format(quota, force_grouping=True)}
     said = _("%(calls)s a day (%(zone)s)") if period == Plan.Period.DAY else _("%(calls)s a month (%(zone)s)")
     return said % {"calls": many, "zone": time_zone.replace("_", " ")}
+
+
+def budget_in_words(budget: budgets.Budget) -> str:
+    """“5,000 tokens or USD 12.5 a month (UTC)”."""
+    ends = []
+    if budget.tokens:
+        many = number_format(budget.tokens, force_grouping=True)
+        ends.append(ngettext("%(many)s token", "%(many)s tokens", budget.tokens) % {"many": many})
+    if budget.amount:
+        ends.append(f"{budget.currency} {number_format(budgets.units(budget.amount).normalize(), force_grouping=True)}")
+    said = _("%(ends)s a day (%(zone)s)") if budget.period == Plan.Period.DAY else _("%(ends)s a month (%(zone)s)")
+    return said % {"ends": _(" or ").join(ends), "zone": budget.time_zone.replace("_", " ")}
 
 
 def time_in_words(seconds: int) -> str:

@@ -197,8 +197,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             self._of_nobody = [*(each for each in left if not each.client_id), *self._of_nobody][-MOST_OF_NOBODY:]
 
     async def _tell(self, written_until: datetime) -> None:
-        self._lost += self._minutes.lost
-        self._minutes.lost = 0
+        self._lost += self._minutes.lost + self._tokens.lost
+        self._minutes.lost = self._tokens.lost = 0
         if self._lost:
             log.warning("%s calls are not counted: there was too much, or PostgreSQL would not have them.", self._lost)
         told = partial(

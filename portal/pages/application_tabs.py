@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis.actions import questions, quotas, versions
+from apis.actions import budgets, questions, quotas, versions
 from apis.models import ChangeRequest, Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
@@ -63,7 +63,7 @@ class SubscriptionRow:
     """`decision` is the last that happened, with its receipt; `cancel`, `answer` and `ask_again` lead there, "" for who may not.
 
     `question`: what waits for an answer. `answers`: to what the API asked. `change`: what is asked to change of it, `wish` in words.
-    `ways`: plan, renew and withdraw. `quota`: how it stands to its plan's, where calls may pass.
+    `ways`: plan, renew and withdraw. `quota`, `budget`: how it stands to its plan's, where calls may pass.
     """
 
     subscription: Subscription
@@ -78,6 +78,7 @@ class SubscriptionRow:
     wish: str
     ways: Mapping[str, str]
     quota: quotas.Standing | None
+    budget: budgets.Standing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,7 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 what_is_asked(change) if change else "",
                 _ways(request, each, change) if active else {},
                 quotas.standing(each) if each.status == Subscription.Status.ACTIVE else None,
+                budgets.standing(each) if each.status == Subscription.Status.ACTIVE else None,
             )
         )
     return {"page": page, "rows": rows, "subscribe": reverse("app-subscribe", args=[request.tenant.slug, application.pk]) if active else ""}

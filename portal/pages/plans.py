@@ -51,6 +51,8 @@ APPROVAL = [
 
 # What leads on from each state: page, button, and whether it takes something from subscribers. portal.pages.plan_life has the pages.
 _CHANGE = ("console-plan-change", gettext_lazy("Change…"), False)
+# Of AI APIs.
+_BUDGET = ("console-plan-budget", gettext_lazy("Budget…"), False)
 _SHOWN = ("console-plan-audience", gettext_lazy("Who sees it…"), False)
 _CLOSE = ("console-plan-close", gettext_lazy("Close…"), True)
 WAYS: dict[str, list[tuple[str, Any, bool]]] = {
@@ -245,7 +247,10 @@ def rows_of(request: TenantRequest, plans: Iterable[Plan]) -> list[Row]:
 def _ways(request: TenantRequest, plan: Plan) -> list[tuple[str, Any, bool]]:
     if "apis.publish" not in request.permissions:
         return []
-    return [(reverse(name, args=[request.tenant.slug, plan.pk]), word, takes) for name, word, takes in WAYS[plan.status]]
+    ways = list(WAYS[plan.status])
+    if plan.api.is_ai and _CHANGE in ways:
+        ways.insert(ways.index(_CHANGE) + 1, _BUDGET)
+    return [(reverse(name, args=[request.tenant.slug, plan.pk]), word, takes) for name, word, takes in ways]
 
 
 def open_subscriptions(by: str, among: Iterable[Api | Plan]) -> dict[UUID, tuple[int, int]]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import quotas
+from apis.actions import budgets, quotas
 from apis.actions import subscriptions as actions
 from apis.models import ChangeRequest, Subscription
 from gateway import receipts
@@ -102,8 +102,9 @@ def console_subscription(request: TenantRequest, pk: UUID) -> HttpResponse:
         }
         for each in Event.objects.filter(subject_id=subscription.pk).order_by("-number")[:100]
     ]
-    own, standing = subscription.is_own_of(request.user), quotas.standing(subscription)
-    may_top_up = standing and subscription.status == _Status.ACTIVE and "subscriptions.decide" in request.permissions and not own
+    own, active = subscription.is_own_of(request.user), subscription.status == _Status.ACTIVE
+    standing, budget = (quotas.standing(subscription), budgets.standing(subscription)) if active else (None, None)
+    may_add = "subscriptions.decide" in request.permissions and not own
     open_to = "subscriptions.decide" in request.permissions and subscription.status in Subscription.OPEN
     context = {
         "row": rows_of(request, [subscription])[0],
@@ -114,8 +115,10 @@ def console_subscription(request: TenantRequest, pk: UUID) -> HttpResponse:
         "answers": said(subscription.answers),
         "dates": reverse("console-subscription-dates", args=[request.tenant.slug, pk]) if open_to and not own else "",
         "changes": waiting_rows(request, list(ChangeRequest.objects.waiting().filter(subscription=subscription).for_list())),
-        "quota": standing if subscription.status == _Status.ACTIVE else None,
-        "top_up": reverse("console-subscription-top-up", args=[request.tenant.slug, pk]) if may_top_up else "",
+        "quota": standing,
+        "top_up": reverse("console-subscription-top-up", args=[request.tenant.slug, pk]) if standing and may_add else "",
+        "budget": budget,
+        "spend_more": reverse("console-subscription-budget-top-up", args=[request.tenant.slug, pk]) if budget and may_add else "",
     }
     return render(request, "subscriptions/subscription.html", context)
 

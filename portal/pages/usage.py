@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from apis.models import Api, ApiVersion, Plan
+from gateway import token_reports
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
 from gateway.usage_lines import STEPS, Told, apis_seen, as_file, lines_as_rows, names, steps_as_rows, told
@@ -28,6 +29,7 @@ from keys.models import Application, owned_by
 from portal import charts
 from portal import usage_words as words
 from portal.charts import Chart
+from portal.pages import usage_tokens
 from tenants.access import TenantRequest, tenant_view
 from tenants.errors import Invalid
 
@@ -73,6 +75,8 @@ class Subject:
     # Below which addresses calls are whose refusals its reader sees one by one; "" for all, None for who sees none.
     refusals: str | None
     context: Mapping[str, Any]
+    # Whether it holds an AI API, of whose answers tokens and cost are told.
+    is_ai: bool = False
 
 
 class Look(forms.Form):
@@ -147,6 +151,7 @@ def console_usage(request: TenantRequest) -> HttpResponseBase:
         file=request.tenant.slug,
         refusals="" if "applications.see_all" in request.permissions else None,
         context={},
+        is_ai=Api.objects.filter(kind=Api.Kind.AI).exists(),
     )
     return _shown(request, subject)
 
@@ -165,6 +170,7 @@ def console_api_usage(request: TenantRequest, api: str) -> HttpResponseBase:
         file=f"{request.tenant.slug}-{found.slug}",
         refusals=f"/{request.tenant.slug}/{found.slug}/" if "applications.see_all" in request.permissions else None,
         context={"api": found},
+        is_ai=found.is_ai,
     )
     return _shown(request, subject)
 
@@ -185,15 +191,17 @@ def console_application_usage(request: TenantRequest, pk: UUID) -> HttpResponseB
 
 def _of_application(request: TenantRequest, found: Application, *, own: bool) -> HttpResponseBase:
     page = reverse("app" if own else "console-application", args=[request.tenant.slug, found.pk])
+    apis = apis_seen(request.user, request.permissions, found)
     subject = Subject(
         of=Of(application=found.pk),
         by=(Dimension.API, Dimension.VERSION, Dimension.OPERATION, Dimension.PLAN, Dimension.CODE),
-        apis=apis_seen(request.user, request.permissions, found),
+        apis=apis,
         applications=Application.objects.filter(pk=found.pk),
         template="usage/application.html",
         file=f"{request.tenant.slug}-{found.client_id}",
         refusals="",
         context={"application": found, "own": own, "back": page, "refusals_url": f"{page}?tab=refusals"},
+        is_ai=apis.filter(kind=Api.Kind.AI).exists(),
     )
     return _shown(request, subject)
 
@@ -208,6 +216,8 @@ def _shown(request: TenantRequest, subject: Subject) -> HttpResponseBase:
     if request.GET.get("as") == "csv":
         if found is None:
             raise Http404
+        if subject.is_ai and usage_tokens.is_asked_for(request.GET.get("what", "")):
+            return usage_tokens.file(request.GET["what"], subject, found)
         return _file(request, subject, found)
     context = {
         **subject.context,
@@ -217,6 +227,7 @@ def _shown(request: TenantRequest, subject: Subject) -> HttpResponseBase:
         "narrowed": any(form.data.get(name) for name in form.fields if name not in {"range", "against", "since", "until"}),
         "tables_known": known,
         **(_report(subject, found) if found else {}),
+        **(usage_tokens.shown(subject, found) if found and subject.is_ai else {}),
         **_live(subject, known),
     }
     return render(request, subject.template, context, status=200 if found else 422)
@@ -395,7 +406,8 @@ def _live(subject: Subject, known: Tables) -> dict[str, Any]:
     if now.refused and subject.refusals is not None:
         found = Refusal.objects.filter(application__in=now.refused, path__startswith=subject.refusals)
         rows = list(found.select_related("application").order_by("-id")[:FEW])
-    return {**subject.context, "live": now, "known": known, "refusals": rows, "explained": _MEANINGS}
+    spent = token_reports.live(subject.of, known) if subject.is_ai else None
+    return {**subject.context, "live": now, "known": known, "refusals": rows, "explained": _MEANINGS, "live_tokens": spent}
 
 
 urlpatterns = [

@@ -82,6 +82,8 @@ NEEDS: dict[str, str | None] = {
     "console-subscription-suspend": "subscriptions.decide", "console-subscription-resume": "subscriptions.decide",
     "console-subscription-cancel": "subscriptions.decide", "console-subscription-dates": "subscriptions.decide",
     "console-subscription-top-up": "subscriptions.decide", "quota": "tenant.see",
+    "console-subscription-budget-top-up": "subscriptions.decide", "console-plan-budget": "apis.publish",
+    "console-provider-budget": "providers.see",
     "app-subscription-plan": "applications.own", "app-subscription-renew": "applications.own",
     "app-subscription-withdraw": "applications.own",
     "console-request-change-approve": "subscriptions.decide", "console-request-change-reject": "subscriptions.decide",
@@ -185,7 +187,7 @@ FIELDS = (
     "applications_need_approval", "usage_minutes_days", "usage_days",
     "text", "starts_at", "ends_at", "trial_days", "outcome", "most_per_minute", "reads_only", "own_team", "url", "kinds", "meanwhile",
     "since",
-    "quota", "quota_period", "quota_time_zone", "even_over",
+    "quota", "quota_period", "quota_time_zone", "even_over", "tokens", "amount", "soft_percent",
     "answer_hours", "what", "id", "delegate", "first_day", "threshold", "minutes", "fewest_calls", "cooldown_minutes",
     "destination", "form", "percent", "fields_told", "request_headers", "response_headers", "masked_headers", "masked_paths",
     "certificate", "key", "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
@@ -360,6 +362,7 @@ def world(cast: Cast) -> World:
         )
         make.usage(3, api=api.pk, version=EVIL[:20], operation=EVIL, application=application.pk, plan=EVIL[:80])
         make.usage(3, api=api.pk, application=application.pk, status_class=4, code=EVIL[:40])
+        make.answers(3, api=api.pk, application=application.pk, plan=EVIL[:80], asked=EVIL[:200], provider=EVIL[:40], model=EVIL[:120])
         signing_key = SigningKey.objects.get(purpose="access_token")
         approval_rule = ApprovalRule.objects.create(name=EVIL, outcome="automatic", environment="test")
         # It gives nothing yet.

@@ -343,6 +343,8 @@ def test_every_decision_that_takes_access_away_is_walked() -> None:
     elsewhere = {
         "subscription.requested": "nothing was there before",
         "quota.passed": "until the period ends: tests/gateway/test_quotas.py",
+        "budget.passed": "until the period ends: tests/gateway/test_ai_money.py",
+        "tenant_budget.passed": "until the period ends: tests/gateway/test_ai_money.py",
         "domain.removed": "tests/gateway/test_own_hosts.py",
         **dict.fromkeys(
             (

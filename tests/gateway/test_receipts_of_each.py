@@ -191,6 +191,7 @@ ELSEWHERE = {
         ),
         "tests/gateway/test_desired_ai.py",
     ),
+    **dict.fromkeys(("budget.reset", "budget.topped_up", "tenant_budget.changed", "tenant_budget.reset"), "tests/gateway/test_ai_money.py"),
     "quota.reset": "tests/gateway/test_quotas.py",
     "quota.topped_up": "tests/gateway/test_quotas.py",
     "signing_key.published": "tests/gateway/test_rotation.py",

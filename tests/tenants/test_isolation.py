@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from apis.actions import importing, provider_models, request_forms, sources, subscriptions
+from apis.actions import budgets, importing, provider_models, request_forms, sources, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
 from apis.ai.offer import Message, Prompt, Variable
@@ -46,6 +46,9 @@ from gateway.models import (
     GatewayNode,
     Orphan,
     Refusal,
+    TokenDay,
+    TokenHour,
+    TokenMinute,
     UsageAlert,
     UsageDay,
     UsageHour,
@@ -165,6 +168,10 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     NotificationPreference.objects.create(user=owner, group="subscriptions")
     for table in (UsageMinute, UsageHour, UsageDay):
         make.usage(api=api.pk, of=table)
+    for tokens in (TokenMinute, TokenHour, TokenDay):
+        make.answers(api=api.pk, of=tokens)
+    budgets.set_tenants(given={"tokens": 5}, by=admin)
+    budgets.add([budgets.Spent(subscription.pk, at, "USD", 1, 1, 1, 0)])
     UsageOpenHour.objects.create(at=at)
     ChainHead.objects.create(number=1, digest="0" * 64, signed_at=at, jws="")
     return {
