@@ -1,8 +1,8 @@
 """The enforcement chain: what every call to a tenant passes, once per tenant, in the route configuration.
 
-In order: what the log has of headers, scrub, one credential, verify, who calls, right kind, right audience, in force, from where, until
-when, granted, scopes, how large, plan, what callers are told, within limits of the caller, the API and the tenant, identify, mark. What
-removes access is looked up in tables, so that five thousand subscriptions or API keys cost no more than one.
+In order: what the log has of headers, scrub, one credential, what is handed on of it, verify, who calls, right kind, right audience, in
+force, from where, until when, granted, scopes, how large, plan, what callers are told, within limits of the caller, the API and the tenant,
+identify, mark. What removes access is looked up in tables, so that five thousand subscriptions or API keys cost no more than one.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_p
 from google.protobuf.any_pb2 import Any
 from xds.type.matcher.v3 import matcher_pb2
 
-from gateway.envoy import credentials, limits, logged, policies, rbac
+from gateway.envoy import credentials, limits, logged, mcp, policies, rbac
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import (
     API,
@@ -53,11 +53,12 @@ from keys.tokens import API_KEY_TYPE
 
 Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 # Every step, in order; the compiler refuses a chain that is not these. Of the optional ones a tenant has those that it needs.
-OPTIONAL = ("logged", "addresses", "until", "request_too_large", "length_required", "api_limited", "tenant_limited")
+OPTIONAL = ("logged", "handed", "addresses", "until", "request_too_large", "length_required", "api_limited", "tenant_limited")
 STEPS = (
     "logged",
     "scrub",
     "two_credentials",
+    "handed",
     "verify",
     "caller",
     "token_wrong_kind",
@@ -109,6 +110,7 @@ def chain(tenant: Tenant) -> Any:
         *logged.headers(tenant.logged),
         _scrub(),
         rbac.denial("TWO_CREDENTIALS", credentials.two()),
+        *([_remember("handed", mcp.HANDED_ON)] if mcp.is_served(tenant) else []),
         extension("verify", credentials.verification(tenant)),
         _remember("caller", CALL | (NEEDS if limited else {}) | ({DOOR: f"{tenant.slug} {AT_OWN_HOST}"} if tenant.own_hosts else {})),
         rbac.denial("TOKEN_WRONG_KIND", rbac.negated(credentials.of_right_kind(tenant))),

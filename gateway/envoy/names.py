@@ -31,6 +31,8 @@ KEY_TYPE = "portico.key"
 CALLED = "portico.path"
 # At a tenant's own host, whose it is and its name; the path has no slug there. "<slug> -" elsewhere.
 DOOR = "portico.door"
+# What the call proved itself with, as it came; kept for routes to the service that speaks MCP.
+HANDED = "portico.handed"
 # The model that an AI API was asked for, and the plan under which; only the chain of its route writes them.
 MODEL = "portico.ai.model"
 AI_PLAN = "portico.ai.plan"
@@ -46,6 +48,10 @@ SCOPES = "scopes"
 # Metadata of the virtual host: the digest of the whole but for itself.
 CONFIGURATION = "configuration"
 MAX_BODY = "max_body_kib"
+# Of MCP: where a client finds out whom to ask for a token.
+RESOURCE = "resource_metadata"
+# What stands for an API where the tools of all are listed. No slug has a dot.
+MCP_API = ".mcp"
 # Of routes of AI APIs: "yes"; and, of those that calls find first and lead nowhere, which models there are, for whoever asks for another.
 OF_AI = "ai"
 MODELS = "models"
@@ -78,7 +84,10 @@ PLAN_HEADER = "x-portico-plan"
 DOOR_HEADER = "x-portico-door"
 # Claims that only the API can read: a JWE (RFC 7516) for its key.
 CLAIMS_HEADER = "x-portico-claims"
-IDENTITY_HEADERS = (APPLICATION_HEADER, CLAIMS_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
+# What the caller brought, for the service that speaks MCP alone; and what that knows a gateway by.
+HANDED_HEADER = "x-portico-credential"
+MCP_SECRET_HEADER = "x-portico-gateway"  # nosec B105  (a name)
+IDENTITY_HEADERS = (APPLICATION_HEADER, CLAIMS_HEADER, HANDED_HEADER, MCP_SECRET_HEADER, PLAN_HEADER, SUBSCRIPTION_HEADER, TENANT_HEADER)
 # What Envoy says of calls that it repeats: taken off each call, too, for it takes off the others itself.
 ATTEMPT_HEADERS = ("x-envoy-attempt-count", "x-envoy-is-timeout-retry")
 REFUSAL_HEADER = "x-portico-refusal"
@@ -103,6 +112,8 @@ BROWN_OUT_PREFIX = "brown_out/"
 TOO_OLD_PREFIX = "too_old/"
 # And of a revision that is open for tests: its calls are nobody's use of the API.
 TEST_PREFIX = "test/"
+# Routes to the service that speaks MCP, at a host of the tenant's own the second.
+MCP_PREFIX, OWN_MCP_PREFIX = "mcp/", "own-mcp/"
 # Route names that the refusals are told apart by.
 WRONG_METHOD = "wrong_method"
 NO_ROUTE = "no_route"

@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 
 from gateway.envoy.credentials import API_KEY_HEADER, BEARER
 from gateway.envoy.extensions import packed
+from gateway.envoy.mcp import challenge
 from gateway.envoy.names import (
     BLOCKED_PREFIX,
     BROWN_OUT_PREFIX,
@@ -21,10 +22,12 @@ from gateway.envoy.names import (
     CONFIGURATION,
     CONFIGURATION_HEADER,
     DRAINING,
+    MCP_PREFIX,
     MODELS,
     NO_ROUTE,
     OF_AI,
     OTHER_HOST,
+    OWN_MCP_PREFIX,
     PORTICO,
     RBAC,
     REFUSAL_HEADER,
@@ -208,8 +211,18 @@ def mappers(portal_url: str, refusals: Sequence[Refusal] = REFUSALS) -> hcm_pb2.
         if refusal.code not in _OF_NO_API:
             found.append(_mapper(replace(refusal, when=f"({refusal.when}) && {_OF_AI}"), portal_url, of_ai=True))
         if refusal.code not in _OF_AI_ALONE:
-            found.append(_mapper(refusal, portal_url))
+            found += [_mapper(each, portal_url) for each in (*_to_agents(refusal), refusal)]
     return hcm_pb2.LocalReplyConfig(mappers=found)
+
+
+def _to_agents(refusal: Refusal) -> list[Refusal]:
+    """What proves nothing is told at MCP's routes whom to ask for a token (RFC 9728 §5.1); of API keys, too, for it may have sent none."""
+    if refusal.status != 401:
+        return []
+    return [
+        replace(refusal, when=f'xds.route_name.startsWith("{prefix}") && ({refusal.when})', challenge=challenge(own=own))
+        for prefix, own in ((MCP_PREFIX, False), (OWN_MCP_PREFIX, True))
+    ]
 
 
 def _to_canary(refusal: Refusal) -> Refusal:

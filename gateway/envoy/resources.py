@@ -11,7 +11,7 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
-from gateway.envoy import clusters, doors, listener, ready, routes
+from gateway.envoy import clusters, doors, listener, mcp, ready, routes
 from gateway.envoy.ai import clusters as ai_clusters
 from gateway.envoy.extensions import TYPES, packed
 from gateway.envoy.names import DEFAULT_CERTIFICATE, OWN
@@ -75,15 +75,20 @@ def compile_tenant(tenant: Tenant) -> Compiled:
     upstreams, keys = _upstreams(tenant), ai_clusters.keys(tenant)
     routed = () if tenant.suspended or routes.is_closed(tenant) else tenant.routes or ()
     whole = routes.configuration(tenant)
+    served = tenant.mcp if mcp.is_served(tenant) and routed else None
+    speaks = [mcp.cluster(tenant.slug, served)] if served else []
+    spoken = [mcp.secret(tenant.slug, served)] if served else []
     return Compiled(
         routes=resource(tenant.slug, whole),
         clusters=(
             *(_cluster(tenant.slug, each) for each in upstreams),
             *(resource(ai_clusters.cluster_name(tenant.slug, each), ai_clusters.cluster(tenant.slug, each)) for each in keys),
+            *(resource(each.name, each) for each in speaks),
         ),
         secrets=(
             *(resource(secret.name, secret) for each in upstreams for secret in clusters.secrets(tenant.slug, each)),
             *(resource(secret.name, secret) for each in keys for secret in ai_clusters.secrets(tenant.slug, each)),
+            *(resource(secret.name, secret) for secret in spoken),
         ),
         doors=tuple(compile_door(each) for each in tenant.own_hosts if each.certificate),
         parts={part_name(each): part_digest(each, portal=tenant.portal) for each in routed},

@@ -24,7 +24,7 @@ from xds.type.matcher.v3 import matcher_pb2
 from apis import headers
 from apis.connections import stripped
 from apis.openapi import METHODS
-from gateway.envoy import chain, cors, credentials, goodbye, limits, mocks, paths, policies, rbac
+from gateway.envoy import chain, cors, credentials, goodbye, limits, mcp, mocks, paths, policies, rbac
 from gateway.envoy.ai import routes as ai_routes
 from gateway.envoy.clusters import cluster_name
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
@@ -198,6 +198,7 @@ def _matcher(tenant: Tenant, before: str) -> matcher_pb2.Matcher:
         if not _hides_preflights(version, operation)
         for *others, route in (_routes(tenant, version, operation, shared.get(base), base, grants=granted.get(base, ())),)
     ]
+    entries += mcp.entries(tenant, before)
     # A page may read a refusal as well, so what such an API does not have is refused by routes of its own.
     below = [(f"{base}/", _refusal(NO_ROUTE, policy)) for base, policy in shared.items()]
     below += [(f"{_base(before, version)}/", _gone(tenant, version)) for version in tenant.retired]
@@ -439,7 +440,11 @@ def guard_route(route: route_pb2.Route, *, gated: bool, of_ai: bool = False) -> 
     """
     if CORS in route.typed_per_filter_config and not cors.is_narrow(_read(route.typed_per_filter_config[CORS], cors_pb2.CorsPolicy)):
         raise FailsOpen(f"Route {route.name} answers more pages than it names.")
-    if any(headers.is_reserved_in_requests(each.header.key) for each in route.request_headers_to_add):
+    # What was handed on goes to the service that speaks MCP, and to nobody's upstream.
+    handed = mcp.hands_on(route)
+    if mcp.tells_credentials(route) and not handed:
+        raise FailsOpen(f"Route {route.name} gives credentials away.")
+    if not handed and any(headers.is_reserved_in_requests(each.header.key) for each in route.request_headers_to_add):
         raise FailsOpen(f"Route {route.name} tells the upstream what only the chain may say.")
     # The buffer holds calls back, and compression changes answers: neither lets through what the others refuse.
     if set(route.typed_per_filter_config) - {CORS, BUFFER, BROTLI, GZIP, *([AI] if of_ai else [])}:
@@ -493,6 +498,9 @@ def _guard_chain(whole: configuration_pb2.RouteConfiguration) -> None:
         writes = {value.object_key for value in _read(configs[name], set_filter_state_pb2.Config).on_request_headers}
         if writes - {DOOR} != remembered:
             raise FailsOpen(f"The step {name} writes {sorted(writes)}.")
+    # What a client sends must not stand for what was verified.
+    if "handed" in configs and _written(configs["handed"]) != mcp.HANDED_ON:
+        raise FailsOpen("The step handed keeps something else than what the call came with.")
 
 
 def _read(config: Any, kind: type[M]) -> M:
@@ -500,6 +508,11 @@ def _read(config: Any, kind: type[M]) -> M:
     found = kind()
     config.Unpack(found)
     return found
+
+
+def _written(config: Any) -> dict[str, str]:
+    values = _read(config, set_filter_state_pb2.Config).on_request_headers
+    return {value.object_key: value.format_string.text_format_source.inline_string for value in values}
 
 
 def _verifies_everywhere(step: jwt_pb2.JwtAuthentication) -> bool:

@@ -101,7 +101,7 @@ class Version:
 
     `refusal` is the code that every call of an operation is answered with, API_BLOCKED or BROWN_OUT; "" where calls pass.
 
-    `tested`: the number of a revision that is tried at an address of its own; 0 for the live one.
+    `tested`: the number of a revision that is tried at an address of its own; 0 for the live one. `mcp`: it has tools.
     """
 
     api: str
@@ -113,6 +113,7 @@ class Version:
     goodbye: Goodbye | None = None
     policies: Policies = NONE
     tested: int = 0
+    mcp: bool = False
     ai: Ai | None = None
 
     @property
@@ -208,6 +209,14 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
+class Mcp:
+    """The service that speaks MCP: where gateways find it, unix:/path or host:port, and the secret that it knows them by."""
+
+    address: str
+    secret: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """`routes` is empty when nothing is published; None asks for the closed configuration, which lets nothing through.
 
@@ -215,6 +224,8 @@ class Tenant:
     may call every API from a browser; "" for none.
 
     `gateways`: among how many its limits are divided. `max_calls`: how many calls a second pass, of all its APIs together; 0 sets no limit.
+
+    `mcp`: None where no version has tools.
     """
 
     slug: str
@@ -230,6 +241,7 @@ class Tenant:
     gateways: int = 1
     max_calls: int = 0
     logged: Logged = Logged()
+    mcp: Mcp | None = None
 
     @property
     def audiences(self) -> tuple[str, ...]:

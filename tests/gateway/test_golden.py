@@ -27,11 +27,25 @@ from google.protobuf.message import Message
 from apis.balancing import HealthCheck
 from apis.openapi import METHODS
 from apis.policies import Policies
-from gateway.envoy import chain, cors, credentials, rbac, routes
+from gateway.envoy import chain, cors, credentials, mcp, rbac, routes
 from gateway.envoy.ai.state import Ai, Key, Model, Prompt, Rails, Variable
 from gateway.envoy.bootstrap import Transport, bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
-from gateway.envoy.names import CALLED_API, CORS, CREDENTIAL, GATE, GUARD, JWT, KEY_TYPE, NEEDED, PASSED, RBAC, TOKEN_ID
+from gateway.envoy.names import (
+    CALLED_API,
+    CORS,
+    CREDENTIAL,
+    GATE,
+    GUARD,
+    HANDED_HEADER,
+    JWT,
+    KEY_TYPE,
+    MCP_API,
+    NEEDED,
+    PASSED,
+    RBAC,
+    TOKEN_ID,
+)
 from gateway.envoy.resources import (
     Resource,
     compile_listener,
@@ -42,7 +56,21 @@ from gateway.envoy.resources import (
     compile_tls_listener,
 )
 from gateway.envoy.routes import LEADS_NOWHERE, OFF, FailsOpen, guard
-from gateway.envoy.state import AddressLimit, Answer, ApiKey, Goodbye, Grant, Logged, Operation, OwnHost, Retired, Target, Tenant, Version
+from gateway.envoy.state import (
+    AddressLimit,
+    Answer,
+    ApiKey,
+    Goodbye,
+    Grant,
+    Logged,
+    Mcp,
+    Operation,
+    OwnHost,
+    Retired,
+    Target,
+    Tenant,
+    Version,
+)
 from tests.gateway.states import access, orders, small_tenant, upstream
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -251,6 +279,16 @@ def logged_tenant() -> Tenant:
     return replace(small_tenant(), logged=Logged(("x-customer", "x-source"), ("x-answer",), ("x-customer",)))
 
 
+def tools_tenant() -> Tenant:
+    """Acme and its own host, with tools of one version; of the next, which may be called from some addresses only, there are none."""
+    (active,) = small_tenant().routes or ()
+    limited = replace(active, name="v2", policies=Policies(ip_allow=("203.0.113.0/24",)), mcp=True)
+    everything = Grant(MCP_API, "app-1", "mcp", "", "mcp", 600, 60)
+    held = replace(access(), grants=(everything, *access().grants))
+    served = replace(own_tenant(), access=held, routes=(replace(active, mcp=True), limited))
+    return replace(served, mcp=Mcp("unix:/run/portico/mcp.sock", b"s3cret"))
+
+
 def tenant_files() -> dict[str, str]:
     found = compile_tenant(whole_tenant())
     files = {"routes": readable(configuration_pb2.RouteConfiguration, found.routes)}
@@ -270,6 +308,10 @@ def tenant_files() -> dict[str, str]:
     files["secret-own"] = readable(secret_pb2.Secret, door)
     files["scope-own"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme", host=door.name))
     files["logged"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(logged_tenant()).routes)
+    tools = compile_tenant(tools_tenant())
+    files["tools"] = readable(configuration_pb2.RouteConfiguration, tools.routes)
+    files["cluster-mcp"] = readable(cluster_pb2.Cluster, tools.clusters[-1])
+    files["secret-mcp"] = readable(secret_pb2.Secret, tools.secrets[-1])
     files["divided"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(divided_tenant()).routes)
     ai = compile_tenant(ai_tenant())
     files["ai"] = readable(configuration_pb2.RouteConfiguration, ai.routes)
@@ -412,7 +454,11 @@ def compiled() -> configuration_pb2.RouteConfiguration:
         replace(
             used_up_tenant(),
             access=replace(access(), grants=grants),
-            routes=(replace(orders(upstream()), policies=replace(POLICIES, max_calls=1_000)),),
+            routes=(
+                replace(orders(upstream()), policies=replace(POLICIES, max_calls=1_000)),
+                replace(orders(upstream()), name="v2", mcp=True),
+            ),
+            mcp=Mcp("unix:/run/portico/mcp.sock", b"s3cret"),
             max_calls=500,
             logged=logged_tenant().logged,
         )
@@ -667,6 +713,41 @@ def marks_early(config: Any) -> None:
     config.on_request_headers[0].object_key = PASSED
 
 
+def to_the_service() -> route_pb2.Route:
+    """As the compiler makes it."""
+    return next(mcp.entries(tools_tenant(), "/acme")).route
+
+
+def a_credential_to_an_upstream(whole: configuration_pb2.RouteConfiguration) -> None:
+    found = to_the_service()
+    found.route.cluster = "acme/0123456789abcdef"
+    whole.virtual_hosts[0].routes.append(found)
+
+
+def a_credential_in_an_answer(whole: configuration_pb2.RouteConfiguration) -> None:
+    found = passed_on()
+    found.response_headers_to_add.add(header=to_the_service().request_headers_to_add[0].header)
+    whole.virtual_hosts[0].routes.append(found)
+
+
+def a_credential_to_a_mirror(whole: configuration_pb2.RouteConfiguration) -> None:
+    found = to_the_service()
+    found.route.request_mirror_policies.add(cluster="acme/0123456789abcdef")
+    whole.virtual_hosts[0].routes.append(found)
+
+
+def another_credential_handed_on(whole: configuration_pb2.RouteConfiguration) -> None:
+    """One that the caller could choose, and that the chain does not verify."""
+    change = set_filter_state_pb2.Config.FromString
+    at = chain.STEPS.index("handed")
+    per_route = FilterChainConfigPerRoute.FromString(whole.typed_per_filter_config[GATE].value)
+    step = per_route.filter_chain.filters[at]
+    found = change(step.typed_config.value)
+    found.on_request_headers[0].format_string.text_format_source.inline_string = f"%REQ({HANDED_HEADER})%"
+    step.typed_config.value = found.SerializeToString()
+    whole.typed_per_filter_config[GATE].value = per_route.SerializeToString()
+
+
 SPOILT: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
     "no rule for the rest": change_config("verify", jwt_pb2.JwtAuthentication, no_rule_for_the_rest),
     "an open rule first": change_config("verify", jwt_pb2.JwtAuthentication, an_open_rule_first),
@@ -739,8 +820,27 @@ SABOTAGE: dict[str, Callable[[configuration_pb2.RouteConfiguration], None]] = {
         for at, name in enumerate(chain.STEPS)
         if name not in chain.OPTIONAL
     },
+    "a credential to an upstream": a_credential_to_an_upstream,
+    "a credential in an answer": a_credential_in_an_answer,
+    "a credential to a mirror": a_credential_to_a_mirror,
+    "another credential handed on": another_credential_handed_on,
     "an optional step elsewhere": change_steps(lambda steps: steps.insert(0, steps.pop(chain.STEPS.index("addresses")))),
 }
+
+
+def test_the_service_alone_is_told_credentials() -> None:
+    whole = compiled()
+    whole.virtual_hosts[0].routes.append(to_the_service())
+    guard(whole)
+    found = compile_tenant(tools_tenant())
+    assert b"s3cret" not in b"".join(each.body.value for each in (found.routes, *found.clusters))
+    assert "s3cret" not in repr(tools_tenant())
+
+
+def test_an_operation_that_would_answer_there_stands_in_the_way() -> None:
+    active, limited = tools_tenant().routes or ()
+    assert (mcp.takes(active), mcp.takes(limited), mcp.takes(replace(active, tested=2))) == (True, False, False)
+    assert not mcp.takes(replace(active, operations=(Operation("any", "GET", "/{anything}"),)))
 
 
 def test_what_the_compiler_makes_passes() -> None:
