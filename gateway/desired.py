@@ -17,9 +17,22 @@ from apis import origins, upstreams
 from apis.actions import testing
 from apis.balancing import Balancing
 from apis.budgets import Budget
-from apis.models import Api, ApiVersion, BrownOut, BudgetUse, Operation, Plan, QuotaUse, Revision, Subscription, TenantBudget, Upstream
+from apis.models import (
+    Api,
+    ApiVersion,
+    BrownOut,
+    BudgetUse,
+    McpServer,
+    Operation,
+    Plan,
+    QuotaUse,
+    Revision,
+    Subscription,
+    TenantBudget,
+    Upstream,
+)
 from apis.policies import Policies
-from gateway import desired_ai
+from gateway import desired_ai, desired_mcp
 from gateway.envoy import state
 from gateway.models import Domain, GatewayNode, GroupedNode, LogShipping, Orphan
 from gateway.views import ALL, USUAL, Shown, View, shown
@@ -86,7 +99,7 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
             found = tuple(replace(each, ai=None, refusal=each.refusal or _TOO_OLD) if each.ai else each for each in found)
         own, access, retired = _own_hosts(there), _access(there), _retired(there)
         whole = _tenant(tenant, access=access, routes=found, retired=retired, hosts=view.hosts, own_hosts=own, gateways=many)
-        whole = replace(whole, logged=_logged(there))
+        whole = desired_mcp.with_tools(replace(whole, logged=_logged(there)))
     return Desired(whole, number, ref)
 
 
@@ -230,8 +243,10 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tupl
     """
     found_revisions = Revision.objects.filter(pk__in=[item["revision"] for item in ref])
     found_revisions = found_revisions.select_related("version__api", "version__successor", "upstream")
-    found_revisions = found_revisions.defer("document", "outline", "findings")
-    revisions = {str(revision.pk): revision for revision in found_revisions}
+    tools = McpServer.objects.filter(version=OuterRef("version_id"), enabled=True)
+    found_revisions = found_revisions.defer("document", "outline", "findings").annotate(has_tools=Exists(tools))
+    # With `has_tools`, which the model does not know.
+    revisions: dict[str, Any] = {str(revision.pk): revision for revision in found_revisions}
     open_ones = set(Revision.objects.open_for_tests().values_list("pk", flat=True))
     browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
@@ -261,6 +276,7 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tupl
                 goodbye=_goodbye(revision.version),
                 policies=policies,
                 tested=revision.number if tested else 0,
+                mcp=not tested and revision.has_tools,
                 ai=desired_ai.ai(revision, item.get("ai", {}), providers, secrets=secrets) if revision.is_ai else None,
             )
         )

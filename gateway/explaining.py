@@ -16,7 +16,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from apis import paths
+from apis import paths, tools
 from apis.actions import budgets
 from apis.budgets import Budget, units
 from apis.models import Api, ApiVersion, BrownOut, BudgetUse, Operation, QuotaUse, Subscription
@@ -447,16 +447,23 @@ def _brown_out(case: _Case) -> Fact:
 def _route(case: _Case) -> Fact:
     if case.api is None or case.version is None:
         return Fact(_("No API, or no version of it, has this address."))
+    if _below(case) == tools.PATH and (switched := case.last(["mcp.switched_on", "mcp.switched_off"], case.version.pk)):
+        return Fact(_("Agents reach tools there by POST, while they are switched on."), switched)
     event = case.last(["revision.live"], *case.version.revisions.values_list("pk", flat=True))
     methods = _methods_at(case)
     says = _("The path is published with %(methods)s.") % {"methods": ", ".join(methods)} if methods else ""
     return Fact(says, event)
 
 
+def _below(case: _Case) -> str:
+    """Of its path what stands behind the version."""
+    return "/" + "/".join(case.refusal.path.split("/")[4:])
+
+
 def _methods_at(case: _Case) -> list[str]:
     """What is live there now."""
     assert case.version is not None
-    below = "/" + "/".join(case.refusal.path.split("/")[4:])
+    below = _below(case)
     rows = Operation.objects.filter(revision=case.version.live_revision_id).values_list("method", "path")
     return sorted({method for method, template in rows if _fits(template, below)})
 

@@ -21,3 +21,7 @@ WAITING = Gauge("portico_usage_waiting", "Refusals that wait to be written.", mu
 FLUSHED = Histogram("portico_usage_flush_seconds", "Writing what was counted.", buckets=_FAST)
 SHIPPED = Counter("portico_usage_shipped_total", "Records of calls for destinations of APIs, by what became of them.", ["outcome"])
 SHIPPING = Gauge("portico_usage_shipping_bytes", "Records that wait to be sent.", multiprocess_mode="livesum")
+
+MCP_LISTS = Counter("portico_mcp_lists_total", "Lists of tools that agents asked for.")
+MCP_CALLS = Counter("portico_mcp_calls_total", "Calls of tools, by what came of them.", ["outcome"])
+MCP_CALL = Histogram("portico_mcp_call_seconds", "From an agent's call of a tool until the answer of the API.", buckets=_FAST)

@@ -1,4 +1,4 @@
-"""How the two gateway services run as processes."""
+"""How the gateway services run as processes."""
 
 import asyncio
 import os

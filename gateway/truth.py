@@ -37,6 +37,7 @@ TABLES: dict[str, str] = {
     "apis_api": _VERSIONS,
     "apis_apiversion": _VERSIONS,
     "apis_brownout": _VERSIONS,
+    "apis_mcpserver": _VERSIONS,
     "apis_operation": _VERSIONS,
     "apis_plan": _VERSIONS,
     "apis_quotause": _PERIODS,
@@ -58,7 +59,7 @@ _MARKS = ", ".join(
     for table, text in TABLES.items()
 )
 _ROUTES = (
-    "apis_api", "apis_apiversion", "apis_brownout", "apis_operation", "apis_revision", "apis_upstream",
+    "apis_api", "apis_apiversion", "apis_brownout", "apis_mcpserver", "apis_operation", "apis_revision", "apis_upstream",
     "gateway_apigroup", "keys_application",
 )  # fmt: skip
 # Which tables each part of a tenant's state is made of. What differs without them is the time: something ended by itself.

@@ -180,6 +180,10 @@ USAGE_ADDRESS = env("PORTICO_USAGE", f"unix:{RUN / 'usage.sock'}")
 # Where this process listens, when gateways know several addresses of the kind.
 CONTROL_LISTEN = env("PORTICO_CONTROL_LISTEN") or CONTROL_ADDRESS
 USAGE_LISTEN = env("PORTICO_USAGE_LISTEN") or USAGE_ADDRESS
+# The service that speaks MCP: where gateways find it, where it listens, and where it finds a gateway, that is where tools are called.
+MCP_ADDRESS = env("PORTICO_MCP", f"unix:{RUN / 'mcp.sock'}")
+MCP_LISTEN = env("PORTICO_MCP_LISTEN") or MCP_ADDRESS
+MCP_GATEWAY = env("PORTICO_MCP_GATEWAY", f"http://127.0.0.1:{GATEWAY_PORT}").rstrip("/")
 # TLS of both, in PEM files that may be renewed at any time; with a client CA gateways have to show a certificate of their name.
 CONTROL_CERT_FILE = env("PORTICO_CONTROL_CERT_FILE")
 CONTROL_KEY_FILE = env("PORTICO_CONTROL_KEY_FILE")
@@ -234,6 +238,8 @@ TRUSTED_PROXIES = networks("PORTICO_TRUSTED_PROXIES")
 SECRET_KEY = secret("PORTICO_SECRET_KEY", "django")
 SESSION_SIGNING_KEY = secret("PORTICO_SESSION_KEY", "session")
 PEPPER = secret("PORTICO_PEPPER", "pepper")
+# What the service that speaks MCP knows gateways by.
+MCP_SECRET = secret("PORTICO_MCP_SECRET", "mcp")
 # PORTICO_KEK_PROVIDER says whose first key wraps; whatever else is named here opens what it sealed before.
 KEK_PROVIDER = env("PORTICO_KEK_PROVIDER", "file")
 # Made on first use, but only where nobody named a file: see `secret`.
@@ -581,5 +587,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["where"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"httpx": {"level": "WARNING"}, "botocore": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+    },
 }

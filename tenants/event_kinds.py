@@ -32,6 +32,9 @@ GATEWAY_KINDS: dict[str, Change] = {
     # What moves from group to group is given in one place and taken in another.
     "api.gateways_changed": Change(Part.ROUTES, gives=True),
     # Which headers gateways tell of; nobody's calls pass or don't by it.
+    # Whether there is a route to a version's tools; which they are, gateways don't know.
+    "mcp.switched_on": Change(Part.ACCESS, gives=True),
+    "mcp.switched_off": Change(Part.ACCESS, gives=False),
     "log_shipping.switched_on": Change(Part.ACCESS, gives=True),
     "log_shipping.changed": Change(Part.ACCESS, gives=True),
     "log_shipping.switched_off": Change(Part.ACCESS, gives=True),
@@ -307,6 +310,7 @@ KINDS: frozenset[str] = frozenset(GATEWAY_KINDS) | {
     "webhook.rolled",
     "webhook.disabled",
     "webhook.deleted",
+    "mcp.changed",
     "provider.connected",
     "provider_model.added",
     "provider_model.changed",

@@ -11,6 +11,7 @@ from apis.models.document_source import DocumentSource
 from apis.models.draft import Draft
 from apis.models.lint_rule import LintRule
 from apis.models.logged_change import LoggedChange
+from apis.models.mcp_server import McpServer
 from apis.models.operation_use import OperationUse
 from apis.models.part import Part
 from apis.models.provider import FormerPrice, ModelAlias, Provider, ProviderKey, ProviderModel
@@ -50,6 +51,7 @@ __all__ = [
     "FormerPrice",
     "LintRule",
     "LoggedChange",
+    "McpServer",
     "ModelAlias",
     "Operation",
     "OperationUse",

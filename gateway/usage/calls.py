@@ -22,7 +22,9 @@ from gateway.envoy.names import (
     GRANT_PREFIX,
     JWT,
     KEY_HEADER,
+    MCP_PREFIX,
     OPERATION_PREFIX,
+    OWN_MCP_PREFIX,
     PLAN_PREFIX,
     RBAC,
     REFUSAL_HEADER,
@@ -211,7 +213,11 @@ def passed(call: Call) -> tuple[str, UUID] | None:
 
 
 def is_no_call(call: Call) -> bool:
-    """A preflight that the gateway answered, which is the browser's; control looking with its own eyes; and the first half of a call."""
+    """A preflight that the gateway answered, which is the browser's; control looking with its own eyes; the first half of a call; and what
+    an agent sends to where tools are, for what a tool calls comes by itself. That is told only where it was refused.
+    """
+    if call.route.startswith((MCP_PREFIX, OWN_MCP_PREFIX)) and not call.code:
+        return True
     if call.details == PREFLIGHT or (call.details == BEGUN_ANEW and not call.status):
         return True
     return call.route == CANARY or call.path == canary_path(call.slug)

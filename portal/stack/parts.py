@@ -19,7 +19,7 @@ WEB_THREADS = 4
 WORKER = ["--pool", "threads", "--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 # Those that tell Prometheus of themselves.
-TELLING = ("web", "worker", "control", "usage")
+TELLING = ("web", "worker", "control", "usage", "mcp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,10 @@ class Parts:
     def usage(self) -> Program:
         """Receives the access logs."""
         return self._service("usage")
+
+    def mcp(self) -> Program:
+        """Serves APIs as tools for agents."""
+        return self._service("mcp")
 
     def worker(self) -> Program:
         """Runs queued jobs."""

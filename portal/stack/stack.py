@@ -230,7 +230,7 @@ class Stack:
 
     def _start_parts(self, parts: Parts) -> None:
         control = self._supervisor.start(parts.control())
-        programs = {"Usage": parts.usage(), "Portal": parts.web(), "Worker": parts.worker(), "Beat": parts.beat()}
+        programs = {"Usage": parts.usage(), "Portal": parts.web(), "Worker": parts.worker(), "Beat": parts.beat(), "MCP": parts.mcp()}
         if self.demo:
             programs["Demo upstream"] = parts.upstream()
         waits = {title: self._supervisor.start(program).wait_ready for title, program in programs.items()}

@@ -346,6 +346,7 @@ def test_every_decision_that_takes_access_away_is_walked() -> None:
         "budget.passed": "until the period ends: tests/gateway/test_ai_money.py",
         "tenant_budget.passed": "until the period ends: tests/gateway/test_ai_money.py",
         "domain.removed": "tests/gateway/test_own_hosts.py",
+        "mcp.switched_off": "tests/gateway/test_mcp.py",
         **dict.fromkeys(
             (
                 "provider.removed",

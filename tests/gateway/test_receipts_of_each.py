@@ -176,6 +176,7 @@ GIVES: dict[str, Callable[[Caller], Event | None]] = {
 # And what others walk at a real gateway.
 ELSEWHERE = {
     "api.gateways_changed": "tests/gateway/test_groups_envoy.py",
+    "mcp.switched_on": "tests/gateway/test_mcp.py",
     "domain.certificate_changed": "tests/gateway/test_own_hosts.py",
     "domain.verified": "tests/gateway/test_own_hosts.py",
     "tenant.ceiling_changed": "tests/gateway/test_explained.py",

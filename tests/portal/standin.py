@@ -97,6 +97,6 @@ def main() -> None:
         sys.exit(f"{name} has no mind to")
     if os.environ.get("STANDIN_HANGS") == name:
         threading.Event().wait()
-    if name in {"control", "usage"}:
+    if name in {"control", "usage", "mcp"}:
         serve(str(Path(os.environ["PORTICO_RUN"]) / f"{name}.sock"))
     {"migrate": migrate, "seed": seed, "gateway_bootstrap": gateway_bootstrap}[name]()

@@ -36,7 +36,7 @@ def in_container(program: Program, state: Path) -> list[str]:
     return ["python", *(word.replace(HOST, "0.0.0.0").replace(str(state), "/tmp") for word in arguments)]
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat", "control", "usage"])
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "control", "usage", "mcp"])
 def test_a_container_runs_the_command_of_the_stack(name: str, services: dict[str, Any], parts: Parts) -> None:
     assert services[name]["command"] == in_container(getattr(parts, name)(), parts.places.state)
 
@@ -64,7 +64,7 @@ def test_migrate_runs_first_and_alone_knows_the_owner(services: dict[str, Any], 
     for name, service in services.items():
         environment = service.get("environment", {})
         assert ("DATABASE_OWNER_URL" in environment) is (name == "migrate")
-        if name in {"web", "worker", "beat", "control", "usage"}:
+        if name in {"web", "worker", "beat", "control", "usage", "mcp"}:
             assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
             assert "//portico_app:" in environment["DATABASE_URL"]
 
@@ -88,7 +88,7 @@ def test_the_images_are_of_the_releases_that_the_tests_run(name: str, package: s
 
 def test_nothing_of_ours_runs_as_root_or_may_write_where_it_lies(services: dict[str, Any]) -> None:
     assert re.search(r"^USER portico$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    for name in ("web", "worker", "beat", "control", "usage", "migrate", "gateway_bootstrap", "agent"):
+    for name in ("web", "worker", "beat", "control", "usage", "mcp", "migrate", "gateway_bootstrap", "agent"):
         assert services[name]["read_only"]
         assert services[name]["cap_drop"] == ["ALL"]
         assert "user" not in services[name]

@@ -88,9 +88,9 @@ def test_nothing_is_served_where_nobody_asked_for_it_and_where_somebody_is(caplo
 
 def test_each_process_of_the_stack_has_an_address_of_its_own(tmp_path: Path) -> None:
     parts = Parts(project=PROJECT, places=Places(tmp_path), ports=Ports(), environment={"PORTICO_METRICS": "127.0.0.1:9464"})
-    programs = (parts.web(), parts.worker(), parts.control(), parts.usage())
+    programs = (parts.web(), parts.worker(), parts.control(), parts.usage(), parts.mcp())
     assert tuple(each.name for each in programs) == TELLING
-    assert [each.environment["PORTICO_METRICS"] for each in programs] == [f"127.0.0.1:{port}" for port in range(9464, 9468)]
+    assert [each.environment["PORTICO_METRICS"] for each in programs] == [f"127.0.0.1:{port}" for port in range(9464, 9469)]
 
 
 # --- the numbers ------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from portal.stack.__main__ import SIGNALS
 from tests.portal import standin
 from tests.portal.conftest import Up, open_folder
 
-PARTS = {"postgres", "valkey", "control", "usage", "web", "worker", "beat", "agent", "envoy", "watchdog"}
+PARTS = {"postgres", "valkey", "control", "usage", "mcp", "web", "worker", "beat", "agent", "envoy", "watchdog"}
 
 MakeStack = Callable[..., Stack]
 StartUp = Callable[..., Up]

@@ -23,7 +23,7 @@ StartUp = Callable[..., Up]
 def test_whatever_is_killed_starts_again(make_stack: MakeStack, said: list[str]) -> None:
     stack = make_stack().start()
     before = stack.pids()
-    for name in ("usage", "web", "worker", "beat", "agent", "envoy", "valkey", "postgres", "control"):
+    for name in ("usage", "mcp", "web", "worker", "beat", "agent", "envoy", "valkey", "postgres", "control"):
         stack.kill(name)
         stack.wait_ready(name)
         assert f"{name} ended (signal SIGKILL); starting it again in 0.2 s" in said

@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from apis.actions import budgets, importing, provider_models, request_forms, sources, subscriptions
+from apis.actions import budgets, importing, mcp_servers, provider_models, request_forms, sources, subscriptions
 from apis.actions.catalogue import change_categories
 from apis.actions.rules import change_rules
 from apis.ai.offer import Message, Prompt, Variable
@@ -117,6 +117,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     )  # fmt: skip
     LoggedChange.objects.create(event=event, compared_at=at)
     version = api.versions.get()
+    mcp_servers.put(version, enabled=True, chosen=[{"operation": "listOrders"}], by=owner)
     Acknowledgement.objects.create(version=version, application=application, by=owner, at=at)
     OperationUse.objects.create(version=version, application=application, operation_id="listOrders", day=at.date(), last_at=at)
     Comparison.objects.create(old=version.revisions.get(), new=version.revisions.get())
@@ -258,7 +259,7 @@ def tenant_patterns() -> list[tuple[str, str, set[str]]]:
 # And so have the ways in by a provider, tests/portal/pages/test_provider_sign_in.py.
 OPEN = {
     "sign-in", "sign-in-start", "sign-in-callback", "calendar-feed", "invitation", "stop-mails", "token", "revoke", "introspect", "jwks",
-    "metadata", "resource-metadata",
+    "metadata", "resource-metadata", "authorize", "tools-metadata", "all-tools-metadata",
 }  # fmt: skip
 ADDRESSES = [each for each in tenant_patterns() if each[0] not in OPEN]
 # What a key is for is a word, and no id of anybody's.
