@@ -53,10 +53,13 @@ urlpatterns = [
 FOR_CLIENTS = {"token": token.token, "revoke": revocation.revoke, "introspect": introspection.introspect}
 oauth_urlpatterns = [
     path("t/<str:tenant>/oauth/token", token.token, name="token"),
+    path("t/<str:tenant>/oauth/authorize", documents.authorize, name="authorize"),
     path("t/<str:tenant>/.well-known/jwks.json", documents.jwks, name="jwks"),
     path("t/<str:tenant>/oauth/revoke", revocation.revoke, name="revoke"),
     path("t/<str:tenant>/oauth/introspect", introspection.introspect, name="introspect"),
     path(".well-known/portico-audit-keys", documents.audit_keys, name="audit-keys"),
     path(".well-known/oauth-authorization-server/t/<str:tenant>", documents.metadata, name="metadata"),
     path(".well-known/oauth-protected-resource/t/<str:tenant>/<str:api>", documents.resource_metadata, name="resource-metadata"),
+    path(".well-known/oauth-protected-resource/mcp/<str:tenant>", documents.tools_metadata, name="all-tools-metadata"),
+    path(".well-known/oauth-protected-resource/mcp/<str:tenant>/<str:api>/<str:version>", documents.tools_metadata, name="tools-metadata"),
 ]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
@@ -19,6 +19,7 @@ from keys.models import ProtectedResource, SigningKey, TokenPolicy
 from keys.oauth.clients import METHODS
 from tenants.access import open_to_all
 from tenants.middleware import tenant_id_of
+from tenants.models import HostName
 from tenants.scope import tenant_scope
 
 METADATA_SECONDS = 3600
@@ -55,6 +56,8 @@ def metadata(request: HttpRequest, tenant: str) -> HttpResponse:
     issuer = tokens.issuer(settings.PORTAL_URL, tenant)
     told = {
         "issuer": issuer,
+        # No grant here needs it (RFC 8414 §2), but clients of MCP read no metadata without it.
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
         "token_endpoint": f"{issuer}/oauth/token",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "scopes_supported": sorted(scopes),
@@ -85,6 +88,51 @@ def resource_metadata(request: HttpRequest, tenant: str, api: str) -> HttpRespon
         "resource_documentation": f"{settings.PORTAL_URL}/t/{tenant}/apis/{api}/",
     }
     return _document(request, told, seconds=METADATA_SECONDS)
+
+
+@open_to_all("nobody signs in here, whoever asks")
+@require_safe
+@transaction.non_atomic_requests
+def authorize(request: HttpRequest, tenant: str) -> HttpResponse:  # noqa: ARG001
+    """Applications have credentials of their own, and act for nobody: there is nothing to agree to."""
+    _tenant_or_404(tenant)
+    said = "Portico issues tokens to applications, by client credentials at the token endpoint. Nobody signs in here."
+    return JsonResponse({"error": "unsupported_response_type", "error_description": said}, status=400)
+
+
+@open_to_all("protected resource metadata is public by design")
+@require_safe
+@transaction.non_atomic_requests
+def tools_metadata(request: HttpRequest, tenant: str, api: str = "", version: str = "") -> HttpResponse:
+    """Of where tools of a published API are, or those of all APIs: clients of MCP are sent here by the gateway.
+
+    `?host=` is a host of the tenant's own, under which they were called.
+    """
+    tenant_id = _tenant_or_404(tenant)
+    with tenant_scope(tenant_id):
+        found = get_object_or_404(ProtectedResource, name=api, published=True) if api else None
+        scopes = sorted(found.scopes) if found else []
+    gateway = _gateway(tenant_id, tenant, request.GET.get("host", ""))
+    told = {
+        "resource": "/".join([gateway, *([api, version] if found else []), "mcp"]),
+        "authorization_servers": [tokens.issuer(settings.PORTAL_URL, tenant)],
+        "scopes_supported": scopes,
+        "bearer_methods_supported": ["header"],
+        "resource_name": found.title if found else tenant,
+        "resource_documentation": f"{settings.PORTAL_URL}/t/{tenant}/apis/" + (f"{api}/" if found else ""),
+    }
+    return _document(request, told, seconds=METADATA_SECONDS)
+
+
+def _gateway(tenant_id: UUID, slug: str, host: str) -> str:
+    """Where it is called: its address, or a host of the tenant's own."""
+    if not host:
+        return tokens.audience(settings.GATEWAY_URL, slug)
+    # What the caller named may have a port, and tokens name the one that callers see.
+    name = host.lower().partition(":")[0]
+    if not HostName.objects.filter(tenant_id=tenant_id, name=name).exists():
+        raise Http404
+    return tokens.own_audience(name, settings.GATEWAY_TLS_PUBLIC_PORT)
 
 
 def _document(request: HttpRequest, told: dict[str, Any], *, seconds: int, content_type: str = "application/json") -> HttpResponse:

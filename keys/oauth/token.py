@@ -22,6 +22,9 @@ from tenants.scope import tenant_scope
 log = logging.getLogger(__name__)
 
 MOST_RESOURCES = 8
+# Where tools are, below the gateway of a tenant: of all APIs, or of a version of one.
+MCP_PATH = "/mcp"
+_TOOLS = re.compile(rf"([^/?#]+)/[^/?#]+{MCP_PATH}")
 _SCOPES = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*")
 
 
@@ -33,7 +36,7 @@ def token(request: HttpRequest, tenant_id: UUID, slug: str) -> dict[str, str | i
     asked = _asked_scopes(form.get("scope"))
     audience = tokens.audience(settings.GATEWAY_URL, slug)
     here = _here(tenant_id, audience, form.resources)
-    resources = _asked_resources(form.resources, here)
+    resources = _asked_resources(tenant_id, form.resources, here)
     client_id, found = authenticate(request, form, tenant_id, slug, scopes=asked)
     if not found.active:
         # The client is who it says it is, and may not use the grant (RFC 6749 §5.2).
@@ -103,14 +106,26 @@ def _here(tenant_id: UUID, audience: str, resources: Collection[str]) -> list[st
     return [audience, *(tokens.own_audience(name, settings.GATEWAY_TLS_PUBLIC_PORT) for name in names)]
 
 
-def _asked_resources(resources: Collection[str], here: Sequence[str]) -> list[str]:
+def _asked_resources(tenant_id: UUID, resources: Collection[str], here: Sequence[str]) -> list[str]:
     """Each once: the tenant's gateway, which is also meant where none is named, or what stands below it."""
     if len(set(resources)) > MOST_RESOURCES:
         raise OAuthError("invalid_target", f"A token can be for {MOST_RESOURCES} resources at most.")
     if not all(any(each == base or each.startswith(f"{base}/") for base in here) for each in resources):
         said = "Resources are the tenant's address at the gateway, or that address, a slash and the name of an API."
         raise OAuthError("invalid_target", said)
-    return list(dict.fromkeys(resources)) or [here[0]]
+    return list(dict.fromkeys(_without_tools(tenant_id, each, here) for each in resources)) or [here[0]]
+
+
+def _without_tools(tenant_id: UUID, resource: str, here: Sequence[str]) -> str:
+    """Where tools of an API are, which clients of MCP name, is the API; and where those of all are, the tenant's gateway."""
+    for base in here:
+        if resource == f"{base}{MCP_PATH}":
+            with tenant_scope(tenant_id):
+                # What is asked for an API of that name is for no other.
+                return resource if ProtectedResource.objects.filter(name=MCP_PATH[1:], published=True).exists() else base
+        if match := _TOOLS.fullmatch(resource.removeprefix(f"{base}/")):
+            return f"{base}/{match[1]}"
+    return resource
 
 
 def _check_apis(tenant_id: UUID, client_id: str, resources: list[str], here: Sequence[str]) -> str:

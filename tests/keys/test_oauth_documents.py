@@ -6,8 +6,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from keys import tokens
 from keys.jwks import MEMBERS, JwksRefused
 from keys.models import ProtectedResource, SigningKey, TokenPolicy
+from tenants.models import HostName
 from tenants.scope import tenant_scope
 from tests.conftest import Cast
 from tests.keys.test_token_endpoint import rotate
@@ -78,6 +80,7 @@ def test_the_metadata_is_rfc_8414(cast: Cast) -> None:
     algorithms = ["ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
     assert response.json() == {
         "issuer": ISSUER,
+        "authorization_endpoint": f"{ISSUER}/oauth/authorize",
         "token_endpoint": f"{ISSUER}/oauth/token",
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
@@ -117,3 +120,30 @@ def test_a_published_api_says_where_tokens_for_it_come_from(cast: Cast) -> None:
     }
     absent = [get(f"/.well-known/oauth-protected-resource/t/{at}") for at in ("acme/draft", "acme/none", "globex/orders", "nowhere/orders")]
     assert [each.status_code for each in absent] == [404] * 4
+
+
+def test_where_tools_are_is_a_resource_of_its_own(cast: Cast) -> None:
+    with tenant_scope(cast.acme.pk):
+        ProtectedResource.objects.create(name="orders", title="Orders", scopes={"orders:read": "Read orders."}, published=True)
+        ProtectedResource.objects.create(name="draft", title="Draft")
+    HostName.objects.create(name="api.acme.example", tenant=cast.acme)
+    at = "/.well-known/oauth-protected-resource/mcp"
+    own = tokens.own_audience("api.acme.example", settings.GATEWAY_TLS_PUBLIC_PORT)
+    for path, resource, named in (
+        ("acme/orders/v1", f"{settings.GATEWAY_URL}/acme/orders/v1/mcp", "Orders"),
+        ("acme", f"{settings.GATEWAY_URL}/acme/mcp", "acme"),
+        ("acme/orders/v1?host=API.acme.example", f"{own}/orders/v1/mcp", "Orders"),
+        ("acme?host=api.acme.example", f"{own}/mcp", "acme"),
+    ):
+        told = get(f"{at}/{path}").json()
+        assert (told["resource"], told["resource_name"], told["authorization_servers"]) == (resource, named, [ISSUER])
+        assert told["scopes_supported"] == (["orders:read"] if named == "Orders" else [])
+    absent = ("acme/draft/v1", "globex/orders/v1", "nowhere", "globex?host=api.acme.example", "acme?host=evil.example")
+    assert [get(f"{at}/{each}").status_code for each in absent] == [404] * len(absent)
+
+
+def test_nobody_signs_in_at_the_authorization_endpoint(cast: Cast) -> None:
+    answer = get("/t/acme/oauth/authorize?response_type=code&redirect_uri=https://evil.example")
+    assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_response_type")
+    assert "evil" not in answer.content.decode()
+    assert get("/t/nowhere/oauth/authorize").status_code == 404
