@@ -26,6 +26,7 @@ from apis.rest import (
     sources,
     subscriptions,
     testing,
+    tools,
     versions,
 )
 
@@ -48,6 +49,7 @@ urlpatterns = [
     path("apis/<str:api>/versions/<str:version>/sunset/", versions.Sunset.as_view(), name="version-sunset"),
     path("apis/<str:api>/versions/<str:version>/reinstate/", versions.Reinstate.as_view(), name="version-reinstate"),
     path("apis/<str:api>/versions/<str:version>/retire/", versions.Retire.as_view(), name="version-retire"),
+    path("apis/<str:api>/versions/<str:version>/mcp/", tools.VersionTools.as_view(), name="version-mcp"),
     path("apis/<str:api>/versions/<str:version>/callers/", versions.Callers.as_view(), name="version-callers"),
     path("apis/<str:api>/versions/<str:version>/brown-outs/", versions.BrownOuts.as_view(), name="version-brown-outs"),
     path("apis/<str:api>/versions/<str:version>/acknowledge/", versions.Acknowledge.as_view(), name="version-acknowledge"),

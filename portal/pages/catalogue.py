@@ -23,7 +23,7 @@ from gateway.models import DEFAULT_NAME
 from keys import tokens
 from keys.models import Application
 from portal import ai_samples, samples
-from portal.pages import change_log, try_form, uptime
+from portal.pages import change_log, tools, try_form, uptime
 from portal.pages.listing import chosen, sought
 from portal.pages.providers import price
 from tenants.access import TenantRequest, tenant_view
@@ -94,6 +94,8 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         context["going"] = sorted((each for each in held if each.status == Plan.Status.DEPRECATED), key=lambda each: each.pk)
     else:
         context |= _told(request, found, version, mine, at=addresses[0][1], all_of_it=tab == "reference")
+    if tab == "overview":
+        context["agents"] = tools.for_agents(version, addresses[0][1])
     if tab == "overview" and found.is_ai:
         context |= _of_ai(found, addresses[0][1], context["caller"])
     if tab == "overview" and not version.is_mock:

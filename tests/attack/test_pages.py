@@ -22,7 +22,7 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 import portal.pages.urls
-from apis.actions import drafts, request_forms, subscriptions
+from apis.actions import drafts, mcp_servers, request_forms, subscriptions
 from apis.ai.offer import Message, Prompt, Rails, Variable
 from apis.models import Api, ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Review, Revision, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal, UsageAlert
@@ -97,6 +97,7 @@ NEEDS: dict[str, str | None] = {
     "console-settings-lint": "settings.manage", "console-api-review": "settings.manage",
     "console-api-revision-review": "apis.publish", "console-api-revision-approve": "apis.publish",
     "console-api-revision-reject": "apis.publish", "console-api-revision-withdraw": "apis.publish",
+    "console-api-version-tools": "apis.publish",
     "console-api-version-new": "apis.publish", "console-api-version-publish": "apis.publish",
     "console-api-version-life": "apis.see_all", "console-api-version-prerelease": "apis.publish",
     "console-api-version-block": "apis.publish", "console-api-version-unblock": "apis.publish",
@@ -191,6 +192,8 @@ FIELDS = (
     "answer_hours", "what", "id", "delegate", "first_day", "threshold", "minutes", "fewest_calls", "cooldown_minutes",
     "destination", "form", "percent", "fields_told", "request_headers", "response_headers", "masked_headers", "masked_paths",
     "certificate", "key", "set_request_headers", "remove_request_headers", "set_response_headers", "remove_response_headers",
+    # Of the tool that is made of the operation “list”.
+    "on_a330395cc0a5", "name_a330395cc0a5", "says_a330395cc0a5",
     "priority", "context", "input", "output", "cached", "currency", "first_byte", "silence", "openai_speaks", "openai_prefix",
     "openai_header", "openai_value", "openai_include_usage", "anthropic_speaks", "anthropic_prefix", "anthropic_header", "anthropic_value",
     "models", "targets", "masks", "patterns", "blocked", "body_kib", "seen", "variables", "temperature", "max_tokens", "tokens_per_minute",
@@ -323,6 +326,7 @@ def world(cast: Cast) -> World:
         assert revision is not None
         type(revision).objects.filter(pk=revision.pk).update(note=EVIL)
         type(version).objects.filter(pk=version.pk).update(reason=EVIL)
+        mcp_servers.put(version, enabled=True, chosen=[{"operation": "list", "description": EVIL}], by=cast.pam)
         brown_out = BrownOut.objects.create(
             version=version, starts_at=version.created_at, ends_at=version.created_at + timedelta(minutes=1)
         )

@@ -280,6 +280,7 @@ def places(world: World) -> list[Place]:
         Place("console-api-gateways", f"{c}/apis/orders/gateways/", PAM),
         Place("console-api-policies", f"{c}/apis/orders/policies/", PAM),
         Place("console-api-logs", f"{c}/apis/orders/logs/", PAM),
+        Place("console-api-version-tools", f"{c}/apis/orders/versions/v1/tools/", PAM),
         Place("console-api-version-new", f"{c}/apis/orders/add-version/", PAM),
         Place("console-api-version-publish", f"{c}/apis/customers/v1/publish/", PAM),
         Place("console-api-source", f"{c}/apis/orders/v1/source/", PAM),

@@ -82,6 +82,7 @@ SAME: dict[str, str] = {
     "console-api-logs-test": "tenants_apis_log_shipping_test_create",
     "console-api-logs-remove": "tenants_apis_log_shipping_destroy",
     "console-api-review": "tenants_apis_review_update",
+    "console-api-version-tools": "tenants_apis_versions_mcp_update",
     "console-api-version-new": "tenants_apis_versions_create",
     "console-api-version-publish": "tenants_apis_versions_publish_create",
     "console-api-version-prerelease": "tenants_apis_versions_prerelease_create",
