@@ -8,7 +8,7 @@ from tenants.rls import enable_rls, same_tenant
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apis", "0041_addresses_of_providers"),
+        ("apis", "0042_budgets"),
         ("tenants", "0012_usage_retention"),
     ]
 
