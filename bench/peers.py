@@ -68,7 +68,7 @@ class Subject:
 
 
 def free() -> int:
-    return choose(Ports(0, 0, 0), needed={"web"}).web
+    return choose(Ports(0, 0, 0, 0), needed={"web"}).web
 
 
 def spent(process: psutil.Process) -> float:

@@ -29,7 +29,7 @@ def stack(var: Path = VAR, *, demo: bool = True, **environment: str) -> Iterator
     """The embedded stack on free ports, under a folder that is kept between runs."""
     # Measurements decide more often in a minute than a person may.
     given = {**os.environ, "PORTICO_WRITE_RATE": "1000000", "PORTICO_ADDRESS_CALLS_PER_SECOND": "0", **environment}
-    with Stack(var, demo=demo, listen=Ports(0, 0, 0), environment=given, say=lambda _: None) as found:
+    with Stack(var, demo=demo, listen=Ports(0, 0, 0, 0), environment=given, say=lambda _: None) as found:
         yield found
 
 

@@ -76,7 +76,7 @@ def toolkit(running: Stack) -> Iterator[dict[str, Endpoint]]:
         check=True,
     )
     clients = json.loads(made.stdout)
-    port = choose(Ports(0, 0, 0), needed={"web"}).web
+    port = choose(Ports(0, 0, 0, 0), needed={"web"}).web
     program = Program(
         name="toolkit",
         argv=[sys.executable, "-m", *GRANIAN, "--port", str(port), "--blocking-threads", str(WEB_THREADS), "bench.toolkit:application"],

@@ -167,6 +167,7 @@ GATEWAY_HOSTS = sorted({*env("PORTICO_GATEWAY_HOSTS", "127.0.0.1 localhost").spl
 RUN = Path(env("PORTICO_RUN", str(VAR / "run")))
 # Where the demo's upstream answers.
 UPSTREAM_URL = env("PORTICO_UPSTREAM_URL", f"http://127.0.0.1:{env('PORTICO_UPSTREAM_PORT', '8090')}")
+PROVIDER_URL = env("PORTICO_PROVIDER_URL", f"http://127.0.0.1:{env('PORTICO_PROVIDER_PORT', '8091')}")
 # The interface that gateways listen on.
 GATEWAY_ADDRESS = env("PORTICO_GATEWAY_ADDRESS", "127.0.0.1")
 # The port on which gateways speak TLS, 0 = not at all, and the one that callers see; a certificate and its key, as paths at the gateway.

@@ -43,7 +43,7 @@ def _choose_database() -> None:
     os.environ["DATABASE_OWNER_URL"] = postgres.url("portico_owner", name)
     os.environ["PORTICO_RUN"] = tempfile.mkdtemp(prefix=f"portico-{WORKER}-")
     # A free one, as the embedded stack chooses them; every process of this worker is told the same.
-    ports = choose(Ports(0, 0, 0), needed=set())
+    ports = choose(Ports(0, 0, 0, 0), needed=set())
     os.environ["PORTICO_GATEWAY_PORT"], os.environ["PORTICO_GATEWAY_TLS_PORT"] = str(ports.gateway), str(ports.upstream)
     _make_certificate(Path(tempfile.mkdtemp(prefix=f"portico-tls-{WORKER}-")))
     os.environ["PORTICO_UPSTREAM_NETWORKS"] = "127.0.0.0/8 ::1/128"

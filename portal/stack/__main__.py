@@ -82,6 +82,7 @@ def _introduce(stack: Stack, seconds: float) -> None:
     say(f"Gateway    {stack.gateway_url}/")
     if stack.demo:
         say(f"Upstream   {stack.upstream_url}/")
+        say(f"AI models  {stack.provider_url}/v1")
         _list_sign_ins(stack.sign_ins)
     say("\nStop with Ctrl-C.")
 

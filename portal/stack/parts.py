@@ -69,6 +69,12 @@ class Parts:
             ready=lambda _pid: probes.answers_ok(address, "/status/200"),
         )
 
+    def provider(self) -> Program:
+        """The provider of AI models that the demo's calls arrive at. It stands for somebody else's, so it gets none of our secrets."""
+        address = (HOST, self.ports.provider)
+        arguments = ["portal.demo.provider", "--port", str(self.ports.provider)]
+        return self._python("provider", arguments, stage=2, environment=self._bare(), ready=lambda _pid: probes.accepts(address))
+
     def agent(self) -> Program:
         """Stands beside Envoy: relays what control says, and keeps it for a time without control. It gets none of our other secrets."""
         socket, folder = self.places.run / "agent.sock", self.places.var / "envoy"

@@ -17,10 +17,16 @@ class Ports(NamedTuple):
     web: int = 8000
     gateway: int = 8080
     upstream: int = 8090
+    provider: int = 8091
 
 
-PURPOSES = {"web": "the portal", "gateway": "the gateway", "upstream": "the demo upstream"}
-NAMES = {"web": "PORTICO_PORT", "gateway": "PORTICO_GATEWAY_PORT", "upstream": "PORTICO_UPSTREAM_PORT"}
+PURPOSES = {"web": "the portal", "gateway": "the gateway", "upstream": "the demo upstream", "provider": "the demo's provider of AI models"}
+NAMES = {
+    "web": "PORTICO_PORT",
+    "gateway": "PORTICO_GATEWAY_PORT",
+    "upstream": "PORTICO_UPSTREAM_PORT",
+    "provider": "PORTICO_PROVIDER_PORT",
+}
 
 
 def from_environment(environment: Mapping[str, str]) -> Ports:
@@ -54,7 +60,7 @@ def again(file: Path) -> Ports:
         told = Ports(**json.loads(file.read_text()))
         return Ports(*(0 if _is_taken(number) else number for number in told))
     except (OSError, OverflowError, TypeError, ValueError):
-        return Ports(0, 0, 0)
+        return Ports(0, 0, 0, 0)
 
 
 def _number(name: str, text: str) -> int:

@@ -100,6 +100,11 @@ class Stack:
         return f"http://{HOST}:{self.ports.upstream}"
 
     @property
+    def provider_url(self) -> str:
+        """Where the demo's calls for AI models arrive."""
+        return f"http://{HOST}:{self.ports.provider}"
+
+    @property
     def urls(self) -> dict[str, str]:
         """Every address by name: portal, gateway, and what environment.json tells the settings."""
         return {
@@ -179,7 +184,7 @@ class Stack:
         return self._given.get("PORTICO_ENVOY") != envoy.NONE
 
     def _needed_ports(self) -> set[str]:
-        return {"web", *(["gateway"] if self._wants_gateway else []), *(["upstream"] if self.demo else [])}
+        return {"web", *(["gateway"] if self._wants_gateway else []), *(["upstream", "provider"] if self.demo else [])}
 
     def _postgres(self) -> Postgres:
         return Postgres(self.places.var, supervisor=self._supervisor, say=self._say)
@@ -194,6 +199,7 @@ class Stack:
             "PORTICO_PORT": str(self.ports.web),
             "PORTICO_GATEWAY_PORT": str(self.ports.gateway),
             "PORTICO_UPSTREAM_PORT": str(self.ports.upstream),
+            "PORTICO_PROVIDER_PORT": str(self.ports.provider),
             "PORTICO_UPSTREAM_NETWORKS": self._given.get("PORTICO_UPSTREAM_NETWORKS", LOOPBACK),
             "PORTICO_LOG_SHIPPING_FOLDER": self._given.get("PORTICO_LOG_SHIPPING_FOLDER", str(self.places.var / "calls")),
         }
@@ -232,7 +238,7 @@ class Stack:
         control = self._supervisor.start(parts.control())
         programs = {"Usage": parts.usage(), "Portal": parts.web(), "Worker": parts.worker(), "Beat": parts.beat(), "MCP": parts.mcp()}
         if self.demo:
-            programs["Demo upstream"] = parts.upstream()
+            programs |= {"Demo upstream": parts.upstream(), "Demo provider": parts.provider()}
         waits = {title: self._supervisor.start(program).wait_ready for title, program in programs.items()}
         waits["Control plane"] = control.wait_ready
         if self._wants_gateway:

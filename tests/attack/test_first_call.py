@@ -235,7 +235,7 @@ def static_gateway(upstream: Upstream, folder: Path, *, gated: bool, tenant: Ten
     whole = routes.configuration(tenant)
     if not gated:
         del whole.typed_per_filter_config[GATE]
-    port = choose(Ports(0, 0, 0), needed=set()).gateway
+    port = choose(Ports(0, 0, 0, 0), needed=set()).gateway
     made = listener(port=port, address="127.0.0.1", portal_url="http://portal.example")
     manager = hcm_pb2.HttpConnectionManager.FromString(made.filter_chains[0].filters[0].typed_config.value)
     manager.route_config.CopyFrom(whole)

@@ -22,7 +22,7 @@ def main() -> int:
     IMAGES.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="portico-visual-"))
     folder.chmod(0o755)
-    with chromium.browser() as browser, Stack(folder / "var", listen=Ports(0, 0, 0), environment=environment()) as stack:
+    with chromium.browser() as browser, Stack(folder / "var", listen=Ports(0, 0, 0, 0), environment=environment()) as stack:
         world = World(stack, browser)
         everywhere = places(world)
         for theme in THEMES:

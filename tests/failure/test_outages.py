@@ -95,7 +95,7 @@ def world() -> Iterator[World]:
     folder.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     try:
-        with Stack(folder / "var", listen=Ports(0, 0, 0), environment=environment, say=lambda _: None) as stack:
+        with Stack(folder / "var", listen=Ports(0, 0, 0, 0), environment=environment, say=lambda _: None) as stack:
             found = arrange(stack)
             yield found
             found.ada.close()

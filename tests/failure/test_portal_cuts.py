@@ -136,7 +136,7 @@ def world() -> Iterator[World]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     environment["PORTICO_DATABASE_SECONDS"] = str(PATIENCE)
     try:
-        with Stack(folder / "var", listen=Ports(0, 0, 0), environment=environment, say=lambda _: None) as stack:
+        with Stack(folder / "var", listen=Ports(0, 0, 0, 0), environment=environment, say=lambda _: None) as stack:
             job = Job(stack.portal_url, stack.gateway_url, stack.upstream_url, stack.sign_ins, say=lambda _: None)
             found = World(stack, job, job.sign_in_all(), [], time.monotonic())
             try:

@@ -30,7 +30,7 @@ SECRET = "upstream-header-secret-0815"
 @pytest.fixture(scope="module")
 def _beside(django_db_setup: None, django_db_blocker: Any) -> Iterator[Gateway]:
     folder = Path(tempfile.mkdtemp(prefix="portico-agent-"))
-    made = Gateway(folder, node=f"beside-{uuid4()}", port=choose(Ports(0, 0, 0), needed=set()).gateway, agent=True)
+    made = Gateway(folder, node=f"beside-{uuid4()}", port=choose(Ports(0, 0, 0, 0), needed=set()).gateway, agent=True)
     try:
         yield made
     finally:

@@ -42,7 +42,7 @@ def three(gateway: Gateway, tmp_path: Path) -> Iterator[list[Gateway]]:
         gateway.wait_joined()
         for name in NAMES[1:]:
             (tmp_path / name).mkdir()
-            one = Further(tmp_path / name, node=name, port=choose(Ports(0, 0, 0), needed=set()).gateway)
+            one = Further(tmp_path / name, node=name, port=choose(Ports(0, 0, 0, 0), needed=set()).gateway)
             found.append(one)
             one.start_envoy()
         yield found

@@ -25,7 +25,7 @@ def two(gateway: Gateway, tmp_path: Path) -> Iterator[tuple[Gateway, Gateway]]:
     gateway.end("control")
     gateway.begin("control", argv=[sys.executable, "-c", CONTROL])
     gateway.parts["control"].wait_ready()
-    second = Further(tmp_path, node="gateway-2", port=choose(Ports(0, 0, 0), needed=set()).gateway)
+    second = Further(tmp_path, node="gateway-2", port=choose(Ports(0, 0, 0, 0), needed=set()).gateway)
     eu = groups.create(name="eu", url="https://eu.gw.example", by=None)
     try:
         gateway.wait_joined()

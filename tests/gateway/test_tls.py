@@ -48,7 +48,7 @@ def write(folder: Path, pair: Pair) -> None:
 
 
 def free_port() -> int:
-    return choose(Ports(0, 0, 0), needed=set()).gateway
+    return choose(Ports(0, 0, 0, 0), needed=set()).gateway
 
 
 @dataclass

@@ -76,7 +76,7 @@ def pair(committed: None, tmp_path: Path) -> Iterator[Pair]:
     try:
         for name in NAMES:
             (tmp_path / name).mkdir()
-            one = Further(tmp_path / name, node=name, port=choose(Ports(0, 0, 0), needed=set()).gateway)
+            one = Further(tmp_path / name, node=name, port=choose(Ports(0, 0, 0, 0), needed=set()).gateway)
             one.environment["PORTICO_CONTROL"] = f"unix:{tmp_path / 'a.sock'} unix:{tmp_path / 'b.sock'}"
             found.append(one)
         made.start("a")

@@ -19,13 +19,13 @@ from tests import secrets_search
 from tests.portal import standin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ANY_PORTS = Ports(0, 0, 0)
+ANY_PORTS = Ports(0, 0, 0, 0)
 UP = """
 import sys
 from pathlib import Path
 from portal.stack import Ports, Stack
 from portal.stack.__main__ import say, up
-sys.exit(up(Stack(Path(sys.argv[1]), project=Path(sys.argv[2]), listen=Ports(0, 0, 0), say=say)))
+sys.exit(up(Stack(Path(sys.argv[1]), project=Path(sys.argv[2]), listen=Ports(0, 0, 0, 0), say=say)))
 """
 
 

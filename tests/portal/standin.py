@@ -18,6 +18,8 @@ FILES = {
     "portal/__init__.py": "",
     "portal/settings.py": "SECRET_KEY = 'stand-in'\n",
     "portal/wsgi.py": "from standin import application\n",
+    "portal/demo/__init__.py": "",
+    "portal/demo/provider.py": "import standin\nstandin.provider()\n",
     "gateway/__init__.py": "",
     "gateway/agent.py": "import standin\nstandin.agent()\n",
     # Found before the installed one, which takes seconds to start and stop.
@@ -73,6 +75,15 @@ def agent() -> None:
     if "DATABASE_URL" in os.environ:
         sys.exit("an agent needs no database")
     serve(sys.argv[sys.argv.index("--listen") + 1].removeprefix("unix:"))
+
+
+def provider() -> None:
+    """The demo's provider of AI models, without an environment of Portico's."""
+    if "DATABASE_URL" in os.environ:
+        sys.exit("a provider needs no database")
+    with socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))) as server:
+        while True:
+            server.accept()[0].close()
 
 
 def serve(path: str) -> None:

@@ -56,7 +56,7 @@ def test_the_agent_runs_the_command_of_the_stack_and_knows_no_database(services:
 def test_the_set_of_processes_is_that_of_the_stack(services: dict[str, Any]) -> None:
     ours = {name for name in vars(Parts) if not name.startswith("_") and callable(getattr(Parts, name))}
     # The demo's upstream is the demo's; `manage` stands for the commands that run once.
-    assert set(services) == (ours - {"upstream", "manage"}) | set(SERVERS) | {"migrate", "gateway_bootstrap"}
+    assert set(services) == (ours - {"upstream", "provider", "manage"}) | set(SERVERS) | {"migrate", "gateway_bootstrap"}
 
 
 def test_migrate_runs_first_and_alone_knows_the_owner(services: dict[str, Any], parts: Parts) -> None:

@@ -52,7 +52,7 @@ def test_the_generator_leaves_nothing_out(generated: Path) -> None:
 @pytest.fixture
 def portal_url(gateway: Gateway) -> Iterator[str]:
     """The web server, as the stack runs it."""
-    port = choose(Ports(0, 0, 0), needed=set()).web
+    port = choose(Ports(0, 0, 0, 0), needed=set()).web
     argv = [sys.executable, "-m", *GRANIAN, "--port", str(port), "portal.wsgi:application"]
     with subprocess.Popen(argv, cwd=PROJECT, env=gateway.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:

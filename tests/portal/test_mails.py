@@ -639,7 +639,7 @@ def inbox() -> Inbox:
 def start(inbox: Inbox, settings: Any) -> Iterator[Start]:
     """Starts the mail server that the settings name; the test ends it."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", choose(Ports(0, 0, 0), needed=set()).web
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", choose(Ports(0, 0, 0, 0), needed=set()).web
     settings.EMAIL_USE_TLS = False
     settings.EMAIL_TIMEOUT = 5
     running = []

@@ -7,7 +7,7 @@ import pytest
 
 from portal.stack.ports import HOST, Ports, again, choose, remember
 
-NONE = Ports(0, 0, 0)
+NONE = Ports(0, 0, 0, 0)
 
 
 def test_the_next_run_has_those_of_the_last(tmp_path: Path) -> None:

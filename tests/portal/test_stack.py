@@ -34,7 +34,7 @@ def test_everything_runs_and_answers(make_stack: MakeStack, tmp_path: Path, said
     project = standin.write_project(tmp_path)
     (project / "celery.py").unlink()
     stack = make_stack(demo=True, project=project).start()
-    assert set(stack.memory()) == {*PARTS, "upstream"}
+    assert set(stack.memory()) == {*PARTS, "upstream", "provider"}
     assert all(size > 1_000_000 for size in stack.memory().values())
     assert status(f"{stack.portal_url}/readyz") == 200
     assert status(f"{stack.upstream_url}/get") == 200
@@ -55,7 +55,7 @@ def running(project: Path, environment: dict[str, str]) -> Iterator[Stack]:
         stack = Stack(
             folder / "var",
             demo=False,
-            listen=Ports(0, 0, 0),
+            listen=Ports(0, 0, 0, 0),
             environment=environment,
             project=project,
             say=lambda _line: None,
@@ -161,20 +161,20 @@ def test_a_missing_envoy_is_named(make_stack: MakeStack) -> None:
 def test_a_taken_port_is_named_before_anything_starts(make_stack: MakeStack) -> None:
     stack = make_stack()
     with socket.create_server(("127.0.0.1", 0)) as other:
-        stack._wanted = Ports(0, other.getsockname()[1], 0)
+        stack._wanted = Ports(0, other.getsockname()[1], 0, 0)
         with pytest.raises(StackError, match=r"Port \d+ is taken, and the gateway wants it.*PORTICO_GATEWAY_PORT"):
             stack.start()
     assert not (stack.places.var / "postgres").exists()
 
 
 def test_ports_are_numbers_and_differ() -> None:
-    assert ports.from_environment({"PORTICO_PORT": "9000"}) == Ports(9000, 8080, 8090)
+    assert ports.from_environment({"PORTICO_PORT": "9000"}) == Ports(9000, 8080, 8090, 8091)
     for wrong in ("http", "70000", "-1", "²"):
         with pytest.raises(StackError, match="PORTICO_PORT is"):
             ports.from_environment({"PORTICO_PORT": wrong})
     with pytest.raises(StackError, match=r"both want port 8123. Change PORTICO_PORT or PORTICO_GATEWAY_PORT"):
         ports.choose(Ports(8123, 8123, 0), needed={"web", "gateway"})
-    assert len(set(ports.choose(Ports(0, 0, 0), needed=set()))) == 3
+    assert len(set(ports.choose(Ports(0, 0, 0, 0), needed=set()))) == 4
 
 
 def test_as_many_signals_as_one_likes(start_up: StartUp) -> None:

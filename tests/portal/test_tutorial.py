@@ -21,7 +21,7 @@ OURS = re.compile(r"PORTICO_|DATABASE_|VALKEY_|DJANGO_")
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
-    with open_folder() as folder, Stack(folder / "var", listen=Ports(0, 0, 0), environment=environment, say=lambda _: None) as stack:
+    with open_folder() as folder, Stack(folder / "var", listen=Ports(0, 0, 0, 0), environment=environment, say=lambda _: None) as stack:
         yield stack
 
 
