@@ -11,7 +11,7 @@ CHECKS := check-style check-security check-types check-imports check-templates c
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-model up test test-long browser token pooler load messages visual check $(CHECKS) fmt lock bench bench-gateway bench-rotation clean
+.PHONY: help setup demo demo-model up test test-long browser token pooler load messages visual check $(CHECKS) fmt lock bench bench-ai bench-gateway bench-rotation clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -136,6 +136,9 @@ GATEWAY_BENCHES := peers steps memory enforcement intake scale
 
 bench-gateway: setup ## of these only what the gateway's table has; needs wrk, nginx and haproxy
 	@for each in $(GATEWAY_BENCHES); do echo "== $$each"; $(PY) -m "bench.$$each"; done; echo "== table"; $(PY) -m bench.table
+
+bench-ai: setup ## measure the gateway for AI models beside LiteLLM, which is installed for it into var/bench (900 MB); needs wrk
+	@$(PY) -m bench.ai $(ARGS); $(PY) -m bench.ai_table
 
 bench: setup ## measure what has a figure to hold, print the gateway's in a table; needs wrk, nginx and haproxy
 	@failed=; for each in $$(grep -l 'python -m bench[.]' bench/*.py); do \

@@ -20,7 +20,7 @@ from django.conf import settings  # noqa: E402
 
 from apis import openapi  # noqa: E402
 from apis.actions import plans, publishing, subscriptions  # noqa: E402
-from apis.models import Subscription  # noqa: E402
+from apis.models import Plan, Subscription  # noqa: E402
 from bench.stage import report, until, wrk  # noqa: E402
 from gateway import desired  # noqa: E402
 from gateway.envoy.resources import compile_tenant  # noqa: E402
@@ -87,6 +87,17 @@ def wait_for_200(url: str, headers: dict[str, str]) -> None:
         until(lambda: caller.get(url, headers=headers).status_code == 200)
 
 
+def subscribers(plan: Plan, many: int, *, owner: User) -> list[Subscription]:
+    """Active ones, each of an application of its own."""
+    applications = Application.objects.bulk_create(
+        Application(name=f"Application {number}", purpose="Scale.", owner=owner, client_id=new_client_id()) for number in range(many)
+    )
+    return Subscription.objects.bulk_create(
+        Subscription(application=each, api=plan.api, plan=plan, purpose="Scale.", status="active", requested_by=owner)
+        for each in applications
+    )
+
+
 class Large:
     """A tenant, made in bulk: five thousand requests through the actions would only measure the actions."""
 
@@ -107,15 +118,8 @@ class Large:
             publishing.publish(version, by=None)
             plan = plans.create(api, name="wide", calls=1_000_000, seconds=1, approval="manual", by=None)
             plans.publish(plan, by=None)
-            applications = Application.objects.bulk_create(
-                Application(name=f"Application {number}", purpose="Scale.", owner=owner, client_id=new_client_id())
-                for number in range(many)
-            )
-            rows = Subscription.objects.bulk_create(
-                Subscription(application=each, api=api, plan=plan, purpose="Scale.", status="active", requested_by=owner)
-                for each in applications
-            )
-            self.caller, self.other = applications[0], rows[-1]
+            rows = subscribers(plan, many, owner=owner)
+            self.caller, self.other = rows[0].application, rows[-1]
 
     def token(self) -> str:
         return next(self.tokens(1))

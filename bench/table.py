@@ -8,8 +8,9 @@ import json
 import operator
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.stage import RESULTS, ROOT
@@ -74,27 +75,41 @@ ROWS = (
 
 def main(*arguments: str) -> int:
     results = newest()
-    lines = [("what", "goal", "measured", "held"), *(_line(row, row.measured(results)) for row in ROWS)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    lines = lined(ROWS, results)
+    show(lines)
     if arguments == ("keep",):
         keep(results, lines)
     return not all(row.holds(row.measured(results)) for row in ROWS)
+
+
+def lined(rows: Sequence[Row], results: dict[str, dict[str, Any]]) -> list[Sequence[str]]:
+    """With a head."""
+    return [("what", "goal", "measured", "held"), *(_line(row, row.measured(results)) for row in rows)]
+
+
+def show(lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
 def keep(results: dict[str, dict[str, Any]], lines: Sequence[Sequence[str]]) -> None:
     """What each was measured with, too, stands beside it there."""
     kept = {name: results[name] for name in sorted({*(row.bench for row in ROWS), STEPS}) if name in results}
     EVIDENCE.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
-    text = PAGE.read_text()
-    for name, table in (("goals", lines), ("peers", _peers(kept["peers"]["figures"])), ("steps", _steps(kept[STEPS]["figures"]))):
+    write(PAGE, {"goals": lines, "peers": _peers(kept["peers"]["figures"]), "steps": _steps(kept[STEPS]["figures"])})
+
+
+def write(page: Path, tables: Mapping[str, Sequence[Sequence[str]]]) -> None:
+    """Each in the place of the one that has its name there."""
+    text = page.read_text()
+    for name, table in tables.items():
         head, *rest = table
         rows = [head, ["---"] * len(head), *rest]
         written = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         # Blank lines, for a comment begins a block that ends with one.
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\1\n{written}\n\n\2", text, flags=re.DOTALL)
-    PAGE.write_text(text)
+    page.write_text(text)
 
 
 def _peers(figures: dict[str, Any]) -> list[list[str]]:
