@@ -559,12 +559,12 @@ class Shop:
             return list(Event.objects.filter(kind=kind).order_by("number"))
 
 
-def shop(upstream: Upstream, *, api: bool = True, **target: Any) -> Shop:
+def shop(upstream: Upstream | None = None, *, api: bool = True, **target: Any) -> Shop:
     """A tenant with the API “orders” v1 at this upstream."""
     slug = f"shop-{next(_numbers)}"
     _made.add(slug)
     tenant = make.tenant(slug)
-    found = Shop(slug, tenant.pk, upstream.url)
+    found = Shop(slug, tenant.pk, upstream.url if upstream else "")
     with found.scope():
         for role in (Role.APPROVER, Role.DEVELOPER, Role.PUBLISHER):
             make.somebody(role)
