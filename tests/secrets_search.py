@@ -38,6 +38,7 @@ LOOKS = {
     "a gateway's credential": re.compile(r"ptc_node_[\w-]{43}"),
     "a join token": re.compile(r"ptc_join_[\w-]{43}"),
     "the address of a calendar": re.compile(r"ptc_feed_[0-9A-Za-z]{43}"),
+    "a provider's key": re.compile(r"sk-mock-(?:429-)?canary-[0-9a-f]{32}"),
     "the secret of a webhook": re.compile(r"whsec_[A-Za-z0-9+/]{43}="),
     "a private key (PEM)": re.compile(r"BEGIN (?:\w+ )?PRIVATE KEY"),
     # What PKCS #8 begins with for P-256, P-384, Ed25519 and RSA, as base64.

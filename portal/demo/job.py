@@ -17,6 +17,7 @@ from portal.demo.change import Change
 from portal.demo.counted import Counted
 from portal.demo.goodbye import Goodbye
 from portal.demo.hook import Hook
+from portal.demo.models import Models
 from portal.demo.rotation import Rotation
 
 # A plan that the demo can exhaust in a blink.
@@ -46,6 +47,7 @@ class Job:
     gateway: str
     upstream: str
     sign_ins: list[dict[str, str]]
+    provider: str = ""
     say: Callable[[str], None] = print
     steps: list[Step] = field(default_factory=list)
     enforced_ms: dict[str, float] = field(default_factory=dict)
@@ -127,6 +129,8 @@ class Job:
         self._step("What the application calls is counted, and stands on its usage page within five seconds", counted.seen)
         self._step("Pam publishes v2 and deprecates v1; its answers say until when, and what comes after", goodbye.deprecate)
         self._step("v1 is retired once Carl knows: 410 API_RETIRED, and v2 answers", goodbye.retire)
+        if self.provider:
+            self.call_models(pam, carl)
         self._step("Portico's own REST API is called through its own gateway", lambda: self.call_own(people["petra"]))
 
     def _step(self, name: str, work: Callable[[], Any]) -> Any:
@@ -220,6 +224,17 @@ class Job:
         return str(expect(answer, 200)["access_token"])
 
     # Calls
+
+    def call_models(self, pam: httpx.Client, carl: httpx.Client) -> None:
+        acme = "/api/v1/tenants/acme"
+        models = Models(
+            pam, carl, acme, f"{self.gateway}/acme", f"{self.provider}/v1", lambda about: self.register(carl, acme, about), self.say
+        )
+        self._step("Pam connects a provider of AI models, and publishes a model of its with a budget", models.publish)
+        self._step("Carl subscribes an application to it, and gets an API key", models.subscribe)
+        self._step("The application asks the model, and hears a stream", models.stream)
+        self._step("What it used and what that cost is seen within five seconds", models.counted)
+        self._step("The budget is used up: 429 BUDGET_EXCEEDED", models.refused)
 
     def call_own(self, petra: httpx.Client) -> None:
         """As any other API: an application, a subscription, a token. It reads there, as the service account behind it may, and no more."""

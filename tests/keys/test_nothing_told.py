@@ -131,6 +131,8 @@ def test_nothing_opens_with_another_key_encryption_key(in_acme: Cast, tmp_path: 
     [
         f"ptc_secret_{'a' * 43}_000000",
         f"ptc_feed_{'a' * 43}",
+        f"sk-mock-canary-{'a' * 32}",
+        f"sk-mock-429-canary-{'a' * 32}",
         "ptc_live_eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.AAAAAAAAAAAAAAAAAAAAAAAA",
         "-----BEGIN PRIVATE KEY-----",
         "-----BEGIN RSA PRIVATE KEY-----",

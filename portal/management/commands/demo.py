@@ -26,7 +26,7 @@ class Command(BaseCommand):
             with stack:
                 ports.remember(stack.ports, var / PORTS)
                 say("")
-                job = Job(stack.portal_url, stack.gateway_url, stack.upstream_url, stack.sign_ins, say=say)
+                job = Job(stack.portal_url, stack.gateway_url, stack.upstream_url, stack.sign_ins, stack.provider_url, say=say)
                 ok = job.run()
                 memory = stack.memory()
                 say(f"\nThe whole stack takes {sum(memory.values()) / 1e6:.0f} MB.")
