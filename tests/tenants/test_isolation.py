@@ -436,7 +436,12 @@ def test_a_row_of_another_tenant_cannot_be_written(db: None, world: World, model
 
 
 # What a check asks for beside a reference.
-BESIDE = {("Revision", "tester"): ", open_until = now()"}
+BESIDE = {
+    # Both or none of them is named.
+    ("BudgetUse", "application"): ", api_id = (SELECT min(id::text)::uuid FROM apis_api)",
+    ("BudgetUse", "api"): ", application_id = (SELECT min(id::text)::uuid FROM keys_application)",
+    ("Revision", "tester"): ", open_until = now()",
+}
 
 
 def references() -> list[tuple[type[TenantModel], models.ForeignKey[Any, Any]]]:
