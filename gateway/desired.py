@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -97,7 +98,9 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
         found, many = _routes(ref, there), gateways_connected(view)
         if not view.serves_ai:
             found = tuple(replace(each, ai=None, refusal=each.refusal or _TOO_OLD) if each.ai else each for each in found)
-        own, access, retired = _own_hosts(there), _access(there), _retired(there)
+        # Of an earlier revision nobody knows here whether another is tried.
+        trying = routes is not None or any(_is_tested(item) for item in ref)
+        own, access, retired = _own_hosts(there), _access(there, trying=trying), _retired(there)
         whole = _tenant(tenant, access=access, routes=found, retired=retired, hosts=view.hosts, own_hosts=own, gateways=many)
         whole = desired_mcp.with_tools(replace(whole, logged=_logged(there)))
     return Desired(whole, number, ref)
@@ -236,6 +239,10 @@ def _ref(row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
+def _is_tested(item: Mapping[str, Any]) -> bool:
+    return bool(item.get("tested", False))
+
+
 def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back.
 
@@ -247,7 +254,7 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tupl
     found_revisions = found_revisions.defer("document", "outline", "findings").annotate(has_tools=Exists(tools))
     # With `has_tools`, which the model does not know.
     revisions: dict[str, Any] = {str(revision.pk): revision for revision in found_revisions}
-    open_ones = set(Revision.objects.open_for_tests().values_list("pk", flat=True))
+    open_ones = set(Revision.objects.open_for_tests().values_list("pk", flat=True)) if any(map(_is_tested, ref)) else set()
     browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
     rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path", "scopes")
@@ -257,7 +264,7 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tupl
     providers = desired_ai.Providers.read() if any(revision.is_ai for revision in revisions.values()) else desired_ai.Providers()
     found = []
     for item in ref:
-        revision, tested = revisions.get(item["revision"]), item.get("tested", False)
+        revision, tested = revisions.get(item["revision"]), _is_tested(item)
         if revision is None or not (revision.pk in open_ones if tested else revision.version.status in ApiVersion.OFFERED):
             continue
         if not there.has(revision.version.api_id):
@@ -366,7 +373,8 @@ def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS)))
 
 
-def _access(there: Shown = ALL) -> state.Access:
+def _access(there: Shown = ALL, *, trying: bool = True) -> state.Access:
+    """:param trying: whether somebody may try a revision."""
     if there.nothing:
         # Nobody calls the tenant there, so it is not told who could.
         return state.Access(**_jwks(), grants=(), api_keys=(), revoked_credentials=(), revoked_tokens=())
@@ -378,7 +386,7 @@ def _access(there: Shown = ALL) -> state.Access:
     gone = {kind: {name for held, name in orphans if held == kind} for kind in (Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN)}
     return state.Access(
         **_jwks(),
-        grants=_grants(there),
+        grants=_grants(there, trying=trying),
         api_keys=_api_keys(),
         revoked_credentials=tuple(sorted(gone[Orphan.Kind.CREDENTIAL] | set(map(str, ended_ones)))),
         revoked_tokens=tuple(sorted(gone[Orphan.Kind.TOKEN] | set(revoked.values_list("jti", flat=True)))),
@@ -424,16 +432,22 @@ def _used_up() -> dict[tuple[UUID, UUID, str, str], QuotaUse]:
 
 
 class _Budgets:
-    """Those of the period that now is of which it was said that they are spent, and until when. In one query where there is none."""
-
-    def __init__(self) -> None:
-        rows = BudgetUse.objects.at(Now()).refused()
-        self._of = {(each.application_id, each.api_id, each.period, each.time_zone, each.currency): each for each in rows}
-        self.tenants = self._until(None, None, found.budget) if self._of and (found := TenantBudget.objects.first()) else 0
+    """Those of the period that now is of which it was said that they are spent, and until when. Read for the first AI API."""
 
     def until(self, application: UUID, api: UUID, plan: Plan, *, is_ai: bool) -> int:
         """0 where calls may pass."""
-        return max(self._until(application, api, plan.budget), self.tenants if is_ai else 0)
+        return max(self._until(application, api, plan.budget), self.tenants) if is_ai else 0
+
+    @cached_property
+    def tenants(self) -> int:
+        """The same of the tenant's own."""
+        found = TenantBudget.objects.first() if self._of else None
+        return self._until(None, None, found.budget) if found else 0
+
+    @cached_property
+    def _of(self) -> dict[tuple[UUID | None, UUID | None, str, str, str], BudgetUse]:
+        rows = BudgetUse.objects.at(Now()).refused()
+        return {(each.application_id, each.api_id, each.period, each.time_zone, each.currency): each for each in rows}
 
     def _until(self, application: UUID | None, api: UUID | None, budget: Budget) -> int:
         use = self._of.get((application, api, *budget.key))
@@ -441,7 +455,7 @@ class _Budgets:
         return int(use.ends.timestamp()) if use and use.is_refused(budget) else 0
 
 
-def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
+def _grants(there: Shown = ALL, *, trying: bool = True) -> tuple[state.Grant, ...]:
     told = (
         "pk", "status", "api__slug", "application__client_id", "application__status", "plan_id", "api_id", "application_id", "api__kind",
     )  # fmt: skip
@@ -449,7 +463,8 @@ def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
     dated = Case(When(ends_at__lte=now, then=Value(_OVER)), When(starts_at__gt=now, then=Value(_TO_START)), default=Value(""))
     rows = Subscription.objects.enforced().values_list(*told, dated)
     plans = {plan.pk: plan for plan in Plan.objects.all()}
-    used_up, budgets = _used_up(), _Budgets()
+    used_up = _used_up() if any(plan.quota for plan in plans.values()) else {}
+    budgets = _Budgets()
     found: dict[tuple[str, str], state.Grant] = {}
     for pk, status, api, client_id, application, plan_id, api_id, application_id, kind, dated in rows:
         if not there.has(api_id):
@@ -468,7 +483,7 @@ def _grants(there: Shown = ALL) -> tuple[state.Grant, ...]:
             refusal = _BUDGET_EXCEEDED
         limits = (plan.name, plan.calls, plan.seconds, until, tuple(plan.scopes), plan.burst or 0)
         found[api, client_id] = state.Grant(api, client_id, str(pk), refusal, *limits, **desired_ai.of_plan(plan))
-    for api, kind, client_id, application in _trying(there):
+    for api, kind, client_id, application in _trying(there) if trying else ():
         suspended = application == Application.Status.SUSPENDED
         until = budgets.tenants if kind == Api.Kind.AI and not suspended else 0
         refusal = _SUSPENDED if suspended else _BUDGET_EXCEEDED if until else ""

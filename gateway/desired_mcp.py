@@ -24,7 +24,7 @@ def with_tools(tenant: state.Tenant) -> state.Tenant:
 
 def _of_all(tenant: state.Tenant) -> list[state.Grant]:
     """A grant for each application that some API is open to, and for suspended ones, which hear so; quotas are those of single APIs."""
-    open_to = {grant.client_id for grant in tenant.access.grants if grant.refusal in {"", "QUOTA_EXCEEDED"}}
+    open_to = {grant.client_id for grant in tenant.access.grants if grant.refusal in {"", "QUOTA_EXCEEDED", "BUDGET_EXCEEDED"}}
     refused = {grant.client_id: _SUSPENDED for grant in tenant.access.grants if grant.refusal == _SUSPENDED}
     whole = refused | dict.fromkeys(open_to, "")
     return [state.Grant(MCP_API, client_id, _OF_ALL, refusal, _OF_ALL, CALLS, SECONDS) for client_id, refusal in whole.items()]

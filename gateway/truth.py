@@ -32,17 +32,25 @@ _VERSIONS = "SELECT count(*) || ' ' || coalesce(bit_xor(uuid_hash_extended(id, x
 # Calls are added to it all the time; this is what gateways hear of.
 _PERIODS = """SELECT count(*) || ' ' || coalesce(bit_xor(hash_record_extended(
     ROW(id, application_id, api_id, period, time_zone, starts, ends, refused_from, topped_up), 0)), 0) FROM {table} WHERE {mine}"""
+_SPENT = """SELECT count(*) || ' ' || coalesce(bit_xor(hash_record_extended(
+    ROW(id, application_id, api_id, period, time_zone, currency, starts, ends, refused_tokens, refused_amount, more_tokens, more_amount),
+    0)), 0) FROM {table} WHERE {mine}"""
 _MINE = "tenant_id = %(tenant)s"
 TABLES: dict[str, str] = {
     "apis_api": _VERSIONS,
     "apis_apiversion": _VERSIONS,
     "apis_brownout": _VERSIONS,
+    "apis_budgetuse": _SPENT,
     "apis_mcpserver": _VERSIONS,
+    "apis_modelalias": _VERSIONS,
     "apis_operation": _VERSIONS,
     "apis_plan": _VERSIONS,
+    "apis_provider": _VERSIONS,
+    "apis_providerkey": _VERSIONS,
     "apis_quotause": _PERIODS,
     "apis_revision": _VERSIONS,
     "apis_subscription": _VERSIONS,
+    "apis_tenantbudget": _VERSIONS,
     "apis_upstream": _VERSIONS,
     "gateway_apigroup": _VERSIONS,
     "gateway_domain": _VERSIONS,
@@ -59,12 +67,12 @@ _MARKS = ", ".join(
     for table, text in TABLES.items()
 )
 _ROUTES = (
-    "apis_api", "apis_apiversion", "apis_brownout", "apis_mcpserver", "apis_operation", "apis_revision", "apis_upstream",
-    "gateway_apigroup", "keys_application",
+    "apis_api", "apis_apiversion", "apis_brownout", "apis_mcpserver", "apis_modelalias", "apis_operation", "apis_provider",
+    "apis_providerkey", "apis_revision", "apis_upstream", "gateway_apigroup", "keys_application",
 )  # fmt: skip
 # Which tables each part of a tenant's state is made of. What differs without them is the time: something ended by itself.
 PARTS: dict[str, tuple[str, ...]] = {
-    "subscriptions": ("apis_subscription", "apis_plan", "apis_quotause", *_ROUTES),
+    "subscriptions": ("apis_subscription", "apis_plan", "apis_quotause", "apis_budgetuse", "apis_tenantbudget", *_ROUTES),
     "api_keys": ("keys_credential", "keys_application"),
     "revoked": ("keys_credential", "keys_revokedtoken", "gateway_orphan"),
     "signing_keys": ("keys_signingkey",),

@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from apis.actions import subscriptions
+from apis.models import BudgetUse
 from gateway import desired, truth, views
 from gateway.models import Drift, GatewayNode, Orphan
 from gateway.register import NodeId
@@ -24,6 +26,7 @@ from tests.live import Gateway, Shop, Upstream
 
 # A cycle of the gateway in tests lasts a second; the rest is a busy machine.
 WITHIN = 20.0
+DAY = timedelta(days=1)
 Parts = dict[str, dict[str, int]]
 
 
@@ -219,7 +222,11 @@ def test_decisions_are_no_drift(gateway: Gateway, carl: Caller) -> None:
 
 def test_every_row_that_gateways_are_told_from_is_marked(in_acme: Cast) -> None:
     """What a tenant's state is read from, PostgreSQL itself says."""
-    make.subscription()
+    make.subscription(to=make.plan(quota=5))
+    make.provider()
+    make.subscription(to=make.ai_api(terms=({"name": "free"},)).plans.get())
+    # What was spent is looked at for AI APIs alone, and the tenant's own budget where some budget is.
+    BudgetUse.objects.create(period="day", time_zone="UTC", currency="USD", refused_tokens=1, starts=Now() - DAY, ends=Now() + DAY)
     with CaptureQueriesContext(connection) as asked:
         there = views.shown(views.USUAL)
         desired._access(there)

@@ -280,7 +280,7 @@ def test_rest_lists_one_s_own_and_marks_them_read(in_acme: Cast, asked: Subscrip
 def test_rest_chooses_what_to_hear_of(in_acme: Cast, rest: Rest) -> None:
     here, carl = f"{base(in_acme.acme)}/inbox/preferences/", rest(in_acme.carl)
     found = {row["group"]: row for row in carl.get(here).json()["preferences"]}
-    assert set(found) == {"alerts", "decisions", "applications", "credentials", "versions", "quotas", "membership", "tenant"}
+    assert set(found) == {"alerts", "decisions", "applications", "credentials", "versions", "quotas", "budgets", "membership", "tenant"}
     assert found["decisions"] == {"group": "decisions", "inbox": True, "mail": "at_once"}
     wanted = {"group": "decisions", "inbox": True, "mail": "digest"}
     assert wanted in carl.put(here, {"preferences": [wanted]}).json()["preferences"]
