@@ -17,6 +17,7 @@ from portal.stack.ports import choose
 from tests import live
 from tests.gateway.test_limits import fields
 from tests.gateway.test_three_gateways import CONTROL, NAMES, Further, loaded
+from tests.gateway.test_truth import settled
 from tests.live import Gateway, Upstream
 
 # How long a gateway that is lost keeps its share here: less than half a minute, and longer than a busy machine needs to start one anew.
@@ -95,6 +96,9 @@ def test_who_leaves_gives_its_share_to_the_others_after_a_while(three: list[Gate
     path, token = shop.path(), carl.token()
     loaded(three, shop, carl)
     live.eventually(lambda: shares(three, path, token) == {34})
+    # That a credential was used for the first time is no decision, and is looked at by control all the same.
+    live.eventually(lambda: shop.events("credential.first_used"))
+    settled(shop)
     pushes = shop.pushes()
     # Gone for a moment, and back: nobody's share changes, and no bucket is filled.
     three[2].fresh_envoy()

@@ -194,6 +194,7 @@ def test_a_destination_that_hangs_holds_up_neither_counting_nor_another_tenants(
 def test_files_are_written_for_the_usage_process_alone(gateway: Gateway, upstream: Upstream, folder: Path) -> None:
     shop = live.shop(upstream)
     carl = shop.client()
+    gateway.settles(200, "", shop.path(), carl.token())
     ships(shop, destination="file", fields=["time", "request_id", "path", "status"])
     file = folder / shop.slug / "orders.jsonl"
 
