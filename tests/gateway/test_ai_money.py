@@ -165,8 +165,9 @@ def test_a_spent_budget_refuses_until_it_begins_anew(world: World) -> None:
     assert parsedate_to_datetime(answer.headers["retry-after"]) == found.resets_at
     assert answer.headers["x-should-retry"] == "false"
     with shop.scope():
-        refusal = eventually(lambda: Refusal.objects.filter(code="BUDGET_EXCEEDED").order_by("pk")[0])
-        found_why = explaining.explain(refusal, user=make.somebody("admin"), permissions=permissions_of(["admin"]))
+        refusals = Refusal.objects.filter(code="BUDGET_EXCEEDED").order_by("pk")
+        eventually(refusals.exists)
+        found_why = explaining.explain(refusals[0], user=make.somebody("admin"), permissions=permissions_of(["admin"]))
     assert "The plan gold lets 100 tokens be spent until" in found_why.fact
     assert found_why.event is not None
     assert found_why.event.kind == "budget.passed"
