@@ -1,7 +1,7 @@
-"""Patterns of publishers: a part of the regular expressions that everybody writes, as patterns of Lua, which is what gateways look with.
+"""Patterns of publishers: a part of the regular expressions that everybody writes, as patterns of Lua, which is how gateways read them.
 
-A pattern of Lua has no groups and no alternatives within, and can't run away as a regular expression can, but for many unbounded pieces
-in a row. Whatever has no counterpart there is refused.
+A pattern of Lua has no groups and no alternatives within; whatever has no counterpart there is refused. Gateways look for them in time that
+grows with the text alone, see gateway/envoy/ai/lua/patterns.lua.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 MOST_CHARACTERS = 200
 MOST_ALTERNATIVES = 8
-# In a row they make looking slow: each may be tried at each place.
+# What a gateway has to follow at each place of a text.
 MOST_UNBOUNDED = 3
 MOST_REPEATED = 32
 MOST_PIECES = 100
