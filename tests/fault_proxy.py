@@ -159,10 +159,13 @@ class FaultProxy:
         self._loop.close()
 
     async def _stop(self) -> None:
-        self._server.close()
-        # Whoever was accepted a moment ago is turned away before; cancelled, they would be left open.
+        # Nobody is accepted any more; closed at once, the server would leave those open whom it accepted a moment ago (CPython asserts that
+        # it is open as it takes them in).
+        for each in self._server.sockets:
+            self._loop.remove_reader(each.fileno())
         while serving := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(serving)
+        self._server.close()
         # What was ended is closed by the loop's next turns.
         await asyncio.sleep(0.05)
 

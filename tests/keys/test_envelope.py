@@ -1,3 +1,4 @@
+import inspect
 import os
 import stat
 from dataclasses import replace
@@ -30,7 +31,8 @@ KEK = MemoryKek(bytes(range(32)), "kek-1")
 @given(plain=st.binary(max_size=300), name=st.text(max_size=20))
 def test_what_was_sealed_opens_for_its_purpose(plain: bytes, name: str) -> None:
     purpose = replace(FOR, name=name)
-    sealed = seal(plain, purpose, KEK)
+    # Hypothesis tries words of the code itself, and the search for secrets must not remember those.
+    sealed = inspect.unwrap(seal)(plain, purpose, KEK)
     assert unseal(sealed, purpose, KEK) == plain
     assert sealed.startswith("v1.kek-1.")
     assert sealed.isascii()
