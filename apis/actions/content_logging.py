@@ -20,6 +20,7 @@ from tenants import events
 from tenants.errors import Invalid, NotAllowed
 from tenants.lifecycle import in_words
 from tenants.models import Event, User
+from tenants.scope import Lock
 
 SWITCHED_ON, CHANGED, SWITCHED_OFF = "content_logging.switched_on", "content_logging.changed", "content_logging.switched_off"
 AGREED, WITHDRAWN = "content_logging.agreed", "content_logging.withdrawn"
@@ -67,21 +68,21 @@ def put(
     if (again and again.pk) != (kept and kept.pk) or (seen is not None and seen != stamp(again)):
         raise NotAllowed(_("Somebody changed this meanwhile. Load it again, then decide anew."))
     row = again or fresh
-    was, before = facts(row), row.consent
+    was, text_before = facts(row), row.consent
     asks_more = (requests and not row.requests) or (answers and not row.answers) or days > row.days
     row.enabled, row.requests, row.answers, row.days, row.consent = enabled, requests, answers, days, text
-    if again is not None and (asks_more or text != before):
+    if again is not None and (asks_more or text != text_before):
         row.version += 1
     now = facts(row)
-    if again is not None and (was, before) == (now, text):
+    if again is not None and (was, text_before) == (now, text):
         return None
     row.save(force_insert=again is None)
     if enabled and not was["enabled"]:
         return events.record(SWITCHED_ON, api, by=by, now=now)
     differs = [name for name in now if was[name] != now[name]]
-    told = {"was": {name: was[name] for name in differs}, "now": {name: now[name] for name in differs}}
     kind = SWITCHED_OFF if was["enabled"] and not enabled else CHANGED
-    return events.record(kind, api, by=by, **told)
+    before, after = ({name: each[name] for name in differs} for each in (was, now))
+    return events.record(kind, api, by=by, was=before, now=after)
 
 
 def _check(api: Api, *, enabled: bool, some: bool, days: int, text: str) -> None:
@@ -187,13 +188,13 @@ def agree(subscription: Subscription, *, version: int, by: User) -> Event | None
     return _agree(subscription, row, lock, by=by)
 
 
-def agree_with_request(subscription: Subscription, row: ContentLogging | None, lock: events.Lock, *, by: User) -> None:
+def agree_with_request(subscription: Subscription, row: ContentLogging | None, lock: Lock, *, by: User) -> None:
     """What `has_to_agree` returned, once the request stands."""
     if row is not None:
         _agree(subscription, row, lock, by=by)
 
 
-def _agree(subscription: Subscription, row: ContentLogging, lock: events.Lock, *, by: User) -> Event:
+def _agree(subscription: Subscription, row: ContentLogging, lock: Lock, *, by: User) -> Event:
     given = {"version": row.version, "by": by, "at": lock.now, "withdrawn_at": None}
     ContentConsent.objects.update_or_create(subscription=subscription, defaults=given)
     return events.record(AGREED, subscription, by=by, version=row.version)
