@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Count, Exists, OuterRef, Q, Value, When
+from django.db import connection
+from django.db.models import Case, Exists, OuterRef, Value, When
 from django.db.models.functions import Now
 
 from apis import origins, upstreams
@@ -33,18 +34,21 @@ from apis.models import (
     Upstream,
 )
 from apis.policies import Policies
-from gateway import desired_ai, desired_mcp
+from gateway import desired_ai, desired_mcp, rare
 from gateway.envoy import state
-from gateway.models import Domain, GatewayNode, GroupedNode, LogShipping, Orphan
+from gateway.models import Domain, LogShipping, Orphan
+from gateway.rare import Rare
 from gateway.views import ALL, USUAL, Shown, View, shown
 from keys import tokens
 from keys.envelope import Unavailable, Unreadable, unseal
 from keys.kek import kek
 from keys.models import Application, Credential, RevokedToken, SigningKey
-from tenants.models import EventCounter, Tenant
+from tenants.models import Tenant
 from tenants.scope import tenant_scope
 
 log = logging.getLogger(__name__)
+
+ANY = Rare()
 
 # A credential that has ended is denied for as long as a token that it earned may live, with the gateway's allowances; a revoked token
 # until nobody's clock takes it any more.
@@ -92,17 +96,18 @@ def read(tenant_id: UUID, *, routes: RoutesRef | None = None, view: View = USUAL
     """
     with tenant_scope(tenant_id, snapshot=True):
         tenant = Tenant.objects.get(pk=tenant_id)
-        number = EventCounter.objects.values_list("number", flat=True).get()
-        there = shown(view)
-        ref = live(there) if routes is None else routes
-        found, many = _routes(ref, there), gateways_connected(view)
+        number, has = rare.read(tenant_id)
+        there = shown(view, placed=has.placed)
+        ref = live(there, has=has) if routes is None else routes
+        found, many = _routes(ref, there, has=has), gateways_connected(view)
         if not view.serves_ai:
             found = tuple(replace(each, ai=None, refusal=each.refusal or _TOO_OLD) if each.ai else each for each in found)
         # Of an earlier revision nobody knows here whether another is tried.
         trying = routes is not None or any(_is_tested(item) for item in ref)
-        own, access, retired = _own_hosts(there), _access(there, trying=trying), _retired(there)
+        access, retired = _access(there, trying=trying, has=has), _retired(there) if has.retired else ()
+        own = _own_hosts(there) if has.domains else ()
         whole = _tenant(tenant, access=access, routes=found, retired=retired, hosts=view.hosts, own_hosts=own, gateways=many)
-        whole = desired_mcp.with_tools(replace(whole, logged=_logged(there)))
+        whole = desired_mcp.with_tools(replace(whole, logged=_logged(there) if has.logs else state.Logged()))
     return Desired(whole, number, ref)
 
 
@@ -142,16 +147,23 @@ def _tenant(
     )
 
 
+# Written out, as gateway.rare is: it is asked with each decision. One that has drained takes no calls.
+_CONNECTED = """
+    SELECT count(*) FILTER (WHERE counted_until > statement_timestamp()), count(*) FILTER (WHERE connected)
+    FROM gateway_gatewaynode node
+    WHERE revoked_at IS NULL AND drained_at IS NULL AND (
+        EXISTS (SELECT FROM gateway_groupednode placed WHERE placed.node_id = node.id AND placed.group_id = ANY(%(groups)s))
+        OR %(serves_all)s AND NOT EXISTS (SELECT FROM gateway_groupednode placed WHERE placed.node_id = node.id))"""
+
+
 def gateways_connected(view: View = USUAL) -> int:
     """Among how many gateways each limit is divided: those of the view's groups that take calls. One that was lost counts for half a minute
     more, for it may come back."""
-    placed = GroupedNode.objects.filter(node=OuterRef("pk"))
-    there = Q(Exists(placed.filter(group__in=view.groups)))
-    # One that has drained takes no calls.
-    trusted = GatewayNode.objects.filter(there | Q(~Exists(placed)) if view.serves_all else there, revoked_at=None, drained_at=None)
-    found = trusted.aggregate(counted=Count("pk", filter=Q(counted_until__gt=Now())), there=Count("pk", filter=Q(connected=True)))
+    with connection.cursor() as cursor:
+        cursor.execute(_CONNECTED, {"groups": list(view.groups), "serves_all": view.serves_all})
+        counted, there = cursor.fetchone()
     # While nobody could say that they live, those that were there.
-    return max(found["counted"] or found["there"], 1)
+    return max(counted or there, 1)
 
 
 def _own_hosts(there: Shown = ALL) -> tuple[state.OwnHost, ...]:
@@ -193,7 +205,7 @@ def _logged(there: Shown = ALL) -> state.Logged:
     return state.Logged(tuple(sorted(request)), tuple(sorted(response)), tuple(sorted(masked)))
 
 
-def live(there: Shown = ALL) -> RoutesRef:
+def live(there: Shown = ALL, *, has: Rare = ANY) -> RoutesRef:
     """The live revisions, then those that are tried; of the APIs that are there."""
     live = (
         ApiVersion.objects.offered()
@@ -206,7 +218,7 @@ def live(there: Shown = ALL) -> RoutesRef:
     tested = open_ones.values_list("version__api", "version", "pk", "upstream", *_addresses(), *of_api)
     found = [
         *(_ref(row) for api, *row in live if there.has(api)),
-        *({**_ref(row), "tested": True} for api, *row in tested if there.has(api)),
+        *({**_ref(row), "tested": True} for api, *row in (tested if has.tested else ()) if there.has(api)),
     ]
     return _with_providers(found)
 
@@ -243,7 +255,7 @@ def _is_tested(item: Mapping[str, Any]) -> bool:
     return bool(item.get("tested", False))
 
 
-def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tuple[state.Version, ...]:
+def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True, has: Rare = ANY) -> tuple[state.Version, ...]:
     """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back.
 
     :param secrets: whether to open what upstreams are told.
@@ -255,7 +267,8 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True) -> tupl
     # With `has_tools`, which the model does not know.
     revisions: dict[str, Any] = {str(revision.pk): revision for revision in found_revisions}
     open_ones = set(Revision.objects.open_for_tests().values_list("pk", flat=True)) if any(map(_is_tested, ref)) else set()
-    browned_out = set(BrownOut.objects.filter(status=BrownOut.Status.RUNNING).values_list("version", flat=True))
+    running = BrownOut.objects.filter(status=BrownOut.Status.RUNNING)
+    browned_out = set(running.values_list("version", flat=True)) if has.brown_outs else set()
     operations: dict[str, list[state.Operation]] = {pk: [] for pk in revisions}
     rows = Operation.objects.filter(revision__in=list(revisions)).values_list("revision_id", "operation_id", "method", "path", "scopes")
     for revision_id, operation_id, method, path, scopes in rows:
@@ -373,7 +386,7 @@ def _reachable(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(upstreams.reachable(addresses, allowed=settings.UPSTREAM_NETWORKS)))
 
 
-def _access(there: Shown = ALL, *, trying: bool = True) -> state.Access:
+def _access(there: Shown = ALL, *, trying: bool = True, has: Rare = ANY) -> state.Access:
     """:param trying: whether somebody may try a revision."""
     if there.nothing:
         # Nobody calls the tenant there, so it is not told who could.
@@ -381,7 +394,9 @@ def _access(there: Shown = ALL, *, trying: bool = True) -> state.Access:
     ended = Credential.objects.filter(status__in=[Credential.Status.REVOKED, Credential.Status.EXPIRED], ended_at__gt=Now() - TOKENS_LIVE)
     ended_ones = ended.exclude(kind=Credential.Kind.API_KEY).values_list("pk", flat=True)
     revoked = RevokedToken.objects.filter(expires_at__gt=Now() - TOKEN_ENDS)
-    orphans = Orphan.objects.filter(until__gt=Now(), kind__in=[Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN]).values_list("kind", "name")
+    of_calls = Orphan.objects.filter(until__gt=Now(), kind__in=[Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN])
+    orphans = list(of_calls.values_list("kind", "name")) if has.orphans else []
+    tokens_gone = set(revoked.values_list("jti", flat=True)) if has.revoked_tokens else set()
     # What no row says any more, see gateway.truth.
     gone = {kind: {name for held, name in orphans if held == kind} for kind in (Orphan.Kind.CREDENTIAL, Orphan.Kind.TOKEN)}
     return state.Access(
@@ -389,7 +404,7 @@ def _access(there: Shown = ALL, *, trying: bool = True) -> state.Access:
         grants=_grants(there, trying=trying),
         api_keys=_api_keys(),
         revoked_credentials=tuple(sorted(gone[Orphan.Kind.CREDENTIAL] | set(map(str, ended_ones)))),
-        revoked_tokens=tuple(sorted(gone[Orphan.Kind.TOKEN] | set(revoked.values_list("jti", flat=True)))),
+        revoked_tokens=tuple(sorted(gone[Orphan.Kind.TOKEN] | tokens_gone)),
     )
 
 

@@ -20,6 +20,7 @@ ENTRIES = Counter("portico_usage_entries_total", "Calls that gateways told of.")
 WAITING = Gauge("portico_usage_waiting", "Refusals that wait to be written.", multiprocess_mode="livesum")
 FLUSHED = Histogram("portico_usage_flush_seconds", "Writing what was counted.", buckets=_FAST)
 SHIPPED = Counter("portico_usage_shipped_total", "Records of calls for destinations of APIs, by what became of them.", ["outcome"])
+CONTENTS = Counter("portico_usage_contents_total", "What calls asked and were answered, by what became of it.", ["outcome"])
 SHIPPING = Gauge("portico_usage_shipping_bytes", "Records that wait to be sent.", multiprocess_mode="livesum")
 
 MCP_LISTS = Counter("portico_mcp_lists_total", "Lists of tools that agents asked for.")

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from gateway import domain_checks, domains, erasing, pruning, rotation, usage_alerts
+from gateway import contents, domain_checks, domains, erasing, pruning, rotation, usage_alerts
 from gateway.usage import days, freshness, rolling
 from tenants import due, throttle
 
@@ -56,3 +56,8 @@ def roll_up_usage() -> int:
 @shared_task
 def prune_usage() -> int:
     return rolling.prune_all()
+
+
+@shared_task
+def prune_contents() -> int:
+    return due.run(contents.JOB, contents.prune)

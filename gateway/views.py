@@ -92,9 +92,12 @@ _UNLESS_SAID = frozenset({DEFAULT})
 ALL = Shown(_UNLESS_SAID, {})
 
 
-def shown(view: View) -> Shown:
-    """Of the tenant in scope."""
-    placed = defaultdict(set)
-    for api, group in ApiGroup.objects.values_list("api", "group"):
-        placed[api].add(group)
-    return Shown(frozenset(view.groups), {api: frozenset(groups) for api, groups in placed.items()})
+def shown(view: View, *, placed: bool = True) -> Shown:
+    """Of the tenant in scope.
+
+    :param placed: whether somebody said of some API where it is.
+    """
+    groups_of = defaultdict(set)
+    for api, group in ApiGroup.objects.values_list("api", "group") if placed else ():
+        groups_of[api].add(group)
+    return Shown(frozenset(view.groups), {api: frozenset(groups) for api, groups in groups_of.items()})

@@ -567,6 +567,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "turn-usage-days": {"task": "gateway.tasks.turn_usage_days", "schedule": 3600.0},
     "roll-up-usage": {"task": "gateway.tasks.roll_up_usage", "schedule": 30.0, "options": {"expires": 60.0}},
     "prune-usage": {"task": "gateway.tasks.prune_usage", "schedule": 300.0, "options": {"expires": 600.0}},
+    "prune-contents": {"task": "gateway.tasks.prune_contents", "schedule": 60.0, "options": {"expires": 120.0}},
     "watch-usage": {"task": "gateway.tasks.watch_usage", "schedule": 15.0, "options": {"expires": 30.0}},
     "erase-tenants": {"task": "gateway.tasks.erase_tenants", "schedule": 3600.0},
     "prune-browsers": {"task": "portal.tasks.prune_browsers", "schedule": 3600.0},

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apis.actions import approval_rules, request_clock, request_forms, terms, two_people
+from apis.actions import approval_rules, content_logging, request_clock, request_forms, terms, two_people
 from apis.models import Api, ApiVersion, ApprovalRule, ChangeRequest, Plan, Subscription
 from keys.actions.applications import check_active
 from keys.models import Application
@@ -34,6 +34,7 @@ def request(
     answers: request_forms.Answers | None = None,
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
+    logging_agreed: int | None = None,
     by: User,
 ) -> tuple[Subscription, Event]:
     """Ask for an application's right to call an API.
@@ -41,6 +42,7 @@ def request(
     A plan or a rule that approves by itself makes it active at once, unless the last word of a person was to suspend, or when it ends.
 
     :param answers: to what the API asks, see apis.actions.request_forms.
+    :param logging_agreed: to which version of what it keeps of calls, see apis.actions.content_logging.
     :raises Invalid: one is missing, or does not fit; or it can't have these dates.
     """
     lock = events.lock()
@@ -53,6 +55,7 @@ def request(
     has_to_be_free(application, api)
     terms.check_trial(application, api=api, plan=plan)
     kept = request_forms.answered(api, answers or {})
+    agreed = content_logging.has_to_agree(api, logging_agreed)
     dates = {"starts_at": starts_at, "ends_at": ends_at}
     subscription = Subscription(application=application, api=api, plan=plan, purpose=purpose, answers=kept, requested_by=by, **dates)
     rule = approval_rules.rule_for(subscription)
@@ -63,6 +66,7 @@ def request(
     told: dict[str, Any] = {name: at for name, at in terms.as_told(**dates).items() if at}
     told |= {"answers": request_forms.told(kept)} if kept else {}
     event = events.record("subscription.requested", subscription, by=by, api=api.slug, plan=plan.name, purpose=purpose, **ruled, **told)
+    content_logging.agree_with_request(subscription, agreed, lock, by=by)
     terms.expect(ends_at)
     if not needed and not _left_suspended(application, api) and not _left_limited(application, api):
         event = move(

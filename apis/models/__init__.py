@@ -6,6 +6,7 @@ from apis.models.budget import BUDGETS_KEPT, BudgetUse, TenantBudget
 from apis.models.category import Category
 from apis.models.change_request import ChangeRequest
 from apis.models.comparison import Comparison
+from apis.models.content_logging import MOST_CONSENT, MOST_DAYS, ContentConsent, ContentLogging
 from apis.models.document_import import DocumentImport
 from apis.models.document_source import DocumentSource
 from apis.models.draft import Draft
@@ -29,6 +30,8 @@ __all__ = [
     "DAYS_KEPT",
     "LARGE",
     "LIVE_LARGE",
+    "MOST_CONSENT",
+    "MOST_DAYS",
     "MOST_HOURS",
     "MOST_TAGS",
     "PERIODS_KEPT",
@@ -44,6 +47,8 @@ __all__ = [
     "Category",
     "ChangeRequest",
     "Comparison",
+    "ContentConsent",
+    "ContentLogging",
     "DocumentImport",
     "DocumentSource",
     "Draft",

@@ -39,6 +39,8 @@ AI_PLAN = "portico.ai.plan"
 # Metadata of a call of an AI API: what its body says, as json_to_metadata read it; and of its answer, what it used.
 ASKED = "portico.ai"
 USED = "portico.tokens"
+# And what it asked and was answered, in base64, where its API keeps that.
+CONTENT = "portico.content"
 # And of a call how many tokens it takes from its caller's bucket, in a step of this name.
 RESERVED, TOKENS_LIMITED = "reserved", "tokens_limited"
 # Route metadata, and what it says.

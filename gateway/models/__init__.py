@@ -1,3 +1,4 @@
+from gateway.models.content import CONTENTS_KEPT, LoggedContent
 from gateway.models.domain import Domain
 from gateway.models.drift import Drift, Orphan
 from gateway.models.group import DEFAULT, DEFAULT_NAME, MOST_GROUPS, ApiGroup, GatewayGroup, GroupedNode, GroupTenant, GroupUse, serving
@@ -10,8 +11,9 @@ from gateway.models.usage import OTHER_OPERATIONS, UsageDay, UsageFreshness, Usa
 from gateway.models.usage_alert import UsageAlert
 
 __all__ = [
-    "ALIVE", "COUNTED", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup", "ControlProcess", "Deployment",
-    "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode", "JoinToken", "Loaded", "LogShipping",
-    "LogShippingState", "Nack", "NodeCredential", "Orphan", "Receipt", "Refusal", "ShippingTenant", "TokenDay", "TokenHour", "TokenMinute",
-    "UsageAlert", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute", "UsageOpenHour", "serving",
+    "ALIVE", "CONTENTS_KEPT", "COUNTED", "DEFAULT", "DEFAULT_NAME", "KEPT", "MOST_GROUPS", "OTHER_OPERATIONS", "ApiGroup",
+    "ControlProcess", "Deployment", "Domain", "Drift", "GatewayGroup", "GatewayNode", "GroupTenant", "GroupUse", "GroupedNode",
+    "JoinToken", "Loaded", "LogShipping", "LogShippingState", "LoggedContent", "Nack", "NodeCredential", "Orphan", "Receipt", "Refusal",
+    "ShippingTenant", "TokenDay", "TokenHour", "TokenMinute", "UsageAlert", "UsageDay", "UsageFreshness", "UsageHour", "UsageMinute",
+    "UsageOpenHour", "serving",
 ]  # fmt: skip

@@ -19,9 +19,10 @@ from gateway.callers import Caller
 from gateway.database import AWAY, first_line, fresh_connection
 from gateway.envoy.names import ATTEMPTS_LOG
 from gateway.listening import listen
-from gateway.usage import attempts, freshness, tokens, writing
+from gateway.usage import attempts, contents, freshness, tokens, writing
 from gateway.usage.attempts import Keys, began_at
 from gateway.usage.calls import Call, caller_of, is_no_call, operation_of, outcome_of, passed, read
+from gateway.usage.contents import Contents, content_of
 from gateway.usage.counters import (
     QUARTER,
     Calls,
@@ -65,6 +66,7 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         self._minutes = Minutes()
         self._tokens = Tokens()
         self._keys = Keys()
+        self._contents = Contents()
         # Calls that could not be kept, and that nobody was told of yet.
         self._lost = 0
         # At a unix socket who may connect is this user, whose gateways may have begun before they sent a token.
@@ -100,6 +102,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             if call.spent is not None:
                 self._tokens.add(call, minute)
                 self._keys.answered(call, began_at(entry))
+            if (content := content_of(call, entry)) is not None:
+                self._contents.add(content)
             if self._also is not None:
                 self._also(call, entry, gateway)
             if call.code:
@@ -185,6 +189,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         if self._outcomes:
             outcomes, self._outcomes = self._outcomes, Counter()
             self._outcomes.update(await self._ask(count_outcomes, outcomes))
+        if texts := self._contents.take():
+            self._contents.give_back(await self._ask(contents.write, texts))
         batch = [*self._waiting, *self._of_nobody]
         if not batch:
             return

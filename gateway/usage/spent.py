@@ -36,13 +36,18 @@ def key_of(cluster: str) -> str:
     return parts[2][:40] if len(parts) > 2 and parts[1] == AI else ""
 
 
+def asked_of(common: accesslog_pb2.AccessLogCommon) -> str:
+    """The model that was asked for, "" where none was found."""
+    state = common.filter_state_objects
+    return _Text.FromString(state[MODEL].value).value[:_MODEL_LENGTH] if MODEL in state else ""
+
+
 def spent(common: accesslog_pb2.AccessLogCommon, status: int) -> Spent | None:
     """None where no provider's key answered; what a provider refused costs nothing."""
     key = key_of(common.upstream_cluster)
     if not key or not 200 <= status < 300:
         return None
-    state, said = common.filter_state_objects, common.metadata.filter_metadata
-    asked = _Text.FromString(state[MODEL].value).value[:_MODEL_LENGTH] if MODEL in state else ""
+    said, asked = common.metadata.filter_metadata, asked_of(common)
     if USED not in said:
         return Spent(asked, key, 0, 0, 0, 0, told=False)
     fields = said[USED].fields
