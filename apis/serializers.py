@@ -14,6 +14,7 @@ from apis.mock import Origin
 from apis.models import Api, ApiVersion, DocumentImport, Revision, Subscription
 from apis.serializers_ai_offer import OfferOut
 from apis.serializers_budgets import BudgetStandingOut
+from apis.serializers_content_logging import agreed_in_request
 from apis.serializers_plans import PlanOut
 from apis.serializers_quotas import QuotaOut
 from apis.serializers_requests import AnswersIn, KeptAnswerOut
@@ -373,6 +374,7 @@ class SubscriptionIn(Body):
     plan = Text(max_length=40)
     purpose = Text(max_length=500)
     answers = AnswersIn(required=False)
+    logging_agreed = serializers.IntegerField(**agreed_in_request())
     starts_at = serializers.DateTimeField(required=False, allow_null=True)
     ends_at = serializers.DateTimeField(required=False, allow_null=True)
 

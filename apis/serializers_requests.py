@@ -8,6 +8,7 @@ from rest_framework import serializers
 from apis.actions.request_forms import MOST_HELP, MOST_KEY, MOST_LONG, MOST_OPTION, MOST_OPTIONS, MOST_TEXT
 from apis.models import FormQuestion
 from apis.models.request_form import Kind
+from apis.serializers_content_logging import agreed_in_request
 from tenants import limits
 from tenants.serializers import Body, Choice, Text
 
@@ -83,6 +84,7 @@ class WantedIn(Body):
     api = Text(max_length=40)
     plan = Text(max_length=40)
     answers = AnswersIn(required=False)
+    logging_agreed = serializers.IntegerField(**agreed_in_request())
 
 
 class RequestsIn(Body):

@@ -5,6 +5,7 @@ from django.urls import path
 from gateway import (
     rest,
     rest_configuration,
+    rest_contents,
     rest_domains,
     rest_groups,
     rest_keys,
@@ -53,6 +54,8 @@ urlpatterns = [
     path("usage.csv", rest_usage.TenantUsageFile.as_view(), name="usage-file"),
     path("apis/<str:api>/log-shipping/", rest_log_shipping.LogShippingView.as_view(), name="log-shipping"),
     path("apis/<str:api>/log-shipping/test/", rest_log_shipping.LogShippingTest.as_view(), name="log-shipping-test"),
+    path("apis/<str:api>/contents/", rest_contents.Contents.as_view(), name="rest-contents"),
+    path("apis/<str:api>/contents/<uuid:content>/", rest_contents.ContentDetail.as_view(), name="rest-content"),
     path("apis/<str:api>/usage/", rest_usage.ApiUsage.as_view(), name="api-usage"),
     path("apis/<str:api>/usage.csv", rest_usage.ApiUsageFile.as_view(), name="api-usage-file"),
     path("applications/<uuid:pk>/usage/", rest_usage.ApplicationUsage.as_view(), name="application-usage"),

@@ -34,11 +34,13 @@ PATIENCE_SECONDS = 60
 
 _MAC = "What a secret is recognised by. The secret itself is kept nowhere."
 _PEPPER = "Names the key of the digest beside it."
+_ENCRYPTED = "Encrypted with a key that stays here: what callers asked and models answered."
 _SEALED = "A secret, sealed for this Portico alone."
 _ONCE = "Makes an invitation's link, which would open the tenant to whoever reads this."
 _SESSIONS = "Tells which sessions still count, and nothing else."
 _USED = "Of use to whoever would replay it, and to nobody else."
 LEFT_OUT = {
+    "apis_contentlogging.sealed": _SEALED,
     "apis_documentimport.sealed": _SEALED,
     "apis_documentimport.sealed_key": _SEALED,
     "apis_draft.sealed": _SEALED,
@@ -47,6 +49,8 @@ LEFT_OUT = {
     "apis_upstream.sealed": _SEALED,
     "apis_upstream.sealed_key": _SEALED,
     "gateway_domain.sealed_key": _SEALED,
+    "gateway_loggedcontent.answer": _ENCRYPTED,
+    "gateway_loggedcontent.request": _ENCRYPTED,
     "gateway_logshipping.sealed": _SEALED,
     "keys_calendarfeed.pepper_id": _PEPPER,
     "keys_calendarfeed.secret_hmac": _MAC,

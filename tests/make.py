@@ -11,13 +11,25 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apis import lint, openapi
-from apis.actions import ai_apis, aliases, dates, drafts, plans, provider_keys, providers, publishing, subscriptions, versions
+from apis.actions import (
+    ai_apis,
+    aliases,
+    content_logging,
+    dates,
+    drafts,
+    plans,
+    provider_keys,
+    providers,
+    publishing,
+    subscriptions,
+    versions,
+)
 from apis.ai.offer import Offer
 from apis.models import Api, ApiVersion, Draft, ModelAlias, Plan, Provider, ProviderKey, Subscription
-from gateway import domains
+from gateway import contents, domains
 from gateway import log_shipping as shipping
 from gateway.latency import BUCKETS, LATENCY_BOUNDS_MS
-from gateway.models import Domain, LogShipping, TokenHour, TokenMinute, UsageHour, UsageMinute, UsageOpenHour
+from gateway.models import Domain, LoggedContent, LogShipping, TokenHour, TokenMinute, UsageHour, UsageMinute, UsageOpenHour
 from keys import tokens
 from keys.actions import applications, credentials, service_accounts, signing, webhooks
 from keys.models import Application, Credential, Webhook
@@ -25,6 +37,7 @@ from keys.webhooks import FAMILIES
 from tenants import events
 from tenants.actions import add_member
 from tenants.models import CustomRole, Invitation, Membership, Role, ServiceAccount, Team, TeamMember, Tenant, User
+from tenants.models.base import new_id
 from tenants.scope import current_tenant_id, tenant_scope
 
 _numbers = count(1)
@@ -299,6 +312,28 @@ def ai_api(
     offer = Offer(models or ("openai/gpt-5",), **offered)
     by = by or somebody(Role.PUBLISHER)
     return ai_apis.publish(slug=slug, name=slug.title(), offer=offer, terms=plans_of, by=by)[0]
+
+
+def kept(api: Api, *, by: User | None = None, **more: Any) -> None:
+    """Prompts and answers of an AI API are kept, of those who agree."""
+    given = {"enabled": True, "requests": True, "answers": True, "days": 30, "consent": "To find out why answers are wrong.", **more}
+    content_logging.put(api, by=by or somebody(Role.PUBLISHER), **given)
+
+
+def content(of: Subscription, request: str | None = "{}", answer: str | None = "{}", **fields: Any) -> LoggedContent:
+    """A call of which was kept what it asked and was answered."""
+    logging = content_logging.of(of.api)
+    assert logging is not None
+    pk, key = new_id(), contents.key_of(logging)
+    texts = {
+        name: None if text is None else contents.encrypted(current_tenant_id(), pk, name, text.encode(), key)
+        for name, text in (("request", request), ("answer", answer))
+    }
+    whose = {"api": of.api, "application": of.application, "subscription": of.pk}
+    known = {"at": timezone.now(), "request_id": uuid4().hex, "operation": "chatCompletions", "asked": "openai/gpt-5", "status": 200}
+    told: dict[str, Any] = {**whose, **known, "us": 812_500, **fields, **texts}
+    found: LoggedContent = LoggedContent.objects.create(pk=pk, **told)
+    return found
 
 
 def usage(calls: int = 1, *, at: datetime | None = None, ms: int = 40, of: Any = UsageMinute, **key: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 from django.utils.formats import number_format
@@ -22,6 +23,8 @@ class Wanted:
     api: Api
     plan: Plan
     answers: request_forms.Answers = field(default_factory=dict)
+    # To which version of what it keeps of calls.
+    logging_agreed: int | None = None
 
 
 @transaction.atomic
@@ -39,7 +42,8 @@ def request_all(application: Application, wanted: Sequence[Wanted], *, purpose: 
     made, problems = [], {}
     for each in wanted:
         try:
-            made.append(subscriptions.request(application, api=each.api, plan=each.plan, purpose=purpose, answers=each.answers, by=by))
+            told: dict[str, Any] = {"answers": each.answers, "logging_agreed": each.logging_agreed}
+            made.append(subscriptions.request(application, api=each.api, plan=each.plan, purpose=purpose, **told, by=by))
         except NotAllowed as refused:
             problems[each.api.slug] = [str(refused)]
         except Invalid as refused:

@@ -76,7 +76,7 @@ class Requests(SubscriptionsView):
             elif plan is None:
                 problems[slug] = [f"{api} offers no plan “{each['plan']}”."]
             else:
-                wanted.append(several.Wanted(api, plan, each.get("answers", {})))
+                wanted.append(several.Wanted(api, plan, each.get("answers", {}), each.get("logging_agreed")))
         return wanted
 
 

@@ -87,7 +87,7 @@ class Subscriptions(SubscriptionsView):
         assert application is not None
         assert api is not None
         assert plan is not None
-        told = {name: given[name] for name in ("purpose", "answers", "starts_at", "ends_at") if name in given}
+        told = {name: given[name] for name in ("purpose", "answers", "logging_agreed", "starts_at", "ends_at") if name in given}
         subscription, event = subscriptions.request(application, api=api, plan=plan, **told, by=self.user)
         answer = self.after(self.subscription(subscription.pk), event)
         answer.status_code = 201
