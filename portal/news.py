@@ -15,11 +15,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from apis.actions import budgets, dates
+from apis.actions.content_logging import CHANGED as CONTENTS_CHANGED
+from apis.actions.content_logging import SWITCHED_ON, WITHDRAWN
 from apis.actions.questions import ANSWERED, ASKED, TALK
 from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST, FIRST_UNDONE
-from apis.models import Api, ApiVersion, BrownOut, ChangeRequest, Plan, ProviderKey, Review, Subscription
+from apis.models import Api, ApiVersion, BrownOut, ChangeRequest, ContentLogging, Plan, ProviderKey, Review, Subscription
 from gateway.models import UsageAlert
 from keys.actions import expiries
 from keys.models import Application, Credential, CredentialUse, Webhook
@@ -35,7 +37,7 @@ SERVICE_ENDS_SOON = "service_account.ends_soon"
 REVIEW_REQUESTED = "review.requested"
 CHANGE_REQUESTED, SUBSCRIPTION_ENDS_SOON = "change_request.requested", "subscription.ends_soon"
 # After these a request waits as before.
-NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE, "subscription.dates_changed")
+NO_ANSWER = (*TALK, APPROVED_FIRST, FIRST_UNDONE, OVERDUE, "subscription.dates_changed", WITHDRAWN)
 PLAN_CHANGED = "plan.changed"
 # What of a plan holds at once for those who have it.
 HOLDING = frozenset({"calls", "models", "max_tokens", "tokens_per_minute", "budget_tokens", "budget_amount"})
@@ -45,7 +47,7 @@ INVITED = frozenset({"invitation.created", "invitation.renewed"})
 # The row that an event is about, where its words need more than the event has.
 About = (
     Subscription | Credential | Application | Invitation | ServiceAccount | ApiVersion | BrownOut | Plan | Review | Webhook
-    | ChangeRequest | UsageAlert | ProviderKey | None
+    | ChangeRequest | UsageAlert | ProviderKey | Api | None
 )  # fmt: skip
 
 
@@ -137,7 +139,10 @@ GROUPS: dict[str, Group] = {
     ),
     "versions": Group(
         gettext_lazy("APIs that my applications call"),
-        gettext_lazy("A version is deprecated, blocked or retired, a brown-out of it is planned, or the plan is changed or deprecated."),
+        gettext_lazy(
+            "A version is deprecated, blocked or retired, a brown-out of it is planned, the plan is changed or deprecated, or the API asks "
+            "whether it may keep prompts and answers."
+        ),
         gettext_lazy("You get this because an application of yours or your team's subscribes to the API, at %(tenant)s."),
         "applications.own",
         frozenset(
@@ -148,6 +153,8 @@ GROUPS: dict[str, Group] = {
                 PLAN_CHANGED,
                 "plan.deprecated",
                 "plan.reinstated",
+                SWITCHED_ON,
+                CONTENTS_CHANGED,
             }
         ),
     ),
@@ -200,6 +207,13 @@ GROUPS: dict[str, Group] = {
         "apis.publish",
         frozenset({"log_shipping.failing", "log_shipping.recovered"}),
     ),
+    "contents": Group(
+        gettext_lazy("Prompts and answers"),
+        gettext_lazy("Somebody withdrew the consent that those of an application are kept."),
+        gettext_lazy("You get this because you publish APIs at %(tenant)s."),
+        "apis.publish",
+        frozenset({WITHDRAWN}),
+    ),
     "certificates": Group(
         gettext_lazy("Certificates of upstreams"),
         gettext_lazy("One that gateways prove themselves with, or that an upstream proves itself by, ends soon."),
@@ -237,7 +251,10 @@ KINDS = frozenset(GROUP_OF) | {UNDONE} | INVITED
 # What a plan or a rule may do at once, as somebody just asked.
 _AS_ASKED = {"subscription.approved", "subscription.plan_changed", "subscription.renewed"}
 # All who hold the group's permission hear of these; of the rest those whom the thing belongs to.
-FOR_ALL = {"providers", "requests", "documents", "reviews", "keys", "tenant", "logs", "certificates", "domains", "webhooks", "gateways"}
+FOR_ALL = {
+    "providers", "requests", "documents", "reviews", "keys", "tenant", "logs", "contents", "certificates", "domains", "webhooks",
+    "gateways",
+}  # fmt: skip
 
 
 def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime | None:
@@ -245,7 +262,7 @@ def ready_at(event: Event, later: Sequence[Event], *, now: datetime) -> datetime
 
     :param later: what happened to the same subscription after it, in order.
     """
-    if event.kind in COUNTED:
+    if event.kind in COUNTED or event.kind == WITHDRAWN:
         return event.at
     later = [each for each in later if each.kind not in {*NO_ANSWER, *COUNTED}]
     if event.kind == UNDONE or _undone(later):
@@ -279,8 +296,12 @@ def abouts(events: Iterable[Event]) -> dict[UUID, About]:
     for event in events:
         ids[event.kind.partition(".")[0]].add(event.subject_id)
     found: dict[UUID, About] = {}
-    if concerned := ids["subscription"] | ids["quota"] | ids["budget"]:
+    # Some of these are about a subscription, and some about an API.
+    contents = ids["content_logging"]
+    if concerned := ids["subscription"] | ids["quota"] | ids["budget"] | contents:
         found |= Subscription.objects.for_list().in_bulk(concerned)
+    if apis := contents - found.keys():
+        found |= Api.objects.in_bulk(apis)
     for name, rows in _ROWS.items():
         if ids[name]:
             found |= rows().in_bulk(ids[name])
@@ -308,7 +329,7 @@ def knows(event: Event, about: About) -> bool:
     """Whether the row is there that an event's words are made of."""
     return about is not None or event.kind.partition(".")[0] not in {
         "subscription", "credential", "application", "invitation", "service_account", "version", "brown_out",
-        "plan", "review", "webhook", "change_request", "quota", "usage_alert", "budget", "provider_key",
+        "plan", "review", "webhook", "change_request", "quota", "usage_alert", "budget", "provider_key", "content_logging",
     }  # fmt: skip
 
 
@@ -318,6 +339,10 @@ def _waits(_now: datetime) -> QuerySet[Subscription]:
 
 def _ended_unreplaced(_now: datetime) -> QuerySet[Credential]:
     return Credential.objects.exclude(Exists(CredentialUse.objects.filter(credential__replaces=OuterRef("pk"))))
+
+
+def _keeps(_now: datetime) -> QuerySet[Api]:
+    return Api.objects.filter(pk__in=ContentLogging.objects.filter(enabled=True).values("api"))
 
 
 # Of which rows a kind of event still is news. Whose end was put off has not been warned of.
@@ -332,6 +357,8 @@ _STILL: dict[str, Callable[[datetime], QuerySet[Any]]] = {
     CHANGE_REQUESTED: lambda _now: ChangeRequest.objects.waiting(),
     REVIEW_REQUESTED: lambda _now: Review.objects.waiting(),
     WEBHOOK_DISABLED: lambda _now: Webhook.objects.filter(enabled=False),
+    SWITCHED_ON: _keeps,
+    CONTENTS_CHANGED: _keeps,
 }
 
 
@@ -358,6 +385,8 @@ def no_news(events: Sequence[Event], now: datetime) -> set[UUID]:
         opened = set(Invitation.objects.filter(pk__in=newest, status=Invitation.Status.PENDING).values_list("pk", flat=True))
         asks = {pk for invitation, pk in newest.items() if invitation in opened}
         stale |= {event.pk for event in events if event.kind in INVITED and event.pk not in asks}
+    # Less than was agreed to is nothing that anybody is asked about.
+    stale |= {event.pk for event in events if event.kind == CONTENTS_CHANGED and "version" not in event.data["now"]}
     # What ends with its application is told with that, once.
     return stale | {event.pk for event in events if event.data.get("with_application")}
 
@@ -396,7 +425,7 @@ class Crowd:
 
 def crowd(events: Sequence[Event], about: Mapping[UUID, About]) -> Crowd:
     """Nobody of another tenant, and of those who have left only who were removed just now."""
-    subscribed = _subscribed({version.api_id for each in about.values() if (version := version_of(each))})
+    subscribed = _subscribed({api for each in about.values() if (api := _called(each))})
     holding = _holding({each.pk for each in about.values() if isinstance(each, Plan)})
     applications = [application for each in about.values() if (application := application_of(each))]
     applications += [each for found in subscribed.values() for each in found]
@@ -491,6 +520,12 @@ def _told_of_usage(alert: UsageAlert, among: Crowd) -> set[UUID]:
     return found | among.looking_after(alert.api) if alert.api is not None else found
 
 
+def _called(about: About) -> UUID | None:
+    """The API whose callers' people a thing concerns."""
+    version = version_of(about)
+    return version.api_id if version else about.pk if isinstance(about, Api) else None
+
+
 def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
     if isinstance(about, Invitation):
         return set()
@@ -500,8 +535,8 @@ def _concerned(event: Event, about: About, among: Crowd) -> set[UUID]:
         return _told_of_usage(about, among)
     if isinstance(about, Review) and event.kind != REVIEW_REQUESTED:
         return {about.requested_by_id}
-    if version := version_of(about):
-        return set().union(*map(among.of, among.subscribed.get(version.api_id, [])))
+    if called := _called(about):
+        return set().union(*map(among.of, among.subscribed.get(called, [])))
     if isinstance(about, Plan):
         # Who decides is no matter of those who are in.
         holds = event.kind != PLAN_CHANGED or not event.data["now"].keys().isdisjoint(HOLDING)

@@ -1,6 +1,6 @@
 """Events in words, for inboxes and mails: subject, sentence, facts, and where to look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,11 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apis.actions import budgets
+from apis.actions.content_logging import CHANGED as CONTENTS_CHANGED
+from apis.actions.content_logging import SWITCHED_ON, WITHDRAWN
 from apis.actions.questions import ANSWERED, ASKED
 from apis.actions.quotas import PASSED, TOPPED_UP, WARNED
 from apis.actions.request_clock import OVERDUE
 from apis.actions.two_people import APPROVED_FIRST
-from apis.models import ApiVersion, ChangeRequest, Plan, Review, Subscription
+from apis.models import Api, ApiVersion, ChangeRequest, Plan, Review, Subscription
 from gateway.models import UsageAlert
 from keys.models import Application, Credential
 from portal import money, words
@@ -301,6 +303,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("%(thing)s: logs of its calls are delivered again"),
         gettext_lazy("The destination takes them again. The page says how many records were dropped."),
     ),
+    SWITCHED_ON: (
+        gettext_lazy("%(api)s asks whether it may keep prompts and answers"),
+        gettext_lazy("%(person)s switched on that %(api)s keeps them, of applications whose people agree. Read its text, then decide."),
+    ),
+    CONTENTS_CHANGED: (
+        gettext_lazy("%(api)s asks anew whether it may keep prompts and answers"),
+        gettext_lazy("%(person)s changed what %(api)s keeps of them, or for what. Nothing of yours is kept before you agree anew."),
+    ),
+    WITHDRAWN: (
+        gettext_lazy("%(api)s keeps no prompts and answers of %(application)s any more"),
+        gettext_lazy("%(person)s withdrew the consent. What was kept before stays until its days are over, unless you delete it."),
+    ),
     "certificate.ends_soon": (
         gettext_lazy("%(thing)s: a certificate of its upstream ends soon"),
         gettext_lazy("Once it has ended, calls of %(thing)s may fail. Put the next one into a new revision, and make that live before."),
@@ -370,15 +384,12 @@ class Said:
 
 def said(event: Event, about: About, tenant: Tenant) -> Said:
     """:param about: see `abouts`; `knows` has said yes."""
+    if isinstance(about, Api):
+        return _of_contents(event, about, tenant)
     if isinstance(about, Subscription):
-        of = (
-            _of_quota if event.kind in GROUPS["quotas"].kinds else _of_budget if event.kind in GROUPS["budgets"].kinds else _of_subscription
-        )
-        return of(event, about, tenant)
-    if isinstance(about, Credential):
-        return _of_credential(event, about, tenant)
-    if isinstance(about, Invitation):
-        return _of_invitation(event, about, tenant)
+        return _OF_SUBSCRIPTIONS.get(GROUP_OF[event.kind], _of_subscription)(event, about, tenant)
+    if isinstance(about, Credential | Invitation):
+        return _of_credential(event, about, tenant) if isinstance(about, Credential) else _of_invitation(event, about, tenant)
     if isinstance(about, ServiceAccount):
         return _of_service_account(event, about, tenant)
     if isinstance(about, ChangeRequest):
@@ -631,6 +642,28 @@ def _of_budget(event: Event, subscription: Subscription, tenant: Tenant) -> Said
     )
 
 
+def _of_contents(event: Event, about: Subscription | Api, tenant: Tenant) -> Said:
+    """That an API keeps prompts and answers, for who may agree; that somebody does not any more, for who reads them."""
+    subject, sentence = WORDS[event.kind]
+    things: dict[str, object] = {"person": event.actor_name}
+    rows: list[tuple[str, object]] = []
+    if isinstance(about, Subscription):
+        api, page, button = about.api, "console-api-contents", _("Look at what is kept")
+        things["application"] = about.application
+        rows.append((_("Application"), about.application))
+    else:
+        api, page, button = about, "catalogue-api", _("Look at the API")
+    return Said(
+        str(subject),
+        str(sentence),
+        {**things, "api": api},
+        reverse(page, args=[tenant.slug, api.slug]),
+        button,
+        [*rows, (_("API"), api), (_("When"), event.at)],
+        why=str(GROUPS[GROUP_OF[event.kind]].why),
+    )
+
+
 def _of_alert(event: Event, alert: UsageAlert, tenant: Tenant) -> Said:
     subject, sentence = WORDS[event.kind]
     data = event.data
@@ -779,3 +812,11 @@ def _advice(credential: Credential) -> str:
 
 def _tab(application: Application, tenant: Tenant, tab: str) -> str:
     return f"{reverse('app', args=[tenant.slug, application.pk])}?tab={tab}"
+
+
+# In place of its own way, what is said of a subscription in these groups.
+_OF_SUBSCRIPTIONS: Mapping[str, Callable[[Event, Subscription, Tenant], Said]] = {
+    "quotas": _of_quota,
+    "budgets": _of_budget,
+    "contents": _of_contents,
+}

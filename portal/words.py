@@ -404,6 +404,14 @@ def _topped_up(data: Data) -> str:
     )
 
 
+def _erased(data: Data) -> str:
+    return ngettext(
+        "%(actor)s deleted what was kept of prompts and answers of %(subject)s: of %(calls)s call",
+        "%(actor)s deleted what was kept of prompts and answers of %(subject)s: of %(calls)s calls",
+        data.get("calls", 0),
+    )
+
+
 _GOT: dict[str, Promise] = {
     "client_secret": gettext_lazy("%(actor)s got a new secret for %(application)s: %(subject)s"),
     "api_key": gettext_lazy("%(actor)s got a new API key for %(application)s: %(subject)s"),
@@ -554,6 +562,13 @@ SENTENCES: dict[str, Promise | Say] = {
     "log_shipping.removed": gettext_lazy("%(actor)s removed where calls of %(subject)s are logged"),
     "log_shipping.failing": gettext_lazy("Logs of calls of %(subject)s could not be delivered for five minutes"),
     "log_shipping.recovered": gettext_lazy("Logs of calls of %(subject)s are delivered again"),
+    "content_logging.switched_on": gettext_lazy("%(actor)s switched on that prompts and answers of %(subject)s are kept"),
+    "content_logging.changed": gettext_lazy("%(actor)s changed what is kept of prompts and answers of %(subject)s, or for how long"),
+    "content_logging.switched_off": gettext_lazy("%(actor)s switched off that prompts and answers of %(subject)s are kept"),
+    "content_logging.agreed": gettext_lazy("%(actor)s agreed that prompts and answers are kept: %(subject)s"),
+    "content_logging.withdrawn": gettext_lazy("%(actor)s withdrew the consent that prompts and answers are kept: %(subject)s"),
+    "content_logging.read": gettext_lazy("%(actor)s read what %(application)s asked %(subject)s and was answered"),
+    "content_logging.erased": _erased,
     "api.encryption_key_changed": gettext_lazy("%(actor)s changed the key that confidential claims for %(subject)s are encrypted with"),
     "version.created": gettext_lazy("%(actor)s began the version %(subject)s"),
     "version.published": gettext_lazy("%(actor)s published %(subject)s"),

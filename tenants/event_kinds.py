@@ -202,6 +202,9 @@ NEWS: frozenset[str] = frozenset(
         "usage_alert.closed",
         "log_shipping.failing",
         "log_shipping.recovered",
+        "content_logging.switched_on",
+        "content_logging.changed",
+        "content_logging.withdrawn",
     }
 )
 
@@ -336,7 +339,9 @@ UNDONE = "subscription.decision_undone"
 UNDO = timedelta(seconds=10)
 
 # Of these webhooks tell. What takes an approval back follows what was never told.
-HOOK_FAMILIES = ("subscription", "application", "credential", "version", "signing_key", "usage_alert", "budget", "tenant_budget")
+HOOK_FAMILIES = (
+    "subscription", "application", "credential", "version", "signing_key", "usage_alert", "budget", "tenant_budget", "content_logging",
+)  # fmt: skip
 HOOKED: frozenset[str] = frozenset(kind for kind in KINDS if kind.partition(".")[0] in HOOK_FAMILIES) - {UNDONE}
 
 PLATFORM_KINDS: frozenset[str] = frozenset(

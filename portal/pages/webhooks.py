@@ -42,6 +42,7 @@ FAMILIES: dict[str, Promise] = {
     "usage_alert.*": gettext_lazy("All about usage alerts"),
     "budget.*": gettext_lazy("All about budgets of subscriptions"),
     "tenant_budget.*": gettext_lazy("All about the tenant's budget"),
+    "content_logging.*": gettext_lazy("All about prompts and answers that are kept"),
 }
 # As the audit calls them.
 NAMES: dict[str, str | Promise] = {

@@ -205,6 +205,7 @@ def test_what_a_plan_approves_is_told_at_once(cast: Cast, receiver: Receiver) ->
 def test_every_kind_of_the_families_is_offered() -> None:
     assert HOOKED <= KINDS
     families = {"subscription", "application", "credential", "version", "signing_key", "usage_alert", "budget", "tenant_budget"}
+    families |= {"content_logging"}
     assert {kind.partition(".")[0] for kind in HOOKED} == families
     assert words.kinds_of(words.FAMILIES) == sorted(HOOKED)
     assert words.whole(["version.retired", "application.created", "version.*", "version.*"]) == ["version.*", "application.created"]
