@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apis.actions import budgets, questions, quotas, versions
+from apis.actions import budgets, content_logging, questions, quotas, versions
 from apis.models import ChangeRequest, Subscription
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
@@ -25,6 +25,7 @@ from keys.actions.credentials import ROLLABLE
 from keys.models import Application, Credential
 from keys.revocable import Use, Verdict, verdict, with_use
 from portal import words
+from portal.pages import consent
 from portal.pages.answers import Said, said
 from portal.pages.credential_kinds import WORDS, Words, named
 from portal.pages.listing import Page, chosen, page_of
@@ -63,7 +64,7 @@ class SubscriptionRow:
     """`decision` is the last that happened, with its receipt; `cancel`, `answer` and `ask_again` lead there, "" for who may not.
 
     `question`: what waits for an answer. `answers`: to what the API asked. `change`: what is asked to change of it, `wish` in words.
-    `ways`: plan, renew and withdraw. `quota`, `budget`: how it stands to its plan's, where calls may pass.
+    `ways`: plan, renew and withdraw. `quota`, `budget`: how it stands to its plan's, where calls may pass. `kept`: to what its API keeps.
     """
 
     subscription: Subscription
@@ -79,6 +80,7 @@ class SubscriptionRow:
     ways: Mapping[str, str]
     quota: quotas.Standing | None
     budget: budgets.Standing | None
+    kept: consent.Kept | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,7 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
     active = owner and application.status == _Status.ACTIVE
     standing = set(application.subscriptions.open().values_list("api_id", flat=True))
     asked = {each.subscription_id: each for each in ChangeRequest.objects.waiting().filter(subscription__in=page.rows).for_list()}
+    keeps = content_logging.standings([each for each in page.rows if each.status in Subscription.OPEN])
     rows = []
     for each in page.rows:
         change = asked.get(each.pk)
@@ -275,6 +278,7 @@ def _subscriptions(request: TenantRequest, application: Application) -> dict[str
                 _ways(request, each, change) if active else {},
                 quotas.standing(each) if each.status == Subscription.Status.ACTIVE else None,
                 budgets.standing(each) if each.status == Subscription.Status.ACTIVE else None,
+                _kept(request, each, keeps.get(each.pk), may=owner),
             )
         )
     return {"page": page, "rows": rows, "subscribe": reverse("app-subscribe", args=[request.tenant.slug, application.pk]) if active else ""}
@@ -290,6 +294,23 @@ def _ways(request: TenantRequest, subscription: Subscription, change: ChangeRequ
     renews = subscription.ends_at is not None and not subscription.ends_as_a_trial
     names = ["plan", *(["renew"] if renews else [])]
     return {name: reverse(f"app-subscription-{name}", args=[slug, subscription.pk]) for name in names}
+
+
+def _kept(
+    request: TenantRequest, subscription: Subscription, standing: content_logging.Standing | None, *, may: bool
+) -> consent.Kept | None:
+    """None where its API keeps nothing."""
+    if standing is None or standing.logging is None:
+        return None
+    ways = {
+        name: reverse(f"app-subscription-logging-{name}", args=[request.tenant.slug, subscription.pk]) for name in ("agree", "withdraw")
+    }
+    return consent.Kept(
+        standing,
+        consent.sentence(standing.logging),
+        ways["agree"] if may and standing.asked else "",
+        ways["withdraw"] if may and standing.agreed else "",
+    )
 
 
 def what_is_asked(asked: ChangeRequest) -> str:

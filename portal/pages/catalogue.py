@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from apis import origins, reference
-from apis.actions import ai_models
+from apis.actions import ai_models, content_logging
 from apis.examples import is_json
 from apis.models import LARGE, LIVE_LARGE, Api, ApiVersion, Plan, Revision, Subscription
 from gateway import domains, groups
@@ -23,7 +23,7 @@ from gateway.models import DEFAULT_NAME
 from keys import tokens
 from keys.models import Application
 from portal import ai_samples, samples
-from portal.pages import change_log, tools, try_form, uptime
+from portal.pages import change_log, consent, tools, try_form, uptime
 from portal.pages.listing import chosen, sought
 from portal.pages.providers import price
 from tenants.access import TenantRequest, tenant_view
@@ -98,6 +98,7 @@ def catalogue_api(request: TenantRequest, api: str) -> HttpResponse:
         context["agents"] = tools.for_agents(version, addresses[0][1])
     if tab == "overview" and found.is_ai:
         context |= _of_ai(found, addresses[0][1], context["caller"])
+        context |= _kept(found)
     if tab == "overview" and not version.is_mock:
         context["uptime"] = uptime.of(version)
     answer = render(request, f"catalogue/{tab}.html", context)
@@ -191,6 +192,12 @@ def _of_ai(api: Api, at: str, caller: Subscription | None) -> dict[str, Any]:
     only, most = (caller.plan.models, caller.plan.max_tokens) if caller else ([], None)
     shown = [{**each, "alias": each["answers"] != [each["name"]], **_prices(each)} for each in found if not only or each["name"] in only]
     return {"models": shown, "samples": ai_samples.samples(ai_samples.asked(at, found, only=only, most=most))}
+
+
+def _kept(api: Api) -> dict[str, Any]:
+    """What it keeps of calls, where it keeps some."""
+    logging = content_logging.in_force(api)
+    return {"logging": logging, "kept": consent.sentence(logging)} if logging else {}
 
 
 def _prices(model: dict[str, Any]) -> dict[str, str]:

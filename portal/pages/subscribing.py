@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
-from apis.actions import subscriptions
-from apis.models import Api, Plan, Subscription
+from apis.actions import content_logging, subscriptions
+from apis.models import Api, ContentLogging, Plan, Subscription
 from keys.models import Application
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking
+from portal.pages import asking, consent
 from portal.pages.answers import answers_in, check_asked, fields_of
 from portal.pages.catalogue import offered, own_subscriptions, plans_of
 from portal.pages.version_life import Moment
@@ -87,13 +87,15 @@ class SubscribeForm(PageForm):
         applications: QuerySet[Application],
         plans: QuerySet[Plan],
         taken: set[UUID],
+        logging: ContentLogging | None,
         initial: dict[str, Any],
         here: str,
     ) -> None:
         """:param taken: applications with a subscription here; not offered, as suspended ones, and refused by the rule if named."""
         asked = fields_of(api)
-        super().__init__(data, initial=initial, more=asked)
+        super().__init__(data, initial=initial, more={**asked, **consent.fields_of(logging)})
         self.questions = [self[name] for name, field in asked.items() if not field.widget.is_hidden]
+        self.agreement = self[consent.AGREED] if logging else None
         own, plan = self.fields["application"], self.fields["plan"]
         assert isinstance(own, forms.ModelChoiceField)
         assert isinstance(plan, forms.ModelChoiceField)
@@ -115,16 +117,18 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
     applications = Application.objects.owned_by(request.user).order_by("name")
     taken = {each.application_id for each in mine if each.status in Subscription.OPEN}
     plans = plans_of(request, found)
+    logging = content_logging.in_force(found)
     typed = given(request)
     here = reverse("catalogue-subscribe", args=[request.tenant.slug, found.slug])
     initial = {name: request.GET.get(name, "") for name in ("application", "plan")}
     if len(plans) == 1:
         initial["plan"] = str(plans[0].pk)
-    form = SubscribeForm(typed, api=found, applications=applications, plans=plans, taken=taken, initial=initial, here=here)
+    form = SubscribeForm(typed, api=found, applications=applications, plans=plans, taken=taken, logging=logging, initial=initial, here=here)
 
     def ask_for(typed: dict[str, Any]) -> tuple[Subscription, Event]:
         check_asked(form, found)
         told = {**{name: typed[name] for name in ("plan", "purpose", "starts_at", "ends_at")}, "answers": answers_in(typed, found)}
+        told["logging_agreed"] = consent.agreed_in(form, logging)
         return subscriptions.request(typed["application"], api=found, **told, by=request.user)
 
     if done := asking.carried_out(request, form, ask_for):
@@ -136,6 +140,8 @@ def subscribe(request: TenantRequest, api: str) -> HttpResponse:
         "api": found,
         "form": form,
         "before": _rejected_before(form, mine),
+        "logging": logging,
+        "kept": consent.sentence(logging) if logging else "",
         "plans": plans,
         "applications": form.free,
         "has_some": bool(applications),

@@ -1,5 +1,6 @@
 """Asking for several APIs at once: choose them, then a plan of each, one purpose for all, and what each asks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import several
-from apis.models import Api, Plan, Subscription
+from apis.actions import content_logging, several
+from apis.models import Api, ContentLogging, Plan, Subscription
 from keys.models import Application
 from portal.forms import PageForm, Text
 from portal.kept import given
-from portal.pages import asking
+from portal.pages import asking, consent
 from portal.pages.adding import called, not_taken, that_can_begin
 from portal.pages.answers import answers_in, check_asked, fields_of
 from portal.pages.catalogue import offered
@@ -76,10 +77,13 @@ def choose(request: TenantRequest, pk: UUID) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is asked about one of the APIs."""
+    """What is asked about one of the APIs; `agreement` where it keeps of calls what `kept` says."""
 
     api: Api
     fields: list[forms.BoundField]
+    logging: ContentLogging | None
+    kept: str
+    agreement: forms.BoundField | None
 
 
 class SeveralForm(PageForm):
@@ -90,8 +94,8 @@ class SeveralForm(PageForm):
         help_text=gettext_lazy("What the calls are for, of all of them. Whoever decides reads it, and it stays with each subscription."),
     )
 
-    def __init__(self, *args: Any, apis: list[Api], **kwargs: Any) -> None:
-        self.apis = apis
+    def __init__(self, *args: Any, apis: list[Api], loggings: Mapping[UUID, ContentLogging], **kwargs: Any) -> None:
+        self.apis, self.loggings = apis, loggings
         asked: dict[str, forms.Field] = {}
         for each in apis:
             plans = Plan.objects.filter(pk__in=[plan.pk for plan in each.choices]).order_by("id")  # type: ignore[attr-defined]
@@ -104,19 +108,27 @@ class SeveralForm(PageForm):
                 error_messages={"invalid_choice": _("This plan is not offered any more. Choose another.")},
             )
             asked |= fields_of(each, f"{each.slug}.")
+            asked |= consent.fields_of(loggings.get(each.pk), f"{each.slug}.")
         super().__init__(*args, more=asked, **kwargs)
 
     @cached_property
     def parts(self) -> list[Part]:
-        return [Part(each, [self[name] for name in self.fields if self._shows(each, name)]) for each in self.apis]
+        return [self._part(each) for each in self.apis]
 
-    def _shows(self, api: Api, name: str) -> bool:
-        return name.startswith(f"{api.slug}.") and not self.fields[name].widget.is_hidden
+    def _part(self, api: Api) -> Part:
+        agreement, logging = f"{api.slug}.{consent.AGREED}", self.loggings.get(api.pk)
+        shown = [name for name in self.fields if name.startswith(f"{api.slug}.") and not self.fields[name].widget.is_hidden]
+        fields = [self[name] for name in shown if name != agreement]
+        return Part(api, fields, logging, consent.sentence(logging) if logging else "", self[agreement] if logging else None)
 
     @property
     def wanted(self) -> list[several.Wanted]:
+        return [self._wanted(each, f"{each.slug}.") for each in self.apis]
+
+    def _wanted(self, api: Api, before: str) -> several.Wanted:
         typed = self.cleaned_data
-        return [several.Wanted(each, typed[f"{each.slug}.plan"], answers_in(typed, each, f"{each.slug}.")) for each in self.apis]
+        agreed = consent.agreed_in(self, self.loggings.get(api.pk), before)
+        return several.Wanted(api, typed[f"{before}plan"], answers_in(typed, api, before), agreed)
 
     def refuse(self, refusal: NotAllowed | Invalid) -> None:
         """What speaks against one of them stands at its plan."""
@@ -138,7 +150,7 @@ def ask(request: TenantRequest, pk: UUID) -> HttpResponse:
         return redirect(back)
     apis = list(_free(request, application).filter(slug__in=named))
     gone = sorted(set(named) - {each.slug for each in apis})
-    form = SeveralForm(given(request), apis=apis)
+    form = SeveralForm(given(request), apis=apis, loggings=content_logging.of_all(apis))
 
     def act(typed: dict[str, Any]) -> list[tuple[Subscription, Event]]:
         if gone:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apis.actions import budgets, quotas
+from apis.actions import budgets, content_logging, quotas
 from apis.actions import subscriptions as actions
 from apis.models import ChangeRequest, Subscription
 from gateway import receipts
@@ -21,7 +21,7 @@ from gateway.models import GatewayNode, serving
 from gateway.receipts import Receipt
 from portal.forms import OptionalReasonForm, PageForm, ReasonForm
 from portal.kept import given
-from portal.pages import asking, listing
+from portal.pages import asking, consent, listing
 from portal.pages.answers import said
 from portal.pages.change_requests import waiting_rows
 from portal.templatetags.ui import STATES
@@ -118,9 +118,18 @@ def console_subscription(request: TenantRequest, pk: UUID) -> HttpResponse:
         "quota": standing,
         "top_up": reverse("console-subscription-top-up", args=[request.tenant.slug, pk]) if standing and may_add else "",
         "budget": budget,
+        "kept": _kept(subscription),
         "spend_more": reverse("console-subscription-budget-top-up", args=[request.tenant.slug, pk]) if budget and may_add else "",
     }
     return render(request, "subscriptions/subscription.html", context)
+
+
+def _kept(subscription: Subscription) -> consent.Kept | None:
+    """How it stands to what its API keeps of calls; its own people alone decide that."""
+    standing = content_logging.standing(subscription) if subscription.status in Subscription.OPEN else None
+    if standing is None or standing.logging is None:
+        return None
+    return consent.Kept(standing, consent.sentence(standing.logging), "", "")
 
 
 def _subscription(request: TenantRequest, pk: UUID) -> Subscription:

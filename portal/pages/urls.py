@@ -23,6 +23,8 @@ from portal.pages import (
     change_feed,
     change_requests,
     closing,
+    consenting,
+    contents,
     credentials,
     delegations,
     designing,
@@ -104,6 +106,6 @@ MODULES = (
     service_accounts, settings, categories, domains, identity_provider, closing, audit, audit_chain, audit_export, audit_time, search,
     receipts, refusals, refused,
     inbox, platform_mails, policies, sources, approval_rules, webhooks, usage, usage_alerts,
-    log_shipping, providers, provider_keys, provider_models,
+    log_shipping, contents, consenting, providers, provider_keys, provider_models,
 )  # fmt: skip
 urlpatterns = [pattern for module in MODULES for pattern in module.urlpatterns]

@@ -24,7 +24,7 @@ from django.urls import URLPattern, reverse
 import portal.pages.urls
 from apis.actions import drafts, mcp_servers, request_forms, subscriptions
 from apis.ai.offer import Message, Prompt, Rails, Variable
-from apis.models import Api, ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Review, Revision, Subscription
+from apis.models import Api, ApprovalRule, BrownOut, ChangeRequest, FormQuestion, Plan, Review, Revision, Subscription
 from gateway.models import Deployment, GatewayNode, Refusal, UsageAlert
 from keys.actions.identity_providers import change_provider
 from keys.models import Application, Identity, IdentityProvider, SigningKey, WebhookAttempt, WebhookDelivery
@@ -92,6 +92,8 @@ NEEDS: dict[str, str | None] = {
     "console-api-question-remove": "apis.publish", "console-api-question-move": "apis.publish",
     "console-api-policies": "apis.publish", "console-api-logs": "apis.publish",
     "console-api-logs-test": "apis.publish", "console-api-logs-remove": "apis.publish",
+    "console-api-contents": "apis.publish", "console-api-content": "apis.publish", "console-api-contents-erase": "apis.publish",
+    "app-subscription-logging-agree": "applications.own", "app-subscription-logging-withdraw": "applications.own",
     "console-api-import": "apis.publish", "console-api-source": "apis.publish",
     "console-api-source-look": "apis.publish", "console-api-source-remove": "apis.publish", "console-api-lint": "apis.publish",
     "console-settings-lint": "settings.manage", "console-api-review": "settings.manage",
@@ -198,6 +200,7 @@ FIELDS = (
     "openai_header", "openai_value", "openai_include_usage", "anthropic_speaks", "anthropic_prefix", "anthropic_header", "anthropic_value",
     "models", "targets", "masks", "patterns", "blocked", "body_kib", "seen", "variables", "temperature", "max_tokens", "tokens_per_minute",
     "role_0", "text_0", "role_1", "text_1", "model", "plan", "visibility",
+    "requests", "answers", "consent", "logging_agreed", "logging_version", "orders.logging_agreed", "orders.logging_version",
 )  # fmt: skip
 # Whoever has nothing to hand on is out with the POST, and every page after it is 404.
 LEAVING = "member-leave"
@@ -205,7 +208,7 @@ LEAVING = "member-leave"
 ENDS = (
     "invitation", "console-member", "team", "console-settings-sign-in-undo", "app-delete", "app-transfer", "console-request-rule",
     "console-webhook", "console-api-question", "console-settings-domain", "usage-alert",
-    "console-provider",
+    "console-provider", "console-api-content",
 )  # fmt: skip
 # By GET they lead elsewhere, or give a file.
 LEADS_ON = {
@@ -219,6 +222,7 @@ LEADS_ON = {
 OF_AI = {
     "console-api-models", "console-api-rails", "console-api-prompts", "console-api-prompt", "console-api-prompt-new",
     "console-api-prompt-edit", "console-api-prompt-remove",
+    "console-api-contents", "console-api-content", "console-api-contents-erase",
 }  # fmt: skip
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 
@@ -243,6 +247,7 @@ class World:
         kinds = {
             "console-request-rule": "approval_rule", "console-request-application": "application",
             "app-subscription-withdraw": "change", "console-request-change": "change",
+            "app-subscription-logging": "ai_subscription",
             "console-request-delegation": "delegation",
             "console-request": "subscription", "console-subscription": "subscription", "app-subscription": "subscription",
             "quota": "subscription",
@@ -391,6 +396,12 @@ def world(cast: Cast) -> World:
         offers.ai["rails"] |= {"blocked": [EVIL], "patterns": [{"name": EVIL, "regex": EVIL}]}
         offers.save(update_fields=["ai"])
         Api.objects.filter(slug="models").update(name=EVIL[:80], description=EVIL)
+        ai = Api.objects.get(slug="models")
+        make.kept(ai, consent=EVIL, by=cast.pam)
+        ai_plan = Plan.objects.get(api=ai)
+        asks, _ = subscriptions.request(application, api=ai, plan=ai_plan, purpose=EVIL, logging_agreed=1, by=cast.carl)
+        said = json.dumps({"messages": [{"role": EVIL, "content": EVIL}], "input": [{"type": EVIL}]})
+        content = make.content(asks, said, json.dumps({"text": EVIL}), request_id=EVIL[:30], operation=EVIL, asked=EVIL[:200])
         domain = make.domain("api.orders.example", verified=False, by=cast.ada)
         delivery = WebhookDelivery.objects.create(
             webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=event.at, created_at=event.at
@@ -423,7 +434,7 @@ def world(cast: Cast) -> World:
         "notification": notification.pk, "signing_key": signing_key.pk, "service": service.pk, "purpose": "access_token",
         "team": team.pk, "role": role.pk, "member": member.pk, "identity": identity.pk,
         "brown_out": brown_out.pk, "approval_rule": approval_rule.pk, "webhook": webhook.pk, "domain": domain.pk, "delivery": delivery.pk,
-        "alias": "fast", "prompt": "sum-up",
+        "alias": "fast", "prompt": "sum-up", "ai_subscription": asks.pk, "content": content.pk,
         "provider": provider.slug, "provider_key": provider_key.pk, "provider_model": provider_model.pk,
         "question": "why", "request_id": EVIL[:30],
         "delegation": delegation.pk, "alert": alert.pk,

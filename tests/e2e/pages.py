@@ -37,6 +37,8 @@ NO_PAGES = {
     "usage-alert-delete": "likewise",
     "console-api-logs-test": "a question like others, of an API whose calls are logged",
     "console-api-logs-remove": "likewise",
+    "console-api-content": "a call of a model, of which only the list knows; tests/portal/pages/test_contents.py looks at it",
+    "console-api-contents-erase": "a question like others, where something is kept",
     "console-webhook-delivery-give-up": "a question like others, of a delivery that waits",
     "console-api-question-move": "it leads to the questions",
     "console-request-delegation-end": "a question like others, of what somebody has handed on",
@@ -119,6 +121,17 @@ AI_API = {
 }
 
 
+NIGHTLY = "Storefront, nightly tests"
+KEPT = {"enabled": True, "days": 14, "consent": "To find out why answers are wrong.\nThe team that looks after the models reads them."}
+
+
+def asked(client: httpx.Client, application: str) -> str:
+    """A subscription to the AI API, agreed to."""
+    version = client.get("apis/models/content-logging/").raise_for_status().json()["version"]
+    wish = {"application": application, "api": "models", "plan": "standard", "purpose": "Answer customers.", "logging_agreed": version}
+    return str(client.post("subscriptions/", json=wish).raise_for_status().json()["id"])
+
+
 def places(world: World) -> list[Place]:
     """Every page with ids of the demo's data."""
     carl, ada = world.rest(CARL), world.rest(ADA)
@@ -154,6 +167,11 @@ def places(world: World) -> list[Place]:
             fast = [{"provider": "openai", "model": "gpt-5-mini"}]
             ada.post("model-aliases/", json={"name": "fast", "targets": fast}).raise_for_status()
             ada.post("ai-apis/", json=AI_API).raise_for_status()
+        ada.put("apis/models/content-logging/", json=KEPT).raise_for_status()
+        # One that agreed, and one that does not any more.
+        keeps = {row["application"]: row["id"] for row in subscriptions if row["api"] == "models"}
+        agreed, withdrawn = (keeps.get(applications[name]) or asked(carl, applications[name]) for name in ("Checkout", NIGHTLY))
+        carl.delete(f"subscriptions/{withdrawn}/logging-consent/").raise_for_status()
         ai_model = ada.get("providers/openai/models/").raise_for_status().json()["results"][0]["id"]
         named = "api.acme-shop.example"
         owned = {row["name"]: row["id"] for row in ada.get("domains/").raise_for_status().json()["results"]}
@@ -204,6 +222,7 @@ def places(world: World) -> list[Place]:
         Place("catalogue-api:plans", f"{t}/apis/orders/?tab=plans", CARL),
         Place("catalogue-api:changes", f"{t}/apis/orders/?tab=changes", CARL),
         Place("catalogue-subscribe", f"{t}/apis/payments/subscribe/", CARL),
+        Place("catalogue-subscribe:kept", f"{t}/apis/models/subscribe/", CARL),
         Place("apps", f"{t}/apps/", CARL),
         Place("app-new", f"{t}/apps/new/", CARL),
         Place("app", f"{t}/apps/{app}/", CARL),
@@ -222,6 +241,11 @@ def places(world: World) -> list[Place]:
         Place("inbox-preferences", f"{t}/inbox/preferences/", ADA),
         Place("app-subscribe", f"{t}/apps/{app}/subscribe/?api=payments", CARL),
         Place("app-subscribe-plans", f"{t}/apps/{app}/subscribe/plans/?api=payments", CARL),
+        Place("app-subscribe-plans:kept", f"{t}/apps/{app}/subscribe/plans/?api=models", CARL),
+        Place("app:subscriptions-kept", f"{t}/apps/{applications['Checkout']}/?tab=subscriptions", CARL),
+        Place("app:subscriptions-not-kept", f"{t}/apps/{applications[NIGHTLY]}/?tab=subscriptions", CARL),
+        Place("app-subscription-logging-agree", f"{t}/apps/subscriptions/{withdrawn}/logging/agree/", CARL),
+        Place("app-subscription-logging-withdraw", f"{t}/apps/subscriptions/{agreed}/logging/withdraw/", CARL),
         Place("app-subscription-cancel", f"{t}/apps/subscriptions/{active}/cancel/", CARL),
         Place("app-subscription-answer", f"{t}/apps/subscriptions/{of['pending']}/answer/", CARL),
         Place("app-subscription-plan", f"{t}/apps/subscriptions/{orders}/plan/", CARL),
@@ -364,6 +388,7 @@ def places(world: World) -> list[Place]:
         Place("console-api-ai-new", f"{c}/publish-ai-api/?provider=openai", PAM),
         Place("console-api:ai", f"{c}/apis/models/", PAM),
         Place("console-api-models", f"{c}/apis/models/models/", PAM),
+        Place("console-api-contents", f"{c}/apis/models/contents/", PAM),
         Place("console-api-rails", f"{c}/apis/models/rails/", PAM),
         Place("console-api-prompts", f"{c}/apis/models/prompts/", PAM),
         Place("console-api-prompt-new", f"{c}/apis/models/add-prompt/", PAM),

@@ -31,6 +31,7 @@ from apis.models import (
     FormQuestion,
     LoggedChange,
     OperationUse,
+    Plan,
     PlanTeam,
     PublishedDocument,
     QuotaUse,
@@ -160,6 +161,10 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
     spare = make.alias(f"spare-{owner.name.lower()}", f"{elsewhere.slug}/gpt-5", by=admin)
     told_of = Prompt(f"sum-up-{owner.name.lower()}", "Sum up", alias.name, (Variable("text"),), (Message("user", "{{text}}"),), {})
     ai = make.ai_api(f"ai-of-{owner.name.lower()}", alias.name, by=admin, prompts=(told_of,))
+    make.kept(ai, by=admin)
+    ai_plan = Plan.objects.get(api=ai)
+    asks, _ = subscriptions.request(application, api=ai, plan=ai_plan, purpose="A test.", logging_agreed=1, by=owner)
+    content = make.content(asks)
     domain = make.domain(f"api.{owner.name.lower()}.example")
     delivery = WebhookDelivery.objects.create(webhook=webhook, event=event, number=event.number, kind=event.kind, next_at=at, created_at=at)
     WebhookAttempt.objects.create(delivery=delivery, at=at, took_ms=1)
@@ -188,6 +193,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         "pk": {
             "applications": application.pk,
             "subscriptions": subscription.pk,
+            "ai-subscriptions": asks.pk,
             "plans": plan.pk,
             "keys": key.pk,
             "services": service.pk,
@@ -212,6 +218,7 @@ def _fill(owner: User, admin: User) -> dict[str, Any]:
         "alias": spare.name,
         "ai": ai.slug,
         "prompt": told_of.name,
+        "content": content.pk,
         "purpose": "access_token",
         "credential": credential.pk,
         "gateway": node.name,
@@ -274,6 +281,7 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
         "inbox/": "notifications",
         "invitations/": "invitations",
         "members/": "members",
+        "logging": "ai-subscriptions",
         "subscriptions/": "subscriptions",
         "change-requests/": "change-requests",
         "quotas/": "subscriptions",
@@ -291,7 +299,10 @@ def address(path: str, slug: str, ids: dict[str, Any]) -> str:
     }
     kind = next((kind for part, kind in kinds.items() if part in path), "applications")
     # Other APIs have none of these.
-    if any(part in path for part in ("{api}/ai/", "apis/{api}/models/", "apis/{api}/rails/", "apis/{api}/prompts/", "add-prompt/")):
+    if any(
+        part in path
+        for part in ("{api}/ai/", "{api}/content", "apis/{api}/models/", "apis/{api}/rails/", "apis/{api}/prompts/", "add-prompt/")
+    ):
         ids = {**ids, "api": ids["ai"]}
     return path.format(**{**ids, "pk": ids["pk"][kind], "tenant": slug})
 
@@ -302,8 +313,9 @@ def unknown_ids() -> dict[str, Any]:
         "gateway": "no-such", "request_id": "no-such", "team": uuid4(), "role": uuid4(),
         "digest": "0" * 16, "member": uuid4(), "delivery": uuid4(),
         "provider": "no-such", "provider_key": uuid4(), "provider_model": uuid4(), "alias": "no-such", "ai": "no-such", "prompt": "no-such",
+        "content": uuid4(),
         "pk": {kind: uuid4() for kind in (
-            "applications", "subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
+            "applications", "subscriptions", "ai-subscriptions", "plans", "keys", "services", "notifications", "invitations", "members",
             "identities", "brown-outs", "imports", "reviews", "approval-rules", "webhooks", "domains", "change-requests", "delegations",
             "alerts",
         )},
