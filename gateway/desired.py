@@ -256,7 +256,8 @@ def _is_tested(item: Mapping[str, Any]) -> bool:
 
 
 def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True, has: Rare = ANY) -> tuple[state.Version, ...]:
-    """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back.
+    """Of earlier revisions, too, what became of their versions is as it is today: what was taken from callers is not given back. Nor is
+    more told of their calls than today.
 
     :param secrets: whether to open what upstreams are told.
     """
@@ -274,7 +275,8 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True, has: Ra
     for revision_id, operation_id, method, path, scopes in rows:
         answer = _answer(revisions[str(revision_id)], f"{method} {path}")
         operations[str(revision_id)].append(state.Operation(operation_id, method, path, tuple(map(tuple, scopes)), answer))
-    providers = desired_ai.Providers.read() if any(revision.is_ai for revision in revisions.values()) else desired_ai.Providers()
+    any_ai = any(revision.is_ai for revision in revisions.values())
+    providers, contents = (desired_ai.Providers.read(), desired_ai.contents()) if any_ai else (desired_ai.Providers(), {})
     found = []
     for item in ref:
         revision, tested = revisions.get(item["revision"]), _is_tested(item)
@@ -284,6 +286,8 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True, has: Ra
             continue
         place, policies = revision.upstream, _policies(item.get("policies", {}), revision.version.api)
         percent = policies.retry_percent if policies.retries else 0
+        # What is tried is nobody's use of the API, to which they agreed.
+        content = None if tested else contents.get(revision.version.api_id)
         found.append(
             state.Version(
                 api=revision.version.api.slug,
@@ -297,7 +301,7 @@ def _routes(ref: RoutesRef, there: Shown = ALL, *, secrets: bool = True, has: Ra
                 policies=policies,
                 tested=revision.number if tested else 0,
                 mcp=not tested and revision.has_tools,
-                ai=desired_ai.ai(revision, item.get("ai", {}), providers, secrets=secrets) if revision.is_ai else None,
+                ai=desired_ai.ai(revision, item.get("ai", {}), providers, content=content, secrets=secrets) if revision.is_ai else None,
             )
         )
     return tuple(sorted(found, key=lambda version: (version.api, version.name, version.tested)))

@@ -16,7 +16,7 @@ from apis import upstreams
 from apis.ai import patterns
 from apis.ai.catalogue import Dialect
 from apis.ai.offer import Offer
-from apis.models import ModelAlias, Plan, Provider, ProviderKey, Revision
+from apis.models import ContentLogging, ModelAlias, Plan, Provider, ProviderKey, Revision
 from gateway.envoy.ai import state
 from keys.envelope import Unavailable, Unreadable, unseal
 from keys.kek import kek
@@ -55,6 +55,12 @@ class Providers:
         return [(self.by_slug[slug], model) for slug, model in told if slug in self.by_slug]
 
 
+def contents() -> dict[Any, state.Content]:
+    """By API what of its calls gateways tell in a log of its own, of the tenant in scope."""
+    rows = ContentLogging.objects.filter(enabled=True).values_list("api", "requests", "answers")
+    return {api: state.Content(requests, answers) for api, requests, answers in rows}
+
+
 def used(revisions: Iterable[Mapping[str, Any]], there: Providers) -> list[dict[str, list[str]]]:
     """For what each of these revisions offers (`Revision.ai`), the addresses of the providers that answer it."""
     return [
@@ -66,7 +72,7 @@ def used(revisions: Iterable[Mapping[str, Any]], there: Providers) -> list[dict[
     ]
 
 
-def ai(revision: Revision, ref: Addresses, there: Providers, *, secrets: bool = True) -> state.Ai:
+def ai(revision: Revision, ref: Addresses, there: Providers, *, content: state.Content | None = None, secrets: bool = True) -> state.Ai:
     """:param ref: the addresses that go with these routes; a provider that is not among them has those of today."""
     assert revision.ai is not None
     offer = Offer.of(revision.ai)
@@ -74,7 +80,7 @@ def ai(revision: Revision, ref: Addresses, there: Providers, *, secrets: bool = 
     models = [_model(name, there, opened) for name in sorted(offer.models)]
     prompts = sorted(map(_prompt, offer.prompts), key=lambda each: each.path)
     keys = sorted(opened.keys.values(), key=lambda each: (each.id, each.format))
-    return state.Ai(tuple(keys), tuple(filter(None, models)), tuple(prompts), _rails(offer))
+    return state.Ai(tuple(keys), tuple(filter(None, models)), tuple(prompts), _rails(offer), content)
 
 
 def of_plan(plan: Plan) -> dict[str, Any]:

@@ -41,6 +41,7 @@ TABLES: dict[str, str] = {
     "apis_apiversion": _VERSIONS,
     "apis_brownout": _VERSIONS,
     "apis_budgetuse": _SPENT,
+    "apis_contentlogging": _VERSIONS,
     "apis_mcpserver": _VERSIONS,
     "apis_modelalias": _VERSIONS,
     "apis_operation": _VERSIONS,
@@ -67,8 +68,8 @@ _MARKS = ", ".join(
     for table, text in TABLES.items()
 )
 _ROUTES = (
-    "apis_api", "apis_apiversion", "apis_brownout", "apis_mcpserver", "apis_modelalias", "apis_operation", "apis_provider",
-    "apis_providerkey", "apis_revision", "apis_upstream", "gateway_apigroup", "keys_application",
+    "apis_api", "apis_apiversion", "apis_brownout", "apis_contentlogging", "apis_mcpserver", "apis_modelalias", "apis_operation",
+    "apis_provider", "apis_providerkey", "apis_revision", "apis_upstream", "gateway_apigroup", "keys_application",
 )  # fmt: skip
 # Which tables each part of a tenant's state is made of. What differs without them is the time: something ended by itself.
 PARTS: dict[str, tuple[str, ...]] = {

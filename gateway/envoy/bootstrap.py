@@ -13,6 +13,8 @@ CLIENT_SECRET, CONTROL_CA_SECRET = "portico_client", "portico_control_ca"  # nos
 
 # Without it Envoy skips the tenant's chain on the very call that loads the tenant (Envoy 1.40; tests/attack proves the cure).
 RUNTIME = {"envoy.reloadable_features.on_demand_vhds_no_recreate_stream": False}
+# So much of the logs may be on its way. Beyond that they wait, of which Envoy keeps little: texts must not take the place of counts.
+LOG_BYTES = 8 * 1024 * 1024
 FIXED_HEAP = "envoy.resource_monitors.fixed_heap"
 CREDENTIAL_HEADER = "authorization"
 TYPE = "type.googleapis.com"
@@ -205,7 +207,7 @@ def _cluster(name: str, addresses: str, transport: Transport | None, *, filters:
     keepalive = {"interval": "5s", "timeout": "5s"}
     found = addresses.split()
     options = {"@type": kind, "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": keepalive}}}
-    cluster = {
+    cluster: dict[str, Any] = {
         "name": name,
         "type": _discovery(found),
         "connect_timeout": "1s",
@@ -217,6 +219,8 @@ def _cluster(name: str, addresses: str, transport: Transport | None, *, filters:
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {**options, **({"http_filters": filters} if filters else {})}
         },
     }
+    if name == USAGE_CLUSTER:
+        cluster["per_connection_buffer_limit_bytes"] = LOG_BYTES
     if len(found) > 1:
         cluster |= _SEVERAL
     if transport is not None:

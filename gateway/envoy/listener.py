@@ -13,6 +13,7 @@ from envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
 from google.protobuf import duration_pb2, wrappers_pb2
 
 from gateway.envoy import compression, limits, rbac
@@ -26,11 +27,17 @@ from gateway.envoy.names import (
     BUFFER,
     CALLED,
     CALLS_LOG,
+    CONTENT,
+    CONTENT_ANSWERS,
+    CONTENT_REQUEST,
+    CONTENTS_LOG,
     CORS,
     DOOR,
     DOOR_HEADER,
     GATE,
     GUARD,
+    KEPT,
+    KEPT_YES,
     MODEL,
     PASSED,
     REFUSAL_HEADER,
@@ -105,7 +112,7 @@ def manager(portal_url: str, per_address: AddressLimit | None, *, own: bool = Fa
             http_filter("envoy.filters.http.router", router_pb2.Router(suppress_envoy_headers=True, upstream_log=[_attempts_log()])),
         ],
         local_reply_config=mappers(portal_url),
-        access_log=[_calls_log()],
+        access_log=[_calls_log(), _contents_log()],
     )
 
 
@@ -148,6 +155,24 @@ def _calls_log() -> accesslog_pb2.AccessLog:
         common_config=_common(CALLS_LOG, [CALLED, DOOR, MODEL]), additional_response_headers_to_log=[REFUSAL_HEADER]
     )
     return accesslog_pb2.AccessLog(name="envoy.access_loggers.http_grpc", typed_config=packed(config))
+
+
+def _contents_log() -> accesslog_pb2.AccessLog:
+    """What was asked and answered, of calls of which that is kept; in a stream of its own, because what waits in one is lost beyond some
+    64 KiB, and no call may be lost to a text."""
+    config = als_pb2.HttpGrpcAccessLogConfig(
+        common_config=_common(CONTENTS_LOG, [CALLED, DOOR, MODEL, CONTENT_REQUEST, *CONTENT_ANSWERS]),
+        additional_response_headers_to_log=[REFUSAL_HEADER],
+    )
+    kept = metadata_pb2.MetadataMatcher(
+        filter=CONTENT,
+        path=[metadata_pb2.MetadataMatcher.PathSegment(key=KEPT)],
+        value=value_pb2.ValueMatcher(string_match=string_pb2.StringMatcher(exact=KEPT_YES)),
+    )
+    matched = accesslog_pb2.MetadataFilter(matcher=kept, match_if_key_not_found=wrappers_pb2.BoolValue(value=False))
+    return accesslog_pb2.AccessLog(
+        name="envoy.access_loggers.http_grpc", typed_config=packed(config), filter=accesslog_pb2.AccessLogFilter(metadata_filter=matched)
+    )
 
 
 def _attempts_log() -> accesslog_pb2.AccessLog:

@@ -39,8 +39,12 @@ AI_PLAN = "portico.ai.plan"
 # Metadata of a call of an AI API: what its body says, as json_to_metadata read it; and of its answer, what it used.
 ASKED = "portico.ai"
 USED = "portico.tokens"
-# And what it asked and was answered, in base64, where its API keeps that.
+# And what its log of contents is to know of it, where its API keeps that. What it asked and was answered stands in filter states of such
+# names, in base64, in pieces.
 CONTENT = "portico.content"
+KEPT, KEPT_YES = "kept", "yes"
+CONTENT_PIECES = 22
+CONTENT_REQUEST, CONTENT_ANSWERS = f"{CONTENT}.request", tuple(f"{CONTENT}.answer{number}" for number in range(1, CONTENT_PIECES + 1))
 # And of a call how many tokens it takes from its caller's bucket, in a step of this name.
 RESERVED, TOKENS_LIMITED = "reserved", "tokens_limited"
 # Route metadata, and what it says.
@@ -131,8 +135,8 @@ CANARY_STATUS = 204
 # Static in each gateway's bootstrap.
 CONTROL_CLUSTER = "portico-control"
 USAGE_CLUSTER = "portico-usage"
-# What the two logs are called: of calls, and of attempts that failed.
-CALLS_LOG, ATTEMPTS_LOG = "calls", "attempts"
+# What the logs are called: of calls, of attempts that failed, and of what was asked and answered.
+CALLS_LOG, ATTEMPTS_LOG, CONTENTS_LOG = "calls", "attempts", "contents"
 # No cluster has this name: a tenant's has a slash in it.
 NOWHERE = "nowhere"
 CA_SECRET = "portico-ca"  # nosec B105  (a name)

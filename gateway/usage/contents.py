@@ -1,4 +1,4 @@
-"""What calls asked models, and what these answered: taken from the access log, and written down where people agreed to it.
+"""What calls asked models, and what these answered: taken from a log of its own, and written down where people agreed to it.
 
 The gateway tells it of each call of an API that keeps it. Of whom it is kept is decided here, by what stands when it is written.
 """
@@ -8,7 +8,7 @@ import binascii
 import logging
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -16,13 +16,14 @@ from uuid import UUID
 from django.db import DatabaseError
 from django.utils import timezone
 from envoy.data.accesslog.v3 import accesslog_pb2
-from google.protobuf import struct_pb2
+from google.protobuf import any_pb2, wrappers_pb2
+from google.protobuf.message import DecodeError
 
 from apis.models import ContentConsent, ContentLogging
 from gateway import contents, measures
 from gateway.contents import encrypted
 from gateway.database import AWAY, first_line
-from gateway.envoy.names import CONTENT
+from gateway.envoy.names import CONTENT, CONTENT_ANSWERS, CONTENT_REQUEST
 from gateway.models import LoggedContent
 from gateway.usage.calls import Call, operation_name, tenants_of, uuid_of
 from gateway.usage.spent import asked_of
@@ -36,8 +37,7 @@ log = logging.getLogger(__name__)
 # What waits to be written, of one tenant and of all, in bytes; and how many calls of a tenant are taken in a second.
 TENANT_BYTES, MOST_BYTES = 8 * 1024 * 1024, 64 * 1024 * 1024
 A_SECOND = 20
-# More pieces than a gateway ever makes of an answer.
-_MOST_PIECES = 32
+_Text = wrappers_pb2.StringValue
 
 
 class Content(NamedTuple):
@@ -64,17 +64,18 @@ class Content(NamedTuple):
 
 
 def content_of(call: Call, entry: accesslog_pb2.HTTPAccessLogEntry) -> Content | None:
-    """None where the gateway told nothing, or let it pass for nobody."""
+    """Of an entry of the log of contents; None where the gateway told nothing, or let it pass for nobody."""
     common = entry.common_properties
-    said = common.metadata.filter_metadata
-    if CONTENT not in said or not call.verified:
+    if not call.verified:
         return None
     subscription = uuid_of(call.grant)
     if subscription is None or not call.api:
         return None
-    fields = said[CONTENT].fields
-    pieces = [f"answer{number}" for number in range(1, _MOST_PIECES + 1)]
-    answer = [_bytes(fields[name]) for name in pieces if name in fields]
+    state, marks = common.filter_state_objects, _marks(entry)
+    answer = [_bytes(state[name]) for name in CONTENT_ANSWERS if name in state]
+    request = _bytes(state[CONTENT_REQUEST]) if CONTENT_REQUEST in state else None
+    if not (request or answer):
+        return None
     return Content(
         slug=call.slug,
         api=call.api,
@@ -85,18 +86,28 @@ def content_of(call: Call, entry: accesslog_pb2.HTTPAccessLogEntry) -> Content |
         asked=asked_of(common),
         status=call.status,
         us=call.us,
-        request=_bytes(fields["request"]) if "request" in fields else None,
+        request=request,
         answer=b"".join(answer) if answer else None,
-        request_cut="request_cut" in fields,
-        answer_cut="answer_cut" in fields,
-        streamed="streamed" in fields,
+        request_cut="request_cut" in marks,
+        answer_cut="answer_cut" in marks,
+        streamed="streamed" in marks,
     )
 
 
-def _bytes(value: struct_pb2.Value) -> bytes:
+def is_left_out(entry: accesslog_pb2.HTTPAccessLogEntry) -> bool:
+    """Of an entry of the log of calls: whether what it asked would have been too much for its gateway to tell just then."""
+    return "left_out" in _marks(entry)
+
+
+def _marks(entry: accesslog_pb2.HTTPAccessLogEntry) -> Container[str]:
+    said = entry.common_properties.metadata.filter_metadata
+    return said[CONTENT].fields if CONTENT in said else ()
+
+
+def _bytes(value: any_pb2.Any) -> bytes:
     try:
-        return base64.b64decode(value.string_value)
-    except binascii.Error:
+        return base64.b64decode(_Text.FromString(value.value).value)
+    except (binascii.Error, DecodeError, ValueError):
         return b""
 
 
@@ -115,11 +126,14 @@ class Contents:
         if second != self._second:
             self._second, self._taken = second, Counter()
         if self._taken[content.slug] >= A_SECOND or not self._has_room(content):
-            self._left_out += 1
-            measures.CONTENTS.labels("dropped").inc()
+            self.leave_out()
             return
         self._taken[content.slug] += 1
         self._put(content)
+
+    def leave_out(self) -> None:
+        self._left_out += 1
+        measures.CONTENTS.labels("dropped").inc()
 
     def _has_room(self, content: Content) -> bool:
         return self._bytes[content.slug] + content.size <= TENANT_BYTES and self._all_bytes + content.size <= MOST_BYTES
@@ -148,8 +162,7 @@ class Contents:
             if self._has_room(content):
                 self._put(content)
             else:
-                self._left_out += 1
-                measures.CONTENTS.labels("dropped").inc()
+                self.leave_out()
 
 
 def write(batch: Sequence[Content]) -> list[Content]:

@@ -17,7 +17,7 @@ from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 from gateway import measures
 from gateway.callers import Caller
 from gateway.database import AWAY, first_line, fresh_connection
-from gateway.envoy.names import ATTEMPTS_LOG
+from gateway.envoy.names import ATTEMPTS_LOG, CONTENTS_LOG
 from gateway.listening import listen
 from gateway.usage import attempts, contents, freshness, tokens, writing
 from gateway.usage.attempts import Keys, began_at
@@ -48,7 +48,8 @@ FLUSH_SECONDS = 1.0
 MOST_WAITING = 10_000
 # Apart from those, for anybody can make them; what comes beyond within a second is left out.
 MOST_OF_NOBODY = 1_000
-# Envoy sends what it has every half second or 64 KiB, and no header of a call is longer than 16; more is no access log.
+# Envoy sends what it has every half second or 64 KiB, no header of a call is longer than 16, and the texts of one are below 180; more is no
+# access log.
 MAX_MESSAGE = 1024 * 1024
 
 
@@ -85,6 +86,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             await caller.insist(gateway, self._ask)
             if log_name == ATTEMPTS_LOG:
                 self.take_attempts(message)
+            elif log_name == CONTENTS_LOG:
+                self.take_contents(message)
             else:
                 self.take(message, gateway)
         return als_pb2.StreamAccessLogsResponse()
@@ -102,8 +105,8 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
             if call.spent is not None:
                 self._tokens.add(call, minute)
                 self._keys.answered(call, began_at(entry))
-            if (content := content_of(call, entry)) is not None:
-                self._contents.add(content)
+                if contents.is_left_out(entry):
+                    self._contents.leave_out()
             if self._also is not None:
                 self._also(call, entry, gateway)
             if call.code:
@@ -126,6 +129,12 @@ class Usage(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
         now = time.time()
         for entry in message.http_logs.log_entry:
             self._keys.failed(entry, now)
+
+    def take_contents(self, message: als_pb2.StreamAccessLogsMessage) -> None:
+        """What was asked and answered, of calls that are told of elsewhere."""
+        for entry in message.http_logs.log_entry:
+            if (content := content_of(read(entry), entry)) is not None:
+                self._contents.add(content)
 
     def _refuse(self, call: Call, entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str) -> None:
         if not call.verified and len(self._of_nobody) >= MOST_OF_NOBODY:

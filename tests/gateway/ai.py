@@ -235,12 +235,15 @@ class Log(als_pb2_grpc.AccessLogServiceServicer):  # type: ignore[misc]
     """Takes what Envoy logs, by the name of the log."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, list[accesslog_pb2.HTTPAccessLogEntry]] = {"calls": [], "attempts": []}
+        self.entries: dict[str, list[accesslog_pb2.HTTPAccessLogEntry]] = {"calls": [], "attempts": [], "contents": []}
+        # Of the messages that it got.
+        self.largest = 0
 
     def StreamAccessLogs(self, requests: Iterator[Any], context: Any) -> als_pb2.StreamAccessLogsResponse:  # noqa: ARG002, N802
         name = ""
         for message in requests:
             name = message.identifier.log_name or name
+            self.largest = max(self.largest, message.ByteSize())
             self.entries[name].extend(message.http_logs.log_entry)
         return als_pb2.StreamAccessLogsResponse()
 

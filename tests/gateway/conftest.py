@@ -29,4 +29,5 @@ def ai_gateway(_ai_gateway: ai.Gateway, providers: ai.Providers) -> ai.Gateway:
         each.seen.clear()
     _ai_gateway.log.entries["calls"].clear()
     _ai_gateway.log.entries["attempts"].clear()
+    _ai_gateway.log.entries["contents"].clear()
     return _ai_gateway

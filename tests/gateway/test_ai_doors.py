@@ -180,6 +180,13 @@ def lets_a_plan_have_more(steps: Any) -> None:
     step.typed_config.CopyFrom(packed(config))
 
 
+def logs_before_it_masks(steps: Any) -> None:
+    at = [each.name for each in steps].index("tokens")
+    steps.insert(at, steps[at])
+    steps[at].name = "log"
+    steps[at - 1].name, steps[at].name = "log", "masks"
+
+
 def keeps_the_route(steps: Any) -> None:
     step = next(each for each in steps if each.name == "asked")
     step.typed_config.value = step.typed_config.value.removesuffix(chain.CLEARS)
@@ -214,6 +221,7 @@ SPOILT: dict[str, Callable[[list[route_pb2.Route]], None]] = {
     "no step asks": without_asking,
     "the chain is off": chain_off,
     "the route stays": change_chain(keeps_the_route),
+    "what is not masked yet is logged": change_chain(logs_before_it_masks),
     "plans decide nothing": change_chain(decides_nothing),
     "a plan has more": change_chain(lets_a_plan_have_more),
     "a model's route is found at once": found_at_once,

@@ -90,8 +90,11 @@ def entry(grant: str, **said: Any) -> Any:
     common.filter_state_objects[CALLED].Pack(wrappers_pb2.StringValue(value="/acme/models/v1/chat/completions"))
     common.filter_state_objects[MODEL].Pack(wrappers_pb2.StringValue(value="fast"))
     common.metadata.filter_metadata[RBAC].update({"grant_enforced_effective_policy_id": grant})
-    if said:
-        common.metadata.filter_metadata[CONTENT].update(said)
+    for name, text in said.items():
+        if isinstance(text, str):
+            common.filter_state_objects[f"{CONTENT}.{name}"].Pack(wrappers_pb2.StringValue(value=text))
+        else:
+            common.metadata.filter_metadata[CONTENT].update({name: text})
     return found
 
 
@@ -246,8 +249,21 @@ def test_the_process_that_counts_writes_it_down(subscription: Subscription) -> N
     process, message = Usage(), als_pb2.StreamAccessLogsMessage()
     told = entry(str(subscription.pk), request=b64(ASKED))
     message.http_logs.log_entry.extend([told, a_call()])
-    process.take(message, "gateway-1")
+    process.take_contents(message)
     assert [each.request for each in process._contents.take()] == [ASKED.encode()]
+    # Calls are counted from a log of their own.
+    assert not process._calls
+
+
+def test_what_a_gateway_left_out_is_said(subscription: Subscription, caplog: pytest.LogCaptureFixture) -> None:
+    process, message = Usage(), als_pb2.StreamAccessLogsMessage()
+    told = entry(str(subscription.pk), left_out=1)
+    told.common_properties.upstream_cluster = "acme/ai/key/openai/0123"
+    told.response.response_code.value = 200
+    message.http_logs.log_entry.extend([told, a_call()])
+    process.take(message, "gateway-1")
+    assert process._contents.take() == []
+    assert "What 1 calls asked and were answered is not written down" in caplog.text
 
 
 # --- reading, erasing, forgetting ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from apis.actions import ai_apis, aliases, gate, provider_keys, provider_models, providers
+from apis.actions import ai_apis, aliases, content_logging, gate, provider_keys, provider_models, providers, testing
 from apis.ai.offer import Message, Offer, Pattern, Prompt, Rails, Variable
 from apis.models import Api, ApiVersion, ModelAlias, Plan, Provider, ProviderKey
 from gateway import desired, desired_ai
@@ -220,6 +220,42 @@ def test_rails_are_told_as_gateways_look(openai: Provider) -> None:
         blocked=("%f[%w]top secret%f[%W]",),
         body_kib=64,
     )
+
+
+def test_what_is_asked_and_answered_is_told_of_the_apis_that_keep_it(openai: Provider, in_acme: Cast) -> None:
+    api = make.ai_api("models", "openai/gpt-5")
+    make.ai_api("others", "openai/gpt-5")
+
+    def kept() -> dict[str, state.Content | None]:
+        return {each.api: each.ai.content if each.ai else None for each in desired._routes(desired.live())}
+
+    def put(**changed: Any) -> None:
+        wanted: dict[str, Any] = {"enabled": True, "requests": True, "answers": True, "days": 30, "consent": "We read it.", **changed}
+        event = content_logging.put(api, **wanted, by=in_acme.pam)
+        assert event is not None
+        assert event.kind in GATEWAY_KINDS
+
+    earlier = desired.live()
+    assert kept() == {"models": None, "others": None}
+    put()
+    assert kept() == {"models": state.Content(True, True), "others": None}
+    put(answers=False)
+    assert kept()["models"] == state.Content(True, False)
+    # Earlier routes are no way to go on with it.
+    assert [each.ai and each.ai.content for each in desired._routes(earlier)] == [state.Content(True, False), None]
+    put(enabled=False)
+    assert kept() == {"models": None, "others": None}
+    assert [each.ai and each.ai.content for each in desired._routes(earlier)] == [None, None]
+
+
+def test_what_is_tried_is_not_kept(openai: Provider, in_acme: Cast) -> None:
+    api = make.ai_api("models", "openai/gpt-5")
+    content_logging.put(api, enabled=True, requests=True, answers=True, days=30, consent="We read it.", by=in_acme.pam)
+    version = ApiVersion.objects.get(api=api)
+    revision = ai_apis.offer(version, Offer(("openai/gpt-5-mini",)), by=in_acme.pam)
+    testing.open_for_tests(revision, hours=1, by=in_acme.pam)
+    found = {each.tested: each.ai and each.ai.content for each in desired._routes(desired.live())}
+    assert found == {0: state.Content(True, True), revision.number: None}
 
 
 def test_a_plan_says_which_models_and_how_many_tokens(openai: Provider, in_acme: Cast) -> None:

@@ -28,7 +28,8 @@ from apis.balancing import HealthCheck
 from apis.openapi import METHODS
 from apis.policies import Policies
 from gateway.envoy import chain, cors, credentials, mcp, rbac, routes
-from gateway.envoy.ai.state import Ai, Key, Model, Prompt, Rails, Variable
+from gateway.envoy.ai import chain as ai_chain
+from gateway.envoy.ai.state import Ai, Content, Key, Model, Prompt, Rails, Variable
 from gateway.envoy.bootstrap import Transport, bootstrap
 from gateway.envoy.extensions import FilterChainConfigPerRoute, packed
 from gateway.envoy.names import (
@@ -269,6 +270,15 @@ def ai_tenant() -> Tenant:
     return replace(own_tenant(), access=replace(access(), grants=grants), routes=(llm, orders(upstream())))
 
 
+def contents_tenant() -> Tenant:
+    """The same API alone and without rails, whose log has what is asked and answered."""
+    (llm, *_) = ai_tenant().routes or ()
+    assert llm.ai is not None
+    operations = tuple(each for each in llm.operations if each.path in {"/chat/completions", "/models", "/summarize"})
+    kept = replace(llm.ai, rails=Rails(), content=Content(requests=True, answers=True))
+    return replace(ai_tenant(), own_hosts=(), routes=(replace(llm, operations=operations, ai=kept),))
+
+
 def readable(kind: type[Message], resource: Resource) -> str:
     """Text format with every Any opened that Python knows."""
     return text_format.MessageToString(kind.FromString(resource.body.value))
@@ -317,6 +327,7 @@ def tenant_files() -> dict[str, str]:
     files["ai"] = readable(configuration_pb2.RouteConfiguration, ai.routes)
     for each in ai.clusters[1:]:
         files["cluster-ai-" + each.name.split("/")[2]] = readable(cluster_pb2.Cluster, each)
+    files["ai-contents"] = readable(configuration_pb2.RouteConfiguration, compile_tenant(contents_tenant()).routes)
     files["scope"] = readable(scoped_route_pb2.ScopedRouteConfiguration, compile_scope("acme"))
     for each in (*found.clusters, *compile_tenant(shared_tenant()).clusters):
         files["cluster-" + each.name.partition("/")[2][:4]] = readable(cluster_pb2.Cluster, each)
@@ -402,6 +413,28 @@ def test_a_providers_key_stands_in_its_resource_alone() -> None:
     assert [each.name for each in found.secrets] == [each.name for each in found.clusters[1:]]
     assert all(b"s3cret" in each.body.value for each in found.secrets)
     assert "s3cret" not in repr(ai_tenant())
+
+
+def test_what_is_asked_and_answered_is_a_step_more_and_nothing_else() -> None:
+    """Where an API keeps nothing of it, its chains are as they were."""
+    (llm,) = contents_tenant().routes or ()
+    assert llm.ai is not None
+    for each in (ai_chain.of_endpoint, ai_chain.of_prompt):
+        made = [_steps_of(each, replace(llm.ai, content=content)) for content in (None, llm.ai.content)]
+        assert list(made[0]) == [name for name in made[1] if name != "log"]
+        assert all(made[0][name] == made[1][name] for name in made[0])
+        names = list(made[1])
+        assert names[names.index("log") + 1] == ("tokens" if each is ai_chain.of_endpoint else "answer")
+
+
+def _steps_of(make: Callable[..., Any], whole: Ai) -> dict[str, bytes]:
+    grants = (Grant("llm", "app-1", "subscription-7", "", "all", 100, 60),)
+    more = {"format_": "openai", "outputs": True} if make is ai_chain.of_endpoint else {}
+    of = () if more else (whole.prompts[0],)
+    config = make(*of, whole, grants, slug="acme", portal="http://portal.example", **more)
+    assert ai_chain.is_whole(config)
+    filters = FilterChainConfigPerRoute.FromString(config.value).filter_chain.filters
+    return {step.name: step.SerializeToString(deterministic=True) for step in filters}
 
 
 def test_an_ai_apis_bytes_are_the_same_whatever_the_order() -> None:

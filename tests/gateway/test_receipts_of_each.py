@@ -181,6 +181,9 @@ ELSEWHERE = {
     "domain.verified": "tests/gateway/test_own_hosts.py",
     "tenant.ceiling_changed": "tests/gateway/test_explained.py",
     **dict.fromkeys(
+        (f"content_logging.{verb}" for verb in ("switched_on", "changed", "switched_off")), "tests/gateway/test_ai_contents_kept.py"
+    ),
+    **dict.fromkeys(
         (f"log_shipping.{verb}" for verb in ("switched_on", "changed", "switched_off", "removed")),
         "tests/gateway/test_log_shipping_envoy.py",
     ),

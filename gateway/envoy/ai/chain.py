@@ -23,7 +23,7 @@ from xds.type.matcher.v3 import matcher_pb2
 
 from gateway.envoy import rbac
 from gateway.envoy.ai.scripts import script
-from gateway.envoy.ai.state import ANTHROPIC, Prompt, Rails, Variable
+from gateway.envoy.ai.state import ANTHROPIC, Ai, Content, Prompt, Rails, Variable
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
 from gateway.envoy.names import AI_PLAN, ASKED, MODEL, PLAN_PREFIX, RBAC
 from gateway.envoy.refusals import unavailable
@@ -32,10 +32,10 @@ from gateway.envoy.state import Grant
 Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 _Json = json_to_metadata_pb2.JsonToMetadata
 # Every step, in order, of a call that names its model, of a prompt, and of the question which models there are.
-STEPS = ("whole", "read", "body_not_json", "asked", "model_not_in_plan", "asks", "masks", "tokens")
-PROMPT_STEPS = ("whole", "read", "body_not_json", "variables", "asked", "model_not_in_plan", "asks", "masks", "answer", "tokens")
+STEPS = ("whole", "read", "body_not_json", "asked", "model_not_in_plan", "asks", "masks", "log", "tokens")
+PROMPT_STEPS = ("whole", "read", "body_not_json", "variables", "asked", "model_not_in_plan", "asks", "masks", "log", "answer", "tokens")
 LIST_STEPS = ("asked",)
-OPTIONAL = ("asks", "masks")
+OPTIONAL = ("asks", "masks", "log")
 # set_filter_state.v3.Config.clear_route_cache (field 2, bool), which xds-protos does not know yet.
 CLEARS = bytes([2 << 3, 1])
 # What of the body is read, by how callers say for how many tokens they ask.
@@ -47,33 +47,35 @@ NOTHING, BROKEN = "-", "!"
 PLAN = f"%DYNAMIC_METADATA({RBAC}:{rbac.decided(PLAN_PREFIX)})%"
 
 
-def of_endpoint(rails: Rails, grants: Sequence[Grant], *, format_: str, outputs: bool, portal: str) -> Any:
+def of_endpoint(ai: Ai, grants: Sequence[Grant], *, format_: str, outputs: bool, slug: str, portal: str) -> Any:
     """`FilterChainConfigPerRoute` of an endpoint whose calls name their model.
 
     :param grants: of the API, without those that are refused. :param outputs: whether it answers with tokens, of which callers say how
         many.
     """
     steps = [
-        *_whole(rails),
+        *_whole(ai.rails),
         _asked(f"%DYNAMIC_METADATA({ASKED}:model)%"),
         _in_plan(grants),
         *_asks(grants, outputs=outputs, fixed=None),
-        *_masks(rails),
+        *_masks(ai.rails),
+        *_log(slug, ai.content),
         _tokens(portal, in_parts=format_ == ANTHROPIC),
     ]
     return _per_route(steps)
 
 
-def of_prompt(prompt: Prompt, rails: Rails, grants: Sequence[Grant], *, portal: str) -> Any:
+def of_prompt(prompt: Prompt, ai: Ai, grants: Sequence[Grant], *, slug: str, portal: str) -> Any:
     """The same for a prompt, whose calls say what stands in its template."""
     most = max((int(value) for name, value in prompt.parameters if name in LIMITS[:-1]), default=None)
     steps = [
-        *_whole(rails),
+        *_whole(ai.rails),
         _script("variables", filling(prompt)),
         _asked(_literal(prompt.model)),
         _in_plan(grants),
         *_asks(grants, outputs=True, fixed=most),
-        *_masks(rails),
+        *_masks(ai.rails),
+        *_log(slug, ai.content),
         _script("answer", {}),
         _tokens(portal),
     ]
@@ -167,6 +169,12 @@ def _masks(rails: Rails) -> Iterator[Extension]:
     if rails.masks or rails.patterns or rails.blocked:
         patterns = [{"pattern": pattern, "put": f"[{name}]"} for name, pattern in rails.patterns]
         yield _script("masks", {"masks": sorted(rails.masks), "patterns": patterns, "blocked": list(rails.blocked)})
+
+
+def _log(slug: str, content: Content | None) -> Iterator[Extension]:
+    """Behind the masks, so that it has no more than a provider gets; of answers it hears last."""
+    if content is not None:
+        yield _script("log", {"tenant": slug, "requests": content.requests, "answers": content.answers})
 
 
 def _tokens(portal: str, *, in_parts: bool = False) -> Extension:

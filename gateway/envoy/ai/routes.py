@@ -82,7 +82,7 @@ def of_operation(tenant: Tenant, version: Version, operation: Operation, of: Of,
     portal = tenant.issuer.removesuffix(f"/t/{tenant.slug}")
     prompt = next((each for each in ai.prompts if each.operation_id == operation.operation_id), None)
     if prompt is not None:
-        config = chain.of_prompt(prompt, ai.rails, grants, portal=portal)
+        config = chain.of_prompt(prompt, ai, grants, slug=tenant.slug, portal=portal)
         offered = [each for each in ai.models if each.name == prompt.model and each.openai]
         found = [_model(tenant.slug, ai, each, (OPENAI, CHAT), of) for each in offered]
     elif operation.path == LIST:
@@ -91,7 +91,7 @@ def of_operation(tenant: Tenant, version: Version, operation: Operation, of: Of,
         found = list(_lists(tenant.slug, offered, grants, of))
     else:
         format_, outputs = ENDPOINTS[operation.path]
-        config = chain.of_endpoint(ai.rails, grants, format_=format_, outputs=outputs, portal=portal)
+        config = chain.of_endpoint(ai, grants, format_=format_, outputs=outputs, slug=tenant.slug, portal=portal)
         offered = sorted((each for each in ai.models if each.attempts(format_)), key=lambda each: each.name)
         found = [_model(tenant.slug, ai, each, (format_, operation.path), of) for each in offered]
     return [*found, _first(of, offered, config)]

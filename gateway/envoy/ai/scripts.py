@@ -1,7 +1,7 @@
 """Lua that Envoy runs: what of a body no filter of Envoy's can read, change or count.
 
-Envoy sends on what a script fails at, so each of them runs in `pcall` and refuses where it fails. They hold nothing of a call, so all of
-one kind share a virtual machine; what is a tenant's comes with each call, as the filter's context.
+Envoy sends on what a script fails at, so each of them runs in `pcall` and refuses where it fails, but for the one that only looks on. They
+hold nothing of a call, so all of one kind share a virtual machine; what is a tenant's comes with each call, as the filter's context.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/lua_filter
 """

@@ -88,8 +88,19 @@ class Rails:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What of its calls a log of its own has: `requests` what they ask, `answers` what they are answered; one at least."""
+
+    requests: bool
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ai:
+    """`content`: None where no log has any text of its calls."""
+
     keys: tuple[Key, ...]
     models: tuple[Model, ...]
     prompts: tuple[Prompt, ...] = ()
     rails: Rails = Rails()
+    content: Content | None = None
