@@ -593,6 +593,7 @@ WORDS: dict[str, tuple[str, *tuple[Any, ...]]] = {
     "ExplanationOut.fact": ("What stood against the call, in a sentence.", "The operation needs orders:write; the token bears no scope."),
     "ExplanationOut.fix": ("What to do.",),
     "ExplanationOut.meaning": ("What the code means.", "Your application's subscription is suspended."),
+    "ExplanationOut.model": ("The model that an AI API was asked for; empty where the gateway did not come so far.", "fast"),
     "ExplanationOut.operation": ("The operation's id; empty where the gateway did not come so far.", "listOrders"),
     "ExplanationOut.rule": ("What the gateway asks of every call.", "While a subscription is suspended, no call passes by it."),
     "ExplanationOut.since": ("The newest decision about the same thing after that; null while it stands.",),
