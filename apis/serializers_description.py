@@ -1,17 +1,22 @@
 """What comes in and goes out where a tenant is described. What is left out is left alone, so no field has a value by itself."""
 
 import difflib
+import json
 from typing import Any
 
 from rest_framework import serializers
 
 from apis import quotas
 from apis.actions.applying import Plan as Planned
+from apis.ai.offer import MOST_TOKENS
 from apis.description import PARTS, Difference
 from apis.models import Api, ApiVersion, Plan
 from apis.openapi import BY_A_JOB
-from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, Scopes
+from apis.serializers_ai import OfferIn, offer_of
+from apis.serializers_budgets import BudgetIn
+from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, Models, Scopes
 from apis.serializers_policies import PoliciesIn
+from apis.serializers_tools import ToolIn
 from apis.serializers_upstreams import UpstreamIn
 from keys.models import Application
 from tenants.models import SLUG, Role
@@ -64,6 +69,10 @@ class TeamDescribed(Described):
     lead = serializers.EmailField(max_length=254, required=False)
 
 
+class BudgetDescribed(Described, BudgetIn):
+    """As a plan's; an empty one, or null, has no end."""
+
+
 class PlanDescribed(Described):
     name = serializers.RegexField(
         r"^[a-z0-9](?:-?[a-z0-9])*\Z", max_length=40, error_messages={"invalid": "Use lower-case letters, digits and single hyphens."}
@@ -76,6 +85,10 @@ class PlanDescribed(Described):
     quota_period = Choice(choices=Plan.Period.choices, required=False)
     quota_time_zone = Text(max_length=64, required=False)
     scopes = Scopes(required=False)
+    models = Models(required=False)
+    max_tokens = serializers.IntegerField(min_value=0, max_value=MOST_TOKENS, required=False)
+    tokens_per_minute = serializers.IntegerField(min_value=0, max_value=MOST_TOKENS, required=False)
+    budget = BudgetDescribed(required=False, allow_null=True)
     status = Choice(choices=[each for each in Plan.Status.choices if each[0] != Plan.Status.CLOSED], required=False)
     reason = Text(max_length=500, allow_blank=True, required=False)
 
@@ -93,6 +106,19 @@ class PoliciesDescribed(Described, PoliciesIn):
     """All of an API's policies: what is left out is as where nobody has set it."""
 
 
+class ToolDescribed(Described, ToolIn):
+    """An operation that agents may use; none of them switches tools off."""
+
+
+class OfferDescribed(Described, OfferIn):
+    """All that an AI API offers, as revisions keep it."""
+
+    note = None  # type: ignore[assignment]
+
+    def to_internal_value(self, data: Any) -> Any:
+        return json.loads(json.dumps(offer_of(super().to_internal_value(data)).told))
+
+
 class VersionDescribed(Described):
     """`document` is the text of its OpenAPI document; `mock: true` has gateways answer from its examples, in place of an `upstream`."""
 
@@ -107,10 +133,12 @@ class VersionDescribed(Described):
     document = serializers.CharField(max_length=BY_A_JOB.most_bytes, trim_whitespace=False, required=False)
     mock = serializers.BooleanField(required=False)
     upstream = UpstreamDescribed(required=False)
+    tools = _many(ToolDescribed, 200)
 
 
 class ApiDescribed(Described):
     slug = Text(max_length=40, validators=[SLUG])
+    kind = Choice(choices=Api.Kind.choices, required=False)
     name = Text(max_length=80, required=False)
     description = Text(max_length=5000, allow_blank=True, required=False)
     category = Text(max_length=200, allow_blank=True, required=False)
@@ -121,6 +149,7 @@ class ApiDescribed(Described):
     cors_origins = serializers.ListField(child=Text(max_length=400, allow_blank=True), max_length=100, required=False)
     needs_review = serializers.BooleanField(required=False)
     policies = PoliciesDescribed(required=False)
+    offer = OfferDescribed(required=False)
     plans = _many(PlanDescribed, 200)
     versions = _many(VersionDescribed, 200)
 

@@ -14,9 +14,11 @@ Entry: TypeAlias = dict[str, Any]
 Description: TypeAlias = dict[str, Any]
 # An application is told by its name and by whose it is, since two people may give the same name.
 Key: TypeAlias = tuple[str, str]
+# The one version of an AI API.
+AI_VERSION = "v1"
 EMPTY_API: Entry = {
-    "category": "", "tags": [], "visibility": "public", "teams": [], "team": "", "cors_origins": [], "needs_review": False,
-    "policies": {}, "plans": [], "versions": [],
+    "kind": "rest", "category": "", "tags": [], "visibility": "public", "teams": [], "team": "", "cors_origins": [], "needs_review": False,
+    "policies": {}, "offer": {}, "plans": [], "versions": [],
 }  # fmt: skip
 
 
