@@ -39,6 +39,7 @@ NO_PAGES = {
     "console-api-logs-remove": "likewise",
     "console-webhook-delivery-give-up": "a question like others, of a delivery that waits",
     "console-api-question-move": "it leads to the questions",
+    "console-subscription-budget-top-up": "a question like others, of a subscription whose plan has a budget",
     "console-request-delegation-end": "a question like others, of what somebody has handed on",
     "account_logout": "a question of allauth's",
     **dict.fromkeys(
@@ -154,6 +155,7 @@ def places(world: World) -> list[Place]:
             fast = [{"provider": "openai", "model": "gpt-5-mini"}]
             ada.post("model-aliases/", json={"name": "fast", "targets": fast}).raise_for_status()
             ada.post("ai-apis/", json=AI_API).raise_for_status()
+        of_models = ada.get("apis/models/").raise_for_status().json()["plans"][0]["id"]
         ai_model = ada.get("providers/openai/models/").raise_for_status().json()["results"][0]["id"]
         named = "api.acme-shop.example"
         owned = {row["name"]: row["id"] for row in ada.get("domains/").raise_for_status().json()["results"]}
@@ -261,8 +263,7 @@ def places(world: World) -> list[Place]:
         Place("console-subscription-suspend", f"{c}/subscriptions/{active}/suspend/", ADA),
         Place("console-subscription-resume", f"{c}/subscriptions/{of['suspended']}/resume/", ADA),
         Place("console-subscription-top-up", f"{c}/subscriptions/{active}/top-up/", ADA),
-        Place("console-subscription-budget-top-up", f"{c}/subscriptions/{active}/budget-top-up/", ADA),
-        Place("console-plan-budget", f"{c}/plans/{gold}/budget/", PAM),
+        Place("console-plan-budget", f"{c}/plans/{of_models}/budget/", PAM),
         Place("console-provider-budget", f"{c}/ai-budget/", ADA),
         Place("console-subscription-cancel", f"{c}/subscriptions/{active}/cancel/", ADA),
         Place("console-subscription-dates", f"{c}/subscriptions/{active}/dates/", ADA),
