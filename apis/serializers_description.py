@@ -7,8 +7,9 @@ from typing import Any
 from rest_framework import serializers
 
 from apis import quotas
+from apis.actions.aliases import MOST_NAME, MOST_TARGETS
 from apis.actions.applying import Plan as Planned
-from apis.ai.offer import MOST_TOKENS
+from apis.ai.offer import MOST_OFFERED, MOST_TOKENS
 from apis.description import PARTS, Difference
 from apis.models import Api, ApiVersion, Plan
 from apis.openapi import BY_A_JOB
@@ -52,8 +53,13 @@ def _many(of: type[Described], most: int = MOST) -> Any:
     return of(many=True, required=False, max_length=most)  # type: ignore[call-arg]
 
 
+class BudgetDescribed(Described, BudgetIn):
+    """A plan's, or the tenant's; an empty one, or null, has no end."""
+
+
 class TenantDescribed(Described, SettingsIn):
     categories = _names(200, 100)
+    ai_budget = BudgetDescribed(required=False, allow_null=True)
 
 
 class MemberDescribed(Described):
@@ -67,10 +73,6 @@ class TeamDescribed(Described):
     name = Text(max_length=80)
     description = Text(max_length=200, allow_blank=True, required=False)
     lead = serializers.EmailField(max_length=254, required=False)
-
-
-class BudgetDescribed(Described, BudgetIn):
-    """As a plan's; an empty one, or null, has no end."""
 
 
 class PlanDescribed(Described):
@@ -154,6 +156,13 @@ class ApiDescribed(Described):
     versions = _many(VersionDescribed, 200)
 
 
+class AliasDescribed(Described):
+    """`targets`: the models that it stands for, in order, each as “provider/model”."""
+
+    name = Text(max_length=MOST_NAME)
+    targets = serializers.ListField(child=Text(max_length=MOST_OFFERED), min_length=1, max_length=MOST_TARGETS)
+
+
 class ApplicationDescribed(Described):
     name = Text(max_length=80)
     owner = serializers.EmailField(max_length=254, required=False)
@@ -182,6 +191,7 @@ class DescriptionIn(Described):
     tenant = TenantDescribed(required=False)
     members = _many(MemberDescribed)
     teams = _many(TeamDescribed)
+    aliases = _many(AliasDescribed)
     apis = _many(ApiDescribed)
     applications = _many(ApplicationDescribed)
     subscriptions = _many(SubscriptionDescribed)
@@ -208,6 +218,7 @@ class DescriptionOut(serializers.Serializer[Any]):
     tenant = serializers.DictField(required=False)
     members = serializers.ListField(child=serializers.DictField(), required=False)
     teams = serializers.ListField(child=serializers.DictField(), required=False)
+    aliases = serializers.ListField(child=serializers.DictField(), required=False)
     apis = serializers.ListField(child=serializers.DictField(), required=False)
     applications = serializers.ListField(child=serializers.DictField(), required=False)
     subscriptions = serializers.ListField(child=serializers.DictField(), required=False)
@@ -250,6 +261,7 @@ SEEING = {
     "tenant": "settings.manage",
     "members": "members.see",
     "teams": "members.see",
+    "aliases": "providers.see",
     "apis": "apis.see_all",
     "applications": "applications.see_all",
     "subscriptions": "subscriptions.see_all",

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from apis import balancing, connections
-from apis.actions import ai_models
+from apis.actions import ai_models, budgets
 from apis.balancing import Balancing
 from apis.budgets import plain
 from apis.connections import Connection
 from apis.description import Description, Entry
-from apis.models import Api, ApiTeam, ApiVersion, Category, McpServer, Plan, Subscription, Upstream
+from apis.models import Api, ApiTeam, ApiVersion, Category, McpServer, ModelAlias, Plan, Subscription, Upstream
 from apis.policies import SETTING, Policies
 from apis.upstreams import Address
 from apis.writing import ordered
@@ -67,6 +67,10 @@ def describe(*, by: User) -> Description:
             {"name": each.name, "description": each.description, "lead": each.lead.user.email}
             for each in Team.objects.select_related("lead__user").order_by("name")
         ],
+        "aliases": [
+            {"name": name, "targets": [f"{each['provider']}/{each['model']}" for each in targets]}
+            for name, targets in ModelAlias.objects.order_by("name").values_list("name", "targets")
+        ],
         "apis": _apis(),
         "applications": _applications(),
         "subscriptions": subscriptions,
@@ -95,7 +99,8 @@ def _tenant() -> Entry:
     found = TenantSettings.objects.select_related("tenant").defer("logo").get()
     shown = {name: getattr(found.tenant, name) for name in SHOWN}
     categories = list(Category.objects.order_by("name").values_list("name", flat=True))
-    return {**shown, **{name: getattr(found, name) for name in FIELDS}, "categories": sorted(categories)}
+    spent = budget(asdict(budgets.of_tenant().budget))
+    return {**shown, **{name: getattr(found, name) for name in FIELDS}, "categories": sorted(categories), "ai_budget": spent}
 
 
 def _apis() -> list[Entry]:

@@ -11,8 +11,10 @@ from django.utils.translation import gettext as _
 from apis.actions import (
     adding,
     ai_apis,
+    aliases,
     applications,
     approval_rules,
+    budgets,
     catalogue,
     gate,
     mcp_servers,
@@ -28,7 +30,7 @@ from apis.actions import (
 from apis.ai.offer import Offer
 from apis.budgets import read
 from apis.description import AI_VERSION, Difference, Key
-from apis.models import Api, ApiVersion, Category, Plan, Revision, Subscription
+from apis.models import Api, ApiVersion, Category, ModelAlias, Plan, Revision, Subscription
 from apis.openapi import Document
 from apis.policies import SETTING, Policies
 from keys.actions import application_life, leaving
@@ -82,6 +84,19 @@ class Work:
 
     def _remove_category(self, each: Difference) -> None:
         catalogue.change_categories(dict(Category.objects.exclude(name=each.at[0]).values_list("pk", "name")), by=self.by)
+
+    def _tenant_budget(self, each: Difference) -> None:
+        given = _terms({"budget": each.told["budget"]})
+        budgets.set_tenants(given={name.removeprefix("budget_"): value for name, value in given.items()}, by=self.by)
+
+    def _create_alias(self, each: Difference) -> None:
+        aliases.create(name=each.at[0], targets=_targets(each), by=self.by)
+
+    def _change_alias(self, each: Difference) -> None:
+        aliases.change(ModelAlias.objects.get(name=each.at[0]), targets=_targets(each), by=self.by)
+
+    def _delete_alias(self, each: Difference) -> None:
+        aliases.delete(ModelAlias.objects.get(name=each.at[0]), by=self.by)
 
     # --- people ---
 
@@ -302,6 +317,10 @@ def _terms(told: Mapping[str, Any]) -> dict[str, Any]:
         budget = found.pop("budget") or {"tokens": None, "amount": None}
         found |= {f"budget_{name}": read(value) if name == "amount" and value else value for name, value in budget.items()}
     return found
+
+
+def _targets(each: Difference) -> list[dict[str, str]]:
+    return [dict(zip(("provider", "model"), name.split("/", 1), strict=True)) for name in each.told["targets"]]
 
 
 def _member(email: str) -> Membership:

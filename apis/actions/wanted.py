@@ -88,6 +88,10 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
         wanted.description["members"] = _members(given["members"], names, problems)
     if "teams" in given:
         wanted.description["teams"] = _teams(given, now, names, problems)
+    if "aliases" in given:
+        wanted.description["aliases"] = [dict(each) for each in given["aliases"]]
+        wanted_offers.check_aliases(given["aliases"], now, problems.at)
+        _once(((each["name"], f"aliases.{index}.name") for index, each in enumerate(given["aliases"])), problems)
     if "apis" in given:
         there = {each["slug"]: each for each in now["apis"]}
         _once(((each["slug"], f"apis.{index}.slug") for index, each in enumerate(given["apis"])), problems)
@@ -134,7 +138,7 @@ class _Names:
             custom_roles=frozenset(now["roles"]),
             teams={each.lower(): each for each in teams},
             categories=frozenset([*now["tenant"]["categories"], *given.get("tenant", {}).get("categories", ())]),
-            models=frozenset(now["models"]),
+            models=frozenset([*now["models"], *(each["name"] for each in given.get("aliases", ()))]),
         )
 
     def team(self, given: str, path: str, problems: _Problems) -> str:
@@ -158,6 +162,8 @@ def _tenant(given: Entry, problems: _Problems) -> Entry:
             found["sign_up_domains"] = tenant_settings.domains(found["sign_up_domains"])
         except Invalid as refused:
             problems.refused("tenant", refused)
+    if "ai_budget" in found:
+        found["ai_budget"] = describing.budget(found["ai_budget"]) if found["ai_budget"] else {}
     if "categories" in found:
         found["categories"] = sorted({" ".join(each.split()) for each in found["categories"]})
     return found

@@ -61,6 +61,15 @@ def _offer(given: Entry | None, models: Collection[str]) -> Iterator[Problem]:
             yield "offer.models", _("There is no model %(model)s here.") % {"model": model}
 
 
+def check_aliases(given: Collection[Entry], now: Entry, at: Callable[[str, str], None]) -> None:
+    """They stand for models that there are, and for no other alias."""
+    models = set(now["models"]) - {each["name"] for each in now["aliases"]}
+    for index, each in enumerate(given):
+        for target in each["targets"]:
+            if target not in models:
+                at(f"aliases.{index}.targets", _("There is no model %(model)s here.") % {"model": target})
+
+
 def tool(given: Entry) -> Entry:
     name, said = given.get("name", "").strip(), given.get("description", "").strip()
     return {"operation": given["operation"], "name": name or tools.name_of(given["operation"]), "description": said}

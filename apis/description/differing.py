@@ -37,6 +37,7 @@ _CLOSING = {"block", "deprecate", "retire", "close"}
 _REVIEWED = "A second person approves revisions of this API; import this one on its page, and ask for a review."
 OF_MODELS = ("models", "max_tokens", "tokens_per_minute", "budget")
 _TERMS = ("burst", "approval", "quota", "quota_period", "quota_time_zone", "scopes", *OF_MODELS)
+_PROVIDERS = "providers.manage"
 _LONGEST_VALUE = 60
 
 
@@ -52,6 +53,8 @@ def differences(now: Description, wanted: Description, *, prune: bool = False) -
         found += _members(now, wanted, prune=prune)
     if "teams" in wanted:
         found += _teams(now["teams"], wanted["teams"], prune=prune)
+    if "aliases" in wanted:
+        found += _aliases(now["aliases"], wanted["aliases"], prune=prune)
     if "apis" in wanted:
         found += _apis(now["apis"], wanted["apis"], prune=prune)
     if "applications" in wanted:
@@ -82,10 +85,13 @@ def _shown(value: Any) -> str:
 
 
 def _tenant(now: Entry, wanted: Entry, *, prune: bool) -> Iterator[Difference]:
-    changed = dict(_changes(now, wanted, [name for name in wanted if name != "categories"]))
+    changed = dict(_changes(now, wanted, [name for name in wanted if name not in {"categories", "ai_budget"}]))
     if changed:
         told = {name: wanted[name] for name in changed}
         yield Difference("~", "tenant", "; ".join(changed.values()), "settings.manage", "settings", told=told)
+    for _name, text in _changes(now, wanted, ("ai_budget",)):
+        told = {"budget": wanted["ai_budget"]}
+        yield Difference("~", "tenant", text, "settings.manage", "tenant_budget", told=told, order=70)
     there = now["categories"]
     given: Any = wanted.get("categories", there)
     for name in given:
@@ -151,6 +157,22 @@ def _teams(now: list[Entry], wanted: list[Entry], *, prune: bool) -> Iterator[Di
         for lower, each in there.items():
             if lower not in named:
                 yield Difference("-", f"team {each['name']}", "", "members.manage", "delete_team", (each["name"],), order=96)
+
+
+def _aliases(now: list[Entry], wanted: list[Entry], *, prune: bool) -> Iterator[Difference]:
+    there = {each["name"]: each["targets"] for each in now}
+    for each in wanted:
+        what, told = f"alias {each['name']}", {"targets": each["targets"]}
+        if each["name"] not in there:
+            yield Difference("+", what, _shown(each["targets"]), _PROVIDERS, "create_alias", (each["name"],), told, order=38)
+        elif each["targets"] != there[each["name"]]:
+            text = f"targets {_shown(there[each['name']])} -> {_shown(each['targets'])}"
+            yield Difference("~", what, text, _PROVIDERS, "change_alias", (each["name"],), told, order=38)
+    if prune:
+        named = {each["name"] for each in wanted}
+        for name in there:
+            if name not in named:
+                yield Difference("-", f"alias {name}", "", _PROVIDERS, "delete_alias", (name,), order=98)
 
 
 def _apis(now: list[Entry], wanted: list[Entry], *, prune: bool) -> Iterator[Difference]:

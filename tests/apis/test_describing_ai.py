@@ -8,7 +8,7 @@ import pytest
 from apis.actions import ai_apis, mcp_servers, plans
 from apis.ai.offer import Message, Offer, Pattern, Prompt, Rails, Variable
 from apis.budgets import MILLION
-from apis.models import Api, McpServer, Plan, Revision, Subscription
+from apis.models import Api, McpServer, ModelAlias, Plan, Revision, Subscription, TenantBudget
 from cli import files
 from tenants.models import Event
 from tenants.scope import tenant_scope
@@ -132,6 +132,7 @@ def test_a_whole_ai_api_is_made_elsewhere(models: Cast, rest: Rest, ada: Describ
     told["applications"] = [{**each, "owner": "eve@globex.example"} for each in told["applications"]]
     told["subscriptions"] = [{**each, "owner": "eve@globex.example"} for each in told["subscriptions"]]
     told.pop("tenant")
+    told.pop("aliases")
     eve = Describing(rest, models.eve, "/api/v1/tenants/globex/description/")
     with tenant_scope(models.globex.pk):
         missing = eve.ask("plan", told)
@@ -224,3 +225,46 @@ def test_money_is_told_as_people_write_it(models: Cast, ada: Describing) -> None
     ada.apply({"apis": [{"slug": "models", "plans": [{"name": "gold", "budget": {"amount": "0.25", "currency": "EUR"}}]}]})
     with tenant_scope(models.acme.pk):
         assert (Plan.objects.get(name="gold").budget_amount, Plan.objects.get(name="gold").budget_currency) == (MILLION // 4, "EUR")
+
+
+def test_aliases_are_made_changed_and_deleted(models: Cast, ada: Describing) -> None:
+    told = ada.export()
+    assert told["aliases"] == [{"name": "fast", "targets": ["openai/gpt-5-mini"]}]
+    told["aliases"] = [{"name": "fast", "targets": ["openai/gpt-5"]}, {"name": "large", "targets": ["openai/gpt-5"]}]
+    told["apis"][0]["offer"]["models"].append("large")
+    assert lines(ada.plan(told)) == ["~ alias fast", "+ alias large", "~ api models"]
+    ada.apply(told)
+    assert ada.plan(told)["differences"] == []
+    with tenant_scope(models.acme.pk):
+        assert ModelAlias.objects.get(name="fast").targets == [{"provider": "openai", "model": "gpt-5"}]
+        assert Revision.objects.get(live_in__api__slug="models").number == 2
+        make.alias("unused", "openai/gpt-5", by=models.pam)
+    assert lines(ada.plan(told)) == []
+    assert lines(ada.plan(told, prune=True)) == ["- alias unused"]
+    ada.apply(told, prune=True)
+    for target in ("openai/none", "large", "none"):
+        refused = ada.ask("plan", {"aliases": [{"name": "more", "targets": [target]}]})
+        assert (refused.status_code, f"There is no model {target} here." in json.dumps(refused.json())) == (422, True)
+    # Callers ask for it.
+    told["aliases"] = told["aliases"][:1]
+    base = ada.plan(told, prune=True)["base"]
+    refused = ada.ask("apply", told, base=base, prune=True)
+    assert (refused.status_code, "alias large" in refused.json()["detail"].lower()) == (409, True), refused.json()
+
+
+def test_what_all_together_may_spend(models: Cast, ada: Describing) -> None:
+    assert ada.export()["tenant"]["ai_budget"] == {}
+    told: dict[str, Any] = {"tenant": {"ai_budget": {"amount": "1000", "currency": "EUR", "period": "day"}}}
+    assert lines(ada.plan(told)) == ["~ tenant"]
+    ada.apply(told)
+    assert ada.plan(told)["differences"] == []
+    with tenant_scope(models.acme.pk):
+        assert (TenantBudget.objects.get().amount, TenantBudget.objects.get().currency) == (1000 * MILLION, "EUR")
+    assert ada.plan({"tenant": {"name": "Acme"}})["differences"] == [], "what is not said stays"
+    ada.apply({"tenant": {"ai_budget": None}})
+    assert ada.export()["tenant"]["ai_budget"] == {}
+
+
+def test_who_sees_no_providers_describes_no_aliases(models: Cast, rest: Rest) -> None:
+    carl = rest(models.carl)
+    assert carl.post("/api/v1/tenants/acme/description/plan/", {"description": {"aliases": []}}, format="json").status_code == 403
