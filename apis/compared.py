@@ -1,4 +1,4 @@
-"""Two revisions, compared: their documents, and where their calls go."""
+"""Two revisions, compared: their documents, where their calls go, and what an AI API offers."""
 
 from collections import OrderedDict
 from datetime import date
@@ -11,7 +11,8 @@ from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 from django.utils.translation import get_language, gettext
 
-from apis.differences import Differences, differences, target_changes
+from apis.ai.offer import Offer
+from apis.differences import Differences, differences, offer_changes, target_changes
 from apis.models import Comparison, Revision
 from apis.models.logged_change import of_json
 
@@ -61,7 +62,10 @@ def compared(old: Revision | None, new: Revision) -> Differences:
         if found is None:
             found = differences(old.document if old else None, new.document, today=key[2], gettext=gettext)
         _kept.put(key, found)
-    return found.and_then(target_changes(old.upstream, new.upstream, gettext=gettext)) if old else found
+    if old is None:
+        return found
+    offers = [Offer.of(each.ai) if each.ai is not None else None for each in (old, new)]
+    return found.and_then(target_changes(old.upstream, new.upstream, gettext=gettext)).and_then(offer_changes(*offers, gettext=gettext))
 
 
 def _stored(old: UUID | None, new: UUID, day: date, language: str | None) -> Differences | None:

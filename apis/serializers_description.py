@@ -1,17 +1,23 @@
 """What comes in and goes out where a tenant is described. What is left out is left alone, so no field has a value by itself."""
 
 import difflib
+import json
 from typing import Any
 
 from rest_framework import serializers
 
 from apis import quotas
+from apis.actions.aliases import MOST_NAME, MOST_TARGETS
 from apis.actions.applying import Plan as Planned
+from apis.ai.offer import MOST_OFFERED, MOST_TOKENS
 from apis.description import PARTS, Difference
 from apis.models import Api, ApiVersion, Plan
 from apis.openapi import BY_A_JOB
-from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, Scopes
+from apis.serializers_ai import OfferIn, offer_of
+from apis.serializers_budgets import BudgetIn
+from apis.serializers_plans import MAX_PLAN_CALLS, MAX_PLAN_SECONDS, Models, Scopes
 from apis.serializers_policies import PoliciesIn
+from apis.serializers_tools import ToolIn
 from apis.serializers_upstreams import UpstreamIn
 from keys.models import Application
 from tenants.models import SLUG, Role
@@ -47,8 +53,13 @@ def _many(of: type[Described], most: int = MOST) -> Any:
     return of(many=True, required=False, max_length=most)  # type: ignore[call-arg]
 
 
+class BudgetDescribed(Described, BudgetIn):
+    """A plan's, or the tenant's; an empty one, or null, has no end."""
+
+
 class TenantDescribed(Described, SettingsIn):
     categories = _names(200, 100)
+    ai_budget = BudgetDescribed(required=False, allow_null=True)
 
 
 class MemberDescribed(Described):
@@ -76,6 +87,10 @@ class PlanDescribed(Described):
     quota_period = Choice(choices=Plan.Period.choices, required=False)
     quota_time_zone = Text(max_length=64, required=False)
     scopes = Scopes(required=False)
+    models = Models(required=False)
+    max_tokens = serializers.IntegerField(min_value=0, max_value=MOST_TOKENS, required=False)
+    tokens_per_minute = serializers.IntegerField(min_value=0, max_value=MOST_TOKENS, required=False)
+    budget = BudgetDescribed(required=False, allow_null=True)
     status = Choice(choices=[each for each in Plan.Status.choices if each[0] != Plan.Status.CLOSED], required=False)
     reason = Text(max_length=500, allow_blank=True, required=False)
 
@@ -93,6 +108,19 @@ class PoliciesDescribed(Described, PoliciesIn):
     """All of an API's policies: what is left out is as where nobody has set it."""
 
 
+class ToolDescribed(Described, ToolIn):
+    """An operation that agents may use; none of them switches tools off."""
+
+
+class OfferDescribed(Described, OfferIn):
+    """All that an AI API offers, as revisions keep it."""
+
+    note = None  # type: ignore[assignment]
+
+    def to_internal_value(self, data: Any) -> Any:
+        return json.loads(json.dumps(offer_of(super().to_internal_value(data)).told))
+
+
 class VersionDescribed(Described):
     """`document` is the text of its OpenAPI document; `mock: true` has gateways answer from its examples, in place of an `upstream`."""
 
@@ -107,10 +135,12 @@ class VersionDescribed(Described):
     document = serializers.CharField(max_length=BY_A_JOB.most_bytes, trim_whitespace=False, required=False)
     mock = serializers.BooleanField(required=False)
     upstream = UpstreamDescribed(required=False)
+    tools = _many(ToolDescribed, 200)
 
 
 class ApiDescribed(Described):
     slug = Text(max_length=40, validators=[SLUG])
+    kind = Choice(choices=Api.Kind.choices, required=False)
     name = Text(max_length=80, required=False)
     description = Text(max_length=5000, allow_blank=True, required=False)
     category = Text(max_length=200, allow_blank=True, required=False)
@@ -121,8 +151,16 @@ class ApiDescribed(Described):
     cors_origins = serializers.ListField(child=Text(max_length=400, allow_blank=True), max_length=100, required=False)
     needs_review = serializers.BooleanField(required=False)
     policies = PoliciesDescribed(required=False)
+    offer = OfferDescribed(required=False)
     plans = _many(PlanDescribed, 200)
     versions = _many(VersionDescribed, 200)
+
+
+class AliasDescribed(Described):
+    """`targets`: the models that it stands for, in order, each as “provider/model”."""
+
+    name = Text(max_length=MOST_NAME)
+    targets = serializers.ListField(child=Text(max_length=MOST_OFFERED), min_length=1, max_length=MOST_TARGETS)
 
 
 class ApplicationDescribed(Described):
@@ -153,6 +191,7 @@ class DescriptionIn(Described):
     tenant = TenantDescribed(required=False)
     members = _many(MemberDescribed)
     teams = _many(TeamDescribed)
+    aliases = _many(AliasDescribed)
     apis = _many(ApiDescribed)
     applications = _many(ApplicationDescribed)
     subscriptions = _many(SubscriptionDescribed)
@@ -179,6 +218,7 @@ class DescriptionOut(serializers.Serializer[Any]):
     tenant = serializers.DictField(required=False)
     members = serializers.ListField(child=serializers.DictField(), required=False)
     teams = serializers.ListField(child=serializers.DictField(), required=False)
+    aliases = serializers.ListField(child=serializers.DictField(), required=False)
     apis = serializers.ListField(child=serializers.DictField(), required=False)
     applications = serializers.ListField(child=serializers.DictField(), required=False)
     subscriptions = serializers.ListField(child=serializers.DictField(), required=False)
@@ -221,6 +261,7 @@ SEEING = {
     "tenant": "settings.manage",
     "members": "members.see",
     "teams": "members.see",
+    "aliases": "providers.see",
     "apis": "apis.see_all",
     "applications": "applications.see_all",
     "subscriptions": "subscriptions.see_all",

@@ -15,7 +15,7 @@ from apis.yaml_text import as_yaml
 from cli.refusals import Refused
 from cli.yaml_files import Place, Places, read, refuse
 
-LISTS = ("members", "teams", "applications", "subscriptions")
+LISTS = ("members", "teams", "aliases", "applications", "subscriptions")
 TENANT = "tenant.yaml"
 KNOWN = (TENANT, *(f"{name}.yaml" for name in LISTS))
 MOST_BYTES = 2 * 1024 * 1024

@@ -4,33 +4,27 @@ The code is the gateway's, by Envoy's own words; the fact is looked up as it was
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
-from django.utils.formats import date_format, number_format
-from django.utils.timezone import localtime
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from apis import paths, tools
-from apis.actions import budgets
-from apis.budgets import Budget, units
-from apis.models import Api, ApiVersion, BrownOut, BudgetUse, Operation, QuotaUse, Subscription
+from apis.models import BrownOut, Operation, QuotaUse
 from apis.policies import Policies
+from gateway import explaining_ai
 from gateway.envoy.refusals import REFUSALS
 from gateway.models import Refusal
 from gateway.receipts import Receipt, receipt
-from keys.models import Application, Credential, TokenPolicy
+from gateway.refused_case import CLOCKS, Case, Fact, moment
+from keys.models import Application, TokenPolicy
 from tenants.event_kinds import GATEWAY_KINDS
 from tenants.models import Event, User
 from tenants.scope import current_tenant_id
 
-# A decision is there before the refusal that it causes; their times are of two clocks.
-CLOCKS = timedelta(seconds=5)
 # As Refusal keeps it.
 MOST_OF_AN_ID = 64
 
@@ -110,14 +104,6 @@ _UNVERIFIED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """`event`: the decision that made it so, None where nobody decided anything."""
-
-    says: str = ""
-    event: Event | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """`since`: what was decided about the same thing after `event`, and where that is enforced; None while it stands."""
 
@@ -125,75 +111,14 @@ class Explanation:
     rule: str
     # "" where the reader may not know that there is such an API.
     operation: str
+    # That it asked an AI API for, "" where it got no further than its address.
+    model: str
     fact: str
     event: Event | None
     since: Event | None
     receipt: Receipt | None
     meaning: str
     fix: str
-
-
-@dataclass
-class _Case:
-    """What a refused call was about, as far as its path and what was verified tell."""
-
-    refusal: Refusal
-    user: User
-    permissions: Set[str]
-
-    @cached_property
-    def api(self) -> Api | None:
-        """None where the reader may not know that there is one."""
-        mine = Subscription.objects.filter(application=self.refusal.application_id).values("api")
-        open_ones = Api.objects.open_to(self.user, self.permissions)
-        if "apis.see_all" not in self.permissions:
-            # What was never published is its publishers' alone; what is retired was known.
-            open_ones = open_ones.filter(pk__in=ApiVersion.objects.exclude(status=ApiVersion.Status.CREATED).values("api"))
-        known = open_ones | Api.objects.filter(pk__in=mine)
-        return known.filter(slug=self._segment(2)).first()
-
-    @cached_property
-    def version(self) -> ApiVersion | None:
-        """None while it was never published."""
-        if self.api is None:
-            return None
-        rows = ApiVersion.objects.filter(api=self.api, name=self._segment(3).partition("~")[0]).exclude(status=ApiVersion.Status.CREATED)
-        return rows.select_related("live_revision__upstream", "successor").first()
-
-    @cached_property
-    def subscription(self) -> Subscription | None:
-        """The newest that was asked for by then."""
-        if self.api is None or self.refusal.application is None:
-            return None
-        rows = Subscription.objects.filter(application=self.refusal.application, api=self.api)
-        return rows.filter(requested_at__lte=self.then).select_related("plan").order_by("-id").first()
-
-    @cached_property
-    def credential(self) -> Credential | None:
-        try:
-            named = UUID(self.refusal.credential)
-        except ValueError:
-            return None
-        return Credential.objects.filter(pk=named, application=self.refusal.application_id).first()
-
-    @cached_property
-    def operation(self) -> Operation | None:
-        """As it is in what is live now."""
-        revision = self.version.live_revision_id if self.version else None
-        return Operation.objects.filter(revision=revision, operation_id=self.refusal.operation).first() if revision else None
-
-    @property
-    def then(self) -> datetime:
-        return self.refusal.at + CLOCKS
-
-    def _segment(self, number: int) -> str:
-        return (self.refusal.path.split("/") + [""] * 4)[number]
-
-    def last(self, kinds: Iterable[str], *subjects: UUID | None) -> Event | None:
-        """The newest decision of these kinds about these, of those that there were when the call came."""
-        known = [each for each in subjects if each is not None]
-        rows = Event.objects.filter(kind__in=list(kinds), subject_id__in=known, at__lte=self.then)
-        return rows.order_by("-number").first() if known else None
 
 
 def visible_to(user: User, permissions: Set[str]) -> QuerySet[Refusal]:
@@ -220,7 +145,7 @@ def find(request_id: str, *, user: User, permissions: Set[str]) -> Refusal | Non
 
 def explain(refusal: Refusal, *, user: User, permissions: Set[str]) -> Explanation:
     """In the reader's language, of a refusal that this person may see."""
-    case = _Case(refusal, user, permissions)
+    case = Case(refusal, user, permissions)
     fact = _FACTS.get(refusal.code, _nothing)(case)
     since = _since(fact.event)
     meant = next((each for each in REFUSALS if (each.code, each.status) == (refusal.code, refusal.status)), None)
@@ -229,6 +154,7 @@ def explain(refusal: Refusal, *, user: User, permissions: Set[str]) -> Explanati
         refusal=refusal,
         rule=_(rule) if rule else "",
         operation=refusal.operation if case.api is not None else "",
+        model=refusal.asked if case.api is not None else "",
         fact=fact.says,
         event=fact.event,
         since=since,
@@ -248,20 +174,20 @@ def _since(event: Event | None) -> Event | None:
 # The facts
 
 
-def _nothing(_case: _Case) -> Fact:
+def _nothing(_case: Case) -> Fact:
     return Fact()
 
 
-def _of_subscription(*kinds: str) -> Callable[[_Case], Fact]:
-    def fact(case: _Case) -> Fact:
+def _of_subscription(*kinds: str) -> Callable[[Case], Fact]:
+    def fact(case: Case) -> Fact:
         subscription = case.subscription
         return Fact(event=case.last(kinds, subscription.pk)) if subscription else Fact()
 
     return fact
 
 
-def _of_version(*kinds: str) -> Callable[[_Case], Fact]:
-    def fact(case: _Case) -> Fact:
+def _of_version(*kinds: str) -> Callable[[Case], Fact]:
+    def fact(case: Case) -> Fact:
         version = case.version
         if version is None:
             return Fact()
@@ -271,7 +197,7 @@ def _of_version(*kinds: str) -> Callable[[_Case], Fact]:
     return fact
 
 
-def _of_credential(case: _Case) -> Fact:
+def _of_credential(case: Case) -> Fact:
     credential = case.credential
     if credential is None:
         return Fact(event=case.last(["token.revoked"], case.refusal.application_id) or _given_back(case))
@@ -282,42 +208,42 @@ def _of_credential(case: _Case) -> Fact:
     )
 
 
-def _given_back(case: _Case) -> Event | None:
+def _given_back(case: Case) -> Event | None:
     """An access token that its client ended itself (RFC 7009)."""
     rows = Event.objects.filter(kind="token.revoked", data__credential=case.refusal.credential, at__lte=case.then)
     return rows.order_by("-number").first() if case.refusal.credential else None
 
 
-def _suspended(case: _Case) -> Fact:
+def _suspended(case: Case) -> Fact:
     return Fact(event=case.last(["application.suspended"], case.refusal.application_id))
 
 
-def _tenant(case: _Case) -> Fact:
+def _tenant(case: Case) -> Fact:
     return Fact(event=case.last(["tenant.suspended", "tenant.closing"], current_tenant_id()))
 
 
-def _tenants_ceiling(case: _Case) -> Fact:
+def _tenants_ceiling(case: Case) -> Fact:
     return Fact(event=case.last(["tenant.ceiling_changed"], current_tenant_id()))
 
 
-def _not_started(case: _Case) -> Fact:
+def _not_started(case: Case) -> Fact:
     subscription = case.subscription
     if subscription is None:
         return Fact()
     event = case.last(["subscription.approved", "subscription.dates_changed", "subscription.added"], subscription.pk)
-    says = _("It starts %(when)s.") % {"when": _moment(subscription.starts_at)} if subscription.starts_at else ""
+    says = _("It starts %(when)s.") % {"when": moment(subscription.starts_at)} if subscription.starts_at else ""
     return Fact(says, event)
 
 
-def _expired(case: _Case) -> Fact:
+def _expired(case: Case) -> Fact:
     subscription = case.subscription
     if subscription is None:
         return Fact()
-    says = _("It ended %(when)s.") % {"when": _moment(subscription.ends_at)} if subscription.ends_at else ""
+    says = _("It ended %(when)s.") % {"when": moment(subscription.ends_at)} if subscription.ends_at else ""
     return Fact(says, case.last(["subscription.expired", "subscription.dates_changed"], subscription.pk))
 
 
-def _not_subscribed(case: _Case) -> Fact:
+def _not_subscribed(case: Case) -> Fact:
     if case.api is None:
         return Fact()
     if case.subscription is None:
@@ -326,7 +252,7 @@ def _not_subscribed(case: _Case) -> Fact:
     return Fact(_("Its subscription to %(api)s ended a while ago.") % {"api": case.api.name}, case.last(kinds, case.subscription.pk))
 
 
-def _scopes(case: _Case) -> Fact:
+def _scopes(case: Case) -> Fact:
     needs, has = _needed(case), ", ".join(case.refusal.scopes)
     if not needs:
         return Fact()
@@ -335,7 +261,7 @@ def _scopes(case: _Case) -> Fact:
     return Fact(_("The operation needs %(needs)s; the token bears %(has)s.") % {"needs": needs, "has": has})
 
 
-def _plans_scopes(case: _Case) -> Fact:
+def _plans_scopes(case: Case) -> Fact:
     subscription, needs = case.subscription, _needed(case)
     if subscription is None or not needs:
         return Fact()
@@ -345,11 +271,11 @@ def _plans_scopes(case: _Case) -> Fact:
     return Fact(_("The operation needs %(needs)s; the plan %(plan)s includes %(includes)s.") % told, event)
 
 
-def _needed(case: _Case) -> str:
+def _needed(case: Case) -> str:
     return _(" or ").join(" ".join(each) for each in case.operation.scopes if each) if case.operation else ""
 
 
-def _quota(case: _Case) -> Fact:
+def _quota(case: Case) -> Fact:
     subscription = case.subscription
     if subscription is None or subscription.plan.quota is None:
         return Fact()
@@ -363,40 +289,12 @@ def _quota(case: _Case) -> Fact:
     told = {
         "limit": number_format(subscription.plan.quota + use.topped_up, force_grouping=True),
         "plan": subscription.plan.name,
-        "ends": _moment(use.ends),
+        "ends": moment(use.ends),
     }
     return Fact(_("The plan %(plan)s lets %(limit)s calls pass until %(ends)s, and they were used up.") % told, event)
 
 
-def _budget(case: _Case) -> Fact:
-    """The subscription's, or else the tenant's."""
-    subscription = case.subscription
-    if subscription is not None and subscription.plan.budget.is_set:
-        found = _spent(case, subscription.plan.budget, application=subscription.application_id, api=subscription.api_id)
-        if found is not None:
-            said = _("The plan %(plan)s lets %(limit)s be spent until %(ends)s, and that was spent.")
-            return Fact(said % {"plan": subscription.plan.name, **found}, case.last([budgets.PASSED], subscription.pk))
-    own = budgets.of_tenant().budget
-    found = _spent(case, own, application=None, api=None) if own.is_set else None
-    if found is None:
-        return Fact()
-    said = _("All AI APIs together may spend %(limit)s until %(ends)s, and that was spent.")
-    return Fact(said % found, case.last([budgets.ALL_PASSED], current_tenant_id()))
-
-
-def _spent(case: _Case, budget: Budget, **whose: UUID | None) -> dict[str, str] | None:
-    """What may be spent of a budget, and until when; None where it was not spent when the call came."""
-    period, zone, currency = budget.key
-    uses = BudgetUse.objects.at(case.refusal.at).filter(period=period, time_zone=zone, currency=currency, **whose)
-    use = uses.first()
-    if use is None or not (limit := use.bounded_by(budget)).is_spent(use.tokens, use.amount):
-        return None
-    tokens = _("%(many)s tokens") % {"many": number_format(limit.tokens, force_grouping=True)} if limit.tokens else ""
-    money = f"{currency} {number_format(units(limit.amount).normalize(), force_grouping=True)}" if limit.amount else ""
-    return {"limit": _(" or ").join(filter(None, (tokens, money))), "ends": _moment(use.ends)}
-
-
-def _rate(case: _Case) -> Fact:
+def _rate(case: Case) -> Fact:
     subscription = case.subscription
     if subscription is None:
         return Fact()
@@ -406,8 +304,8 @@ def _rate(case: _Case) -> Fact:
     return Fact(_("The plan %(plan)s: %(terms)s.") % {"plan": subscription.plan.name, "terms": subscription.plan.terms}, event)
 
 
-def _policies(says: Callable[[Policies], str]) -> Callable[[_Case], Fact]:
-    def fact(case: _Case) -> Fact:
+def _policies(says: Callable[[Policies], str]) -> Callable[[Case], Fact]:
+    def fact(case: Case) -> Fact:
         if case.api is None:
             return Fact()
         return Fact(says(Policies.of(case.api.policies)), case.last(["api.policies_changed"], case.api.pk))
@@ -431,7 +329,7 @@ def _ceiling(policies: Policies) -> str:
     return _("The API takes %(calls)s calls in %(seconds)s seconds, of all callers together.") % told
 
 
-def _brown_out(case: _Case) -> Fact:
+def _brown_out(case: Case) -> Fact:
     version = case.version
     if version is None:
         return Fact()
@@ -440,11 +338,11 @@ def _brown_out(case: _Case) -> Fact:
     found = rows.first()
     if found is None:
         return Fact()
-    says = _("It lasted from %(from)s until %(until)s.") % {"from": _moment(found.starts_at), "until": _moment(found.ends_at)}
+    says = _("It lasted from %(from)s until %(until)s.") % {"from": moment(found.starts_at), "until": moment(found.ends_at)}
     return Fact(says, case.last(["brown_out.began"], found.pk))
 
 
-def _route(case: _Case) -> Fact:
+def _route(case: Case) -> Fact:
     if case.api is None or case.version is None:
         return Fact(_("No API, or no version of it, has this address."))
     if _below(case) == tools.PATH and (switched := case.last(["mcp.switched_on", "mcp.switched_off"], case.version.pk)):
@@ -455,12 +353,12 @@ def _route(case: _Case) -> Fact:
     return Fact(says, event)
 
 
-def _below(case: _Case) -> str:
+def _below(case: Case) -> str:
     """Of its path what stands behind the version."""
     return "/" + "/".join(case.refusal.path.split("/")[4:])
 
 
-def _methods_at(case: _Case) -> list[str]:
+def _methods_at(case: Case) -> list[str]:
     """What is live there now."""
     assert case.version is not None
     below = _below(case)
@@ -473,11 +371,11 @@ def _fits(template: str, path: str) -> bool:
     return re.fullmatch(f"/{whole}", path) is not None
 
 
-def _audience(case: _Case) -> Fact:
+def _audience(case: Case) -> Fact:
     return Fact(_("It is for %(audience)s.") % {"audience": ", ".join(case.refusal.audience)}) if case.refusal.audience else Fact()
 
 
-def _lifetime(_case: _Case) -> Fact:
+def _lifetime(_case: Case) -> Fact:
     minutes = TokenPolicy.objects.values_list("token_lifetime", flat=True).get() / 60
     return Fact(
         _("This tenant's access tokens live %(minutes)s minutes.")
@@ -485,25 +383,21 @@ def _lifetime(_case: _Case) -> Fact:
     )
 
 
-def _unverified(case: _Case) -> Fact:
+def _unverified(case: Case) -> Fact:
     if case.refusal.status == 400:
         return Fact(_("It brought both headers, Authorization and X-API-Key."))
     said = next((sentence for words, sentence in _UNVERIFIED.items() if words in case.refusal.details), "")
     return Fact(_(said) if said else _("It is no whole token or key."))
 
 
-def _timeout(case: _Case) -> Fact:
+def _timeout(case: Case) -> Fact:
     upstream = case.version.live_revision.upstream if case.version and case.version.live_revision else None
     return (
         Fact(_("It has %(ms)s ms for an answer.") % {"ms": number_format(upstream.timeout_ms, force_grouping=True)}) if upstream else Fact()
     )
 
 
-def _moment(at: datetime) -> str:
-    return date_format(localtime(at), "DATETIME_FORMAT")
-
-
-_FACTS: Mapping[str, Callable[[_Case], Fact]] = {
+_FACTS: Mapping[str, Callable[[Case], Fact]] = {
     "TENANT_SUSPENDED": _tenant,
     "TENANT_LIMITED": _tenants_ceiling,
     "TOKEN_WRONG_AUDIENCE": _audience,
@@ -522,7 +416,6 @@ _FACTS: Mapping[str, Callable[[_Case], Fact]] = {
     "SCOPE_NOT_IN_PLAN": _plans_scopes,
     "SCOPE_MISSING": _scopes,
     "QUOTA_EXCEEDED": _quota,
-    "BUDGET_EXCEEDED": _budget,
     "TOKEN_EXPIRED": _lifetime,
     "TOKEN_INVALID": _unverified,
     "REQUEST_TOO_LARGE": _policies(_size),
@@ -535,4 +428,5 @@ _FACTS: Mapping[str, Callable[[_Case], Fact]] = {
     "METHOD_NOT_ALLOWED": _route,
     "NO_SUCH_ROUTE": _route,
     "UPSTREAM_TIMEOUT": _timeout,
+    **explaining_ai.FACTS,
 }

@@ -29,7 +29,9 @@ class CauseOut(serializers.ModelSerializer[Event]):
 
 
 class ExplanationOut(serializers.Serializer[Explanation]):
-    """A refused call. `since`: what was decided about the same thing after `decision`, and `enforced` where gateways know of it."""
+    """A refused call. `model`: that an AI API was asked for. `since`: what was decided about the same thing after `decision`, and
+    `enforced` where gateways know of it.
+    """
 
     request_id = serializers.CharField(source="refusal.request_id")
     at = serializers.DateTimeField(source="refusal.at")
@@ -38,6 +40,7 @@ class ExplanationOut(serializers.Serializer[Explanation]):
     method = serializers.CharField(source="refusal.method")
     path = serializers.CharField(source="refusal.path")
     operation = serializers.CharField()
+    model = serializers.CharField()
     gateway = serializers.CharField(source="refusal.gateway")
     details = serializers.CharField(source="refusal.details")
     application = WhoseOut(source="refusal.application", allow_null=True)

@@ -15,10 +15,12 @@ from django.utils import timezone
 from apis import openapi_source
 from apis.actions import describing, steps, wanted
 from apis.actions.wanted import Wanted
-from apis.description import Description, Difference, Entry, block
+from apis.ai.document import document
+from apis.ai.offer import Offer
+from apis.description import AI_VERSION, Description, Difference, Entry, block
 from apis.description.callers import after, losses, who_can_call
 from apis.description.differing import differences as differing
-from apis.differences import Level
+from apis.differences import Level, offer_changes
 from apis.differences import differences as document_differences
 from apis.models import LIVE_LARGE, ApiVersion, Upstream
 from tenants import due, events
@@ -102,6 +104,8 @@ def _barred(each: Difference, found: Read, asked: Wanted, breaking: str, held: f
     """The same, with why it can't be done."""
     if not each.waits and each.needs not in held:
         return block(each, f"Your roles here don't include “{each.needs}”.")
+    if each.verb == "offer":
+        return _offered(each, found, breaking)
     if each.verb != "revise":
         return each
     making, old = asked.makings[each.at], _version(found.now, each.at)
@@ -110,7 +114,21 @@ def _barred(each: Difference, found: Read, asked: Wanted, breaking: str, held: f
     # As the gate asks when it goes live; against the document alone, for where calls go breaks nobody's.
     was = openapi_source.load(old["document"], most_bytes=len(old["document"].encode())).value
     changes = document_differences(was, making.document.content, today=timezone.now().date())
-    many = len(changes.of(Level.BREAKING))
+    return _breaks(each, len(changes.of(Level.BREAKING)), breaking)
+
+
+def _offered(each: Difference, found: Read, breaking: str) -> Difference:
+    """Of an AI API, whose document is written from what it offers."""
+    api = next((api for api in found.now["apis"] if api["slug"] == each.at[0]), None)
+    if api is None or "offer" not in api or _version(found.now, (each.at[0], AI_VERSION)).get("status") not in ApiVersion.OFFERED:
+        return each
+    offers = [Offer.of(told) for told in (api["offer"], each.told["offer"])]
+    documents = [document(offer, title=api["name"], description=api["description"]) for offer in offers]
+    changes = document_differences(*documents, today=timezone.now().date()).and_then(offer_changes(*offers))
+    return _breaks(each, len(changes.of(Level.BREAKING)), breaking)
+
+
+def _breaks(each: Difference, many: int, breaking: str) -> Difference:
     if not many:
         return each
     text = f"{each.text}; {many} {'change breaks' if many == 1 else 'changes break'} callers"

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from apis import balancing, connections
+from apis.actions import ai_models, budgets
 from apis.balancing import Balancing
+from apis.budgets import plain
 from apis.connections import Connection
 from apis.description import Description, Entry
-from apis.models import Api, ApiTeam, ApiVersion, Category, Plan, Subscription, Upstream
+from apis.models import Api, ApiTeam, ApiVersion, Category, McpServer, ModelAlias, Plan, Subscription, Upstream
 from apis.policies import SETTING, Policies
 from apis.upstreams import Address
 from apis.writing import ordered
@@ -33,7 +35,8 @@ _BY_ITSELF: Entry = {
 
 def describe(*, by: User) -> Description:
     """All of the tenant in scope. Beside the parts of a description: the tenant's own `roles`, who is `invited`, the `own_requests`
-    that `by` can't decide, whose applications are `mine`, and the requests that need two people of whom the first is missing.
+    that `by` can't decide, whose applications are `mine`, the requests that need two people of whom the first is missing, and the
+    `models` that AI APIs can offer.
 
     A constant number of queries, whatever there is.
     """
@@ -64,6 +67,10 @@ def describe(*, by: User) -> Description:
             {"name": each.name, "description": each.description, "lead": each.lead.user.email}
             for each in Team.objects.select_related("lead__user").order_by("name")
         ],
+        "aliases": [
+            {"name": name, "targets": [f"{each['provider']}/{each['model']}" for each in targets]}
+            for name, targets in ModelAlias.objects.order_by("name").values_list("name", "targets")
+        ],
         "apis": _apis(),
         "applications": _applications(),
         "subscriptions": subscriptions,
@@ -72,6 +79,7 @@ def describe(*, by: User) -> Description:
         "own_requests": own,
         "mine": sorted({by.email, me.email, *services, *(f"team {name}" for name in Team.objects.of(me).values_list("name", flat=True))}),
         "first_missing": first_missing,
+        "models": sorted(each.name for each in ai_models.askable()),
     }
 
 
@@ -91,7 +99,8 @@ def _tenant() -> Entry:
     found = TenantSettings.objects.select_related("tenant").defer("logo").get()
     shown = {name: getattr(found.tenant, name) for name in SHOWN}
     categories = list(Category.objects.order_by("name").values_list("name", flat=True))
-    return {**shown, **{name: getattr(found, name) for name in FIELDS}, "categories": sorted(categories)}
+    spent = budget(asdict(budgets.of_tenant().budget))
+    return {**shown, **{name: getattr(found, name) for name in FIELDS}, "categories": sorted(categories), "ai_budget": spent}
 
 
 def _apis() -> list[Entry]:
@@ -99,15 +108,20 @@ def _apis() -> list[Entry]:
     for api, name in ApiTeam.objects.values_list("api_id", "team__name"):
         audience.setdefault(api, []).append(name)
     plans: dict[Any, list[Entry]] = {}
-    for each in Plan.objects.exclude(status=Plan.Status.CLOSED).order_by("name"):
+    for each in Plan.objects.exclude(status=Plan.Status.CLOSED).select_related("api").order_by("name"):
         plans.setdefault(each.api_id, []).append(_plan(each))
     versions: dict[Any, list[Entry]] = {}
+    tools = dict(McpServer.objects.filter(enabled=True).values_list("version_id", "tools"))
+    offers: dict[Any, Entry] = {}
     rows = ApiVersion.objects.exclude(status=ApiVersion.Status.RETIRED).select_related("api", "live_revision__upstream", "successor")
     for version in rows.defer("live_revision__outline", "live_revision__findings", "live_revision__answers").order_by("name"):
-        versions.setdefault(version.api_id, []).append(_version(version))
+        versions.setdefault(version.api_id, []).append(_version(version) | ({"tools": tools[version.pk]} if version.pk in tools else {}))
+        if version.live_revision is not None and version.live_revision.ai is not None:
+            offers[version.api_id] = version.live_revision.ai
     return [
         {
             "slug": each.slug,
+            **({"kind": str(each.kind)} if each.is_ai else {}),
             "name": each.name,
             "description": each.description,
             "category": each.category.name if each.category else "",
@@ -118,11 +132,11 @@ def _apis() -> list[Entry]:
             "cors_origins": list(each.cors_origins),
             "needs_review": each.needs_review,
             "policies": policies(Policies.of(each.policies)),
+            **({"offer": offers[each.pk]} if each.pk in offers else {}),
             "plans": plans.get(each.pk, []),
             "versions": versions.get(each.pk, []),
         }
-        # Of an AI API no file says what it offers.
-        for each in Api.objects.filter(kind=Api.Kind.REST).select_related("category", "team").order_by("slug")
+        for each in Api.objects.select_related("category", "team").order_by("slug")
     ]
 
 
@@ -142,9 +156,22 @@ def _plan(of: Plan) -> Entry:
         "quota": of.quota or 0,
         "scopes": list(of.scopes),
         **({"quota_period": str(of.quota_period), "quota_time_zone": of.quota_time_zone} if of.quota else {}),
+        **(_of_models(of) if of.api.is_ai else {}),
         "status": str(of.status),
         "reason": of.reason if of.status == Plan.Status.DEPRECATED else "",
     }
+
+
+def _of_models(of: Plan) -> Entry:
+    given = {"models": list(of.models), "max_tokens": of.max_tokens or 0, "tokens_per_minute": of.tokens_per_minute or 0}
+    return {**given, "budget": budget(asdict(of.budget))}
+
+
+def budget(of: Mapping[str, Any]) -> Entry:
+    """In its normal form: nothing where it has no end."""
+    if of["tokens"] is None and of["amount"] is None:
+        return {}
+    return {name: plain(value) if name == "amount" else str(value) if name == "period" else value for name, value in of.items()}
 
 
 def _version(of: ApiVersion) -> Entry:
@@ -160,6 +187,9 @@ def _version(of: ApiVersion) -> Entry:
     revision = of.live_revision
     if revision is None:
         return found
+    if revision.ai is not None:
+        # Its document is written from what it offers.
+        return {**found, "live": revision.number}
     found |= {"live": revision.number, "document": text_of(revision.document), "mock": revision.is_mock}
     return found if revision.upstream is None else {**found, "upstream": upstream(revision.upstream, of.api.slug, of.name)}
 

@@ -34,11 +34,15 @@ _REASONS = {_State.ON: "", _State.REFUSED: Found.REFUSED, _State.EXHAUSTED: Foun
 
 
 class Seen(NamedTuple):
-    """What calls with a key came to. `status`: that of the answer, None without one; `retry_after`: in seconds, where the provider said."""
+    """What calls with a key came to. `status`: that of the answer, None without one; `retry_after`: in seconds, where the provider said.
+
+    `page`: whether the last one was a web page in place of data.
+    """
 
     state: ProviderKey.State
     status: int | None = None
     retry_after: float | None = None
+    page: bool = False
 
 
 def tell(tenant_id: UUID, seen: Mapping[UUID, Seen]) -> None:
@@ -72,7 +76,7 @@ def _move(key: ProviderKey, seen: Seen, now: datetime) -> None:
     until = _until(seen, times, now)
     if until:
         due.expect(JOB, until)
-    _say(key, seen.state, now, until=until, times=times, status=seen.status)
+    _say(key, seen, now, until=until, times=times)
 
 
 def _until(seen: Seen, times: int, now: datetime) -> datetime | None:
@@ -97,8 +101,9 @@ def rests(state: ProviderKey.State, now: datetime) -> datetime | None:
     return until
 
 
-def _say(key: ProviderKey, state: ProviderKey.State, now: datetime, *, until: datetime | None, times: int, status: int | None) -> None:
-    reason = _REASONS.get(state, Found.STATUS if status else Found.SILENT)
+def _say(key: ProviderKey, seen: Seen, now: datetime, *, until: datetime | None, times: int) -> None:
+    state, status = seen.state, seen.status
+    reason = _REASONS.get(state, Found.HTML if seen.page else Found.STATUS if status else Found.SILENT)
     key.state, key.state_since, key.state_until, key.used_up_times = state, now, until, times
     key.state_reason, key.answered = reason, status
     key.save(update_fields=["state", "state_since", "state_until", "used_up_times", "state_reason", "answered"])
@@ -112,6 +117,6 @@ def turn() -> datetime | None:
     rows = ProviderKey.objects.filter(state_until__isnull=False).select_related("provider").order_by("pk")
     for key in rows.filter(state_until__lte=now):
         if key.state in {_State.EXHAUSTED, _State.FAILING}:
-            _say(key, _State.ON, now, until=None, times=key.used_up_times, status=None)
+            _say(key, Seen(_State.ON), now, until=None, times=key.used_up_times)
     ProviderKey.objects.filter(state_until__lte=now).update(state_until=None)
     return rows.order_by(F("state_until")).values_list("state_until", flat=True).first()

@@ -103,6 +103,14 @@ def _may_begin(version: ApiVersion, operations: Sequence[Operation]) -> None:
         raise NotAllowed(why)
 
 
+def wrong_name(name: str, taken: Iterable[str]) -> str:
+    """What speaks against it as a tool's name, in a sentence; "" if nothing does."""
+    if not tools.NAME.fullmatch(name):
+        said = _("The name “%(name)s” of a tool takes letters, digits, - and _, and at most %(most)s of them.")
+        return said % {"name": name[:80], "most": tools.MOST_NAME}
+    return _("Two tools have the name “%(name)s”.") % {"name": name} if name in taken else ""
+
+
 def _checked(chosen: Sequence[Mapping[str, str]], known: set[str]) -> list[dict[str, str]]:
     problems: list[str] = []
     found: list[dict[str, str]] = []
@@ -113,11 +121,8 @@ def _checked(chosen: Sequence[Mapping[str, str]], known: set[str]) -> list[dict[
         name = each.get("name", "").strip() or tools.name_of(operation)
         if operation not in known:
             problems.append(_("The live revision has no operation “%(operation)s”.") % {"operation": operation[:80]})
-        elif not tools.NAME.fullmatch(name):
-            said = _("The name “%(name)s” of a tool takes letters, digits, - and _, and at most %(most)s of them.")
-            problems.append(said % {"name": name[:80], "most": tools.MOST_NAME})
-        elif any(name == other["name"] for other in found):
-            problems.append(_("Two tools have the name “%(name)s”.") % {"name": name})
+        elif wrong := wrong_name(name, [other["name"] for other in found]):
+            problems.append(wrong)
         elif any(operation == other["operation"] for other in found):
             problems.append(_("The operation “%(operation)s” is chosen twice.") % {"operation": operation})
         elif len(told) > tools.MOST_DESCRIPTION:

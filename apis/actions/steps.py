@@ -10,10 +10,14 @@ from django.utils.translation import gettext as _
 
 from apis.actions import (
     adding,
+    ai_apis,
+    aliases,
     applications,
     approval_rules,
+    budgets,
     catalogue,
     gate,
+    mcp_servers,
     plans,
     policies,
     publishing,
@@ -23,8 +27,10 @@ from apis.actions import (
     two_people,
     versions,
 )
-from apis.description import Difference, Key
-from apis.models import Api, ApiVersion, Category, Plan, Revision, Subscription
+from apis.ai.offer import Offer
+from apis.budgets import read
+from apis.description import AI_VERSION, Difference, Key
+from apis.models import Api, ApiVersion, Category, ModelAlias, Plan, Revision, Subscription
 from apis.openapi import Document
 from apis.policies import SETTING, Policies
 from keys.actions import application_life, leaving
@@ -78,6 +84,19 @@ class Work:
 
     def _remove_category(self, each: Difference) -> None:
         catalogue.change_categories(dict(Category.objects.exclude(name=each.at[0]).values_list("pk", "name")), by=self.by)
+
+    def _tenant_budget(self, each: Difference) -> None:
+        given = _terms({"budget": each.told["budget"]})
+        budgets.set_tenants(given={name.removeprefix("budget_"): value for name, value in given.items()}, by=self.by)
+
+    def _create_alias(self, each: Difference) -> None:
+        aliases.create(name=each.at[0], targets=_targets(each), by=self.by)
+
+    def _change_alias(self, each: Difference) -> None:
+        aliases.change(ModelAlias.objects.get(name=each.at[0]), targets=_targets(each), by=self.by)
+
+    def _delete_alias(self, each: Difference) -> None:
+        aliases.delete(ModelAlias.objects.get(name=each.at[0]), by=self.by)
 
     # --- people ---
 
@@ -146,11 +165,22 @@ class Work:
         change = reviews.ask_for_reviews if each.told["needed"] else reviews.ask_for_no_reviews
         change(_api(each), by=self.by)
 
+    def _offer(self, each: Difference) -> None:
+        version = ApiVersion.objects.select_related("api").get(api__slug=each.at[0], name=AI_VERSION)
+        wanted, newest = Offer.of(each.told["offer"]), ai_apis.newest_of(version)
+        waits = newest is not None and newest.ai is not None and ai_apis.offered(newest) == wanted
+        # It may wait already for somebody to make it live.
+        revision = newest if waits and newest else ai_apis.offer(version, wanted, by=self.by)
+        gate.go_live(revision, override=bool(self.breaking), reason=self.breaking, by=self.by)
+
+    def _tools(self, each: Difference) -> None:
+        mcp_servers.put(_version(each), enabled=bool(each.told["tools"]), chosen=each.told["tools"], by=self.by)
+
     def _create_plan(self, each: Difference) -> None:
-        plans.create(_api(each), name=each.at[1], **each.told, by=self.by)
+        plans.create(_api(each), name=each.at[1], **_terms(each.told), by=self.by)
 
     def _change_plan(self, each: Difference) -> None:
-        plans.change_terms(_plan(each), **each.told, by=self.by)
+        plans.change_terms(_plan(each), **_terms(each.told), by=self.by)
 
     def _publish_plan(self, each: Difference) -> None:
         plans.publish(_plan(each), by=self.by)
@@ -278,6 +308,19 @@ class Work:
 _NO_POLICIES: dict[str, Any] = {
     each.name: {} if each.name in SETTING else each.default if isinstance(each.default, int) else [] for each in fields(Policies)
 }
+
+
+def _terms(told: Mapping[str, Any]) -> dict[str, Any]:
+    """As plans take them: a budget by its parts, with money in millionths."""
+    found = dict(told)
+    if "budget" in found:
+        budget = found.pop("budget") or {"tokens": None, "amount": None}
+        found |= {f"budget_{name}": read(value) if name == "amount" and value else value for name, value in budget.items()}
+    return found
+
+
+def _targets(each: Difference) -> list[dict[str, str]]:
+    return [dict(zip(("provider", "model"), name.split("/", 1), strict=True)) for name in each.told["targets"]]
 
 
 def _member(email: str) -> Membership:

@@ -15,9 +15,10 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apis import balancing, connections, openapi, origins, upstreams
-from apis.actions import catalogue, describing, keeping, publishing
+from apis.actions import catalogue, describing, keeping, publishing, wanted_offers
 from apis.connections import ConnectionRefused
 from apis.description import EMPTY_API, Description, Entry, Key, key_of
+from apis.description.differing import OF_MODELS, is_ai
 from apis.models import Upstream
 from apis.openapi import Document
 from apis.origins import OriginRefused
@@ -87,6 +88,10 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
         wanted.description["members"] = _members(given["members"], names, problems)
     if "teams" in given:
         wanted.description["teams"] = _teams(given, now, names, problems)
+    if "aliases" in given:
+        wanted.description["aliases"] = [dict(each) for each in given["aliases"]]
+        wanted_offers.check_aliases(given["aliases"], now, problems.at)
+        _once(((each["name"], f"aliases.{index}.name") for index, each in enumerate(given["aliases"])), problems)
     if "apis" in given:
         there = {each["slug"]: each for each in now["apis"]}
         _once(((each["slug"], f"apis.{index}.slug") for index, each in enumerate(given["apis"])), problems)
@@ -123,6 +128,7 @@ class _Names:
     custom_roles: frozenset[str]
     teams: Mapping[str, str]
     categories: frozenset[str]
+    models: frozenset[str]
 
     @classmethod
     def of(cls, given: Mapping[str, Any], now: Description) -> "_Names":
@@ -132,6 +138,7 @@ class _Names:
             custom_roles=frozenset(now["roles"]),
             teams={each.lower(): each for each in teams},
             categories=frozenset([*now["tenant"]["categories"], *given.get("tenant", {}).get("categories", ())]),
+            models=frozenset([*now["models"], *(each["name"] for each in given.get("aliases", ()))]),
         )
 
     def team(self, given: str, path: str, problems: _Problems) -> str:
@@ -155,6 +162,8 @@ def _tenant(given: Entry, problems: _Problems) -> Entry:
             found["sign_up_domains"] = tenant_settings.domains(found["sign_up_domains"])
         except Invalid as refused:
             problems.refused("tenant", refused)
+    if "ai_budget" in found:
+        found["ai_budget"] = describing.budget(found["ai_budget"]) if found["ai_budget"] else {}
     if "categories" in found:
         found["categories"] = sorted({" ".join(each.split()) for each in found["categories"]})
     return found
@@ -215,14 +224,18 @@ def _api(given: Entry, now: Entry | None, path: str, names: _Names, problems: _P
     for part in ("plans", "versions"):
         _once(((each["name"], f"{path}.{part}.{index}.name") for index, each in enumerate(given.get(part, ()))), problems)
     _plans_are_possible(given, now or EMPTY_API, path, problems)
+    wanted_offers.check(given, now, path, names.models, problems.at)
     if "plans" in given:
         quotas = {each["name"]: each["quota"] for each in (now or EMPTY_API)["plans"]}
-        found["plans"] = [_plan(each, quotas.get(each["name"], 0)) for each in given["plans"]]
+        ai = is_ai(now or given)
+        found["plans"] = [_plan(each, quotas.get(each["name"], 0), ai=ai) for each in given["plans"]]
     if "versions" in given:
         found["versions"] = [dict(each) for each in given["versions"]]
         for each in found["versions"]:
             if each.get("sunset"):
                 each["sunset"] = each["sunset"].isoformat()
+            if "tools" in each:
+                each["tools"] = list(map(wanted_offers.tool, each["tools"]))
     return found
 
 
@@ -236,11 +249,16 @@ def _plans_are_possible(given: Entry, now: Entry, path: str, problems: _Problems
             problems.at(f"{path}.plans.{index}.burst", "No more of its calls can come at once than there are in all.")
 
 
-def _plan(given: Entry, quota: int) -> Entry:
-    """Of what is not counted neither period nor zone matters."""
+def _plan(given: Entry, quota: int, *, ai: bool) -> Entry:
+    """Of what is not counted neither period nor zone matters; nor does what says nothing, where a plan has no models."""
+    found = {name: value for name, value in given.items() if name not in OF_MODELS or ai}
+    if "models" in found:
+        found["models"] = sorted(set(found["models"]))
+    if "budget" in found:
+        found["budget"] = describing.budget(found["budget"]) if found["budget"] else {}
     if not given.get("quota", quota):
-        return {name: value for name, value in given.items() if name not in {"quota_period", "quota_time_zone"}}
-    return dict(given)
+        return {name: value for name, value in found.items() if name not in {"quota_period", "quota_time_zone"}}
+    return found
 
 
 def _audience(found: Entry, now: Entry, path: str, problems: _Problems) -> None:
@@ -351,6 +369,8 @@ def _done(api: Entry) -> Entry:
 
 
 def _make(api: Entry, now: Entry, path: str, *, wanted: Wanted, live: Live, at: datetime, problems: _Problems) -> None:
+    if is_ai(now) or is_ai(api):
+        return
     there = {each["name"]: each for each in now["versions"]}
     for index, each in enumerate(api.get("versions", ())):
         key, where = (api["slug"], each["name"]), f"{path}.versions.{index}"

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 # What a description may have, in the order in which it is read.
-PARTS = ("tenant", "members", "teams", "apis", "applications", "subscriptions")
+PARTS = ("tenant", "members", "teams", "aliases", "apis", "applications", "subscriptions")
 Entry: TypeAlias = dict[str, Any]
 Description: TypeAlias = dict[str, Any]
 # An application is told by its name and by whose it is, since two people may give the same name.
 Key: TypeAlias = tuple[str, str]
+# The one version of an AI API.
+AI_VERSION = "v1"
 EMPTY_API: Entry = {
-    "category": "", "tags": [], "visibility": "public", "teams": [], "team": "", "cors_origins": [], "needs_review": False,
-    "policies": {}, "plans": [], "versions": [],
+    "kind": "rest", "category": "", "tags": [], "visibility": "public", "teams": [], "team": "", "cors_origins": [], "needs_review": False,
+    "policies": {}, "offer": {}, "plans": [], "versions": [],
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from apis.description import Description, Difference, Entry, Key, key_of, whose
+from apis.description import AI_VERSION, Description, Difference, Entry, Key, key_of, whose
 
 # An application, the slug of an API, and the name of a version.
 Call: TypeAlias = tuple[Key, str, str]
@@ -53,6 +53,8 @@ def _step(each: Difference, versions: Any, applications: Any, subscriptions: Any
             versions[each.at] = {"name": each.at[1], "status": "created"}
         case "revise":
             versions[each.at]["live"] = True
+        case "offer":
+            versions[each.at[0], AI_VERSION]["live"] = True
         case "register":
             applications[each.at] = {"name": each.at[0], **whose(each.at), "status": "active"}
         case "delete_application":

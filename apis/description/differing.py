@@ -35,7 +35,9 @@ _SAID = {
 # What closes something comes after all that opens, so that what is described as going can still be begun with.
 _CLOSING = {"block", "deprecate", "retire", "close"}
 _REVIEWED = "A second person approves revisions of this API; import this one on its page, and ask for a review."
-_TERMS = ("burst", "approval", "quota", "quota_period", "quota_time_zone", "scopes")
+OF_MODELS = ("models", "max_tokens", "tokens_per_minute", "budget")
+_TERMS = ("burst", "approval", "quota", "quota_period", "quota_time_zone", "scopes", *OF_MODELS)
+_PROVIDERS = "providers.manage"
 _LONGEST_VALUE = 60
 
 
@@ -51,6 +53,8 @@ def differences(now: Description, wanted: Description, *, prune: bool = False) -
         found += _members(now, wanted, prune=prune)
     if "teams" in wanted:
         found += _teams(now["teams"], wanted["teams"], prune=prune)
+    if "aliases" in wanted:
+        found += _aliases(now["aliases"], wanted["aliases"], prune=prune)
     if "apis" in wanted:
         found += _apis(now["apis"], wanted["apis"], prune=prune)
     if "applications" in wanted:
@@ -81,10 +85,13 @@ def _shown(value: Any) -> str:
 
 
 def _tenant(now: Entry, wanted: Entry, *, prune: bool) -> Iterator[Difference]:
-    changed = dict(_changes(now, wanted, [name for name in wanted if name != "categories"]))
+    changed = dict(_changes(now, wanted, [name for name in wanted if name not in {"categories", "ai_budget"}]))
     if changed:
         told = {name: wanted[name] for name in changed}
         yield Difference("~", "tenant", "; ".join(changed.values()), "settings.manage", "settings", told=told)
+    for _name, text in _changes(now, wanted, ("ai_budget",)):
+        told = {"budget": wanted["ai_budget"]}
+        yield Difference("~", "tenant", text, "settings.manage", "tenant_budget", told=told, order=70)
     there = now["categories"]
     given: Any = wanted.get("categories", there)
     for name in given:
@@ -152,13 +159,29 @@ def _teams(now: list[Entry], wanted: list[Entry], *, prune: bool) -> Iterator[Di
                 yield Difference("-", f"team {each['name']}", "", "members.manage", "delete_team", (each["name"],), order=96)
 
 
+def _aliases(now: list[Entry], wanted: list[Entry], *, prune: bool) -> Iterator[Difference]:
+    there = {each["name"]: each["targets"] for each in now}
+    for each in wanted:
+        what, told = f"alias {each['name']}", {"targets": each["targets"]}
+        if each["name"] not in there:
+            yield Difference("+", what, _shown(each["targets"]), _PROVIDERS, "create_alias", (each["name"],), told, order=38)
+        elif each["targets"] != there[each["name"]]:
+            text = f"targets {_shown(there[each['name']])} -> {_shown(each['targets'])}"
+            yield Difference("~", what, text, _PROVIDERS, "change_alias", (each["name"],), told, order=38)
+    if prune:
+        named = {each["name"] for each in wanted}
+        for name in there:
+            if name not in named:
+                yield Difference("-", f"alias {name}", "", _PROVIDERS, "delete_alias", (name,), order=98)
+
+
 def _apis(now: list[Entry], wanted: list[Entry], *, prune: bool) -> Iterator[Difference]:
     there = {each["slug"]: each for each in now}
     for each in wanted:
         slug, was = each["slug"], there.get(each["slug"])
         if was is None:
-            was = {**EMPTY_API, "slug": slug, "name": each["name"], "description": each.get("description", "")}
-            told = {"name": was["name"], "description": was["description"]}
+            told = {name: each.get(name, "") for name in ("name", "description")} | ({"kind": each["kind"]} if is_ai(each) else {})
+            was = {**EMPTY_API, "slug": slug, **told}
             yield Difference("+", f"api {slug}", "", "apis.publish", "create_api", (slug,), told, order=40)
         yield from _api(was, each, prune=prune)
     if prune:
@@ -191,8 +214,29 @@ def _api(was: Entry, now: Entry, *, prune: bool) -> Iterator[Difference]:
         # Off before revisions are made, on after: those of this description are what is asked for.
         order = 52 if needed else 42
         yield Difference("~", f"api {slug}", text, "settings.manage", "needs_review", (slug,), {"needed": needed}, order)
+    if text := _offer(was.get("offer") or {}, now.get("offer")):
+        blocked = _REVIEWED if was["needs_review"] and now.get("needs_review", True) else ""
+        told = {"offer": now["offer"]}
+        # Plans include models that are offered, and open it after that.
+        yield Difference("~", f"api {slug}", f"offers {text}, goes live", "apis.publish", "offer", (slug,), told, 44, blocked)
     yield from _plans(slug, was, now, prune=prune)
     yield from _versions(slug, was, now, prune=prune)
+
+
+def is_ai(api: Mapping[str, Any]) -> bool:
+    return api.get("kind") == "ai"
+
+
+def _offer(was: Mapping[str, Any], now: Mapping[str, Any] | None) -> str:
+    """What differs in what an AI API offers; "" if nothing, or where nothing is said of it."""
+    if now is None or was == now:
+        return ""
+    come, go = (
+        [each for each in left.get("models", ()) if each not in right.get("models", ())] for left, right in ((now, was), (was, now))
+    )
+    said = [*(f"+ {each}" for each in come), *(f"- {each}" for each in go)]
+    said += [f"other {name}" for name in ("prompts", "rails") if was.get(name) != now[name] and (was or now[name])]
+    return _shown(said) if said else "the same in another order"
 
 
 def _plans(slug: str, was: Entry, now: Entry, *, prune: bool) -> Iterator[Difference]:
@@ -246,14 +290,15 @@ def _versions(slug: str, was: Entry, now: Entry, *, prune: bool) -> Iterator[Dif
         old = there.get(each["name"])
         if old is None:
             old = {"status": "created", "reason": "", "sunset": None, "successor": ""}
-            yield Difference("+", what, "", "apis.publish", "add_version", at, order=48)
+            yield Difference("+", what, "", "apis.publish", "add_version", at, order=43 if is_ai(was) else 48)
         if text := _revision(old, each):
             reviewed = was["needs_review"] and now.get("needs_review", True) and each.get("status", old["status"]) != "created"
-            blocked = (
-                "A second person approves revisions of this API; import this one on its page, and ask for a review." if reviewed else ""
-            )
+            blocked = _REVIEWED if reviewed else ""
             yield Difference("~", what, f"{text}, goes live", "apis.publish", "revise", at, order=49, blocked=blocked)
         yield from _steps(_OPENED, old, each, what=what, noun="version", at=at, first=50)
+        if each.get("tools", old.get("tools", [])) != old.get("tools", []):
+            text = f"tools for agents: {_shown([tool['name'] for tool in each['tools']])}"
+            yield Difference("~", what, text, "apis.publish", "tools", at, {"tools": each["tools"]}, order=51)
         if old["status"] == each.get("status", old["status"]) == "deprecated":
             for name, text in _changes(old, each, ("sunset", "successor")):
                 blocked = "" if name == "sunset" else "The successor of what is deprecated stays."

@@ -14,6 +14,7 @@ from apis.contract import Content, Described, text
 from apis.differences import bodies, parameters, sunset
 from apis.differences.alike import unlike
 from apis.differences.levels import Level
+from apis.differences.offers import offer_changes
 from apis.differences.saying import Change, Operation, Translate
 from apis.differences.schemas import worst
 from apis.differences.security import Security
@@ -23,7 +24,7 @@ from apis.differences.telling import Telling
 from apis.openapi import METHODS
 from apis.openapi_references import mapping, sequence
 
-__all__ = ["Change", "Differences", "Level", "Operation", "Translate", "concerned", "differences", "target_changes"]
+__all__ = ["Change", "Differences", "Level", "Operation", "Translate", "concerned", "differences", "offer_changes", "target_changes"]
 
 # Method, and path without the names of its parameters: what gateways take for one operation is one.
 Key: TypeAlias = tuple[str, paths.Pieces]

@@ -351,6 +351,20 @@ OF_THE_REST = [
     Rule("upstream-health-check-added", Level.RISKY, _("Only targets that answer checks of their health get calls: %(now)s.")),
     Rule("upstream-health-check-changed", Level.RISKY, _("The health of targets is checked by %(now)s; it was by %(was)s.")),
     Rule("upstream-health-check-removed", Level.RISKY, _("Nobody checks the health of targets any more; it was checked by %(was)s.")),
+    Rule("ai-model-added", Level.SAFE, _("The model %(name)s can be asked for.")),
+    Rule("ai-model-removed", Level.BREAKING, _("The model %(name)s can no longer be asked for.")),
+    Rule("ai-prompt-model-changed", Level.RISKY, _("The prompt %(name)s asks %(now)s; it asked %(was)s.")),
+    Rule("ai-prompt-text-changed", Level.RISKY, _("The prompt %(name)s has another text.")),
+    Rule("ai-prompt-settings-changed", Level.RISKY, _("The prompt %(name)s asks with %(now)s; it asked with %(was)s.")),
+    Rule("ai-mask-added", Level.SAFE, _("What callers send is masked: %(name)s.")),
+    Rule("ai-mask-removed", Level.RISKY, _("What callers send is no longer masked: %(name)s.")),
+    Rule("ai-pattern-added", Level.SAFE, _("What matches %(now)s is masked as %(name)s.")),
+    Rule("ai-pattern-removed", Level.RISKY, _("What matches %(was)s is no longer masked as %(name)s.")),
+    Rule("ai-pattern-changed", Level.RISKY, _("What matches %(now)s is masked as %(name)s; it was what matches %(was)s.")),
+    Rule("ai-blocked-added", Level.RISKY, _("Calls with one of these are refused: %(names)s.")),
+    Rule("ai-blocked-removed", Level.SAFE, _("Calls with one of these are no longer refused: %(names)s.")),
+    Rule("ai-body-decreased", Level.RISKY, _("A body has at most %(now)s KiB; it had %(was)s.")),
+    Rule("ai-body-increased", Level.SAFE, _("A body has at most %(now)s KiB; it had %(was)s.")),
 ]
 
 RULES: dict[str, Rule] = {

@@ -8,7 +8,8 @@ KEPT = 200
 
 
 class Refusal(TenantModel):
-    """A call that a gateway refused, as its access log told it. Never the query, a header or a body: they may hold secrets.
+    """A call that a gateway refused, as its access log told it. Never the query or a header, and of a body a model's name alone: they may
+    hold secrets.
 
     `application`: None where nothing that came with the call was verified.
     """
@@ -23,6 +24,8 @@ class Refusal(TenantModel):
     gateway = models.CharField(max_length=80)
     # The operationId of what was called; "" where no operation was, or the gateway did not come so far.
     operation = models.CharField(max_length=200, blank=True)
+    # The model that was asked for, as far as the gateway read the body and it is a name at all.
+    asked = models.CharField(max_length=200, blank=True)
     # Of the verified token or API key: which credential it is of, and the scopes and the audience that it bears.
     credential = models.CharField(max_length=40, blank=True)
     scopes = models.JSONField(default=list)

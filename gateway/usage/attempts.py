@@ -70,10 +70,10 @@ class Keys:
             self._say(of, fares, Seen(_State.EXHAUSTED, status, _retry_after(entry, now)), now)
         elif fares.refused >= REFUSALS:
             self._say(of, fares, Seen(_State.REFUSED, status), now)
-        elif status == 0 or status >= 500:
+        elif (page := _is_page(entry)) or status == 0 or status >= 500:
             fares.last.append(False)
             if fares.last.count(False) >= FAILURES:
-                self._say(of, fares, Seen(_State.FAILING, status or None), now)
+                self._say(of, fares, Seen(_State.FAILING, status or None, page=page), now)
 
     def answered(self, call: Call, began: float) -> None:
         """A call that a provider's key answered well.
@@ -112,6 +112,11 @@ class Keys:
         """What could not be told waits, unless something newer is known."""
         for slug, key, seen in verdicts:
             self._verdicts.setdefault((slug, key), seen)
+
+
+def _is_page(entry: accesslog_pb2.HTTPAccessLogEntry) -> bool:
+    """What no provider answers a call with, whatever the status: something stands before it."""
+    return entry.response.response_headers.get("content-type", "").startswith("text/html")
 
 
 def _retry_after(entry: accesslog_pb2.HTTPAccessLogEntry, now: float) -> float | None:

@@ -43,7 +43,8 @@ PREFLIGHT = "cors_response"
 # And of a call that waited for its tenant, when it begins anew with that tenant's routes: what becomes of it has an entry of its own.
 BEGUN_ANEW = "internal_redirect"
 # What the gateway says itself where the upstream failed, and where it refuses what the caller asks for and not because it can't.
-UPSTREAMS = frozenset({"PROVIDER_UNAVAILABLE", "UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"})
+UNAVAILABLE = "PROVIDER_UNAVAILABLE"
+UPSTREAMS = frozenset({UNAVAILABLE, "UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"})
 CALLERS = frozenset({"UPGRADE_NOT_SUPPORTED"})
 # Routes of operations that there are.
 _OPERATIONS = (OPERATION_PREFIX, BLOCKED_PREFIX, BROWN_OUT_PREFIX)
@@ -115,7 +116,9 @@ def read(entry: accesslog_pb2.HTTPAccessLogEntry) -> Call:
             grant = fields[_GRANT].string_value
         if _PLAN in fields:
             plan = fields[_PLAN].string_value
-    code = "" if details == VIA_UPSTREAM else response.response_headers.get(REFUSAL_HEADER, "")[:40]
+    code = response.response_headers.get(REFUSAL_HEADER, "")[:40]
+    if details == VIA_UPSTREAM and code and not _is_unavailable(entry, code):
+        code = ""
     duration = common.duration
     return Call(
         slug or (parts[1][:40] if len(parts) > 1 else ""),
@@ -153,6 +156,12 @@ def tenants_of(slugs: Iterable[str]) -> dict[str, UUID]:
     if hosts := [each for each in wanted if "." in each]:
         found |= dict(HostName.objects.filter(name__in=hosts).values_list("name", "tenant_id"))
     return found
+
+
+def _is_unavailable(entry: accesslog_pb2.HTTPAccessLogEntry, code: str) -> bool:
+    """What the gateway says in place of a provider that refused our key or showed a page; Envoy still calls it the upstream's answer."""
+    said = code == UNAVAILABLE and entry.response.response_code.value == 503
+    return said and TO_PROVIDERS in entry.common_properties.upstream_cluster
 
 
 def _was_sent_on(entry: accesslog_pb2.HTTPAccessLogEntry, route: str, details: str) -> bool:

@@ -20,6 +20,7 @@ from gateway.database import AWAY, first_line
 from gateway.envoy.names import CLAIMS, JWT
 from gateway.models import KEPT, Refusal
 from gateway.usage.calls import Call, operation_name, tenants_of
+from gateway.usage.spent import asked_in
 from keys.models import Application
 from tenants.scope import tenant_scope
 
@@ -43,6 +44,7 @@ class Refused:
     path: str
     gateway: str
     operation: str = ""
+    asked: str = ""
     credential: str = ""
     scopes: tuple[str, ...] = ()
     audience: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ def refusal_of(call: Call, entry: accesslog_pb2.HTTPAccessLogEntry, gateway: str
         path=call.path,
         gateway=gateway[:80],
         operation=operation_name(call.route),
+        asked=asked_in(entry.common_properties),
         credential=call.credential,
         scopes=_texts(claims, "scope"),
         audience=_texts(claims, "aud"),
@@ -137,6 +140,7 @@ def _row(refused: Refused, application: UUID | None) -> Refusal:
         path=refused.path,
         gateway=refused.gateway,
         operation=refused.operation,
+        asked=refused.asked,
         credential=refused.credential,
         scopes=list(refused.scopes),
         audience=list(refused.audience),

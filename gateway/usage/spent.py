@@ -1,10 +1,12 @@
 """What an access-log entry says of tokens: the gateway read them in the provider's answer, and wrote them beside the call."""
 
+import re
 from typing import NamedTuple
 
 from envoy.data.accesslog.v3 import accesslog_pb2
 from google.protobuf import wrappers_pb2
 
+from gateway.envoy.ai.chain import BROKEN, NOTHING
 from gateway.envoy.names import AI, MODEL, USED
 
 # In the names of clusters that lead to a provider: `<tenant>/ai/<key>/<format>/<digest>`.
@@ -13,6 +15,8 @@ TO_PROVIDERS = f"/{AI}/"
 MOST_TOKENS = 10**9
 _Text = wrappers_pb2.StringValue
 _MODEL_LENGTH = 200
+# Callers write it: what is refused may be anything.
+_NAME = re.compile(r"[\w.:/@+-]+", re.ASCII)
 
 
 class Spent(NamedTuple):
@@ -65,6 +69,12 @@ def spent(common: accesslog_pb2.AccessLogCommon, status: int) -> Spent | None:
         min(many.get("reasoning", 0), made),
         told="input" in many or "output" in many,
     )
+
+
+def asked_in(common: accesslog_pb2.AccessLogCommon) -> str:
+    """The model that a call asked for, whatever became of it; "" where it is no name that a model could have."""
+    asked = asked_of(common)
+    return asked if asked not in {NOTHING, BROKEN} and _NAME.fullmatch(asked) else ""
 
 
 def _number(value: float) -> int:

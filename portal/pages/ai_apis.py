@@ -1,6 +1,6 @@
 """Publishing an AI API in one form, and what it offers afterwards: models, and rails for what callers send."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -23,7 +23,7 @@ from portal.pages import asking
 from portal.pages.plans import TermsForm, number, of_ai
 from portal.pages.providers import PLAIN
 from tenants.access import TenantRequest, tenant_view
-from tenants.models import SLUG, TenantSettings
+from tenants.models import SLUG, Team, TenantSettings
 
 MASK_NAMES = {
     "email": gettext_lazy("E-mail addresses"),
@@ -33,6 +33,7 @@ MASK_NAMES = {
 VISIBLE = [
     (Api.Visibility.PUBLIC, gettext_lazy("Everybody who sees the catalogue")),
     (Api.Visibility.TENANT, gettext_lazy("Members alone")),
+    (Api.Visibility.TEAMS, gettext_lazy("Members of some teams, and whoever may publish")),
 ]
 
 
@@ -63,6 +64,13 @@ class PublishForm(TermsForm):
     visibility = forms.ChoiceField(
         choices=VISIBLE, initial=Api.Visibility.PUBLIC, widget=forms.RadioSelect, label=gettext_lazy("Who sees it")
     )
+    teams = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Teams that see it"),
+        help_text=gettext_lazy("Where it is for some teams alone."),
+        error_messages={"invalid_choice": gettext_lazy("Choose one of these teams.")},
+    )
     plan = Text(
         most=40,
         label=gettext_lazy("Name of the plan"),
@@ -70,10 +78,13 @@ class PublishForm(TermsForm):
         validators=[RegexValidator(SLUG.regex, gettext_lazy("Use lower-case letters, digits and single hyphens."))],
     )
 
-    def __init__(self, *args: Any, names: Iterable[str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, names: Iterable[str], teams: Mapping[str, Team], **kwargs: Any) -> None:
         tokens = {name: field for name, field in of_ai(()).items() if name in plan_models.TOKENS}
         said = _("Callers ask for them by these names. An alias stands for models, and can be changed without its callers.")
         super().__init__(*args, more={"models": models_field(names, help_text=said), **tokens}, **kwargs)
+        self.fields["teams"].choices = [(pk, each.name) for pk, each in teams.items()]  # type: ignore[attr-defined]
+        if not teams:
+            self.fields["teams"].help_text = _("There is no team yet.")
         if not self.is_bound:
             by_people = TenantSettings.objects.values_list("approval_by_people", flat=True).get()
             self.initial.setdefault("approval", Plan.Approval.MANUAL if by_people else Plan.Approval.AUTOMATIC)
@@ -93,15 +104,18 @@ def publish(request: TenantRequest) -> HttpResponse:
     found = ai_models.askable()
     provider = request.GET.get("provider", "")
     chosen = [each.name for each in found if provider and each.name.startswith(f"{provider}/")]
+    teams = {str(each.pk): each for each in Team.objects.visible_to(request.user, request.permissions).order_by("name")}
     form = PublishForm(
         given(request),
+        teams=teams,
         names=[each.name for each in found],
         initial={"name": _("AI models"), "slug": "models", "plan": "standard", "models": chosen},
     )
 
     def act(typed: dict[str, Any]) -> Any:
         told = {name: typed[name] for name in ("name", "slug", "description", "visibility")}
-        return ai_apis.publish(**told, offer=Offer(tuple(typed["models"])), terms=[form.terms], by=request.user)
+        seen_by = [teams[pk] for pk in typed["teams"]]
+        return ai_apis.publish(**told, teams=seen_by, offer=Offer(tuple(typed["models"])), terms=[form.terms], by=request.user)
 
     if done := asking.carried_out(request, form, act):
         api, event = done.result

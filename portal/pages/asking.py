@@ -103,6 +103,16 @@ def asked(request: HttpRequest, question: Question, form: PageForm, *, status: i
 def finished(request: HttpRequest, *, back: str, said: str, event: Event | None = None) -> HttpResponse:
     """Go to `back` and say what was done, with its receipt."""
     messages.success(request, said, extra_tags=f"event-{event.number}" if event else "")
+    return _back(request, back)
+
+
+def nothing_to_ask(request: HttpRequest, *, back: str, says: str) -> HttpResponse:
+    """For a question that makes no sense here: go to `back`, which says why."""
+    messages.info(request, says)
+    return _back(request, back)
+
+
+def _back(request: HttpRequest, back: str) -> HttpResponse:
     if in_dialog(request):
         answer = HttpResponseLocation(back, target="#app", select="#app", swap="outerHTML")
         return trigger_client_event(answer, "close-dialog")

@@ -108,12 +108,15 @@ def _initial(budget: Budget) -> dict[str, Any]:
 def plan_budget(request: TenantRequest, pk: UUID) -> HttpResponse:
     """What each subscription under a plan may spend on models, at once for all who have it."""
     plan: Plan = get_object_or_404(Plan.objects.select_related("api"), pk=pk)
-    form, names = PlanBudgetForm(given(request), initial=_initial(plan.budget)), {"plan": plan, "api": plan.api}
+    names, back = {"plan": plan, "api": plan.api}, reverse("console-plans", args=[request.tenant.slug])
+    if not plan.api.is_ai and request.method != "POST":
+        return asking.nothing_to_ask(request, back=back, says=_("%(api)s is no AI API, so its plans have no budget.") % names)
+    form = PlanBudgetForm(given(request), initial=_initial(plan.budget))
     question = asking.Question(
         title=_("Budget of the plan %(plan)s of %(api)s") % names,
         says=_("What each subscription under it may spend on models. It holds at once; an answer under way is not cut off."),
         button=_("Save the budget"),
-        back=reverse("console-plans", args=[request.tenant.slug]),
+        back=back,
         done=_("The budget of the plan %(plan)s of %(api)s is saved.") % names,
     )
 
@@ -147,11 +150,17 @@ def top_up(request: TenantRequest, pk: UUID) -> HttpResponse:
     subscription: Subscription = get_object_or_404(Subscription.objects.visible_to(request.user, request.permissions).for_list(), pk=pk)
     standing = budgets.standing(subscription)
     names = {"application": subscription.application, "api": subscription.api}
+    back, none = (
+        reverse("console-subscription", args=[request.tenant.slug, pk]),
+        _("Its plan has no budget, so there is nothing to add to."),
+    )
+    if standing is None and request.method != "POST":
+        return asking.nothing_to_ask(request, back=back, says=none)
     question = asking.Question(
         title=_("Let %(application)s spend more on %(api)s?") % names,
-        says=_says(standing) if standing else _("Its plan has no budget, so there is nothing to add to."),
+        says=_says(standing) if standing else none,
         button=_("Let it be spent"),
-        back=reverse("console-subscription", args=[request.tenant.slug, pk]),
+        back=back,
         done=_("%(application)s may spend more on %(api)s, until the budget begins anew.") % names,
     )
 

@@ -29,6 +29,9 @@ from portal.pages.providers import price
 from tenants.access import TenantRequest, tenant_view
 from tenants.models import User
 
+# As their own names are.
+FORMATS = {"openai": "OpenAI", "anthropic": "Anthropic"}
+
 _Status = Subscription.Status
 TABS = ("overview", "reference", "plans", "changes")
 # So many operations of a long list are drawn; searching finds the others.
@@ -190,7 +193,7 @@ def _of_ai(api: Api, at: str, caller: Subscription | None) -> dict[str, Any]:
     """Of an AI API, what one may ask for, and how with the SDKs that there are."""
     found = ai_models.catalogue_of(api)
     only, most = (caller.plan.models, caller.plan.max_tokens) if caller else ([], None)
-    shown = [{**each, "alias": each["answers"] != [each["name"]], **_prices(each)} for each in found if not only or each["name"] in only]
+    shown = [_shown(each) for each in found if not only or each["name"] in only]
     return {"models": shown, "samples": ai_samples.samples(ai_samples.asked(at, found, only=only, most=most))}
 
 
@@ -198,6 +201,12 @@ def _kept(api: Api) -> dict[str, Any]:
     """What it keeps of calls, where it keeps some."""
     logging = content_logging.in_force(api)
     return {"logging": logging, "kept": consent.sentence(logging)} if logging else {}
+
+
+def _shown(model: dict[str, Any]) -> dict[str, Any]:
+    """A model as the page has it."""
+    formats = [FORMATS[each] for each in model["formats"]]
+    return {**model, "alias": model["answers"] != [model["name"]], "formats": formats, **_prices(model)}
 
 
 def _prices(model: dict[str, Any]) -> dict[str, str]:

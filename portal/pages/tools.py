@@ -84,6 +84,24 @@ class ToolsForm(PageForm):
                 initial |= {f"on_{key}": True, f"name_{key}": shown, f"says_{key}": tool.description}
         super().__init__(*args, more=more, initial=initial, **kwargs)
 
+    def clean(self) -> dict[str, Any]:
+        """What is wrong with a tool stands at it: there may be two hundred. Whatever is not chosen may be called as it will."""
+        typed: dict[str, Any] = self.cleaned_data
+        super().clean()
+        taken: list[str] = []
+        for operation_id in self.known:
+            key = _key(operation_id)
+            if not typed.get(f"on_{key}") or f"name_{key}" in self.errors:
+                continue
+            name = typed[f"name_{key}"].strip() or tools.name_of(operation_id)
+            if wrong := mcp_servers.wrong_name(name, taken):
+                self.add_error(f"name_{key}", wrong)
+            taken.append(name)
+            if len(typed.get(f"says_{key}", "").strip()) > tools.MOST_DESCRIPTION:
+                said = _("A description has at most %(most)s characters.")
+                self.add_error(f"says_{key}", said % {"most": tools.MOST_DESCRIPTION})
+        return typed
+
     def rows(self) -> Iterator[Row]:
         for operation_id, operation in self.known.items():
             key = _key(operation_id)

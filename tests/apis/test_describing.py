@@ -351,7 +351,7 @@ def test_what_can_not_be_used_is_told_with_its_place(orders: Cast, ada: Describi
 
 def test_who_may_not_see_a_part_may_not_describe_it(orders: Cast, rest: Rest) -> None:
     pam = Describing(rest, orders.pam)
-    assert sorted(pam.export()) == ["apis"]
+    assert sorted(pam.export()) == ["aliases", "apis"]
     refused = pam.ask("plan", {"tenant": {"name": "Pam's"}})
     assert refused.status_code == 403
     changed = pam.export()

@@ -23,6 +23,8 @@ from tests.pki import Authority
 
 TODAY = date(2026, 1, 1)
 OF_TARGETS = {rule.id for rule in OF_THE_REST if rule.id.startswith("upstream-")}
+# tests/apis/test_differences_offers.py.
+OF_OFFERS = {rule.id for rule in OF_THE_REST if rule.id.startswith("ai-")}
 # About more than one change: tests/apis/test_differences_bounds.py.
 OF_MANY = {f"further-{level}-changes" for level in Level}
 # What happens to schemas, wherever they stand; and each rule that is about nothing else.
@@ -41,7 +43,7 @@ def test_a_rule_says_what_it_is_for_and_no_other_rule_does(rules: str) -> None:
 
 
 def test_every_rule_has_its_case() -> None:
-    assert CASES.keys() == RULES.keys() - OF_TARGETS - OF_MANY
+    assert CASES.keys() == RULES.keys() - OF_TARGETS - OF_OFFERS - OF_MANY
 
 
 def test_the_schemas_of_the_cases_are_such_as_portico_takes() -> None:

@@ -122,8 +122,8 @@ def test_who_is_not_understood_hears_how_to_say_it(portico: Run) -> None:
 def test_what_was_exported_is_planned_and_applied_without_a_change(signed_in: Run, folder: Path, acme: Cast, tmp_path: Path) -> None:
     names = sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
     assert names == [
-        "apis/orders/api.yaml", "apis/orders/v1.openapi.yaml", "applications.yaml", "members.yaml", "subscriptions.yaml", "teams.yaml",
-        "tenant.yaml",
+        "aliases.yaml", "apis/orders/api.yaml", "apis/orders/v1.openapi.yaml", "applications.yaml", "members.yaml", "subscriptions.yaml",
+        "teams.yaml", "tenant.yaml",
     ]  # fmt: skip
     before = number_of_events(acme)
     assert done(signed_in("plan", str(folder))) == "Nothing differs.\n"

@@ -41,6 +41,7 @@ NO_PAGES = {
     "console-api-contents-erase": "a question like others, where something is kept",
     "console-webhook-delivery-give-up": "a question like others, of a delivery that waits",
     "console-api-question-move": "it leads to the questions",
+    "console-subscription-budget-top-up": "a question like others, of a subscription whose plan has a budget",
     "console-request-delegation-end": "a question like others, of what somebody has handed on",
     "account_logout": "a question of allauth's",
     **dict.fromkeys(
@@ -172,6 +173,7 @@ def places(world: World) -> list[Place]:
         keeps = {row["application"]: row["id"] for row in subscriptions if row["api"] == "models"}
         agreed, withdrawn = (keeps.get(applications[name]) or asked(carl, applications[name]) for name in ("Checkout", NIGHTLY))
         carl.delete(f"subscriptions/{withdrawn}/logging-consent/").raise_for_status()
+        of_models = ada.get("apis/models/").raise_for_status().json()["plans"][0]["id"]
         ai_model = ada.get("providers/openai/models/").raise_for_status().json()["results"][0]["id"]
         named = "api.acme-shop.example"
         owned = {row["name"]: row["id"] for row in ada.get("domains/").raise_for_status().json()["results"]}
@@ -285,8 +287,7 @@ def places(world: World) -> list[Place]:
         Place("console-subscription-suspend", f"{c}/subscriptions/{active}/suspend/", ADA),
         Place("console-subscription-resume", f"{c}/subscriptions/{of['suspended']}/resume/", ADA),
         Place("console-subscription-top-up", f"{c}/subscriptions/{active}/top-up/", ADA),
-        Place("console-subscription-budget-top-up", f"{c}/subscriptions/{active}/budget-top-up/", ADA),
-        Place("console-plan-budget", f"{c}/plans/{gold}/budget/", PAM),
+        Place("console-plan-budget", f"{c}/plans/{of_models}/budget/", PAM),
         Place("console-provider-budget", f"{c}/ai-budget/", ADA),
         Place("console-subscription-cancel", f"{c}/subscriptions/{active}/cancel/", ADA),
         Place("console-subscription-dates", f"{c}/subscriptions/{active}/dates/", ADA),

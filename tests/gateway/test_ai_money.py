@@ -169,6 +169,7 @@ def test_a_spent_budget_refuses_until_it_begins_anew(world: World) -> None:
         eventually(refusals.exists)
         found_why = explaining.explain(refusals[0], user=make.somebody("admin"), permissions=permissions_of(["admin"]))
     assert "The plan gold lets 100 tokens be spent until" in found_why.fact
+    assert f"that was spent: {passed * 32} tokens by now." in found_why.fact
     assert found_why.event is not None
     assert found_why.event.kind == "budget.passed"
     before = len(world.first.seen)
@@ -276,6 +277,20 @@ def test_five_failures_take_a_key_out_of_the_order(world: World) -> None:
     assert [world.call().status for _ in range(5)] == [200] * 5
     eventually(lambda: _same(world.key("first").state, _State.FAILING))
     assert (world.key("first").answered, world.key("second").state) == (503, _State.ON)
+
+
+def test_web_pages_take_a_key_out_as_well_and_nobodys_call_fails(world: World) -> None:
+    """They come with status 200, and callers get the second one's answer."""
+    _past(world, "first")
+    world.first.does = "html"
+    assert [world.call().status for _ in range(5)] == [200] * 5
+    eventually(lambda: _same(world.key("first").state, _State.FAILING))
+    key = world.key("first")
+    assert (key.state_reason, key.answered, world.key("second").state) == ("html", 200, _State.ON)
+    world.shop.enforced_newest()
+    before = len(world.first.seen)
+    assert world.call().status == 200
+    assert len(world.first.seen) == before
 
 
 def _past(world: World, slug: str) -> None:

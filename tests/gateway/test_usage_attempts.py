@@ -28,12 +28,16 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 _State = ProviderKey.State
 
 
-def attempt(status: int, key: object = KEY, *, retry_after: str = "", slug: str = "acme") -> accesslog_pb2.HTTPAccessLogEntry:
+def attempt(
+    status: int, key: object = KEY, *, retry_after: str = "", slug: str = "acme", kind: str = ""
+) -> accesslog_pb2.HTTPAccessLogEntry:
     found = accesslog_pb2.HTTPAccessLogEntry()
     found.common_properties.upstream_cluster = f"{slug}/ai/{key}/openai/0123456789abcdef"
     found.response.response_code.value = status
     if retry_after:
         found.response.response_headers["retry-after"] = retry_after
+    if kind:
+        found.response.response_headers["content-type"] = kind
     return found
 
 
@@ -72,6 +76,18 @@ def seen(*statuses: int | None, **more: Any) -> list[Seen]:
 )
 def test_what_failed_attempts_say_of_a_key(statuses: tuple[int | None, ...], state: Any) -> None:
     assert [each.state for each in seen(*statuses)] == ([state] if state else [])
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 503])
+def test_web_pages_take_a_key_out_whatever_their_status(status: int) -> None:
+    (found,) = seen(*[status] * 5, kind="text/html; charset=utf-8")
+    assert (found.state, found.status, found.page) == (_State.FAILING, status, True)
+    assert seen(*[status] * 4, kind="text/html") == []
+
+
+def test_a_page_that_says_why_says_that_of_the_key() -> None:
+    assert [each.state for each in seen(401, 403, kind="text/html")] == [_State.REFUSED]
+    assert [each.state for each in seen(429, kind="text/html")] == [_State.EXHAUSTED]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +229,12 @@ def test_a_failing_key_gets_calls_again_after_half_a_minute(key: ProviderKey) ->
     assert (turned(key).state, key.state_until, key.state_reason) == (_State.ON, None, "")
     turned(key)
     assert kinds() == ["provider_key.failing", "provider_key.works"]
+
+
+def test_a_key_whose_calls_get_web_pages_says_so(key: ProviderKey) -> None:
+    assert tell([attempts.Verdict("acme", str(key.pk), Seen(_State.FAILING, 200, page=True))]) == []
+    key.refresh_from_db()
+    assert (key.state, key.state_reason, key.answered, rests(key)) == (_State.FAILING, "html", 200, 30)
 
 
 def test_an_answer_brings_it_back_before(key: ProviderKey) -> None:

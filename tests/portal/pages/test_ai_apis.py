@@ -79,6 +79,22 @@ def test_it_takes_two_steps_and_one_form_from_a_provider(pam: Client) -> None:
     assert Api.objects.count() == 1
 
 
+def test_it_can_be_for_some_teams_alone(pam: Client, there: Cast) -> None:
+    cards, ledger = make.team(there.pam, name="Cards"), make.team(there.ada, name="Ledger")
+    page = all_of(pam.get(f"{CONSOLE}/publish-ai-api/"))
+    assert "Teams that see it" in page
+    given = {**TYPED, "visibility": "teams", "description": "Kept as typed."}
+    for teams, said in (([], "Choose at least one team that sees it."), ([str(ledger.pk)], "Choose one of these teams.")):
+        answer = pam.post(f"{CONSOLE}/publish-ai-api/", {**given, "teams": teams})
+        assert (answer.status_code, said in text(answer)) == (422, True), text(answer)
+        assert "Kept as typed." in all_of(answer)
+    assert not Api.objects.exists()
+    sent = pam.post(f"{CONSOLE}/publish-ai-api/", {**given, "teams": [str(cards.pk)]}, follow=True)
+    assert "Models is published." in all_of(sent)
+    api = Api.objects.get()
+    assert (api.visibility, [each.team for each in api.audience.all()]) == ("teams", [cards])
+
+
 @pytest.mark.parametrize(
     "given,said",
     [
@@ -105,7 +121,7 @@ def test_its_page_offers_what_makes_sense_and_nothing_else(pam: Client, there: C
     with queries("console:ai-api"):
         page = all_of(pam.get(f"{CONSOLE}/apis/models/"))
     for way in ("models", "rails", "prompts"):
-        assert f'href="{CONSOLE}/apis/models/{way}/"' in page
+        assert re.search(rf'href="{CONSOLE}/apis/models/{way}/">\s*<svg', page), "with an icon, as its neighbours have"
     for no_way in ("add-version/", "new-revision", "source/"):
         assert no_way not in page, no_way
     for address in ("add-version/", "v1/revisions/new/"):
@@ -124,6 +140,7 @@ def test_other_models_wait_in_a_revision(pam: Client, there: Cast) -> None:
     page = text(sent)
     assert "Revision 2 has it." in all_of(sent)
     assert "can no longer be openai/gpt-5" in page
+    assert "The whole API The model openai/gpt-5 can no longer be asked for." in page
     stale = pam.post(at, {"models": ["openai/gpt-5"], "seen": "1"})
     assert (stale.status_code, "Somebody changed what Models offers meanwhile." in text(stale)) == (409, True)
     same = pam.post(at, {"models": ["fast"], "seen": "2"})
@@ -142,7 +159,19 @@ def test_rails_are_typed_line_by_line(pam: Client, there: Cast) -> None:
         "seen": "1",
     }
     sent = pam.post(at, typed, follow=True)
+    page = all_of(sent)
     assert "Masked: email, card, customer" in text(sent)
+    assert "Nothing changes for callers" not in page
+    for said in (
+        "What callers send is masked: E-mail addresses.",
+        "What callers send is masked: Numbers of payment cards.",
+        "What matches K-\\d{6} is masked as [customer].",
+        "Calls with one of these are refused: secret, Top Secret.",
+        "A body has at most 64 KiB; it had 1024.",
+    ):
+        assert said in page, said
+    question = all_of(pam.get(f"{CONSOLE}/apis/models/v1/revisions/2/live/"))
+    assert "2 changes are risky. Calls with one of these are refused: secret, Top Secret." in question
     assert offered()["rails"] == {
         "masks": ["email", "card"], "patterns": [{"name": "customer", "regex": "K-\\d{6}"}], "blocked": ["secret", "Top Secret"],
         "body_kib": 64,
@@ -297,6 +326,7 @@ def test_developers_find_lines_that_work_and_what_models_cost(there: Cast) -> No
     assert "openai/gpt-5" in text(page)
     assert "1.25" in text(page)
     assert "anthropic import" not in text(page), "no provider speaks it"
+    assert re.search(r'data-label="Formats">\s*OpenAI\s*<', all_of(page))
     application = make.application(there.carl)
     make.subscription(of=application, to=Plan.objects.get(api=api))
     page = carl.get("/t/acme/apis/models/")

@@ -170,6 +170,11 @@ def test_a_plan_of_calls_has_none(cast: Cast) -> None:
         plan = make.plan(make.api("orders"), name="gold")
     pam = signed_in(cast.pam)
     assert of_plan(plan) not in pam.get("/t/acme/console/plans/").content.decode()
+    looked = pam.get(of_plan(plan), follow=True)
+    assert looked.redirect_chain == [("/t/acme/console/plans/", 302)]
+    assert "Orders is no AI API, so its plans have no budget." in text(looked)
+    dialog = pam.get(of_plan(plan), headers={"hx-request": "true", "hx-target": "dialog"})
+    assert ("/t/acme/console/plans/" in dialog["HX-Location"], "close-dialog" in dialog["HX-Trigger"]) == (True, True)
     answer = pam.post(of_plan(plan), GIVEN)
     assert (answer.status_code, "is no AI API, so its plans have no budget" in text(answer)) == (422, True)
 
@@ -202,6 +207,18 @@ def test_ada_lets_more_be_spent(cast: Cast, held: Subscription) -> None:
     assert "Shop may spend more on Ai, until the budget begins anew." in text(answer)
     assert "1,000 of 1,200 tokens · USD 0.00 of USD 2.50" in text(ada.get(at(held)))
     assert "more was added for this time" in text(ada.get(at(held)))
+
+
+def test_where_there_is_no_budget_there_is_nothing_to_add_to(cast: Cast) -> None:
+    with tenant_scope(cast.acme.pk):
+        held = make.subscription(of=make.application(cast.carl, name="Shop"), to=make.plan(make.api("orders")))
+    ada, page = signed_in(cast.ada), at(held, "budget-top-up/")
+    looked = ada.get(page, follow=True)
+    assert looked.redirect_chain == [(at(held), 302)]
+    assert "Its plan has no budget, so there is nothing to add to." in text(looked)
+    # It had one when the form was shown: what was typed stays.
+    answer = ada.post(page, {"tokens": "5", "reason": "Their sale."})
+    assert (answer.status_code, "Their sale." in text(answer)) == (409, True)
 
 
 # --- the tenant's own ------------------------------------------------------------------------------------------------
@@ -247,7 +264,7 @@ def test_each_sees_tokens_and_cost_of_what_is_theirs(cast: Cast, answered: Subsc
         (cast.ada, "/t/acme/console/usage/"),
     ):
         said = text(signed_in(user).get(page))
-        assert "Tokens and cost Cost USD 12.50 1 answer has no price" in said, page
+        assert "Tokens and cost Cost Cost USD 12.50 1 answer has no price" in said, page
         assert "Tokens in 1,200 300 of them cached Tokens out 240 40 of them reasoning Answers 12 1 without a word of its tokens" in said
         assert "Tokens by model" in said
         assert re.search(r"fast openai/gpt-4o-mini USD 12.50 1,000 200 10", said)
@@ -259,6 +276,38 @@ def test_each_sees_tokens_and_cost_of_what_is_theirs(cast: Cast, answered: Subsc
         assert "cost_USD" in whole(steps)
     assert "Tokens by application" in text(signed_in(cast.pam).get("/t/acme/console/apis/ai/usage/"))
     assert signed_in(cast.carl).get(f"/t/acme/apps/{answered.application_id}/usage/?as=csv&what=tokens-application").status_code == 404
+
+
+def chart_of(page: str) -> str:
+    (found,) = re.findall(r'<section class="card" aria-labelledby="tokens-title">.*?</section>', page, re.DOTALL)
+    return unescape(found)
+
+
+def test_what_was_spent_is_drawn(cast: Cast, answered: Subscription) -> None:
+    page = "/t/acme/console/apis/ai/usage/"
+    drawn = chart_of(signed_in(cast.pam).get(page).content.decode())
+    assert 'aria-label="Cost over time: USD 12.50 in all"' in drawn
+    assert re.search(r"<title>[^<]+: USD 12.50</title>", drawn)
+    assert drawn.count('<rect class="answered"') == 1
+    assert "USD 15.00" in drawn, "the scale"
+    assert "Tokens step by step" in drawn, "the table stays as its text"
+
+
+@pytest.mark.parametrize("other", ["EUR", ""])
+def test_tokens_are_drawn_where_money_has_no_one_scale(cast: Cast, held: Subscription, other: str) -> None:
+    moment = timezone.now()
+    with tenant_scope(cast.acme.pk):
+        UsageFreshness.objects.create(started_at=moment, seen_at=moment, written_until=moment)
+        key: dict[str, Any] = {"api": held.api_id, "application": held.application_id, "subscription": held.pk, "plan": "gold"}
+        make.usage(2, version="v1", operation="chatCompletions", **key)
+        if other:
+            make.answers(1, asked="fast", currency="USD", amount=5, **key)
+        make.answers(1, asked="large", currency=other, amount=5 if other else 0, **key)
+    drawn = chart_of(signed_in(cast.pam).get("/t/acme/console/apis/ai/usage/").content.decode())
+    many = 2 if other else 1
+    assert f'aria-label="Tokens over time: {100 * many} in and {20 * many} out in all"' in drawn
+    assert (drawn.count('<rect class="answered"'), drawn.count('<rect class="made"')) == (1, 1)
+    assert re.search(rf"<title>[^<]+: {100 * many} tokens in, {20 * many} out</title>", drawn)
 
 
 def test_they_are_narrowed_as_calls_are(cast: Cast, answered: Subscription) -> None:

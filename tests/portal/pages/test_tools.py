@@ -1,5 +1,6 @@
 """Pam chooses tools for agents; Carl sees how an agent is told of them."""
 
+import re
 from html import unescape
 from typing import Any
 
@@ -102,6 +103,29 @@ def test_what_is_wrong_is_said_and_nothing_typed_is_lost(cast: Cast, pam: Client
     assert kept(cast) is None
     if NAME in sent and "\x00" not in sent[NAME]:
         assert f'value="{sent[NAME]}"' in text(answer)
+
+
+def test_what_is_wrong_with_a_tool_stands_at_it(cast: Cast, pam: Client, orders: Api) -> None:
+    """There may be two hundred of them on the page."""
+    second = "createOrder"
+    on, name = (f"{field}_{_key(second)}" for field in ("on", "name"))
+    sent = {"enabled": "on", "seen": "none", ON: "on", NAME: "a b", SAYS: "x" * 1_001, on: "on", name: "get_order"}
+    page = text(pam.post(TOOLS, sent))
+    for field, said in ((NAME, "takes letters, digits, - and _"), (SAYS, "A description has at most 1000 characters.")):
+        (error,) = re.findall(rf'id="id_{field}_error"[^>]*>(.*?)</', page, re.DOTALL)
+        assert said in re.sub(r"<[^>]+>", "", error)
+    assert page.count("takes letters, digits") == 1
+    for field in (NAME, SAYS):
+        assert re.search(rf'name="{field}"[^>]*aria-invalid="true"', page)
+    assert 'value="get_order"' in page
+    # Two of one name: the one that stands below is asked for another.
+    page = text(pam.post(TOOLS, {**sent, NAME: "get_order", SAYS: ""}))
+    assert page.count("Two tools have the name “get_order”.") == 1
+    assert re.search(rf'name="{NAME}"[^>]*aria-invalid="true"', page)
+    assert not re.search(rf'name="{name}"[^>]*aria-invalid="true"', page)
+    # What is not chosen may be called as it will.
+    assert pam.post(TOOLS, {"enabled": "on", "seen": "none", ON: "on", NAME: "get_order", name: "get_order"}).status_code == 302
+    assert kept(cast) is not None
 
 
 def test_what_is_in_the_way_stands_on_the_page(cast: Cast, pam: Client, orders: Api) -> None:
