@@ -176,29 +176,20 @@ def _contents_log() -> accesslog_pb2.AccessLog:
 
 
 def _attempts_log() -> accesslog_pb2.AccessLog:
-    """Of calls of AI APIs each attempt that failed, by whichever key; a web page in place of data did, whatever its status."""
+    """Of calls of AI APIs each attempt that failed, by whichever key: what is well costs a comparison of numbers."""
     config = als_pb2.HttpGrpcAccessLogConfig(
         common_config=_common(ATTEMPTS_LOG, []), additional_response_headers_to_log=["content-type", "retry-after"]
     )
-    failed = accesslog_pb2.OrFilter(
-        filters=[
-            _status(_Comparison.GE, 400),
-            _status(_Comparison.EQ, 0),
-            _expression('response.headers["content-type"].startsWith("text/html")'),
-        ]
-    )
-    # In this order one expression is looked at for what is well.
-    filters = [accesslog_pb2.AccessLogFilter(or_filter=failed), _expression(f'xds.cluster_name.contains("/{AI}/")')]
+    to_providers = cel_pb2.ExpressionFilter(expression=f'xds.cluster_name.contains("/{AI}/")')
+    filters = [
+        accesslog_pb2.AccessLogFilter(or_filter=accesslog_pb2.OrFilter(filters=[_status(_Comparison.GE, 400), _status(_Comparison.EQ, 0)])),
+        accesslog_pb2.AccessLogFilter(extension_filter=accesslog_pb2.ExtensionFilter(name="cel", typed_config=packed(to_providers))),
+    ]
     return accesslog_pb2.AccessLog(
         name="envoy.access_loggers.http_grpc",
         typed_config=packed(config),
         filter=accesslog_pb2.AccessLogFilter(and_filter=accesslog_pb2.AndFilter(filters=filters)),
     )
-
-
-def _expression(expression: str) -> accesslog_pb2.AccessLogFilter:
-    told = packed(cel_pb2.ExpressionFilter(expression=expression))
-    return accesslog_pb2.AccessLogFilter(extension_filter=accesslog_pb2.ExtensionFilter(name="cel", typed_config=told))
 
 
 def _status(op: int, value: int) -> accesslog_pb2.AccessLogFilter:

@@ -73,7 +73,7 @@ class Keys:
         elif (page := _is_page(entry)) or status == 0 or status >= 500:
             fares.last.append(False)
             if fares.last.count(False) >= FAILURES:
-                self._say(of, fares, Seen(_State.FAILING, status or None, page=page), now)
+                self._say(of, fares, Seen(_State.FAILING, None if page else status or None, page=page), now)
 
     def answered(self, call: Call, began: float) -> None:
         """A call that a provider's key answered well.
@@ -115,7 +115,7 @@ class Keys:
 
 
 def _is_page(entry: accesslog_pb2.HTTPAccessLogEntry) -> bool:
-    """What no provider answers a call with, whatever the status: something stands before it."""
+    """What no provider answers a call with: something stands before it. Its own status may be another: gateways tell 502 for a good one."""
     return entry.response.response_headers.get("content-type", "").startswith("text/html")
 
 

@@ -57,3 +57,11 @@ function envoy_on_request(h)
     h:respond({ [":status"] = "400", ["x-portico-refusal"] = refusal }, "")
   end
 end
+
+-- A web page is no answer, whatever its status says: so another key is asked, and the log of attempts that failed has this one.
+function envoy_on_response(h)
+  local headers = h:headers()
+  if string.find(headers:get("content-type") or "", "^text/html") and (tonumber(headers:get(":status")) or 0) < 400 then
+    headers:replace(":status", "502")
+  end
+end
