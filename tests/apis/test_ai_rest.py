@@ -182,13 +182,6 @@ def test_a_plan_of_one_is_changed(there: Cast, rest: Rest) -> None:
     }  # fmt: skip
 
 
-def test_the_files_of_a_tenant_leave_ai_apis_alone(there: Cast, rest: Rest) -> None:
-    make.ai_api("models", "fast", by=there.pam)
-    make.api("orders")
-    told = rest(there.ada).get(at(there, "description/")).json()
-    assert [each["slug"] for each in told["apis"]] == ["orders"]
-
-
 # --- aliases ----------------------------------------------------------------------------------------------------------
 
 TARGETS = [{"provider": "openai", "model": "gpt-5"}]
