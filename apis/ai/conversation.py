@@ -134,15 +134,15 @@ def _mended(body: str) -> Iterator[str]:
     closes: list[str] = []
     whole, closes_then = 0, ""
     for found in _TOKEN.finditer(body):
-        token = found[0]
-        if token in _CLOSES:
-            closes.append(_CLOSES[token])
+        sign = found[0]
+        if sign in _CLOSES:
+            closes.append(_CLOSES[sign])
             if len(closes) > MOST_DEPTH:
                 return
-        elif token in "]}":
-            if not closes or closes.pop() != token:
+        elif sign in "]}":
+            if not closes or closes.pop() != sign:
                 return
-        elif token == ",":
+        elif sign == ",":
             whole, closes_then = found.start(), "".join(reversed(closes))
         elif not found["ends"]:
             # The string in which it was cut, without half of an escape.
