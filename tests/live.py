@@ -546,6 +546,17 @@ class Shop:
             event = Event.objects.filter(kind__in=GATEWAY_KINDS).order_by("-number")[0]
         return self.enforced(event)
 
+    def used(self, *credentials: Credential, gateways: int = 1) -> None:
+        """So many gateways have what says that these were used for the first time, which is no decision and is sent all the same."""
+
+        def check() -> bool:
+            found = [each for each in self.events("credential.first_used") if each.subject_id in {one.pk for one in credentials}]
+            assert len(found) == len(credentials)
+            told = Receipt.objects.filter(tenant_id=self.pk, routes__gte=max(each.number for each in found))
+            return told.values("node").distinct().count() == gateways
+
+        eventually(check)
+
     def deployment(self, node: str) -> Deployment:
         with self.scope():
             return Deployment.objects.select_related("node").get(node__name=node)

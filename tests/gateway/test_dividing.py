@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apis.actions.policies import change_policies
 from gateway import desired, register
-from gateway.models import COUNTED, ControlProcess, GatewayNode, Receipt
+from gateway.models import COUNTED, ControlProcess, GatewayNode
 from portal.stack import Ports
 from portal.stack.ports import choose
 from tests import live
@@ -95,10 +95,7 @@ def test_who_leaves_gives_its_share_to_the_others_after_a_while(three: list[Gate
     path, token = shop.path(), carl.token()
     loaded(three, shop, carl)
     live.eventually(lambda: shares(three, path, token) == {34})
-    # That a credential was used for the first time is no decision, and each gateway has a receipt of it all the same.
-    live.eventually(lambda: shop.events("credential.first_used"))
-    used = shop.events("credential.first_used")[0].number
-    live.eventually(lambda: Receipt.objects.filter(tenant_id=shop.pk, routes__gte=used).count() == len(three))
+    shop.used(carl.credential, gateways=len(three))
     pushes = shop.pushes()
     # Gone for a moment, and back: nobody's share changes, and no bucket is filled.
     three[2].fresh_envoy()
