@@ -56,7 +56,7 @@ def read(client: httpx.Client, path: str, expected: Set[int] = PAGES) -> float:
     started = time.perf_counter()
     answer = client.get(path)
     taken = (time.perf_counter() - started) * 1000
-    if answer.status_code not in expected:
+    if answer.status_code not in expected or answer.headers.get("location", "").startswith("/accounts/login/"):
         raise RuntimeError(f"{path} answered {answer.status_code}: {answer.text[:200]}")
     return taken
 
