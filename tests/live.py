@@ -348,12 +348,7 @@ class Gateway:
             connection.close()
 
     def raw(self, request: bytes) -> Answer:
-        """Exactly these bytes; for what a client library would not send."""
-        with socket.create_connection((HOST, self.port), timeout=DEADLINE) as connection:
-            connection.sendall(request)
-            response = http.client.HTTPResponse(connection)
-            response.begin()
-            return _read(response)
+        return raw(self.port, request)
 
     def settles(self, status: int, code: str, path: str, token: str = "", **more: Any) -> Answer:
         """The call, once it is answered so."""
@@ -400,6 +395,15 @@ def call(
         return _read(connection.getresponse())
     finally:
         connection.close()
+
+
+def raw(port: int, request: bytes) -> Answer:
+    """Exactly these bytes; for what a client library would not send."""
+    with socket.create_connection((HOST, port), timeout=DEADLINE) as connection:
+        connection.sendall(request)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return _read(response)
 
 
 def _ready(answer: Answer) -> Answer:

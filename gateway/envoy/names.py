@@ -36,6 +36,8 @@ HANDED = "portico.handed"
 # The model that an AI API was asked for, and the plan under which; only the chain of its route writes them.
 MODEL = "portico.ai.model"
 AI_PLAN = "portico.ai.plan"
+# The call's id, for what answers in a provider's place.
+AI_REQUEST = "portico.ai.request"
 # Metadata of a call of an AI API: what its body says, as json_to_metadata read it; and of its answer, what it used.
 ASKED = "portico.ai"
 USED = "portico.tokens"

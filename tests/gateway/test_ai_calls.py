@@ -7,19 +7,20 @@ import string
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apis.policies import Policies
 from gateway.envoy.ai.routes import attempts
-from gateway.envoy.ai.state import Ai
+from gateway.envoy.ai.state import Ai, Rails
 from gateway.envoy.names import MODEL
-from gateway.envoy.resources import compile_tenant
+from gateway.envoy.resources import compile_scope, compile_tenant
 from gateway.envoy.state import Grant
 from tests import live
 from tests.gateway import ai
-from tests.gateway.ai import BASE, CHAT, EMBEDDINGS, MESSAGES, MODELS, RESPONSES, Gateway, Providers, api_key, asks, refused, token
+from tests.gateway.ai import BASE, CHAT, EMBEDDINGS, HOST, MESSAGES, MODELS, RESPONSES, Gateway, Providers, api_key, asks, refused, token
 
 
 @pytest.fixture
@@ -139,6 +140,29 @@ def test_a_body_is_as_large_as_it_may_be(gateway: Gateway, providers: Providers)
     assert gateway.call(asks(text=text)).status == 200
     assert providers[0].seen[0].body["messages"][0]["content"] == text
     refused(gateway.call(asks(text="x" * 1_100_000)), 413, "BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize("says_length", [True, False], ids=["says its length", "in pieces"])
+def test_the_first_call_of_a_tenant_is_held_to_it_too(tmp_path: Path, providers: Providers, says_length: bool) -> None:
+    """All of it has come in before the tenant is there, so nothing counts it as it comes."""
+    wanted = ai.tenant(replace(ai.ai(*providers), rails=Rails(body_kib=16)))
+    found = compile_tenant(wanted)
+    body = json.dumps(asks(text="x" * 20_000)).encode()
+    length = f"content-length: {len(body)}" if says_length else "transfer-encoding: chunked"
+    given = f"host: {HOST}\r\nauthorization: Bearer {token()}\r\ncontent-type: application/json\r\n{length}"
+    head = f"POST {BASE}{CHAT} HTTP/1.1\r\n{given}\r\n\r\n".encode()
+    sent = body if says_length else b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    before = len(providers[0].seen)
+    with ai.running(tmp_path) as gateway, ThreadPoolExecutor(1) as callers:
+        gateway.ads.put(*found.clusters, *found.secrets, compile_scope(wanted.slug))
+        live.eventually(lambda: f'"{wanted.slug}"' in gateway.admin("/config_dump"))
+        call = callers.submit(live.raw, gateway.port, head + sent)
+        time.sleep(0.5)
+        assert not call.done(), str(call.result())
+        gateway.ads.put(found.routes)
+        refused(call.result(), 413, "BODY_TOO_LARGE")
+        assert gateway.call(asks(text="x" * 4_000)).status == 200
+        assert len(providers[0].seen) == before + 1
 
 
 def anything(chance: random.Random, depth: int = 0) -> Any:

@@ -25,15 +25,18 @@ from gateway.envoy import rbac
 from gateway.envoy.ai.scripts import script
 from gateway.envoy.ai.state import ANTHROPIC, Ai, Content, Prompt, Rails, Variable
 from gateway.envoy.extensions import FilterChainConfigPerRoute, extension, packed
-from gateway.envoy.names import AI_PLAN, ASKED, MODEL, PLAN_PREFIX, RBAC
+from gateway.envoy.names import AI_PLAN, AI_REQUEST, ASKED, MODEL, PLAN_PREFIX, RBAC
 from gateway.envoy.refusals import unavailable
 from gateway.envoy.state import Grant
 
 Extension: TypeAlias = extension_pb2.TypedExtensionConfig
 _Json = json_to_metadata_pb2.JsonToMetadata
 # Every step, in order, of a call that names its model, of a prompt, and of the question which models there are.
-STEPS = ("whole", "read", "body_not_json", "asked", "model_not_in_plan", "asks", "masks", "log", "tokens")
-PROMPT_STEPS = ("whole", "read", "body_not_json", "variables", "asked", "model_not_in_plan", "asks", "masks", "log", "answer", "tokens")
+STEPS = ("whole", "body_too_large", "read", "body_not_json", "asked", "model_not_in_plan", "asks", "masks", "log", "tokens")
+PROMPT_STEPS = (
+    "whole", "body_too_large", "read", "body_not_json", "variables", "asked", "model_not_in_plan", "asks", "masks", "log", "answer",
+    "tokens",
+)  # fmt: skip
 LIST_STEPS = ("asked",)
 OPTIONAL = ("asks", "masks", "log")
 # set_filter_state.v3.Config.clear_route_cache (field 2, bool), which xds-protos does not know yet.
@@ -94,12 +97,15 @@ def _per_route(steps: Sequence[Extension]) -> Any:
 
 
 def _whole(rails: Rails) -> Iterator[Extension]:
-    """The body, held back until it is there; read; and refused where it is no JSON.
+    """The body, held back until it is there; read; and refused where it is too large or no JSON.
 
+    The buffer counts what comes in while it holds back. With a tenant's first call at a gateway all of it may have come before, so that its
+    length, which the buffer writes where the call does not say it, is looked at as well.
     json_to_metadata tells what it has read, by the last of members that stand twice. Whatever a call is sent on with refuses such a body.
     """
-    most = wrappers_pb2.UInt32Value(value=rails.body_kib * 1024)
-    yield extension("whole", buffer_pb2.Buffer(max_request_bytes=most))
+    most = rails.body_kib * 1024
+    yield extension("whole", buffer_pb2.Buffer(max_request_bytes=wrappers_pb2.UInt32Value(value=most)))
+    yield rbac.denial("BODY_TOO_LARGE", rbac.length_beyond(most))
     rules = [
         _Json.Rule(
             selectors=[_Json.Selector(key="model")],
@@ -122,7 +128,7 @@ def _kept(key: str, *, kind: int = _Json.PROTOBUF_VALUE, value: str = "") -> jso
 
 
 def _asked(model: str) -> Extension:
-    """The model and the plan are remembered, and the route is looked for anew.
+    """The model, the plan and the call's id are remembered, and the route is looked for anew.
 
     :param model: in Envoy's format.
     """
@@ -134,7 +140,7 @@ def _asked(model: str) -> Extension:
                 text_format_source=base_pb2.DataSource(inline_string=text)
             ),
         )
-        for key, text in ((MODEL, model), (AI_PLAN, PLAN))
+        for key, text in {MODEL: model, AI_PLAN: PLAN, AI_REQUEST: "%REQ(X-REQUEST-ID)%"}.items()
     ]
     return extension("asked", set_filter_state_pb2.Config(on_request_headers=values), CLEARS)
 
@@ -252,7 +258,7 @@ def _asks_anew(config: Any) -> bool:
     found = set_filter_state_pb2.Config()
     if not config.Unpack(found) or not config.value.endswith(CLEARS):
         return False
-    return {value.object_key for value in found.on_request_headers} == {MODEL, AI_PLAN}
+    return {value.object_key for value in found.on_request_headers} == {MODEL, AI_PLAN, AI_REQUEST}
 
 
 def _decides(config: Any) -> bool:

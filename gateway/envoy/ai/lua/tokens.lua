@@ -63,17 +63,13 @@ local function replace(h, document)
   end
 end
 
-function envoy_on_request(h)
-  h:streamInfo():dynamicMetadata():set("portico.ai", "request", h:headers():get("x-request-id") or "")
-end
-
 function envoy_on_response(h)
   local headers = h:headers()
   local status, kind = headers:get(":status"), headers:get("content-type") or ""
   -- What the gateway says itself.
   if headers:get("x-portico-refusal") then return end
   if status == "401" or status == "403" or string.find(kind, "^text/html") then
-    local id = (h:streamInfo():dynamicMetadata():get("portico.ai") or {}).request or ""
+    local id = h:streamInfo():filterState():get("portico.ai.request") or ""
     local document = string.gsub(h:filterContext():get("unavailable"), "REQUEST_ID", (string.gsub(id, "[^%w-]", "")))
     return replace(h, document)
   end
