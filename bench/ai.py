@@ -32,7 +32,7 @@ from typing import Any
 import psutil
 
 from bench.peers import CORES, OTHERS, PROXIES, free, move, spent
-from bench.stage import ROOT, VAR, percentile, report, stack, until, wrk
+from bench.stage import ROOT, STACK, VAR, percentile, report, stack, until, wrk
 from portal.demo.provider import KEY, MODELS
 from portal.stack import envoy, probes
 from portal.stack.ports import HOST
@@ -162,7 +162,7 @@ def one_round(subjects: dict[str, Subject], number: int) -> dict[str, dict[str, 
 
 def of_portico(running: Stack, provider: int) -> Subject:
     command = [sys.executable, "-m", "bench.ai_callers", f"http://{HOST}:{provider}/v1"]
-    environment = {**os.environ, "PORTICO_VAR": str(VAR)}
+    environment = {**os.environ, "PORTICO_VAR": str(STACK)}
     made = json.loads(subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout)
     gateway = psutil.Process(running.pids()["envoy"])
     move(gateway.pid, PROXIES)

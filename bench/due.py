@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from bench.stage import VAR, stack
+from bench.stage import STACK, stack
 
 
 def main() -> int:
@@ -14,7 +14,7 @@ def main() -> int:
         running.send("worker", signal.SIGSTOP)
         command = [sys.executable, "-m", "bench.many", *sys.argv[1:]]
         try:
-            return subprocess.run(command, env={**os.environ, "PORTICO_VAR": str(VAR)}, check=False).returncode
+            return subprocess.run(command, env={**os.environ, "PORTICO_VAR": str(STACK)}, check=False).returncode
         finally:
             running.send("worker", signal.SIGCONT)
 

@@ -11,12 +11,12 @@ import time
 from typing import Any
 
 from bench.enforcement import arrange, measure
-from bench.stage import VAR, job, report, stack
+from bench.stage import STACK, job, report, stack
 
 
 def main() -> int:
     with stack() as running:
-        environment = {**os.environ, "PORTICO_VAR": str(VAR)}
+        environment = {**os.environ, "PORTICO_VAR": str(STACK)}
         failed = subprocess.run([sys.executable, "-m", "bench.taking"], env=environment, check=False).returncode
         client = job(running)
         people = client.sign_in_all()

@@ -32,7 +32,7 @@ from typing import Any
 import httpx
 import psutil
 
-from bench.stage import VAR, report, stack, until, wrk
+from bench.stage import STACK, VAR, report, stack, until, wrk
 from portal.stack import envoy, probes
 from portal.stack.ports import HOST, Ports, choose
 from portal.stack.stack import Stack
@@ -103,7 +103,7 @@ def main() -> int:
 
 def of_portico(running: Stack, port: int) -> Iterator[tuple[str, Subject]]:
     command = [sys.executable, "-m", "bench.callers", f"http://{HOST}:{port}", str(FOLDER)]
-    environment = {**os.environ, "PORTICO_VAR": str(VAR)}
+    environment = {**os.environ, "PORTICO_VAR": str(STACK)}
     made = json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
     (FOLDER / "made.json").write_text(json.dumps(made))
     process = psutil.Process(running.pids()["envoy"])

@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 
-from bench.stage import VAR, stack
+from bench.stage import STACK, stack
 
 
 def main() -> int:
     with stack(PORTICO_TOKEN_RATE="100000000") as running:
         command = [sys.executable, "-m", "bench.turning", running.portal_url, running.gateway_url, running.upstream_url, *sys.argv[1:]]
-        return subprocess.run(command, env={**os.environ, "PORTICO_VAR": str(VAR)}, check=False).returncode
+        return subprocess.run(command, env={**os.environ, "PORTICO_VAR": str(STACK)}, check=False).returncode
 
 
 if __name__ == "__main__":

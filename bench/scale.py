@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 
-from bench.stage import VAR, stack
+from bench.stage import STACK, stack
 
 
 def main() -> int:
     with stack() as running:
         command = [sys.executable, "-m", "bench.large", running.upstream_url, running.gateway_url, str(running.pids()["envoy"])]
-        return subprocess.run(command, env={**os.environ, "PORTICO_VAR": str(VAR)}, check=False).returncode
+        return subprocess.run(command, env={**os.environ, "PORTICO_VAR": str(STACK)}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -21,15 +21,22 @@ from portal.stack import Ports, Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / "bench"
+# What a stack has that begins empty.
+STACK = VAR / "stack"
 RESULTS = ROOT / "bench" / "results"
 
 
 @contextmanager
-def stack(var: Path = VAR, *, demo: bool = True, **environment: str) -> Iterator[Stack]:
-    """The embedded stack on free ports, under a folder that is kept between runs."""
+def stack(kept: Path | None = None, *, demo: bool = True, **environment: str) -> Iterator[Stack]:
+    """The embedded stack on free ports. It begins empty, so that nothing is measured among what another measurement left.
+
+    :param kept: the folder of one that goes on with what it has.
+    """
+    if kept is None:
+        shutil.rmtree(STACK, ignore_errors=True)
     # Measurements decide more often in a minute than a person may.
     given = {**os.environ, "PORTICO_WRITE_RATE": "1000000", "PORTICO_ADDRESS_CALLS_PER_SECOND": "0", **environment}
-    with Stack(var, demo=demo, listen=Ports(0, 0, 0, 0), environment=given, say=lambda _: None) as found:
+    with Stack(kept or STACK, demo=demo, listen=Ports(0, 0, 0, 0), environment=given, say=lambda _: None) as found:
         yield found
 
 
