@@ -19,7 +19,13 @@ from gateway.envoy.extensions import wire
 
 _FOLDER = Path(__file__).parent / "lua"
 # What a script needs stands before it: an object's members as they stand in the text, and texts as JSON spells them.
-_NEEDS = {"rewrite": ("members",), "variables": ("members", "texts"), "masks": ("texts", "patterns")}
+_NEEDS = {
+    "asks": ("short",),
+    "masks": ("texts", "patterns"),
+    "rewrite": ("short", "members"),
+    "tokens": ("short",),
+    "variables": ("members", "texts"),
+}
 # Lua.filter_context and Lua.shared_vm_id, which xds-protos does not know yet.
 _CONTEXT, _SHARED_VM = 6, 9
 
