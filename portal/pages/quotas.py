@@ -36,11 +36,14 @@ def top_up(request: TenantRequest, pk: UUID) -> HttpResponse:
     subscription: Subscription = get_object_or_404(Subscription.objects.visible_to(request.user, request.permissions).for_list(), pk=pk)
     standing = quotas.standing(subscription)
     names = {"application": subscription.application, "api": subscription.api}
+    back, none = reverse("console-subscription", args=[request.tenant.slug, pk]), _("Its plan has no quota, so there is nothing to add to.")
+    if standing is None and request.method != "POST":
+        return asking.nothing_to_ask(request, back=back, says=none)
     question = asking.Question(
         title=_("Let more calls of %(application)s to %(api)s pass?") % names,
-        says=_says(standing) if standing else _("Its plan has no quota, so there is nothing to add to."),
+        says=_says(standing) if standing else none,
         button=_("Let them pass"),
-        back=reverse("console-subscription", args=[request.tenant.slug, pk]),
+        back=back,
         done=_("%(application)s may call %(api)s more often, until the quota begins anew.") % names,
     )
 

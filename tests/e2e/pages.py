@@ -189,6 +189,7 @@ def places(world: World) -> list[Place]:
     of = {row["status"]: row["id"] for row in subscriptions}
     active = next(row["id"] for row in subscriptions if row["status"] == "active" and row["application"] == app)
     orders = next(row["id"] for row in subscriptions if row["status"] == "active" and row["api"] == "orders")
+    counted = next(row["id"] for row in subscriptions if row["status"] == "active" and row["quota"])
     decision = next(row["number"] for row in events if row["kind"] == "subscription.suspended")
     gold = plans["orders"]["plans"][0]["id"]
     t = f"/t/{TENANT}"
@@ -286,7 +287,7 @@ def places(world: World) -> list[Place]:
         Place("console-subscription", f"{c}/subscriptions/{active}/", ADA),
         Place("console-subscription-suspend", f"{c}/subscriptions/{active}/suspend/", ADA),
         Place("console-subscription-resume", f"{c}/subscriptions/{of['suspended']}/resume/", ADA),
-        Place("console-subscription-top-up", f"{c}/subscriptions/{active}/top-up/", ADA),
+        Place("console-subscription-top-up", f"{c}/subscriptions/{counted}/top-up/", ADA),
         Place("console-plan-budget", f"{c}/plans/{of_models}/budget/", PAM),
         Place("console-provider-budget", f"{c}/ai-budget/", ADA),
         Place("console-subscription-cancel", f"{c}/subscriptions/{active}/cancel/", ADA),

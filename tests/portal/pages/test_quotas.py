@@ -108,6 +108,18 @@ def test_an_applications_subscriptions_take_as_many_queries_for_many_as_for_one(
 # --- topping up ------------------------------------------------------------------------------------------------------
 
 
+def test_where_there_is_no_quota_there_is_nothing_to_add_to(cast: Cast) -> None:
+    with tenant_scope(cast.acme.pk):
+        held = make.subscription(of=make.application(cast.carl))
+    ada, page = signed_in(cast.ada), at(held, "top-up/")
+    looked = ada.get(page, follow=True)
+    assert looked.redirect_chain == [(at(held), 302)]
+    assert "Its plan has no quota, so there is nothing to add to." in text(looked)
+    # It had one when the form was shown: what was typed stays.
+    answer = ada.post(page, GIVEN)
+    assert (answer.status_code, GIVEN["reason"] in text(answer)) == (409, True)
+
+
 def test_ada_lets_more_pass_and_sees_where_that_is_enforced(cast: Cast, held: Subscription) -> None:
     ada = signed_in(cast.ada)
     called(cast, held, 10)
