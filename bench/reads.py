@@ -40,7 +40,10 @@ def _filled(path: str, known: dict[str, str], get: Callable[[str], Any]) -> str:
         upto, name = found[0], found[1]
         if upto not in known:
             listed = None if name in GIVEN else get(_LAST.sub("", upto))
-            first = listed["results"][0] if listed else {name: GIVEN.get(name, 1)}
-            known[upto] = _LAST.sub(str(first.get(name) or first.get("slug") or first["id"]), upto)
+            # Short lists are given whole, and some of what stands above is no list.
+            rows = listed.get("results") if isinstance(listed, dict) else listed
+            first = rows[0] if rows else {}
+            named = next((first[each] for each in (name, "slug", "id", "name") if first.get(each)), GIVEN.get(name, 1))
+            known[upto] = _LAST.sub(str(named), upto)
         path = known[upto] + path[len(upto) :]
     return path
