@@ -350,6 +350,10 @@ class Gateway:
     def raw(self, request: bytes) -> Answer:
         return raw(self.port, request)
 
+    def loads(self, slug: str) -> None:
+        """Until it has the tenant, by what counts as no call: who calls once would be told that it is not ready."""
+        self.settles(401, "TOKEN_MISSING", f"/{slug}/.portico/canary")
+
     def settles(self, status: int, code: str, path: str, token: str = "", **more: Any) -> Answer:
         """The call, once it is answered so."""
 

@@ -51,13 +51,15 @@ def test_a_resolver_that_does_not_answer_is_left_alone(slow_resolver: threading.
     assert time.monotonic() - started < 2
 
 
-def test_no_more_threads_wait_than_allowed_and_they_come_back(slow_resolver: threading.Event) -> None:
+def test_no_more_threads_wait_than_allowed_and_they_come_back(slow_resolver: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(addresses.LOOK_UPS + 2):
         with pytest.raises(TimeoutError):
             addresses.look_up(f"slow{number}.example.com", 443)
     assert sum(thread.name == "look-up" for thread in threading.enumerate()) == addresses.LOOK_UPS
     assert addresses.look_up("127.0.0.1", 443) == ["127.0.0.1"], "an address needs no look-up"
     slow_resolver.set()
+    # Those that waited have to give their places back first.
+    monkeypatch.setattr(addresses, "LOOK_UP_SECONDS", 20.0)
     assert addresses.look_up("quick.example.com", 443) == [GOOD]
 
 

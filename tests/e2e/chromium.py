@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # As root there is no sandbox to be had; without a screen there is nothing for the GPU; nobody is called home.
@@ -24,6 +24,11 @@ def executable() -> Path:
             "These tests need Chromium. On Debian and Ubuntu: apt-get install chromium. Elsewhere name it: PORTICO_CHROMIUM."
         )
     return Path(found)
+
+
+# What a busy machine takes longer for is no fault of the page's. By itself what is expected has five seconds.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager

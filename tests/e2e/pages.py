@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.world import TENANT, World
+from tests.e2e.world import PATIENCE, TENANT, World
 
 ADA, PAM, CARL, UGO = "ada@acme.example", "pam@acme.example", "carl@acme.example", "ugo@acme.example"
 OLGA = "olga@portico.example"
@@ -142,7 +142,7 @@ def places(world: World) -> list[Place]:
         credentials = carl.get(f"applications/{app}/credentials/").raise_for_status().json()["results"]
         credential = next(row["id"] for row in credentials if row["status"] == "active")
         # Nobody's: it brings no token.
-        refused = httpx.get(f"{world.stack.gateway_url}/{TENANT}/orders/v1/orders").headers["x-request-id"]
+        refused = httpx.get(f"{world.stack.gateway_url}/{TENANT}/orders/v1/orders", timeout=PATIENCE).headers["x-request-id"]
         subscriptions = ada.get("subscriptions/?limit=200").raise_for_status().json()["results"]
         events = ada.get("events/?limit=200").raise_for_status().json()["results"]
         plans = {api["slug"]: api for api in ada.get("apis/?limit=200").raise_for_status().json()["results"]}

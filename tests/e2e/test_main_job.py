@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.hands import Keyboard, Mouse
 from tests.e2e.pages import ADA, CARL
-from tests.e2e.world import TENANT, World, complaints
+from tests.e2e.world import PATIENCE, TENANT, World, complaints
 
 WAYS: dict[str, tuple[type[Mouse], bool]] = {"mouse": (Mouse, True), "keyboard": (Keyboard, True), "no scripts": (Mouse, False)}
 
@@ -88,16 +88,16 @@ def subscribe(carl: Mouse, name: str) -> None:
 
 def get_token(world: World, client: tuple[str, str]) -> str:
     address = f"{world.stack.portal_url}/t/{TENANT}/oauth/token"
-    answer = httpx.post(address, auth=client, data={"grant_type": "client_credentials"}).raise_for_status()
+    answer = httpx.post(address, auth=client, data={"grant_type": "client_credentials"}, timeout=PATIENCE).raise_for_status()
     return str(answer.json()["access_token"])
 
 
 def settles(world: World, token: str, status: int, code: str = "", *, path: str = "orders/v1/orders") -> None:
     """The call, once the gateway answers it so; at once where the receipt was already on the screen."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE
     while True:
         address = f"{world.stack.gateway_url}/{TENANT}/{path}"
-        answer = httpx.get(address, headers={"authorization": f"Bearer {token}"})
+        answer = httpx.get(address, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE)
         told = answer.status_code, answer.headers.get("x-portico-refusal", "")
         if told == (status, code) or time.monotonic() > until:
             assert told == (status, code), answer.text
@@ -111,8 +111,10 @@ def enforced(page: Page) -> None:
     if page.evaluate("document.documentElement.classList.contains('js')"):
         expect(receipt.first).to_be_visible()
         return
-    for _ in range(20):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         if receipt.count():
             return
+        page.wait_for_timeout(250)
         page.reload()
     raise AssertionError("The receipt never came.")

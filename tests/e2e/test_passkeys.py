@@ -42,7 +42,7 @@ def carl(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> User:
 def context(carl: User, live_server: Any) -> Iterator[BrowserContext]:
     with chromium.browser() as browser:
         found = browser.new_context(base_url=live_server.url, locale="en", reduced_motion="reduce", viewport={"width": 1280, "height": 900})
-        found.set_default_timeout(10_000)
+        found.set_default_timeout(chromium.PATIENCE_MS)
         yield found
         found.close()
 

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -155,8 +156,10 @@ class Walk:
             found.select_option(index=0)
             return
         self.asked = 0
-        found.click(timeout=5_000)
-        self.page.wait_for_timeout(20)
+        found.click(timeout=20_000)
+        # A page that is left answers nothing.
+        with suppress(Error):
+            self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
         if self.asked:
             self.page.wait_for_load_state("load")
             settled(self.page)

@@ -10,8 +10,11 @@ import httpx
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from portal.stack import Stack
+from tests.e2e import chromium
 
 TENANT = "acme"
+# In seconds.
+PATIENCE = chromium.PATIENCE_MS / 1000
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = {1280: 900, 390: 844}
 
@@ -39,7 +42,7 @@ class World:
             locale="en",
             storage_state=self._session(email) if email else None,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(chromium.PATIENCE_MS)
         try:
             yield watched(context)
         finally:
@@ -59,8 +62,8 @@ class World:
         """The person's REST client."""
         base = f"{self.stack.portal_url}/api/v1"
         given = {"email": email, "password": self.password(email)}
-        token = httpx.post(f"{base}/session/", json=given).raise_for_status().json()["access"]
-        return httpx.Client(base_url=f"{base}/tenants/{TENANT}/", headers={"authorization": f"Bearer {token}"})
+        token = httpx.post(f"{base}/session/", json=given, timeout=PATIENCE).raise_for_status().json()["access"]
+        return httpx.Client(base_url=f"{base}/tenants/{TENANT}/", headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE)
 
 
 class BrokenPageError(AssertionError):

@@ -14,7 +14,7 @@ import pytest
 from tests import live
 from tests.live import HOST, Client, Gateway, Shop, Upstream
 
-TIMEOUT_MS = 1_000
+TIMEOUT_MS = 3_000
 OK = b"HTTP/1.1 200 OK\r\n"
 # What an upstream says of one call, of which no other caller may see anything.
 SECRET = b"of somebody else"

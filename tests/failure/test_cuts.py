@@ -267,6 +267,8 @@ def kill(world: World, part: str, phase: str, chance: random.Random) -> None:
 
 def usage_is_away(world: World, record_property: Callable[[str, object], None]) -> None:
     """Best effort, and it says how good: nothing is lost while its connection stands, and never more is counted than was called."""
+    # What was called under the last trouble is counted by then.
+    live.stays(lambda: True, seconds=3)
     before = counted(world)
     with world.calls() as (allowed, _):
         live.eventually(lambda: len(allowed[0].calls) > 50)

@@ -150,6 +150,7 @@ def test_what_only_adds_leaves_threads_to_what_takes_away(monkeypatch: pytest.Mo
         for each in many:
             each.changed(soon=True)
         await asyncio.sleep(0.1)
+        await turns()
         assert len(database.reads) == 5 + 2
         # The last has not had its turn, and does not wait for it when something is taken away.
         many[4].changed()

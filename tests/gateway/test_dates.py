@@ -12,6 +12,7 @@ from apis.tasks import turn_subscriptions
 from keys.models import Application
 from tests import live
 from tests.live import Client, Gateway, Shop, Upstream, eventually
+from tests.turns import within
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_it_is_refused_from_its_end_on_while_the_token_lives(gateway: Gateway, s
     carl = shop.client(plan=gold)
     token = carl.token()
     gateway.settles(200, "", shop.path(), token)
-    ends = timezone.now() + timedelta(seconds=3)
+    ends = timezone.now() + timedelta(seconds=8)
     event = shop.does(dates.change_dates, held(shop, carl), ends_at=ends, by=shop.person("approver"))
     assert event is not None
     shop.enforced(event)
@@ -49,8 +50,8 @@ def test_it_is_refused_from_its_end_on_while_the_token_lives(gateway: Gateway, s
     assert (answer.status, answer.code) == (403, "SUBSCRIPTION_EXPIRED"), str(answer)
     assert len(upstream.seen) == before, "what is refused never reaches the upstream"
     assert receipt.ms is not None
-    assert receipt.ms < 1_000
-    assert (expired.at - ends).total_seconds() < 2
+    assert receipt.ms < within(1) * 1000
+    assert (expired.at - ends).total_seconds() < within(2)
 
 
 def test_it_is_refused_before_its_start_and_passes_from_then_on(gateway: Gateway, shop: Shop, gold: Plan) -> None:
@@ -58,7 +59,7 @@ def test_it_is_refused_before_its_start_and_passes_from_then_on(gateway: Gateway
     token, found = carl.token(), held(shop, carl)
     with shop.scope():
         ada = shop.person("approver")
-        dates.change_dates(found, starts_at=timezone.now() + timedelta(seconds=3), by=ada)
+        dates.change_dates(found, starts_at=timezone.now() + timedelta(seconds=8), by=ada)
         event = subscriptions.approve(found, by=ada)
     shop.enforced(event)
     answer = gateway.call(shop.path(), token)
@@ -91,12 +92,12 @@ def test_a_renewal_lets_calls_pass_without_a_pause(gateway: Gateway, shop: Shop,
     carl = shop.client(plan=gold)
     token, found = carl.token(), held(shop, carl)
     gateway.settles(200, "", shop.path(), token)
-    shop.does(dates.change_dates, found, ends_at=timezone.now() + timedelta(seconds=3), by=shop.person("approver"))
+    shop.does(dates.change_dates, found, ends_at=timezone.now() + timedelta(seconds=8), by=shop.person("approver"))
     with shop.scope():
         owner = Application.objects.get(client_id=carl.client_id).owner
     asked, _ = shop.does(changes.ask_to_renew, found, purpose="We go on.", by=owner)
     shop.does(changes.approve, asked, by=shop.person("approver"))
-    until = timezone.now() + timedelta(seconds=4)
+    until = timezone.now() + timedelta(seconds=9)
     answers = []
     while timezone.now() < until:
         answers.append(gateway.call(shop.path(), token).status)

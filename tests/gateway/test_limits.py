@@ -243,8 +243,8 @@ def test_a_tenant_takes_no_more_than_its_ceiling(gateway: Gateway, upstream: Ups
 
 @pytest.fixture
 def strict(gateway: Gateway) -> Iterator[Gateway]:
-    """The gateway takes two calls a second of one address, ten of them at once, and remembers forty addresses."""
-    told = {"PORTICO_ADDRESS_CALLS_PER_SECOND": "2", "PORTICO_ADDRESS_BURST": "10", "PORTICO_ADDRESSES_KEPT": "40"}
+    """The gateway takes a call a second of one address, ten of them at once, and remembers forty addresses."""
+    told = {"PORTICO_ADDRESS_CALLS_PER_SECOND": "1", "PORTICO_ADDRESS_BURST": "10", "PORTICO_ADDRESSES_KEPT": "40"}
     gateway.environment |= told
     try:
         again(gateway)

@@ -31,6 +31,7 @@ from tenants.roles import permissions_of
 from tests import live, make, secrets_search
 from tests.gateway.test_own_hosts import called, name, opened, shaken
 from tests.live import Gateway, Shop, Upstream
+from tests.turns import within
 
 ERAS = ("auto", "legacy")
 LIST, GET, CREATE = {"operation": "listOrders"}, {"operation": "getOrder", "name": "get_order"}, {"operation": "createOrder"}
@@ -121,6 +122,8 @@ async def connected(url: str, mode: str, **more: Any) -> AsyncIterator[Client]:
 def agent(
     gateway: Gateway, path: str, headers: Mapping[str, str], calls: Sequence[tuple[str, Any]] = (), *, mode: str = "auto", **more: Any
 ) -> Told:
+    gateway.loads(path.split("/")[1])
+
     async def work() -> Told:
         found = Told()
         async with connected(f"http://{live.HOST}:{gateway.port}{path}", mode, headers=dict(headers), **more) as client:
@@ -226,10 +229,11 @@ def test_a_suspension_counts_within_a_second(agents: Gateway, shop: Shop, upstre
     agents.settles(200, "", everything, carl.token(), method="POST", headers=ACCEPT, body=message("tools/list"))
     shop.does(subscriptions.suspend, carl.subscription, reason="A test.", by=shop.person("approver"))
     began = time.monotonic()
-    assert list_of(agents, everything, carl.token()) == [] if not (refused := _refused(agents, everything, carl.token())) else refused
+    answer = agents.call(everything, carl.token(), method="POST", headers=ACCEPT, body=message("tools/list"))
+    assert answer.status == 403 or answer.json["result"]["tools"] == [], str(answer)
     agents.settles(403, "SUBSCRIPTION_SUSPENDED", own, carl.token(), method="POST", headers=ACCEPT, body=call)
     agents.settles(403, "SUBSCRIPTION_REQUIRED", everything, carl.token(), method="POST", headers=ACCEPT, body=message("tools/list"))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < within(1)
     before = len(upstream.seen)
     agents.call(own, carl.token(), method="POST", headers=ACCEPT, body=call)
     assert len(upstream.seen) == before

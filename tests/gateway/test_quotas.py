@@ -123,8 +123,9 @@ def test_who_does_not_wait_for_the_answer_has_called_and_an_upstream_that_is_dow
     wide = shop.client(plan=plan)
     down = shop.subscribe(wide, shop.plan("down", name="wide", quota=1_000))
     shop.enforced_newest()
+    gateway.loads(shop.slug)
     with pytest.raises(TimeoutError):
-        gateway.call(shop.path("/slow?ms=1500"), wide.token(), timeout=0.3)
+        gateway.call(shop.path("/slow?ms=3000"), wide.token(), timeout=1)
     assert gateway.call(shop.path(api="down"), wide.token()).code == "UPSTREAM_UNAVAILABLE"
     live.eventually(lambda: used(wide).used == 1)
     with shop.scope():

@@ -68,7 +68,8 @@ def test_waiting_while_control_stands_still(running: tuple[Gateway, Shop, Client
 
 
 def test_events_that_change_nothing_there(running: tuple[Gateway, Shop, Client]) -> None:
-    _, shop, _ = running
+    _, shop, carl = running
+    shop.used(carl.credential)
     pushes = shop.pushes()
     event = shop.events("application.created")[0]
     receipt = shop.receipt(event)

@@ -350,7 +350,7 @@ def test_a_database_that_is_away_is_control_away(tmp_path: Path) -> None:
 def test_a_snapshot_that_is_too_old_is_not_served_and_envoy_lets_go(tmp_path: Path) -> None:
     async def main() -> None:
         await with_a_listener(tmp_path)
-        async with world(tmp_path, control=False, max_stale=1.0) as found, found.envoy() as envoy:
+        async with world(tmp_path, control=False, max_stale=3.0) as found, found.envoy() as envoy:
             told = await envoy.hears(LISTENER)
             assert [each.name for each in told.resources] == ["gateway"]
             await envoy.answers(told)

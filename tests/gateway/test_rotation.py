@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -21,6 +22,7 @@ from tenants.errors import NotAllowed
 from tenants.models import Event
 from tests import live
 from tests.live import Client, Gateway, Shop, Upstream
+from tests.turns import within
 
 USE = SigningKey.Use.ACCESS_TOKEN
 
@@ -169,7 +171,7 @@ def test_a_compromised_key_is_refused_everywhere_within_two_seconds(running: tup
     started = time.monotonic()
     event = rotation.compromise(shop.pk, key.pk, by=None, reason="Found in a log.")
     live.eventually(lambda: gateway.call(shop.path(), old).code == "TOKEN_INVALID")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < within(2)
     assert shop.enforced(event).complete
     answer = gateway.call(shop.path(), carl.token())
     assert answer.status == 200, "its successor signs, and every gateway knew it before"
@@ -197,7 +199,7 @@ def test_a_gateway_that_stands_still_keeps_no_key_alive_elsewhere(running: tuple
     with gateway.paused("envoy"):
         started = time.monotonic()
         event = rotation.compromise(shop.pk, key.pk, by=None, reason="Lost.")
-        assert 1 <= time.monotonic() - started < 2.5, "it waits for the gateway, and not for long"
+        assert 1 <= time.monotonic() - started < within(2.5), "it waits for the gateway, and not for long"
         receipt = shop.receipt(event)
         assert (receipt.complete, receipt.waiting_for) == (False, gateway.node)
         assert active(shop).pk != key.pk
@@ -242,7 +244,12 @@ def test_the_key_of_api_keys_takes_them_with_it(running: tuple[Gateway, Shop, Cl
 
 
 @pytest.mark.parametrize("purpose", SigningKey.Use.values)
-def test_a_rehearsal_tries_the_next_key_at_every_gateway(running: tuple[Gateway, Shop, Client], purpose: str) -> None:
+def test_a_rehearsal_tries_the_next_key_at_every_gateway(
+    running: tuple[Gateway, Shop, Client], purpose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a busy machine takes."""
+    monkeypatch.setattr(rotation, "wait_for", partial(rotation.wait_for, patience=timedelta(seconds=20)))
+    monkeypatch.setattr(rehearsal, "SECONDS", live.DEADLINE)
     gateway, shop, carl = running
     before = active(shop)
     found = rehearsal.rehearse(shop.pk, purpose, by=None)

@@ -12,12 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from apis.actions import subscriptions
 from apis.models import BudgetUse
 from gateway import desired, truth, views
-from gateway.models import Drift, GatewayNode, Orphan
+from gateway.models import Drift, GatewayNode, Orphan, Receipt
 from gateway.register import NodeId
 from keys.actions import credentials, records
 from keys.models import Credential, RevokedToken
 from tenants import events
-from tenants.models import AccountMail, Event, PlatformEvent
+from tenants.models import AccountMail, Event, PlatformEvent, Tenant
 from tenants.scope import tenant_scope
 from tests import live, make
 from tests.conftest import Cast
@@ -119,16 +119,11 @@ def carl(gateway: Gateway, upstream: Upstream) -> Caller:
 
 
 def settled(shop: Shop) -> None:
-    """Control has looked at the tenant once, so whatever differs from now on was done since."""
+    """Control has looked at the tenant, so whatever differs from now on was done since: what is no decision a look alone finds."""
     with shop.scope():
-        number = Event.objects.latest("number").number
-    live.eventually(lambda: gateway_look(shop, number))
-
-
-def gateway_look(shop: Shop, number: int) -> bool:
-    """A look leaves no trace, so two cycles are waited for."""
-    live.stays(lambda: True, seconds=2.5)
-    return number > 0
+        events.lock()
+        number = events.record("tenant.changed", Tenant.objects.get(pk=shop.pk), by=None).number
+    live.eventually(lambda: Receipt.objects.filter(tenant_id=shop.pk, access__gte=number).exists(), within=60)
 
 
 def told(shop: Shop) -> list[Event]:

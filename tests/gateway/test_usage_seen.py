@@ -13,8 +13,9 @@ from tests import live
 from tests.gateway.test_usage_reports import ZERO
 from tests.live import Client, Gateway, Shop, Upstream
 from tests.portal.pages.test_console import signed_in, text
+from tests.turns import within
 
-SECONDS = 5
+SECONDS = within(5)
 PASSED, REFUSED = 40, 7
 
 

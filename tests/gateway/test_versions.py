@@ -153,7 +153,7 @@ def test_a_page_of_another_origin_can_read_that_it_is_gone(gateway: Gateway, sho
 def test_a_brown_out_begins_and_ends_by_itself(gateway: Gateway, shop: Shop, carl: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "NOTICE", timedelta(0))
     found, token = deprecated(shop), carl.token()
-    begins = timezone.now() + timedelta(seconds=0.5)
+    begins = timezone.now() + timedelta(seconds=3)
     with shop.scope():
         planned = versions.plan_brown_out(found, starts_at=begins, lasts=timedelta(minutes=1), by=pam(shop))
     assert gateway.call(shop.path(), token).status == 200, "not yet"

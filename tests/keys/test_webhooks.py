@@ -464,6 +464,7 @@ def test_who_answers_too_late_or_not_at_all_is_tried_again(cast: Cast, receiver:
     with tenant_scope(cast.acme.pk):
         Webhook.objects.update(url="http://127.0.0.1:9/")
     later(cast, SCHEDULE[0])
+    monkeypatch.setattr(webhook_sending, "SECONDS", 10.0)
     send()
     assert [(each.answered, each.trouble) for each in attempts(cast)] == [(None, "slow"), (None, "silent")]
 
@@ -744,8 +745,8 @@ def test_a_dead_address_with_a_thousand_waiting_holds_up_nobody_else(
     cast: Cast, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Acme's four answer nothing in time; Globex's is told all while they are waited for."""
-    monkeypatch.setattr(webhook_sending, "SECONDS", 2.0)
-    with receiving(slow=5.0) as dead:
+    monkeypatch.setattr(webhook_sending, "SECONDS", 4.0)
+    with receiving(slow=10.0) as dead:
         with tenant_scope(cast.acme.pk):
             for number in range(6):
                 found, _ = make.webhook(dead.url, by=cast.ada, name=f"Dead {number}")
@@ -768,8 +769,8 @@ def test_a_dead_address_with_a_thousand_waiting_holds_up_nobody_else(
         at = WebhookAttempt.objects.get().at
         ended = WebhookDelivery.objects.get().ended_at
     assert ended is not None
-    assert ended - at < timedelta(seconds=1.5), "while the others were waited for"
-    assert took < 4.5
+    assert ended - at < timedelta(seconds=3), "while the others were waited for"
+    assert took < 12, "not one after the other, which takes four times as long as one"
     assert len(dead.got) == webhook_sending.MOST_OF_A_TENANT, "of a tenant so many at once"
 
 

@@ -124,7 +124,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     create = BlacklistedToken.objects.bulk_create
 
     def late(rows: Any, **options: Any) -> Any:
-        time.sleep(0.3)
+        time.sleep(2)
         return create(rows, **options)
 
     monkeypatch.setattr(BlacklistedToken.objects, "bulk_create", late)

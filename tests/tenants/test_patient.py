@@ -18,9 +18,9 @@ from tenants.patient.base import Connection
 from tests import make
 from tests.fault_proxy import FaultProxy, Mode
 
-SECONDS = 0.5
+SECONDS = 2.0
 # What a busy machine takes besides.
-MORE = 4
+MORE = 20
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_statement_that_is_not_answered_ends(proxy: FaultProxy, patient: None,
     assert asks() == 1
     proxy.set(mode)
     began = time.monotonic()
-    with pytest.raises(OperationalError, match=r"did not answer within 0\.5 seconds"):
+    with pytest.raises(OperationalError, match=f"did not answer within {SECONDS:g} seconds"):
         asks()
     assert time.monotonic() - began < SECONDS + MORE
     proxy.set(Mode.PASS)
