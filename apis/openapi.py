@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import hashlib
 import json
 import logging
 import re
@@ -108,6 +109,7 @@ class Document:
 
     `scopes`: each that it names, with what it allows in the author's words. `notes`: what the author should know of how
     it was read; only Swagger 2.0 has any, as it is kept as OpenAPI 3.0. `lint`: what the rules of apis.lint found, where they were asked.
+    `source`: `digest_of` the text that it was read from, "" where nobody knows any more.
     """
 
     title: str
@@ -118,6 +120,16 @@ class Document:
     scopes: dict[str, str]
     notes: tuple[Problem, ...] = ()
     lint: Lint | None = None
+    source: str = ""
+
+
+def digest_of(text: str | bytes) -> str:
+    """SHA-256 in hexadecimal: of the same text the same document is read."""
+    return hashlib.sha256(_raw(text)).hexdigest()
+
+
+def _raw(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
 def read(text: str | bytes, *, gateway: str = "", limits: Limits | None = None, tell: Tell = silent) -> Document:
@@ -130,7 +142,7 @@ def read(text: str | bytes, *, gateway: str = "", limits: Limits | None = None, 
     :raises TooManyAtOnceError: it was not looked at.
     """
     limits = limits or AT_ONCE
-    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    raw = _raw(text)
     refuse_large(len(raw), limits.most_bytes)
     if not _readers.acquire(timeout=WAIT_SECONDS):
         raise TooManyAtOnceError
@@ -145,7 +157,7 @@ def read(text: str | bytes, *, gateway: str = "", limits: Limits | None = None, 
     answer = json.loads(done.stdout)
     if "problems" in answer:
         raise DocumentError(Problem(**problem) for problem in answer["problems"])
-    return from_json(answer["document"])
+    return dataclasses.replace(from_json(answer["document"]), source=digest_of(raw))
 
 
 def to_json(document: Document) -> dict[str, Any]:

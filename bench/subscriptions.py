@@ -41,6 +41,16 @@ with tenant_scope(ours(1, 1)[0]), connection.cursor() as cursor:
     )
     cursor.execute("SELECT status, count(*) FROM apis_subscription GROUP BY status ORDER BY status")
     print(cursor.fetchall())
+# Of so much that is new PostgreSQL knows nothing before it has looked itself, within some minutes.
+import time
+NEW = "SELECT count(*) FROM pg_stat_user_tables WHERE n_mod_since_analyze > 1000 + n_live_tup / 2"
+until = time.monotonic() + 300
+while time.monotonic() < until:
+    with connection.cursor() as cursor:
+        cursor.execute(NEW)
+        if not cursor.fetchone()[0]:
+            break
+    time.sleep(2)
 """
 CONSOLE = f"/t/{TENANT}/console"
 STATES = ("pending", "active", "rejected", "suspended", "cancelled")

@@ -56,27 +56,24 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a plan needs of the tenant, read in its scope."""
+    """What a plan needs of the tenant, read in its scope. `sources`: of which texts the documents of live revisions were read."""
 
     base: str
     now: Description
     live: Mapping[tuple[str, str], Upstream]
+    sources: Mapping[tuple[str, str], str]
     at: datetime
 
 
 def look(*, by: User) -> Read:
     """In the tenant's scope. Takes no lock: whoever applies the plan compares the base under it."""
-    rows = ApiVersion.objects.exclude(status=ApiVersion.Status.RETIRED).filter(live_revision__upstream__isnull=False)
+    rows = ApiVersion.objects.exclude(status=ApiVersion.Status.RETIRED).filter(live_revision__isnull=False)
     rows = rows.select_related("api", "live_revision__upstream").defer(*LIVE_LARGE)
-    live = {(each.api.slug, each.name): _upstream_of(each) for each in rows}
+    revisions = {(each.api.slug, each.name): each.live_revision for each in rows if each.live_revision is not None}
+    live = {key: each.upstream for key, each in revisions.items() if each.upstream is not None}
+    sources = {key: each.source for key, each in revisions.items()}
     now = describing.describe(by=by)
-    return Read(describing.digest(now, at=describing.number()), now, live, due.now())
-
-
-def _upstream_of(version: ApiVersion) -> Upstream:
-    assert version.live_revision is not None
-    assert version.live_revision.upstream is not None
-    return version.live_revision.upstream
+    return Read(describing.digest(now, at=describing.number()), now, live, sources, due.now())
 
 
 def plan(found: Read, given: Mapping[str, Any], *, prune: bool = False, breaking: str = "", held: frozenset[str]) -> Plan:
@@ -86,7 +83,7 @@ def plan(found: Read, given: Mapping[str, Any], *, prune: bool = False, breaking
     :param held: the permissions of who would apply it.
     :raises Invalid: by path, what can't be used.
     """
-    asked = wanted.read(given, found.now, live=found.live, at=found.at)
+    asked = wanted.read(given, found.now, live=found.live, sources=found.sources, at=found.at)
     differences = [_barred(each, found, asked, breaking, held) for each in differing(found.now, asked.description, prune=prune)]
     before, then = who_can_call(found.now), after(found.now, asked.description, differences)
     lost = losses(before, who_can_call(then))

@@ -227,6 +227,7 @@ def add_revision(version: ApiVersion, *, document: Document, target: Target | Mo
         upstream=_upstream(target, lock.now) if isinstance(target, Target) else None,
         answers=_answers(target, document) if isinstance(target, Mock) else None,
         ai=target.offer.told if isinstance(target, Models) else None,
+        source=document.source,
         note=note,
         created_by=by,
     )
@@ -291,7 +292,7 @@ def document_of(revision: Revision) -> Document:
     )
     notes = tuple(Problem(**note) for note in revision.notes)
     lint = revision.found and revision.found.without_lines()
-    return Document(info["title"], info["version"], content["openapi"], operations, content, revision.scopes, notes, lint)
+    return Document(info["title"], info["version"], content["openapi"], operations, content, revision.scopes, notes, lint, revision.source)
 
 
 def _answers(target: Mock, document: Document) -> dict[str, Any]:

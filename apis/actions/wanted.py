@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -39,6 +40,8 @@ MOST_READ = 500
 _readers = threading.BoundedSemaphore(2)
 # The upstreams of live revisions, by API and version.
 Live: TypeAlias = Mapping[tuple[str, str], Upstream]
+# And of which texts their documents were read.
+Sources: TypeAlias = Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class _Problems:
                 self.at(f"{path}.{name}" if name else path, sentence)
 
 
-def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime) -> Wanted:
+def read(given: Mapping[str, Any], now: Description, *, live: Live, sources: Sources, at: datetime) -> Wanted:
     """
     :param given: as the serializers leave it. :param at: the database's clock.
     :raises Invalid: by path, all that can't be used.
@@ -103,8 +106,9 @@ def read(given: Mapping[str, Any], now: Description, *, live: Live, at: datetime
         wanted.description["subscriptions"] = _subscriptions(given, now, problems)
     if not problems.found and "apis" in given:
         # What is dear comes last: only where the rest can be used.
+        make = partial(_make, wanted=wanted, live=live, sources=sources, at=at, problems=problems)
         for index, each in _alone(wanted.description["apis"]):
-            _make(each, there.get(each["slug"], EMPTY_API), f"apis.{index}", wanted=wanted, live=live, at=at, problems=problems)
+            make(each, there.get(each["slug"], EMPTY_API), f"apis.{index}")
     if problems.found:
         raise Invalid({f"description.{path}": said for path, said in problems.found.items()})
     return wanted
@@ -368,7 +372,7 @@ def _done(api: Entry) -> Entry:
 # --- revisions -------------------------------------------------------------------------------------------------------
 
 
-def _make(api: Entry, now: Entry, path: str, *, wanted: Wanted, live: Live, at: datetime, problems: _Problems) -> None:
+def _make(api: Entry, now: Entry, path: str, *, wanted: Wanted, live: Live, sources: Sources, at: datetime, problems: _Problems) -> None:
     if is_ai(now) or is_ai(api):
         return
     there = {each["name"]: each for each in now["versions"]}
@@ -376,7 +380,7 @@ def _make(api: Entry, now: Entry, path: str, *, wanted: Wanted, live: Live, at: 
         key, where = (api["slug"], each["name"]), f"{path}.versions.{index}"
         old = there.get(each["name"], {})
         mock = each.pop("mock", None)
-        document = _document(each, old, f"{where}.document", problems)
+        document = _document(each, old, sources.get(key, ""), f"{where}.document", problems)
         given = each.get("upstream")
         if given is not None and mock:
             problems.at(f"{where}.mock", "A mock has no upstream: leave one of the two out.")
@@ -396,10 +400,16 @@ def _make(api: Entry, now: Entry, path: str, *, wanted: Wanted, live: Live, at: 
         wanted.makings[key] = Making(document, kept, is_mock)
 
 
-def _document(each: Entry, old: Entry, path: str, problems: _Problems) -> Document | None:
-    """Read, unless it is the live one's as it is exported. In `each` it stands in the normal form then."""
+def _document(each: Entry, old: Entry, source: str, path: str, problems: _Problems) -> Document | None:
+    """Read, unless it is the live one's as it is exported or as it was sent. In `each` it stands in the normal form then.
+
+    :param source: of which text the live one's was read.
+    """
     text = each.get("document")
     if text is None or text == old.get("document"):
+        return None
+    if "document" in old and openapi.digest_of(text) == source:
+        each["document"] = old["document"]
         return None
     problems.read += 1
     if problems.read > MOST_READ:

@@ -265,6 +265,8 @@ class Revision(TenantModel):
     answers = models.JSONField(null=True)
     # Of an AI API an apis.ai.offer.Offer: models, prompts, rails.
     ai = models.JSONField(null=True)
+    # SHA-256 of the text that the document was read from; "" where nobody knows any more.
+    source = models.CharField(max_length=64, default="", editable=False)
     note = models.CharField(max_length=500, blank=True)
     # What its security schemes name: {scope: what it allows}.
     scopes = models.JSONField(default=dict)

@@ -1,13 +1,15 @@
 """A tenant as files describe it: Ada exports it, plans, and applies; nothing else changes, and nothing by half."""
 
+import hashlib
 import json
 import threading
 from typing import Any
 
 import pytest
 
+from apis import openapi
 from apis.actions import plans, wanted
-from apis.models import Api, ApiVersion, Subscription
+from apis.models import Api, ApiVersion, Revision, Subscription
 from tenants.models import Event, Invitation, Membership, Role, Team
 from tenants.people import teams
 from tenants.scope import tenant_scope
@@ -148,6 +150,42 @@ def test_a_whole_api_is_made(cast: Cast, ada: Describing) -> None:
     told["apis"][0]["versions"][0]["upstream"]["secret"] = "s3cret"
     told["apis"][0]["versions"][0]["upstream"].pop("secret")
     assert ada.plan(told)["differences"] == []
+
+
+def test_a_text_that_was_read_once_is_not_read_again(orders: Cast, ada: Describing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whatever form people write it; hundreds of documents take half a minute."""
+    told = ada.export()
+    version = told["apis"][0]["versions"][0]
+    version["document"] = json.dumps(make.SCOPED)
+    ada.apply(told, breaking="A test.")
+    read: list[str] = []
+    really = openapi.read
+
+    def reads(text: str, **more: Any) -> Any:
+        read.append(text)
+        return really(text, **more)
+
+    monkeypatch.setattr(openapi, "read", reads)
+    with tenant_scope(orders.acme.pk):
+        made = Revision.objects.latest("number")
+        assert made.source == hashlib.sha256(version["document"].encode()).hexdigest()
+    assert ada.plan(told)["differences"] == []
+    # Where calls go is another matter, and the document stays as it was read.
+    version["upstream"] = {"url": "http://127.0.0.1:9/elsewhere"}
+    ada.apply(told)
+    assert ada.plan(told)["differences"] == []
+    assert read == []
+    with tenant_scope(orders.acme.pk):
+        again = Revision.objects.latest("number")
+        assert (again.number, again.source, again.document) == (made.number + 1, made.source, made.document)
+    version["document"] += " "
+    assert ada.plan(told)["differences"] == []
+    assert read == [version["document"]]
+    # What stood there before the last one is no more than any other text.
+    with tenant_scope(orders.acme.pk):
+        Revision.objects.update(source="")
+    ada.plan(told)
+    assert len(read) == 2
 
 
 def test_a_plans_quota_is_described_given_changed_and_taken_away(orders: Cast, ada: Describing) -> None:
