@@ -2,7 +2,7 @@
 
 The command is a process of its own against the whole stack, so its start, the files, the way and the answer count. The tenant is made by
 `portico apply` itself, whose times are told beside it: of what is new each document is read, in a process with limits, so the whole takes
-minutes. Of a tenant that was made by actions, `plan` took 3.4 to 4.7 s on two cores under a load of ten, of which the server's were 1 s.
+minutes. What was read once is known by its text: before that `plan` took 23 s each time.
 """
 
 import json
