@@ -120,7 +120,8 @@ class Document:
     scopes: dict[str, str]
     notes: tuple[Problem, ...] = ()
     lint: Lint | None = None
-    source: str = ""
+    # Where it comes from makes no other document of it.
+    source: str = dataclasses.field(default="", compare=False)
 
 
 def digest_of(text: str | bytes) -> str:
