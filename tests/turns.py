@@ -25,11 +25,6 @@ def some(of: Iterable[T], name: str, many: int = 1) -> list[T]:
     return (every + every)[first : first + many]
 
 
-def within(seconds: float) -> float:
-    """What is promised, in which `make test-long` sees it on a quiet machine; a busy one takes longer."""
-    return seconds if whole() else 5 * seconds
-
-
 def has_turn(name: str, of: int) -> bool:
     """Whether one of so many names is this one, which is looked at; always with `make test-long`."""
     return whole() or crc32(name.encode()) % of == 0

@@ -181,7 +181,7 @@ def test_a_text_that_was_read_once_is_not_read_again(orders: Cast, ada: Describi
     version["document"] += " "
     assert ada.plan(told)["differences"] == []
     assert read == [version["document"]]
-    # What stood there before the last one is no more than any other text.
+    # Of what was read before that was noted nobody knows the text.
     with tenant_scope(orders.acme.pk):
         Revision.objects.update(source="")
     ada.plan(told)

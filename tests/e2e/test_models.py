@@ -5,14 +5,12 @@ import pytest
 from portal.demo import models
 from portal.demo.job import Job
 from tests.e2e.world import World
-from tests.turns import within
 
 
 @pytest.mark.parametrize(("installed", "client"), [(True, "OpenAI's own client"), (False, "httpx, for OpenAI's client is not installed")])
 def test_a_model_is_called_until_its_budget_ends(world: World, monkeypatch: pytest.MonkeyPatch, installed: bool, client: str) -> None:
     """The search for secrets at the end of these tests knows the keys by their looks."""
     monkeypatch.setattr(models, "is_installed", lambda: installed)
-    monkeypatch.setattr(models, "SECONDS", within(models.SECONDS))
     stack, told = world.stack, list[str]()
     job = Job(stack.portal_url, stack.gateway_url, stack.upstream_url, stack.sign_ins, stack.provider_url, say=told.append)
     people = job.sign_in_all()

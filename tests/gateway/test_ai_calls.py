@@ -216,7 +216,7 @@ def test_a_stream_comes_as_it_is_made(gateway: Gateway, providers: Providers) ->
     found = ai.stream(gateway.port, BASE + CHAT, asks(stream=True), token())
     assert found.status == 200
     # 1.6 s in all, which is more than a try may take to begin.
-    assert found.parts[-1][0] - found.parts[0][0] > 0.5, "nothing holds it back"
+    assert found.parts[0][0] < 0.8
     assert found.parts[-1][0] > 1.5
     assert found.whole.endswith(b"data: [DONE]\n\n")
     assert providers[0].seen[0].body["stream_options"] == {"include_usage": True}

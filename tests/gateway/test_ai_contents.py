@@ -216,7 +216,7 @@ def test_embeddings_and_prompts_are_kept_as_they_are(gateway: Gateway, providers
 def test_of_a_stream_the_words_are_kept_and_none_is_held_back(gateway: Gateway, providers: Providers) -> None:
     providers[0].pause = 0.3
     found = streamed(gateway, asks(stream=True))
-    assert found.parts[-1][0] - found.parts[0][0] > 0.4, "nothing holds it back"
+    assert found.parts[0][0] < 0.8
     assert found.parts[-1][0] > 1.1
     there = kept(gateway, found.request_id)
     assert there is not None
@@ -457,7 +457,7 @@ def test_whatever_one_tenant_asks_another_has_its_part(gateway: Gateway, provide
             time.sleep(0.15)
         over.set()
         left_out = sum("left_out" in marked(gateway, request_id) for found in running for request_id in found)
-    assert left_out > 0
+    assert left_out > 100
     assert [answer.status for answer in calls] == [200] * 20
     assert ["left_out" in marked(gateway, answer.headers["x-request-id"]) for answer in calls] == [False] * 20
 

@@ -194,7 +194,7 @@ def test_an_upstream_that_is_slow(gateway: Gateway, upstream: Upstream) -> None:
     shop.add_api("slow", timeout_ms=300)
     token = shop.client(api="slow").token()
     assert_refused(gateway.call(shop.path("/slow?ms=1500", api="slow"), token), 504, "UPSTREAM_TIMEOUT")
-    gateway.settles(200, "", shop.path("/slow?ms=10", api="slow"), token)
+    assert gateway.call(shop.path("/slow?ms=10", api="slow"), token).status == 200
 
 
 def test_an_upstream_of_another_name_and_base_path(gateway: Gateway, upstream: Upstream) -> None:

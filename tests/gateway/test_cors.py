@@ -286,6 +286,6 @@ def test_the_preflight_that_loads_a_tenant(fresh_gateway: Gateway, upstream: Ups
     before = len(upstream.seen)
     first = fresh_gateway.call(shop.path(), **preflight())
     assert first.status == 200 or first.code == "NOT_READY", str(first)
-    fresh_gateway.settles(200, "", shop.path(), **preflight())
+    assert fresh_gateway.call(shop.path(), **preflight()).status == 200
     assert_refused(fresh_gateway.call(shop.path(), headers=page()), 401, "TOKEN_MISSING")
     assert len(upstream.seen) == before

@@ -129,7 +129,7 @@ def test_a_gateway_drains_under_calls_and_comes_back(three: list[Gateway], shop:
     token = callers[0].token
     waits = threading.Thread(target=lambda: slow.append(live.call(going.port, shop.path("/slow?ms=5000"), token).status))
     nodes.drain(node(going.node), by=None)
-    live.eventually(lambda: ready(going.port) == 503, within=GRACE)
+    live.eventually(lambda: ready(going.port) == 503, within=2)
     answer = live.call(going.port, "/.portico/ready")
     assert (answer.status, answer.code) == (503, "DRAINING")
     # Load balancers are told first: whoever is connected, or comes all the same, is served.
@@ -282,7 +282,7 @@ def test_a_machine_joins_is_called_and_rolls_its_credential(three: list[Gateway]
     assert refused.value.answered == 401
     # It leaves.
     nodes.revoke(node("gateway-4"), by=None)
-    live.eventually(lambda: shop.enforced(suspend(shop, shop.client())).total == 3)
+    live.eventually(lambda: shop.enforced(suspend(shop, shop.client())).total == 3, within=5)
     with pytest.raises(joining.NotJoined) as refused:
         joining.roll(portal, second)
     assert refused.value.answered == 401

@@ -15,7 +15,6 @@ from gateway.models import LogShippingState, UsageMinute
 from tests import live
 from tests.keys.hook_server import Received, Receiver, receiver, receiving
 from tests.live import Gateway, Shop, Upstream, eventually, stays
-from tests.turns import within
 
 __all__ = ["receiver"]
 
@@ -177,10 +176,10 @@ def test_a_destination_that_hangs_holds_up_neither_counting_nor_another_tenants(
         for _ in range(gateway_calls):
             assert gateway.call(slow.path(), slows.token()).status == 200
         wanted = calls(gateway, quick, quicks.token())
-        eventually(lambda: wanted <= {each["request_id"] for each in lines(receiver.got)}, within=within(5))
+        eventually(lambda: wanted <= {each["request_id"] for each in lines(receiver.got)}, within=5)
         assert {each["path"].split("/")[1] for each in lines(receiver.got)} == {quick.slug}
         # What was told before may have been counted meanwhile.
-        eventually(lambda: counted(slow) >= before + gateway_calls, within=within(5))
+        eventually(lambda: counted(slow) >= before + gateway_calls, within=5)
         stays(lambda: counted(slow) <= before + gateway_calls + 20, seconds=1)
 
         def says_so() -> bool:

@@ -74,7 +74,7 @@ def test_the_newer_of_two_gateways_with_one_name_ends_the_older(gateway: Gateway
             newer = stream(channel, name, token)
             assert (await newer.read()).type_url == CLUSTER
             # At once; the heartbeat would find it too, but later.
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(1):
                 with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
                     assert await older.read() is not grpc.aio.EOF  # type: ignore[attr-defined]
                     raise AssertionError("The older stream goes on.")
@@ -151,7 +151,7 @@ def test_an_envoy_of_a_supported_version_is_served(gateway: Gateway, register: R
 # A credential that ends
 
 
-def ended_by(gateway: Gateway, name: str, token: str, end: Callable[[], object], *, within: float = 4) -> None:
+def ended_by(gateway: Gateway, name: str, token: str, end: Callable[[], object], *, within: float = 2) -> None:
     """The stream with this credential ends, `within` seconds after what `end` does."""
 
     def ends() -> None:
@@ -223,7 +223,7 @@ def test_a_stream_ends_with_the_overlap_of_its_credential(gateway: Gateway, regi
         NodeCredential.objects.filter(node__name=name).exclude(rolled_at=None).update(ends_at=timezone.now())
 
     # No notice tells of it: the heartbeat finds it.
-    ended_by(gateway, name, token, over, within=20)
+    ended_by(gateway, name, token, over, within=8)
 
 
 def in_a_thread(work: Callable[[], T]) -> T:

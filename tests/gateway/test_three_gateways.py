@@ -29,7 +29,7 @@ from tenants.event_kinds import UNDO
 from tenants.models import Event, User
 from tests import live
 from tests.live import Client, Gateway, Shop, Upstream
-from tests.turns import whole, within
+from tests.turns import whole
 
 DECISIONS = 1_000 if whole() else 40
 LIVES = 4
@@ -280,7 +280,7 @@ def test_each_receipt_agrees_with_what_calls_at_each_gateway_saw(three: list[Gat
     assert verdict.seen > DECISIONS, "of three gateways each decision should have been seen by more than one"
     assert min(verdict.sure.values()) > DECISIONS
     # A short run has no hundredth decision.
-    assert (p99 if whole() else p50) < within(GOAL_MS)
+    assert (p99 if whole() else p50) < GOAL_MS
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from tests import live, make
 from tests.conftest import Cast
 from tests.gateway.test_usage import AWAY, a_call
 from tests.live import Gateway, Shop, Upstream, eventually
-from tests.turns import within
 
 MINUTE = 29_766_240  # 2026-08-06 00:00
 AT = datetime.fromtimestamp(MINUTE * 60, UTC)
@@ -345,7 +344,7 @@ def test_all_calls_are_in_the_tables_within_five_seconds(gateway: Gateway, upstr
         assert Counter(rows(shop)) == wanted
         return True
 
-    eventually(check, within=within(5))
+    eventually(check, within=5)
     with shop.scope():
         row = UsageMinute.objects.filter(operation="listOrders").get()
         assert UsageMinute.objects.exclude(subscription=None).values_list("subscription", flat=True).distinct().count() == 2

@@ -17,7 +17,6 @@ from gateway.models import UsageMinute
 from tests import live
 from tests.live import HOST, Gateway, Shop, Upstream
 from tests.portal.pages.test_console import signed_in, text
-from tests.turns import within
 
 THREADS, CONNECTIONS = 2, 16
 # Of each thread, where it is told how many calls to make.
@@ -134,7 +133,7 @@ def shown_in_time(world: World, total: int, since: float) -> float:
         assert world.shown() == total
         return True
 
-    live.eventually(shows, within=max(within(5) - (time.monotonic() - since), 0))
+    live.eventually(shows, within=max(5 - (time.monotonic() - since), 0))
     return time.monotonic() - since
 
 
@@ -169,7 +168,7 @@ def test_what_wrk_leaves_behind_is_what_was_under_way(world: World, tmp_path: Pa
         assert refused or found == world.reached() - reached
         return found
 
-    found = live.eventually(all_are_shown, within=max(within(5) - (time.monotonic() - said.ended), 0))
+    found = live.eventually(all_are_shown, within=max(5 - (time.monotonic() - said.ended), 0))
     took = time.monotonic() - said.ended
     assert world.reached() - reached == (0 if refused else found)
     live.stays(lambda: world.counted().total() - before.total() == found, seconds=2)

@@ -13,9 +13,8 @@ from tests import live
 from tests.gateway.test_usage_reports import ZERO
 from tests.live import Client, Gateway, Shop, Upstream
 from tests.portal.pages.test_console import signed_in, text
-from tests.turns import within
 
-SECONDS = within(5)
+SECONDS = 5
 PASSED, REFUSED = 40, 7
 
 

@@ -457,7 +457,7 @@ def test_a_provider_that_drips_is_not_waited_for(idp: Hostile, monkeypatch: pyte
     began = time.monotonic()
     with pytest.raises(ProviderRefused, match="did not answer within"):
         oidc.discover(idp.url)
-    assert time.monotonic() - began < 15, "all of it takes half a minute"
+    assert time.monotonic() - began < 3
 
 
 # --- how often, and how many at once ----------------------------------------------------------------------------------------------------

@@ -770,7 +770,7 @@ def test_a_dead_address_with_a_thousand_waiting_holds_up_nobody_else(
         ended = WebhookDelivery.objects.get().ended_at
     assert ended is not None
     assert ended - at < timedelta(seconds=3), "while the others were waited for"
-    assert took < 12, "not one after the other, which takes four times as long as one"
+    assert took < 9
     assert len(dead.got) == webhook_sending.MOST_OF_A_TENANT, "of a tenant so many at once"
 
 

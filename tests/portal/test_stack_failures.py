@@ -58,7 +58,7 @@ def test_a_killed_supervisor_leaves_nothing_running(start_up: StartUp) -> None:
     up = start_up()
     assert len(up.family) > 10
     up.end(signal.SIGKILL)
-    assert up.left(within=60) == []
+    assert up.left(within=10) == []
 
 
 def test_after_a_kill_the_next_one_starts_at_once(start_up: StartUp) -> None:

@@ -32,13 +32,12 @@ def test_the_tutorial_shows_what_it_says(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "portal").symlink_to(ROOT / "portal")
     typed = subprocess.run(
         ["bash", "-u"],
-        # On a busy machine what it waits a second for takes longer, and calls may take as long as the limit's period.
-        input="sleep() { command sleep $(($1 * 3)); }\n" + "\n".join(blocks).replace('"seconds": 10', '"seconds": 600'),
+        input="\n".join(blocks),
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "PORTICO_VAR": str(stack.places.var), **where},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=120,
         check=False,
     )
     assert typed.returncode == 0, typed.stderr

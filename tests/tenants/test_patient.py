@@ -20,7 +20,7 @@ from tests.fault_proxy import FaultProxy, Mode
 
 SECONDS = 2.0
 # What a busy machine takes besides.
-MORE = 20
+MORE = 4
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from google.protobuf import struct_pb2
 from gateway.envoy.extensions import wire
 
 _FOLDER = Path(__file__).parent / "lua"
-# What a script needs stands before it: an object's members as they stand in the text, and texts as JSON spells them.
+# What a script needs stands before it: an object's members as they stand in the text, texts as JSON spells them, and how those are run
+# that have little to do.
 _NEEDS = {
     "asks": ("short",),
     "masks": ("texts", "patterns"),
