@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.test import Client
+from django.urls import get_resolver
 
 from portal.errors import AWAY, UNKNOWN
 from tenants.models import Tenant
@@ -119,6 +120,8 @@ def test_people_and_programs_are_told_which(
     def lost(*_: Any, **__: Any) -> None:
         raise OperationalError(str(error)) from error
 
+    # Whoever imported it only now would have lost it for good.
+    assert get_resolver().url_patterns
     monkeypatch.setattr("tenants.middleware.tenant_id_of", lost)
     client.raise_request_exception = False
     page = client.get("/t/acme/", headers={"accept": "text/html"})
